@@ -1,0 +1,1 @@
+"""Outbox consumers and Celery tasks of assets: thin wrappers around services."""

@@ -1,0 +1,227 @@
+"""The co-op's decisions: programmes, campaigns, the plan behind each and every asset's part in it.
+
+A campaign is handed to the VTN through `vtn_door.py`; what comes back (opts) lands here as rows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeBoundary, RangeOperators
+from django.db import models
+from django.db.models import F, Q
+
+from members.models import TsTzRange
+from opendsr.kernel.ids import new_uuid
+
+
+class Direction(models.TextChoices):
+    """Which way demand should go."""
+
+    TURN_DOWN = "turn_down"
+    TURN_UP = "turn_up"
+
+
+class UseCase(models.TextChoices):
+    """The three use cases, in the order of DESIGN section 5."""
+
+    TARIFF = "tariff", "Behind the meter"
+    MARKET = "market", "Flexibility market"
+    LOAD_CONTROL = "load_control", "Direct load control"
+
+
+class Programme(models.Model):
+    """Standing terms under which campaigns are run."""
+
+    code = models.CharField(max_length=40, primary_key=True)
+    name = models.CharField(max_length=80)
+    use_case = models.CharField(max_length=16, choices=UseCase.choices)
+    market_context = models.CharField(max_length=200, help_text="OpenADR market context URI")
+    settlement_terms_id = models.UUIDField(help_text="Versioned terms owned by settlement/; id only")
+    notification_seconds = models.PositiveIntegerField(default=900)
+    start_tolerance_seconds = models.PositiveIntegerField(
+        default=0, help_text="OpenADR startafter: hubs spread start and end over this long"
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ZoneKind(models.TextChoices):
+    """How a campaign's place is named."""
+
+    GSP_GROUP = "gsp_group", "GSP group"
+    CMZ = "cmz", "Constraint management zone"
+    SUBSTATION = "substation", "Primary substation"
+    POSTCODE_AREA = "postcode_area", "Postcode area"
+    EVERYWHERE = "everywhere", "Everywhere"
+
+
+class Campaign(models.Model):
+    """Why, who, when and how much: one decision, carried out as one event a hub."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        PLANNED = "planned"
+        APPROVED = "approved"
+        DISPATCHED = "dispatched"
+        COMPLETED = "completed"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    programme = models.ForeignKey(Programme, on_delete=models.PROTECT, related_name="campaigns")
+    name = models.CharField(max_length=120)
+    reason = models.CharField(max_length=200, blank=True)
+    direction = models.CharField(max_length=12, choices=Direction.choices, default=Direction.TURN_DOWN)
+    zone_kind = models.CharField(max_length=16, choices=ZoneKind.choices)
+    zone = models.CharField(max_length=60, blank=True)
+    size_w = models.PositiveIntegerField(help_text="Power asked for")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=State.choices, default=State.DRAFT)
+    created_by = models.ForeignKey("members.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+    approved_by = models.ForeignKey("members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    planned_at = models.DateTimeField(null=True, blank=True)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="campaign_runs_forward"),
+            models.CheckConstraint(condition=Q(size_w__gt=0), name="campaign_asks_for_power"),
+            models.CheckConstraint(
+                condition=Q(zone_kind="everywhere") | ~Q(zone=""), name="campaign_names_its_zone"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["-starts_at"], name="campaign_newest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlanLine(models.Model):
+    """What planning decided about one asset in the zone: in, with an expected power, or out, with the reason."""
+
+    class LeftOut(models.TextChoices):
+        NO_CONSENT = "no_consent", "No consent for flexibility"
+        STANDING_OPT_OUT = "standing_opt_out", "Household has opted out for now"
+        HUB_NOT_COMMISSIONED = "hub_not_commissioned", "Hub not commissioned"
+        ASSET_FAULTY = "asset_faulty", "Asset faulty"
+        BUSY = "busy", "Already in another campaign"
+        NOT_ENOUGH_DURATION = "not_enough_duration", "Cannot hold that long"
+        NO_METER_DATA = "no_meter_data", "Too few meter readings for a baseline"
+        NOT_NEEDED = "not_needed", "Size already reached"
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="plan_lines")
+    asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="+")
+    occupancy = models.ForeignKey("members.Occupancy", null=True, on_delete=models.PROTECT, related_name="+")
+    expected_w = models.PositiveIntegerField(default=0)
+    left_out = models.CharField(max_length=24, choices=LeftOut.choices, blank=True, help_text="Empty when chosen")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["campaign", "asset"], name="planline_one_per_asset"),
+            models.CheckConstraint(
+                condition=(Q(left_out="") & Q(expected_w__gt=0)) | (~Q(left_out="") & Q(expected_w=0)),
+                name="planline_in_or_out",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asset}: {self.left_out or self.expected_w}"
+
+
+class Participation(models.Model):
+    """One asset's part in a campaign, from approval to its outcome."""
+
+    class State(models.TextChoices):
+        PLANNED = "planned"
+        SENT = "sent"
+        DELIVERED_TO_HUB = "delivered_to_hub"
+        OPTED_IN = "opted_in"
+        OPTED_OUT = "opted_out"
+        OVERRIDDEN = "overridden"
+        CANCELLED = "cancelled"
+
+    class Outcome(models.TextChoices):
+        DELIVERED = "delivered"
+        PARTIAL = "partial"
+        OVERRIDDEN = "overridden"
+        OPTED_OUT = "opted_out"
+        UNRESPONSIVE = "unresponsive"
+        DEVICE_ERROR = "device_error"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="participations")
+    asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="participations")
+    occupancy = models.ForeignKey("members.Occupancy", on_delete=models.PROTECT, related_name="participations")
+    ven_id = models.CharField(max_length=64)
+    vtn_event_id = models.CharField(max_length=80, blank=True, help_text="One event a hub; its assets share it")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    expected_w = models.PositiveIntegerField()
+    state = models.CharField(max_length=20, choices=State.choices, default=State.PLANNED)
+    outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    responded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="participation_runs_forward"),
+            models.UniqueConstraint(fields=["campaign", "asset"], name="participation_one_per_asset"),
+            ExclusionConstraint(
+                name="participation_no_overlap",
+                expressions=[
+                    ("asset", RangeOperators.EQUAL),
+                    (TsTzRange("starts_at", "ends_at", RangeBoundary()), RangeOperators.OVERLAPS),
+                ],
+                condition=~Q(state="cancelled"),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["vtn_event_id"], name="participation_by_event"),
+            models.Index(fields=["occupancy", "starts_at"], name="participation_by_occupancy"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asset} in {self.campaign}"
+
+
+class OptRecord(models.Model):
+    """Every yes and no, whoever said it and however it came; the newest one decides."""
+
+    class Opt(models.TextChoices):
+        IN = "in"
+        OUT = "out"
+
+    class Source(models.TextChoices):
+        HUB = "hub", "The hub's answer"
+        MEMBER_BUTTON = "member_button", "Override at the device"
+        PORTAL = "portal", "Member's page"
+        STAFF = "staff"
+
+    participation = models.ForeignKey(Participation, on_delete=models.PROTECT, related_name="opts")
+    opt = models.CharField(max_length=4, choices=Opt.choices)
+    source = models.CharField(max_length=16, choices=Source.choices)
+    reason = models.CharField(max_length=120, blank=True)
+    vtn_sequence = models.BigIntegerField(null=True, blank=True, help_text="Sequence of the VTN's opt, when it came that way")
+    by = models.ForeignKey("members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["participation", "vtn_sequence"],
+                condition=Q(vtn_sequence__isnull=False),
+                name="optrecord_once_per_vtn_opt",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["participation", "-received_at"], name="optrecord_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.opt} by {self.source}"

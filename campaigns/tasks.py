@@ -1,0 +1,1 @@
+"""Outbox consumers and Celery tasks of campaigns: thin wrappers around services."""

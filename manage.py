@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""Django's command line for OpenDSR; starts the private PostgreSQL cluster when no DATABASE_URL is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+
+COMMANDS_WITHOUT_A_DATABASE = {"help", "version", "--help", "-h", "--version", "makemessages", "compilemessages"}
+
+
+def main() -> None:
+    """Run one management command with a database at hand and local secrets loaded."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opendsr.settings")
+    with ExitStack() as stack:
+        if len(sys.argv) > 1 and sys.argv[1] not in COMMANDS_WITHOUT_A_DATABASE:
+            from opendsr.run.bootstrap import local_environment
+
+            stack.enter_context(local_environment())
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""People and premises: who belongs to the co-op, where they live and what they have agreed to.
+
+Homes are premises; an occupancy is a household's dated stay in one. Consents and meter streams hang on the
+occupancy, hubs and assets (in `assets/`) on the home. Everything here lives in the `identity` schema.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
+from django.db import models
+from django.db.models import F, Func, Q
+
+from opendsr.kernel.ids import new_uuid
+
+
+class TsTzRange(Func):
+    """PostgreSQL `tstzrange(starts_at, ends_at, '[)')`; a NULL end means open."""
+
+    function = "TSTZRANGE"
+    output_field = DateTimeRangeField()
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates sign-in accounts by email address."""
+
+    def create_user(self, email: str, password: str | None = None, **extra: object) -> User:
+        """Create a sign-in account; the address is normalised to lower case."""
+        if not email:
+            raise ValueError("a user needs an email address")
+        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: object) -> User:
+        """Create an account that may do everything."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """Look an account up by email, whatever the case."""
+        return self.get(email__iexact=username)
+
+
+class Role(models.TextChoices):
+    """Django groups named from day one; `members/sql.py` creates them, `policy.py` of each room reads them."""
+
+    ADMINISTRATOR = "administrator"
+    DISPATCHER = "dispatcher"
+    DEVICE_MANAGER = "device_manager"
+    MEMBER_SERVICES = "member_services"
+    INSTALLER = "installer"
+    FINANCE = "finance"
+    AUDITOR = "auditor"
+    PARTNER = "partner"
+    API_APPLICATION = "api_application"
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A sign-in account; a member, a member of staff, or both."""
+
+    email = models.EmailField(unique=True)
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField()
+
+    objects: ClassVar[UserManager] = UserManager()
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        db_table = "members_user"
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Household(models.Model):
+    """People who live together and share what their home earns."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    name = models.CharField(max_length=120)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Member(models.Model):
+    """A member of the co-op, known in every log by number, never by name."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    number = models.CharField(max_length=12, unique=True, help_text="M-00001")
+    user = models.OneToOneField(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="member")
+    household = models.ForeignKey(Household, on_delete=models.PROTECT, related_name="members")
+    full_name = models.CharField(max_length=120)
+    joined_at = models.DateTimeField()
+    left_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(left_at__isnull=True) | Q(left_at__gt=F("joined_at")), name="member_leaves_after_joining"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class Home(models.Model):
+    """Premises: the thing with a meter point, a place on the grid and hubs and assets inside."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    name = models.CharField(max_length=80, help_text="What staff call it; never shown to another household")
+    address = models.CharField(max_length=200, blank=True)
+    postcode = models.CharField(max_length=8)
+    mpan = models.CharField(max_length=13, unique=True)
+    gsp_group = models.CharField(max_length=2, help_text="Grid supply point group, e.g. _G without the underscore: G")
+    primary_substation = models.CharField(max_length=60, blank=True)
+    cmz = models.CharField("constraint management zone", max_length=60, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(mpan__regex=r"^[0-9]{13}$"), name="home_mpan_is_13_digits"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["gsp_group"], name="home_by_gsp_group"),
+            models.Index(fields=["cmz"], name="home_by_cmz"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Occupancy(models.Model):
+    """A household's dated stay in a home, half-open [starts_at, ends_at); open while they live there."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    home = models.ForeignKey(Home, on_delete=models.PROTECT, related_name="occupancies")
+    household = models.ForeignKey(Household, on_delete=models.PROTECT, related_name="occupancies")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")), name="occupancy_runs_forward"
+            ),
+            ExclusionConstraint(
+                name="occupancy_one_household_a_home",
+                expressions=[
+                    ("home", RangeOperators.EQUAL),
+                    (TsTzRange("starts_at", "ends_at", RangeBoundary()), RangeOperators.OVERLAPS),
+                ],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.household} at {self.home}"
+
+
+class MeterStream(models.Model):
+    """The only link between a random stream id in `energy` and the household whose use it holds."""
+
+    stream_id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    occupancy = models.ForeignKey(Occupancy, on_delete=models.PROTECT, related_name="streams")
+    name = models.CharField(max_length=40, default="electricity")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["occupancy", "name", "starts_at"], name="meterstream_unique_start"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.stream_id)
+
+
+class Purpose(models.TextChoices):
+    """What a consent lets the co-op do."""
+
+    FLEXIBILITY = "flexibility", "Control my assets in campaigns"
+    SETTLEMENT = "settlement", "Use half-hourly readings for baselines and settlement"
+    ADVICE = "advice", "Use my readings to advise me"
+
+
+class Granularity(models.TextChoices):
+    """The finest reading a consent covers."""
+
+    MONTHLY = "monthly"
+    DAILY = "daily"
+    HALF_HOURLY = "half_hourly"
+    LIVE = "live"
+    NONE = "none", "not about readings"
+
+
+class ConsentText(models.Model):
+    """The exact words a member agreed to; versions are never edited."""
+
+    purpose = models.CharField(max_length=20, choices=Purpose.choices)
+    version = models.PositiveIntegerField()
+    body = models.TextField()
+    body_sha256 = models.CharField(max_length=64)
+    published_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["purpose", "version"], name="consenttext_one_per_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} v{self.version}"
+
+
+class Consent(models.Model):
+    """One member's dated agreement to one purpose, in named words, through a named channel."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    occupancy = models.ForeignKey(Occupancy, on_delete=models.PROTECT, related_name="consents")
+    member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="consents")
+    text = models.ForeignKey(ConsentText, on_delete=models.PROTECT)
+    purpose = models.CharField(max_length=20, choices=Purpose.choices)
+    granularity = models.CharField(max_length=12, choices=Granularity.choices)
+    source = models.CharField(max_length=12, default="cad", help_text="cad, supplier, dcc or hems")
+    channel = models.CharField(max_length=20, help_text="web, paper, phone")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")), name="consent_runs_forward"
+            ),
+            ExclusionConstraint(
+                name="consent_one_live_per_purpose",
+                expressions=[
+                    ("occupancy", RangeOperators.EQUAL),
+                    ("purpose", RangeOperators.EQUAL),
+                    ("source", RangeOperators.EQUAL),
+                    (TsTzRange("starts_at", "ends_at", RangeBoundary()), RangeOperators.OVERLAPS),
+                ],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} of {self.member}"
+
+
+class StandingOptOut(models.Model):
+    """A household's wish to be left out of every campaign for a while (holiday, illness, visitors)."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    occupancy = models.ForeignKey(Occupancy, on_delete=models.PROTECT, related_name="standing_opt_outs")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")), name="standingoptout_runs_forward"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.occupancy} from {self.starts_at:%Y-%m-%d}"

@@ -1,0 +1,1 @@
+"""Outbox consumers and Celery tasks of members: thin wrappers around services."""

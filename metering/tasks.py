@@ -1,0 +1,1 @@
+"""Outbox consumers and Celery tasks of metering: thin wrappers around services."""

@@ -1,0 +1,68 @@
+"""The 2.0b XSD set, read from the installed `openleadr` wheel.
+
+The wheel is installed without its dependencies for these files alone; nothing
+of its code is imported and no schema is copied here.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from lxml import etree
+
+from oadr.errors import SchemaInvalid, SchemaMissing
+
+DISTRIBUTION = "openleadr"
+ROOT_SCHEMA = "openleadr/schema/oadr_20b.xsd"
+
+_local = threading.local()
+
+
+@cache
+def schema_path() -> Path:
+    """Return where the root schema is installed; raises SchemaMissing with the cure."""
+    try:
+        files = metadata.files(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if str(file) == ROOT_SCHEMA:
+            return Path(str(file.locate()))
+    raise SchemaMissing(
+        f"the OpenADR 2.0b schemas are not installed: "
+        f"pip install --no-deps {DISTRIBUTION} (see requirements-schemas.txt)"
+    )
+
+
+def _schema() -> etree.XMLSchema:
+    """One compiled schema a thread: a validator's error log is not shared safely."""
+    schema: etree.XMLSchema | None = getattr(_local, "schema", None)
+    if schema is None:
+        parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
+        schema = etree.XMLSchema(etree.parse(str(schema_path()), parser))
+        _local.schema = schema
+    return schema
+
+
+def is_valid(root: etree._Element) -> bool:
+    return _schema().validate(root)
+
+
+def require_valid(root: etree._Element) -> None:
+    """Raise SchemaInvalid with the first error's line and reason."""
+    schema = _schema()
+    if schema.validate(root):
+        return
+    first = next(iter(schema.error_log), None)
+    if first is None:
+        raise SchemaInvalid("refused by the schema")
+    raise SchemaInvalid(_without_namespaces(first.message), line=first.line or None)
+
+
+def _without_namespaces(message: str) -> str:
+    """`Element '{http://…}venID'` reads better as `Element 'venID'`."""
+    parts = message.split("{")
+    return parts[0] + "".join(part.partition("}")[2] for part in parts[1:])

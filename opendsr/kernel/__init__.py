@@ -1,0 +1,1 @@
+"""What every room stands on: clock, intervals, money, outbox, audit, encryption. Imports nothing of ours."""

@@ -1,0 +1,18 @@
+"""Identifiers that carry no meaning: random, never derived from a person, an address or a meter number."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+
+def new_uuid() -> uuid.UUID:
+    """A random (version 4) UUID."""
+    return uuid.uuid4()
+
+
+def random_token(bits: int = 128) -> str:
+    """At least `bits` of system randomness as lower-case hexadecimal, safe in URLs, XML and file names."""
+    if bits < 64:
+        raise ValueError(f"a token of {bits} bits can be guessed: use 64 or more")
+    return secrets.token_hex((bits + 7) // 8)

@@ -1,0 +1,37 @@
+"""The four PostgreSQL schemas and the migration operation that puts a table into one.
+
+The connection's search_path names them all, so models keep plain `db_table` names and any query finds its
+table; roles and retention can be granted by kind of data. Kernel 0001 creates the schemas.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import migrations
+
+SCHEMAS: Final = ("identity", "operations", "energy", "money")
+SEARCH_PATH: Final = ",".join(("public", *SCHEMAS))
+
+
+def create_all() -> migrations.RunSQL:
+    """Operation that creates the four schemas; kernel 0001 only."""
+    return migrations.RunSQL(
+        sql=[f'CREATE SCHEMA IF NOT EXISTS "{schema}"' for schema in SCHEMAS],
+        reverse_sql=[f'DROP SCHEMA IF EXISTS "{schema}"' for schema in reversed(SCHEMAS)],
+    )
+
+
+def place(schema: str, *tables: str) -> migrations.RunSQL:
+    """Operation that moves the tables, with their indexes and sequences, from public into `schema`.
+
+    The last operation of each app's 0001, whose dependencies name ("kernel", "0001_initial").
+    """
+    if schema not in SCHEMAS:
+        raise ValueError(f"no schema {schema!r}: choose one of {', '.join(SCHEMAS)}")
+    if not tables:
+        raise ValueError("name at least one table to place")
+    return migrations.RunSQL(
+        sql=[f'ALTER TABLE "public"."{table}" SET SCHEMA "{schema}"' for table in tables],
+        reverse_sql=[f'ALTER TABLE "{schema}"."{table}" SET SCHEMA "public"' for table in reversed(tables)],
+    )

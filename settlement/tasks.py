@@ -1,0 +1,1 @@
+"""Outbox consumers and Celery tasks of settlement: thin wrappers around services."""
