@@ -2,7 +2,7 @@
 
 World time drives the domain (campaigns, readings, settlement, hubs) and may be anchored and sped up by
 `WORLD_CLOCK_ANCHOR="<world ISO 8601 UTC>/<wall ISO 8601 UTC>"` and `WORLD_CLOCK_SPEED` (default 1). Wall time
-is for certificates, sessions, leases, message signatures and Celery. Every process with the same two variables
+is for certificates, sessions, leases, signatures and Celery. Every process with the same two variables
 agrees.
 """
 
@@ -24,7 +24,7 @@ ZERO = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class WorldClock:
-    """World time is anchor_world at the wall instant anchor_wall and runs `speed` times as fast; 0 freezes."""
+    """World time is anchor_world at the wall instant anchor_wall and runs at `speed`; 0 freezes."""
 
     anchor_world: datetime
     anchor_wall: datetime
