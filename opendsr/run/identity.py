@@ -1,8 +1,8 @@
 """Under which user PostgreSQL's programs run, since they refuse root.
 
 An ordinary user runs them plainly. Root runs them in a user namespace of their own, where root's files
-look like an unprivileged user's: they can then read a clone under a folder closed to others. Where the
-machine refuses namespaces, root drops to an unprivileged user.
+look like an unprivileged user's: they can then read a clone under a folder closed to others. Where that
+does not serve (namespaces refused, a folder closed to root without its powers), root drops to another user.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import IO
+
+from opendsr.run.errors import ClusterError
+
+NAMESPACES_OFF = "OPENDSR_NO_NAMESPACE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +39,69 @@ class Identity:
         if self.user is not None:
             os.chown(path, self.user, -1 if self.group is None else self.group)
 
-    def popen_arguments(self) -> dict[str, object]:
-        """Arguments for `subprocess` that drop root."""
-        if self.user is None:
-            return {}
-        return {"user": self.user, "group": self.group, "extra_groups": []}
+    def can_use(self, home: Path, program: Path) -> bool:
+        """Return whether this identity may write in `home` and run `program`."""
+        probe = ["sh", "-c", 'test -w "$0" && exec "$1" --version', str(home), str(program)]
+        try:
+            return self.start(probe, output=subprocess.DEVNULL).wait() == 0
+        except OSError:
+            return False
+
+    def start(self, command: list[str], *, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a program in a session of its own, away from the terminal's Ctrl-C."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return subprocess.Popen(  # noqa: S603
+            [*self.prefix, *command],
+            cwd="/",
+            env={**kept, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            user=self.user,
+            group=self.group,
+            extra_groups=None if self.user is None else [],
+        )
 
 
-def choose(existing_owner: int | None = None) -> Identity:
-    """Return the identity for a cluster whose files belong to `existing_owner` (None: not made yet)."""
+def choose(home: Path, program: Path) -> Identity:
+    """Return the first identity that can run `program` on the cluster in the existing folder `home`.
+
+    Raises ClusterError when the folder is somebody else's or no identity serves.
+    """
+    me, owner = os.geteuid(), home.stat().st_uid
+    if me not in (0, owner):
+        raise ClusterError(
+            f"{home} belongs to {_name(owner)}, you are {_name(me)}. Run as that user, give the folder to yourself"
+            f" (sudo chown -R {_name(me)} {home}), or set OPENDSR_VAR to a folder of your own."
+        )
+    for candidate in _candidates(home, owner=owner, made=(home / "data").exists()):
+        if candidate.user is not None and candidate.user != owner:
+            candidate.take(home)
+        if candidate.can_use(home, program):
+            return candidate
+    raise ClusterError(
+        f"PostgreSQL refuses to run as root, and no unprivileged user can use both {home} and {program}: this machine"
+        " refuses user namespaces, or a folder above is closed. Run as an ordinary user, set OPENDSR_VAR to a folder"
+        " under /var/lib or /srv, or set DATABASE_URL."
+    )
+
+
+def _candidates(home: Path, *, owner: int, made: bool) -> Iterator[Identity]:
     me = os.geteuid()
-    if me == 0 and existing_owner:
-        return _dropped(existing_owner)
     if me != 0 and _known(me):
-        return Identity()
-    stand_in = _stand_in()
-    if _namespace_works(stand_in.pw_uid, stand_in.pw_gid):
-        return Identity(prefix=_namespace(stand_in.pw_uid, stand_in.pw_gid))
-    return Identity() if me != 0 else _dropped(stand_in.pw_uid)
+        yield Identity()
+        return
+    if owner == me:
+        yield from _namespaced()
+    if me != 0:
+        yield Identity()
+    elif made:
+        if owner != 0:
+            yield _dropped(owner)
+    else:
+        yield from (_dropped(parent.stat().st_uid) for parent in home.parents if parent.stat().st_uid != 0)
+        yield _dropped(_stand_in().pw_uid)
 
 
 def _known(uid: int) -> bool:
@@ -60,6 +110,10 @@ def _known(uid: int) -> bool:
     except KeyError:
         return False
     return True
+
+
+def _name(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name if _known(uid) else str(uid)
 
 
 def _stand_in() -> pwd.struct_passwd:
@@ -72,17 +126,11 @@ def _stand_in() -> pwd.struct_passwd:
 
 
 def _dropped(uid: int) -> Identity:
-    group = pwd.getpwuid(uid).pw_gid if _known(uid) else uid
-    return Identity(user=uid, group=group)
+    return Identity(user=uid, group=pwd.getpwuid(uid).pw_gid if _known(uid) else uid)
 
 
-def _namespace(uid: int, gid: int) -> tuple[str, ...]:
-    return ("unshare", "--user", f"--map-user={uid}", f"--map-group={gid}", "--")
-
-
-@cache
-def _namespace_works(uid: int, gid: int) -> bool:
-    if os.environ.get("OPENDSR_NO_NAMESPACE") or shutil.which("unshare") is None:
-        return False
-    probe = subprocess.run([*_namespace(uid, gid), "true"], capture_output=True, check=False)  # noqa: S603
-    return probe.returncode == 0
+def _namespaced() -> Iterator[Identity]:
+    if shutil.which("unshare") and not os.environ.get(NAMESPACES_OFF):
+        inside = _stand_in()
+        maps = (f"--map-user={inside.pw_uid}", f"--map-group={inside.pw_gid}")
+        yield Identity(prefix=("unshare", "--user", *maps, "--"))
