@@ -1,0 +1,17 @@
+"""URL root of the people's site."""
+
+from __future__ import annotations
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.urls import include, path
+
+admin.autodiscover()
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.site_header = admin.site.site_title = "OpenDSR records"
+
+urlpatterns = [
+    path("accounts/", include("allauth.urls")),
+    path("records/", admin.site.urls),
+    path("", include("opendsr.web.urls")),
+]
