@@ -56,9 +56,9 @@ def require_valid(root: etree._Element) -> None:
     schema = _schema()
     if schema.validate(root):
         return
-    first = next(iter(schema.error_log), None)
-    if first is None:
+    if not len(schema.error_log):
         raise SchemaInvalid("refused by the schema")
+    first = schema.error_log[0]
     raise SchemaInvalid(_without_namespaces(first.message), line=first.line or None)
 
 
