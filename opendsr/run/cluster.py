@@ -35,6 +35,7 @@ SPACE_TO_MAKE = 400 * MEGABYTE
 SPACE_TO_START = 80 * MEGABYTE
 START_SECONDS = 120
 STOP_SECONDS = 30
+LEFTOVERS = "pre-existing shared memory block"
 
 
 def var_folder() -> Path:
@@ -119,6 +120,7 @@ class Cluster:
             with suppress(BlockingIOError):
                 fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._stop()
+                sockets.tidy(self.socket_folder)
             os.close(self._users)
             self._users = None
 
@@ -162,13 +164,18 @@ class Cluster:
                     f" {self.socket_folder}; see {log}, or stop it: kill -INT {process_id}"
                 )
             time.sleep(0.05)
-        with log.open("wb") as output:
-            server = self.identity.start(self._server_command(), output=output)
-        while not self._answers():
-            if server.poll() is not None or time.monotonic() > deadline:
+        (self.socket_folder / sockets.LOCK_NAME).unlink(missing_ok=True)
+        while True:
+            with log.open("wb") as output:
+                server = self.identity.start(self._server_command(), output=output)
+            while server.poll() is None and time.monotonic() < deadline:
+                if self._answers():
+                    server.returncode = 0  # it outlives this process when others use it: not a child to wait for
+                    return
+                time.sleep(0.02)
+            if LEFTOVERS not in log.read_text(errors="replace") or time.monotonic() > deadline:
                 raise self._failed("did not start", log)
-            time.sleep(0.02)
-        server.returncode = 0  # it outlives this process when others use it: not a child to wait for
+            time.sleep(0.2)  # the children of a killed server are on their way out
 
     def _server_command(self) -> list[str]:
         options = {

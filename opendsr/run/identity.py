@@ -36,8 +36,8 @@ class Identity:
 
     def take(self, path: Path) -> None:
         """Give `path` to the user that PostgreSQL runs as."""
-        if self.user is not None:
-            os.chown(path, self.user, -1 if self.group is None else self.group)
+        if path.stat().st_uid != self.owner:
+            os.chown(path, self.owner, -1 if self.group is None else self.group)
 
     def can_use(self, home: Path, program: Path) -> bool:
         """Return whether this identity may write in `home` and run `program`."""
@@ -76,8 +76,7 @@ def choose(home: Path, program: Path) -> Identity:
             f" (sudo chown -R {_name(me)} {home}), or set OPENDSR_VAR to a folder of your own."
         )
     for candidate in _candidates(home, owner=owner, made=(home / "data").exists()):
-        if candidate.user is not None and candidate.user != owner:
-            candidate.take(home)
+        candidate.take(home)
         if candidate.can_use(home, program):
             return candidate
     raise ClusterError(
@@ -88,20 +87,21 @@ def choose(home: Path, program: Path) -> Identity:
 
 
 def _candidates(home: Path, *, owner: int, made: bool) -> Iterator[Identity]:
+    """Yield what to try in order; the files of a cluster that is made stay their owner's."""
     me = os.geteuid()
-    if me != 0 and _known(me):
+    if me != 0:
+        if not _known(me):  # a bare number, as in a container: initdb wants a name
+            yield from _namespaced()
         yield Identity()
         return
-    if owner == me:
+    if owner == 0 or not made:
         yield from _namespaced()
-    if me != 0:
-        yield Identity()
-    elif made:
+    if made:
         if owner != 0:
             yield _dropped(owner)
-    else:
-        yield from (_dropped(parent.stat().st_uid) for parent in home.parents if parent.stat().st_uid != 0)
-        yield _dropped(_stand_in().pw_uid)
+        return
+    yield from (_dropped(parent.stat().st_uid) for parent in home.parents if parent.stat().st_uid != 0)
+    yield _dropped(_stand_in().pw_uid)
 
 
 def _known(uid: int) -> bool:

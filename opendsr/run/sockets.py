@@ -6,12 +6,14 @@ import hashlib
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from opendsr.run.errors import ClusterError
 
 PORT = 5432
 SOCKET_NAME = f".s.PGSQL.{PORT}"
+LOCK_NAME = f"{SOCKET_NAME}.lock"
 LONGEST_PATH_BYTES = 107 if sys.platform == "linux" else 103
 RUNTIME_FOLDER = Path("/tmp")  # noqa: S108
 
@@ -34,6 +36,13 @@ def folder(home: Path, *, owner: int) -> Path:
                 f"{chosen} must be a folder of the database's user, closed to others: remove it and run again."
             ) from None
     return chosen
+
+
+def tidy(socket_folder: Path) -> None:
+    """Remove a short folder that is empty; one beside the data stays."""
+    if socket_folder.parent == RUNTIME_FOLDER:
+        with suppress(OSError):
+            socket_folder.rmdir()
 
 
 def fits(socket_folder: Path) -> bool:
