@@ -1,7 +1,7 @@
 """Celery's settings: Redis when REDIS_URL is set, else a folder under var/broker; read by `opendsr.settings`.
 
-A broker here only wakes workers up. Due work is a row with a lease (`opendsr.kernel.outbox`), so a lost, doubled
-or late message costs at most one sweep.
+A broker here only wakes workers up: due work is a row with a lease (`opendsr.kernel.outbox`), so a lost,
+doubled or late message costs at most one sweep.
 """
 
 from __future__ import annotations

@@ -35,3 +35,16 @@ def place(schema: str, *tables: str) -> migrations.RunSQL:
         sql=[f'ALTER TABLE "public"."{table}" SET SCHEMA "{schema}"' for table in tables],
         reverse_sql=[f'ALTER TABLE "{schema}"."{table}" SET SCHEMA "public"' for table in reversed(tables)],
     )
+
+
+def append_only(schema: str, table: str) -> migrations.RunSQL:
+    """Operation that makes PostgreSQL refuse UPDATE and DELETE on a table already placed in `schema`.
+
+    TRUNCATE stays with the table's owner, which a production site's own role is not.
+    """
+    name = f"{table}_append_only"
+    return migrations.RunSQL(
+        sql=f'CREATE TRIGGER "{name}" BEFORE UPDATE OR DELETE ON "{schema}"."{table}" '
+        f"FOR EACH ROW EXECUTE FUNCTION operations.refuse_change()",
+        reverse_sql=f'DROP TRIGGER "{name}" ON "{schema}"."{table}"',
+    )
