@@ -7,9 +7,11 @@ of its code is imported and no schema is copied here.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 from lxml import etree
 
@@ -56,9 +58,10 @@ def require_valid(root: etree._Element) -> None:
     schema = _schema()
     if schema.validate(root):
         return
-    if not len(schema.error_log):
+    errors = list(cast("Iterable[etree._LogEntry]", schema.error_log))
+    if not errors:
         raise SchemaInvalid("refused by the schema")
-    first = schema.error_log[0]
+    first = errors[0]
     raise SchemaInvalid(_without_namespaces(first.message), line=first.line or None)
 
 
