@@ -1,7 +1,7 @@
 """The reading store: half-hourly energy by random stream id, every revision kept, and the record of each import.
 
-Readings come in through `ingest.py` only. The stream id has no foreign key on purpose: the link to a household
-is `members.MeterStream`, in another schema under its own key.
+Readings come in through `ingest.py` only and leave through `store.py`. The stream id has no foreign key on
+purpose: the link to a household is `members.MeterStream`, in another schema under its own key.
 """
 
 from __future__ import annotations
@@ -9,45 +9,85 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
-
-from opendsr.kernel.ids import new_uuid
+from django.db.models import Func, Q
 
 
-class Quality(models.TextChoices):
-    """How a reading came about."""
+class Quality(models.IntegerChoices):
+    """How a reading came about, best first; a missing half-hour has no row."""
 
-    MEASURED = "measured"
-    ESTIMATED = "estimated"
-    SUBSTITUTED = "substituted"
+    MEASURED = 0
+    ESTIMATED = 1
+    SUBSTITUTED = 2
+
+
+class HalfHourGrid(Func):
+    """The instant's half-hour start, in immutable arithmetic that a CHECK constraint may use."""
+
+    function = "date_bin"
+    template = "%(function)s('30 minutes', %(expressions)s, TIMESTAMPTZ '2000-01-01 00:00:00+00')"
+    output_field = models.DateTimeField()
+
+
+class Source(models.Model):
+    """Where readings come from, as a small number in the big table; `sources.py` ranks the codes."""
+
+    id = models.SmallAutoField(primary_key=True)
+    code = models.CharField(max_length=24, unique=True)
+
+    def __str__(self) -> str:
+        return self.code
 
 
 class ImportRun(models.Model):
     """One file or batch offered to the store: how many rows landed and what happened to the rest."""
 
-    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
-    source = models.CharField(max_length=40, help_text="Adapter code, e.g. lcl_csv")
+    id = models.BigAutoField(primary_key=True)
+    source = models.CharField(max_length=24, help_text="Source code, e.g. lcl_csv")
     name = models.CharField(max_length=200, help_text="File or message name as given")
+    convention = models.CharField(max_length=120, blank=True, help_text="How stamps and values were read")
     content_sha256 = models.CharField(max_length=64, blank=True)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(help_text="World time")
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="World time")
     rows_read = models.PositiveIntegerField(default=0)
     rows_landed = models.PositiveIntegerField(default=0)
+    rows_corrected = models.PositiveIntegerField(
+        default=0, help_text="Of those landed, how many replaced a value"
+    )
     rows_unchanged = models.PositiveIntegerField(default=0)
     rows_rejected = models.PositiveIntegerField(default=0)
+    gap_half_hours = models.PositiveIntegerField(
+        default=0, help_text="Half-hours missing between those offered"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(
+                    rows_read=models.F("rows_landed") + models.F("rows_unchanged") + models.F("rows_rejected")
+                ),
+                name="importrun_every_row_accounted_for",
+            ),
+            models.CheckConstraint(
+                condition=Q(rows_corrected__lte=models.F("rows_landed")), name="importrun_corrections_landed"
+            ),
+        ]
+        # Asked at each import: was this very content offered before?
+        indexes: ClassVar = [models.Index(fields=["content_sha256", "source"], name="importrun_by_content")]
 
     def __str__(self) -> str:
         return f"{self.source} {self.name}"
 
 
 class ImportReject(models.Model):
-    """A row that did not land, with its line, value and reason."""
+    """A row that did not land, with its line, value and reason; one entry may stand for many rows of a meter."""
 
-    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="rejects")
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="rejects", db_index=False)
     line = models.PositiveIntegerField()
     field = models.CharField(max_length=40)
     value = models.CharField(max_length=200)
+    code = models.CharField(max_length=24)
     reason = models.CharField(max_length=300)
+    rows = models.PositiveIntegerField(default=1)
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["run", "line"], name="importreject_by_run")]
@@ -56,29 +96,50 @@ class ImportReject(models.Model):
         return f"line {self.line}: {self.reason}"
 
 
+class ImportGap(models.Model):
+    """Half-hours that a file skipped: `half_hours` of them, the earliest at `starts_at`, after line `line`."""
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="gaps", db_index=False)
+    line = models.PositiveIntegerField()
+    stream_id = models.UUIDField()
+    starts_at = models.DateTimeField()
+    half_hours = models.PositiveIntegerField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["run", "line"], name="importgap_by_run")]
+
+    def __str__(self) -> str:
+        return f"{self.half_hours} half-hours from {self.starts_at:%Y-%m-%d %H:%M}"
+
+
 class HalfHour(models.Model):
     """One half-hour of one stream as one source knew it; a correction is a higher revision, never an edit.
 
-    `import_wh` and `export_wh` are apart and non-negative; a missing half-hour has no row.
+    `import_wh` and `export_wh` are apart and non-negative; a missing half-hour has no row. Columns are ordered
+    and sized for a table of many millions: 84 bytes a row. `source` and `run` are held by `ingest.py` under
+    its locks and not by foreign keys, whose triggers would cost more than the rows.
     """
 
-    pk = models.CompositePrimaryKey("stream_id", "starts_at", "source", "revision")
-    stream_id = models.UUIDField()
+    pk = models.CompositePrimaryKey("stream_id", "starts_at", "source_id", "revision")
     starts_at = models.DateTimeField()
-    source = models.CharField(max_length=24)
-    revision = models.PositiveSmallIntegerField(default=0)
+    known_at = models.DateTimeField(help_text="World time at which the store learned it")
+    run = models.ForeignKey(
+        ImportRun, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    stream_id = models.UUIDField()
     import_wh = models.PositiveIntegerField()
     export_wh = models.PositiveIntegerField(default=0)
-    quality = models.CharField(max_length=12, choices=Quality.choices, default=Quality.MEASURED)
-    known_at = models.DateTimeField(help_text="World time at which the store learned it")
-    run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+", db_index=False)
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    revision = models.PositiveSmallIntegerField(default=0)
+    quality = models.PositiveSmallIntegerField(choices=Quality.choices, default=Quality.MEASURED)
 
     class Meta:
         db_table = "metering_half_hour"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(starts_at__second=0) & (Q(starts_at__minute=0) | Q(starts_at__minute=30)),
-                name="half_hour_on_the_grid",
+                condition=Q(starts_at=HalfHourGrid("starts_at")), name="half_hour_on_the_grid"
             ),
         ]
 
