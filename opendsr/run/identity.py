@@ -50,7 +50,7 @@ class Identity:
     def start(self, command: list[str], *, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a program in a session of its own, away from the terminal's Ctrl-C."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             [*self.prefix, *command],
             cwd="/",
             env={**kept, "LC_ALL": "C"},
@@ -72,7 +72,7 @@ def choose(home: Path, program: Path) -> Identity:
     me, owner = os.geteuid(), home.stat().st_uid
     if me not in (0, owner):
         raise ClusterError(
-            f"{home} belongs to {_name(owner)}, you are {_name(me)}. Run as that user, give the folder to yourself"
+            f"{home} belongs to {_name(owner)}, you are {_name(me)}. Run as that user, give it to yourself"
             f" (sudo chown -R {_name(me)} {home}), or set OPENDSR_VAR to a folder of your own."
         )
     for candidate in _candidates(home, owner=owner, made=(home / "data").exists()):
@@ -80,9 +80,9 @@ def choose(home: Path, program: Path) -> Identity:
         if candidate.can_use(home, program):
             return candidate
     raise ClusterError(
-        f"PostgreSQL refuses to run as root, and no unprivileged user can use both {home} and {program}: this machine"
-        " refuses user namespaces, or a folder above is closed. Run as an ordinary user, set OPENDSR_VAR to a folder"
-        " under /var/lib or /srv, or set DATABASE_URL."
+        f"PostgreSQL refuses to run as root, and no unprivileged user can use both {home} and {program}: this"
+        " machine refuses user namespaces, or a folder above is closed. Run as a user, set OPENDSR_VAR"
+        " to a folder under /var/lib or /srv, or set DATABASE_URL."
     )
 
 

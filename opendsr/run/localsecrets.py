@@ -1,4 +1,4 @@
-"""The secrets of a local run: made once in `<var>/secrets.env` (0600), loaded when the environment lacks them.
+"""The secrets of a local run: made once in `<var>/secrets.env` (0600), a set variable wins.
 
 Production never gets here: it names its own secrets, and stops loudly when one is missing.
 """
@@ -27,14 +27,18 @@ def load(var: Path) -> None:
         raise RunError(f"{path} holds secrets and is open to others: chmod 600 {path}")
     for line in path.read_text().splitlines():
         name, separator, value = line.partition("=")
-        if separator and not name.startswith("#") and not (os.environ.get(name) or os.environ.get(f"{name}_FILE")):
+        if (
+            separator
+            and not name.startswith("#")
+            and not (os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+        ):
             os.environ[name] = value
 
 
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [
-        "# Secrets of this local installation. OPENDSR_KEK opens the encrypted fields: without it they are lost.",
+        "# Secrets of this local installation. Without OPENDSR_KEK the encrypted fields are lost.",
         f"SECRET_KEY={secrets.token_urlsafe(50)}",
         f"OPENDSR_KEK={base64.b64encode(secrets.token_bytes(32)).decode()}",
     ]

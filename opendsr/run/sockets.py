@@ -1,4 +1,4 @@
-"""Where the private PostgreSQL's Unix socket lies: beside the data, or in a short folder when that path is too long."""
+"""Where the private PostgreSQL's Unix socket lies: beside the data, or a short folder where too long."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(home: Path, *, owner: int) -> Path:
         found = chosen.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
             raise ClusterError(
-                f"{chosen} must be a folder of the database's user, closed to others: remove it and run again."
+                f"{chosen} must be a folder of the database's user, closed to others: remove it."
             ) from None
     return chosen
 

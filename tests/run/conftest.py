@@ -1,4 +1,4 @@
-"""Places and processes for the run tests: each test gets an empty var folder and no database of the caller's."""
+"""Places and processes for the run tests: an empty var folder each, and no database of the caller's."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def hold() -> Iterator[Hold]:
 
     def start(var: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", HOLDER, str(var)]
-        holder = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        holder = subprocess.Popen(
+            command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         holders.append(holder)
         return holder
 

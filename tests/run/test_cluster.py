@@ -124,7 +124,16 @@ def test_a_killed_server_is_started_again(var: Path) -> None:
 def test_a_stale_file_that_names_a_strangers_process_is_no_server(var: Path) -> None:
     with cluster.running(var, fsync=False):
         pass
-    stale = [str(os.getpid()), str(home_of(var) / "data"), "0", "5432", str(home_of(var) / "run"), "", "0", "ready"]
+    stale = [
+        str(os.getpid()),
+        str(home_of(var) / "data"),
+        "0",
+        "5432",
+        str(home_of(var) / "run"),
+        "",
+        "0",
+        "ready",
+    ]
     (home_of(var) / "data" / "postmaster.pid").write_text("\n".join(stale) + "\n")
 
     with cluster.running(var, fsync=False) as url:

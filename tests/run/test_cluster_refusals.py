@@ -44,7 +44,9 @@ def test_too_old_a_server_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_newest_server_of_the_machine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [binaries.Binaries(major=major, folder=Path(f"/{major}"), source="machine") for major in (15, 17, 16)]
+    found = [
+        binaries.Binaries(major=major, folder=Path(f"/{major}"), source="machine") for major in (15, 17, 16)
+    ]
     monkeypatch.setattr(binaries, "_machine", lambda: iter(found))
 
     assert binaries.find().major == 17
@@ -62,7 +64,7 @@ def test_an_existing_cluster_keeps_its_major(var: Path) -> None:
 def test_never_in_production(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENDSR_ENV", "production")
 
-    assert "set DATABASE_URL" in refusal(var)
+    assert "DATABASE_URL is not set" in refusal(var)
     assert not list(var.iterdir())
 
 
@@ -76,7 +78,9 @@ def test_too_little_space_is_said_before_anything_is_made(var: Path, monkeypatch
 
 
 def test_a_disk_that_fills_up_while_the_cluster_is_made(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", var], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", var], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("this machine lets nobody mount a small disk")
     monkeypatch.setattr(cluster, "SPACE_TO_MAKE", 0)
@@ -117,5 +121,5 @@ def test_a_runtime_folder_open_to_others(var: Path, monkeypatch: pytest.MonkeyPa
     home = var / ("x" * 100)
     sockets.folder(home, owner=os.geteuid()).chmod(0o755)
 
-    with pytest.raises(ClusterError, match="remove it and run again"):
+    with pytest.raises(ClusterError, match="closed to others: remove it"):
         sockets.folder(home, owner=os.geteuid())

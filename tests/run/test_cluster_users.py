@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -39,8 +39,8 @@ def round_trip(var: Path) -> None:
 
 
 @pytest.fixture
-def unprivileged() -> Iterator[int]:
-    yield identity._stand_in().pw_uid
+def unprivileged() -> int:
+    return identity._stand_in().pw_uid
 
 
 @needs_root

