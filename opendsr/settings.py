@@ -157,9 +157,11 @@ STORAGES = {
     },
 }
 
+PLOTLY_STYLE_HASH = "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # the one style element its bundle adds
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
+        "style-src": [SELF, PLOTLY_STYLE_HASH],
         "img-src": [SELF, "data:"],
         "frame-ancestors": ["'none'"],
         "base-uri": [SELF],

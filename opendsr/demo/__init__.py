@@ -1,0 +1,1 @@
+"""The demo co-op: invented people, real parts. `make demo` plays one campaign from consent to pence."""
