@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.models import Q
 
@@ -28,6 +29,7 @@ from opendsr.kernel.interval import EPOCH
 from opendsr.kernel.models import DeliveryState, OutboxDelivery, OutboxFact
 
 DEFAULT_QUEUE: Final = "outbox"
+LEASE_VARIABLE: Final = "OPENDSR_LEASE_SECONDS"
 DEFAULT_LEASE_SECONDS: Final = 60.0
 BACKOFF_SECONDS: Sequence[float] = (1, 2, 5, 15, 60, 300, 900)
 ADOPTION_WINDOW: Final = timedelta(hours=1)
@@ -243,6 +245,14 @@ def revive(*, delivery_id: int) -> bool:
     )
 
 
+def lease() -> timedelta:
+    """How long a claim holds a delivery before another worker may take it: OPENDSR_LEASE_SECONDS, 60."""
+    seconds = env_float(LEASE_VARIABLE, DEFAULT_LEASE_SECONDS)
+    if seconds <= 0:
+        raise ImproperlyConfigured(f"{LEASE_VARIABLE}={seconds:g} holds nothing: set it above 0, such as 60.")
+    return timedelta(seconds=seconds)
+
+
 def _run_due(*, limit: int, seconds: float, queue: str | None, is_strict: bool) -> int:
     queues = [queue] if queue is not None else sorted({entry.queue for entry in _registry.values()})
     token = _sweeping.set(frozenset(queues))
@@ -261,7 +271,7 @@ def _run_due(*, limit: int, seconds: float, queue: str | None, is_strict: bool) 
 def _claim(queue: str) -> Claim | None:
     """Lease the next due delivery of the queue, in a transaction of its own."""
     names = sorted({entry.name for entry in _registry.values() if entry.queue == queue})
-    lease = timedelta(seconds=env_float("OPENDSR_LEASE_SECONDS", DEFAULT_LEASE_SECONDS))
+    held_for = lease()
     while True:
         wall = clock.wall_now()
         with transaction.atomic():
@@ -289,7 +299,7 @@ def _claim(queue: str) -> Claim | None:
                 logger.error("outbox delivery %s to %s is dead: %s", row.pk, row.consumer, reason)
                 continue
             row.attempts += 1
-            row.lease_until = wall + lease
+            row.lease_until = wall + held_for
             row.save(update_fields=["attempts", "lease_until"])
         return _claim_of(row)
 

@@ -7,7 +7,7 @@ from celery import shared_task
 from opendsr.kernel import heartbeat, outbox
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep_outbox(*, queue: str, by: str = "wake", **_: object) -> None:
     """Run twice, count once: each delivery is claimed under a lease."""
     if by == "beat":
@@ -15,7 +15,7 @@ def sweep_outbox(*, queue: str, by: str = "wake", **_: object) -> None:
     outbox.sweep(queue=queue)
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def adopt_facts(**_: object) -> None:
     """Run twice, count once: a delivery is unique per fact and consumer."""
     outbox.adopt()
