@@ -55,6 +55,8 @@ class EventNotice:
     `start_tolerance_seconds`: the VEN moves start and end by a random 0..tolerance.
     `priority`: 1 is the most urgent, larger is less, 0 (none) the least of all.
     `response_required` False asks the VEN for silence, which is then no non-response.
+    `resource_ids`: the only resources of the VEN it is for (eiTarget/resourceID beside the
+    venID on the wire); empty means the VEN as a whole.
     """
 
     ven_id: VenId
@@ -69,6 +71,7 @@ class EventNotice:
     response_required: bool = True
     test: bool = False
     comment: str = ""
+    resource_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
