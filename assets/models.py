@@ -18,14 +18,36 @@ class AssetKind(models.Model):
 
     code = models.CharField(max_length=24, primary_key=True)
     name = models.CharField(max_length=60)
-    rated_w = models.PositiveIntegerField()
-    minimum_w = models.PositiveIntegerField(help_text="Lowest power while on; equal to rated_w when only on/off")
+    rated_w = models.PositiveIntegerField(help_text="Taken when the installer names no other")
+    limit_w = models.PositiveIntegerField(help_text="Most that the fitting may carry")
+    minimum_w = models.PositiveIntegerField(
+        help_text="Lowest power while on; equal to rated_w when only on/off"
+    )
     step_w = models.PositiveIntegerField(default=0, help_text="0 when only on/off")
-    turn_down_hours = models.DecimalField(max_digits=4, decimal_places=1)
-    turn_up_hours = models.DecimalField(max_digits=4, decimal_places=1)
+    typical_flexible_w = models.PositiveIntegerField(
+        help_text="Mean power over 16:00 to 21:00, until the co-op's own measurements say better"
+    )
+    turn_down_hours = models.DecimalField(max_digits=4, decimal_places=1, help_text="At full power")
+    turn_up_hours = models.DecimalField(max_digits=4, decimal_places=1, help_text="At full power")
+    turn_down_hours_at_minimum = models.DecimalField(max_digits=4, decimal_places=1)
+    turn_up_hours_at_minimum = models.DecimalField(max_digits=4, decimal_places=1)
     typical_daily_wh = models.PositiveIntegerField()
+    typical_weekly_wh = models.PositiveIntegerField()
+    typical_yearly_wh = models.PositiveIntegerField()
+    unavailable_days_a_year = models.PositiveSmallIntegerField(help_text="Beside one day a week")
     safe_state = models.CharField(max_length=24, help_text="What the asset does when the hub loses contact")
     switch_life = models.PositiveIntegerField(default=3000, help_text="Relay cycles it should last")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(minimum_w__gt=0, minimum_w__lte=F("rated_w"), rated_w__lte=F("limit_w")),
+                name="assetkind_powers_in_order",
+            ),
+            models.CheckConstraint(
+                condition=Q(typical_flexible_w__lte=F("rated_w")), name="assetkind_flexible_within_rated"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -46,7 +68,11 @@ class Hub(models.Model):
     ven_id = models.CharField(max_length=64, unique=True, null=True, blank=True)  # noqa: DJ001 unknown until commissioned
     enrolment_code_sha256 = models.CharField(max_length=64, blank=True)
     enrolment_code_expires_at = models.DateTimeField(null=True, blank=True)
+    enrolment_failures = models.PositiveSmallIntegerField(
+        default=0, help_text="Wrong codes since the code was issued"
+    )
     commissioned_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -54,8 +80,12 @@ class Hub(models.Model):
                 fields=["home"], condition=Q(state="commissioned"), name="hub_one_commissioned_a_home"
             ),
             models.CheckConstraint(
-                condition=~Q(state="commissioned") | (Q(ven_id__isnull=False) & Q(commissioned_at__isnull=False)),
+                condition=~Q(state="commissioned")
+                | (Q(ven_id__isnull=False) & Q(commissioned_at__isnull=False)),
                 name="hub_commissioned_has_a_ven",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="commissioned") | Q(enrolment_code_sha256=""), name="hub_code_used_once"
             ),
         ]
 
@@ -73,6 +103,13 @@ class Cad(models.Model):
     paired_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
 
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["home"], condition=Q(retired_at__isnull=True), name="cad_one_in_use_a_home"
+            ),
+        ]
+
     def __str__(self) -> str:
         return self.serial
 
@@ -88,7 +125,9 @@ class Asset(models.Model):
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     hub = models.ForeignKey(Hub, on_delete=models.PROTECT, related_name="assets")
     kind = models.ForeignKey(AssetKind, on_delete=models.PROTECT, related_name="assets")
-    resource_id = models.CharField(max_length=64, unique=True, help_text="The asset's name on the OpenADR wire")
+    resource_id = models.CharField(
+        max_length=64, unique=True, help_text="The asset's name on the OpenADR wire"
+    )
     name = models.CharField(max_length=80)
     rated_w = models.PositiveIntegerField()
     flexible_w = models.PositiveIntegerField(help_text="Typical power it can drop in the evening peak")
@@ -99,7 +138,9 @@ class Asset(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(rated_w__gt=0), name="asset_rated_above_zero"),
-            models.CheckConstraint(condition=Q(flexible_w__lte=F("rated_w")), name="asset_flexible_within_rated"),
+            models.CheckConstraint(
+                condition=Q(flexible_w__lte=F("rated_w")), name="asset_flexible_within_rated"
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["hub"], name="asset_by_hub")]
 

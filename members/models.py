@@ -6,6 +6,7 @@ occupancy, hubs and assets (in `assets/`) on the home. Everything here lives in 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -14,8 +15,17 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q
+from django.db.models.functions import Lower
 
+from members.mpan import has_valid_check_digit
+from opendsr.kernel.clock import wall_now
 from opendsr.kernel.ids import new_uuid
+
+
+MEMBER_NUMBER = r"^M-([0-9]{5}|[1-9][0-9]{5,9})$"
+MPAN = r"^[0-9]{13}$"
+POSTCODE = r"^[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}$"
+GSP_GROUP = r"^[A-HJ-NP]$"
 
 
 class TsTzRange(Func):
@@ -32,7 +42,7 @@ class UserManager(BaseUserManager["User"]):
         """Create a sign-in account; the address is normalised to lower case."""
         if not email:
             raise ValueError("a user needs an email address")
-        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user = self.model(email=self.normalize_email(email), **extra)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -43,11 +53,16 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> User:
         """Look an account up by email, whatever the case."""
-        return self.get(email__iexact=username)
+        return self.get(email=self.normalize_email(username))
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """The one way an address is stored: trimmed and in lower case."""
+        return (email or "").strip().lower()
 
 
 class Role(models.TextChoices):
-    """Django groups named from day one; `members/sql.py` creates them, `policy.py` of each room reads them."""
+    """Django groups named from day one; `roles.py` grants them rights, `policy.py` of each room asks for them."""
 
     ADMINISTRATOR = "administrator"
     DISPATCHER = "dispatcher"
@@ -66,7 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(unique=True)
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
-    date_joined = models.DateTimeField()
+    date_joined = models.DateTimeField(default=wall_now)
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "email"
@@ -74,9 +89,17 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         db_table = "members_user"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_in_lower_case"),
+        ]
 
     def __str__(self) -> str:
         return self.email
+
+    def clean(self) -> None:
+        """Store the address the one way, whichever form it came from."""
+        super().clean()
+        self.email = UserManager.normalize_email(self.email)
 
 
 class Household(models.Model):
@@ -103,12 +126,20 @@ class Member(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(left_at__isnull=True) | Q(left_at__gt=F("joined_at")), name="member_leaves_after_joining"
-            )
+                condition=Q(number__regex=MEMBER_NUMBER), name="member_number_in_its_form"
+            ),
+            models.CheckConstraint(
+                condition=Q(left_at__isnull=True) | Q(left_at__gt=F("joined_at")),
+                name="member_leaves_after_joining",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.number
+
+    def is_current(self, at: datetime) -> bool:
+        """True while the membership runs: joined_at <= at < left_at."""
+        return self.joined_at <= at and (self.left_at is None or at < self.left_at)
 
 
 class Home(models.Model):
@@ -119,13 +150,19 @@ class Home(models.Model):
     address = models.CharField(max_length=200, blank=True)
     postcode = models.CharField(max_length=8)
     mpan = models.CharField(max_length=13, unique=True)
-    gsp_group = models.CharField(max_length=2, help_text="Grid supply point group, e.g. _G without the underscore: G")
+    gsp_group = models.CharField(
+        max_length=2, help_text="Grid supply point group, e.g. _G without the underscore: G"
+    )
     primary_substation = models.CharField(max_length=60, blank=True)
     cmz = models.CharField("constraint management zone", max_length=60, blank=True)
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(mpan__regex=r"^[0-9]{13}$"), name="home_mpan_is_13_digits"),
+            models.CheckConstraint(condition=Q(mpan__regex=MPAN), name="home_mpan_is_13_digits"),
+            models.CheckConstraint(condition=Q(postcode__regex=POSTCODE), name="home_postcode_is_british"),
+            models.CheckConstraint(
+                condition=Q(gsp_group__regex=GSP_GROUP), name="home_gsp_group_is_a_letter"
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["gsp_group"], name="home_by_gsp_group"),
@@ -134,6 +171,11 @@ class Home(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_mpan_doubtful(self) -> bool:
+        """True when the MPAN's check digit does not fit: somebody should read it off the bill again."""
+        return not has_valid_check_digit(self.mpan)
 
 
 class Occupancy(models.Model):
@@ -148,7 +190,8 @@ class Occupancy(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")), name="occupancy_runs_forward"
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+                name="occupancy_runs_forward",
             ),
             ExclusionConstraint(
                 name="occupancy_one_household_a_home",
@@ -162,6 +205,10 @@ class Occupancy(models.Model):
     def __str__(self) -> str:
         return f"{self.household} at {self.home}"
 
+    def is_current(self, at: datetime) -> bool:
+        """True while the household lives there: starts_at <= at < ends_at."""
+        return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
+
 
 class MeterStream(models.Model):
     """The only link between a random stream id in `energy` and the household whose use it holds."""
@@ -174,7 +221,18 @@ class MeterStream(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["occupancy", "name", "starts_at"], name="meterstream_unique_start"),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")),
+                name="meterstream_runs_forward",
+            ),
+            ExclusionConstraint(
+                name="meterstream_one_at_a_time",
+                expressions=[
+                    ("occupancy", RangeOperators.EQUAL),
+                    ("name", RangeOperators.EQUAL),
+                    (TsTzRange("starts_at", "ends_at", RangeBoundary()), RangeOperators.OVERLAPS),
+                ],
+            ),
         ]
 
     def __str__(self) -> str:
@@ -197,6 +255,45 @@ class Granularity(models.TextChoices):
     HALF_HOURLY = "half_hourly"
     LIVE = "live"
     NONE = "none", "not about readings"
+
+    def or_finer(self) -> list[Granularity]:
+        """The granularities whose consent covers a reading this fine."""
+        order = (
+            Granularity.NONE,
+            Granularity.MONTHLY,
+            Granularity.DAILY,
+            Granularity.HALF_HOURLY,
+            Granularity.LIVE,
+        )
+        return list(order[order.index(self) :])
+
+
+class ReadingSource(models.TextChoices):
+    """Where the readings a consent speaks of come from."""
+
+    CAD = "cad", "Consumer access device"
+    SUPPLIER = "supplier", "Energy supplier"
+    DCC = "dcc", "Smart meter network (DCC)"
+    HEMS = "hems", "The hub itself"
+
+
+class Channel(models.TextChoices):
+    """How an agreement reached the co-op."""
+
+    WEB = "web"
+    PAPER = "paper"
+    PHONE = "phone"
+
+
+class EndReason(models.TextChoices):
+    """Why a consent ended."""
+
+    REQUESTED = "requested", "Withdrawn by the household"
+    MOVED_HOUSE = "moved_house"
+    MEMBERSHIP_ENDED = "membership_ended"
+    NO_DATA = "no_data", "No data came"
+    ADMIN = "admin", "Ended by staff"
+    OTHER = "other"
 
 
 class ConsentText(models.Model):
@@ -226,16 +323,22 @@ class Consent(models.Model):
     text = models.ForeignKey(ConsentText, on_delete=models.PROTECT)
     purpose = models.CharField(max_length=20, choices=Purpose.choices)
     granularity = models.CharField(max_length=12, choices=Granularity.choices)
-    source = models.CharField(max_length=12, default="cad", help_text="cad, supplier, dcc or hems")
-    channel = models.CharField(max_length=20, help_text="web, paper, phone")
+    source = models.CharField(max_length=12, choices=ReadingSource.choices, default=ReadingSource.CAD)
+    channel = models.CharField(max_length=20, choices=Channel.choices)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=40, blank=True)
+    end_reason = models.CharField(max_length=40, choices=EndReason.choices, blank=True)
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")), name="consent_runs_forward"
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")),
+                name="consent_runs_forward",
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose="flexibility", granularity="none")
+                | (~Q(purpose="flexibility") & ~Q(granularity="none")),
+                name="consent_granularity_fits_purpose",
             ),
             ExclusionConstraint(
                 name="consent_one_live_per_purpose",
@@ -253,7 +356,10 @@ class Consent(models.Model):
 
 
 class StandingOptOut(models.Model):
-    """A household's wish to be left out of every campaign for a while (holiday, illness, visitors)."""
+    """A household's wish to be left out of every campaign for a while (holiday, illness, visitors).
+
+    One called off before it began is kept, empty: it ends when it starts.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     occupancy = models.ForeignKey(Occupancy, on_delete=models.PROTECT, related_name="standing_opt_outs")
@@ -264,9 +370,11 @@ class StandingOptOut(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")), name="standingoptout_runs_forward"
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")),
+                name="standingoptout_runs_forward",
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["occupancy"], name="standingoptout_by_occupancy")]
 
     def __str__(self) -> str:
         return f"{self.occupancy} from {self.starts_at:%Y-%m-%d}"

@@ -1,0 +1,30 @@
+"""What each role may see and change of assets in the stock admin; assets 0001 grants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from members.models import Role
+from members.roles import VIEW
+
+ALL_VIEW: Final = {"assetkind": VIEW, "hub": VIEW, "cad": VIEW, "asset": VIEW}
+
+GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: {
+        "assetkind": "view add change",
+        "hub": VIEW,
+        "cad": "view change",
+        "asset": "view change",
+    },
+    Role.DEVICE_MANAGER: {
+        "assetkind": "view change",
+        "hub": VIEW,
+        "cad": "view change",
+        "asset": "view change",
+    },
+    Role.DISPATCHER: ALL_VIEW,
+    Role.MEMBER_SERVICES: ALL_VIEW,
+    Role.INSTALLER: ALL_VIEW,
+    Role.AUDITOR: ALL_VIEW,
+}

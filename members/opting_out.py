@@ -1,0 +1,81 @@
+"""Standing opt-outs: a household's wish to be left out of every campaign for a while.
+
+Planning leaves such homes out, and the check before anything is sent asks again (`queries.standing_opt_outs`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from members import entry
+from members.models import Occupancy, StandingOptOut
+from opendsr.kernel import outbox
+from opendsr.kernel.errors import NotFound
+
+STARTED = "members.standing_opt_out.started"
+ENDED = "members.standing_opt_out.ended"
+
+
+class StandingOptOutNotFound(NotFound):
+    """No standing opt-out of this id."""
+
+    opt_out_id: str
+
+
+@transaction.atomic
+def start_standing_opt_out(
+    *,
+    occupancy: Occupancy,
+    at: datetime,
+    starts_at: datetime,
+    ends_at: datetime | None = None,
+    reason: str = "",
+) -> StandingOptOut:
+    """Leave the household out over [starts_at, ends_at), open-ended without an end; overlapping ones add up.
+
+    A start before `at` counts from `at`: nobody opts out of what has happened. Records
+    `members.standing_opt_out.started`. Raises InvalidField when nothing of it lies ahead.
+    """
+    starts_at = max(starts_at, at)
+    if ends_at is not None and ends_at <= starts_at:
+        raise entry.InvalidField(field="ends_at", problem="not_after_start")
+    opt_out = StandingOptOut.objects.create(
+        occupancy=occupancy,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        reason=entry.one_line(reason, field="reason", longest=120, may_be_empty=True),
+    )
+    _tell(STARTED, opt_out, at)
+    return opt_out
+
+
+@transaction.atomic
+def end_standing_opt_out(*, opt_out_id: UUID, at: datetime) -> StandingOptOut:
+    """Take the household back in from `at` on; one that has not begun is called off. Ended ones are left alone.
+
+    Records `members.standing_opt_out.ended`. Raises StandingOptOutNotFound.
+    """
+    opt_out = StandingOptOut.objects.select_for_update().filter(pk=opt_out_id).first()
+    if opt_out is None:
+        raise StandingOptOutNotFound(opt_out_id=str(opt_out_id))
+    if opt_out.ends_at is not None and opt_out.ends_at <= at:
+        return opt_out
+    opt_out.ends_at = max(at, opt_out.starts_at)
+    opt_out.save(update_fields=["ends_at"])
+    _tell(ENDED, opt_out, at)
+    return opt_out
+
+
+def _tell(topic: str, opt_out: StandingOptOut, at: datetime) -> None:
+    outbox.record(
+        topic,
+        at=at,
+        key=f"{opt_out.pk}",
+        opt_out_id=opt_out.pk,
+        occupancy_id=opt_out.occupancy_id,
+        starts_at=opt_out.starts_at,
+        ends_at=opt_out.ends_at,
+    )

@@ -1,0 +1,114 @@
+"""Who may: roles of staff, and the only doors through which a page gets an object for a user.
+
+A stranger's door answers as if the thing did not exist (404); a known user without the role gets 403.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+
+from members.models import Consent, Member, Occupancy, Role, StandingOptOut, User
+from members.queries import member_of
+from opendsr.kernel.errors import NotAllowed, NotFound
+
+Viewer = User | AnonymousUser
+
+STAFF: Final = (
+    Role.ADMINISTRATOR,
+    Role.DISPATCHER,
+    Role.DEVICE_MANAGER,
+    Role.MEMBER_SERVICES,
+    Role.FINANCE,
+    Role.AUDITOR,
+)
+"""Roles that see homes by their work; installers, partners and applications never see one by its id alone."""
+
+
+class Forbidden(NotAllowed):
+    """The user has none of the roles this needs."""
+
+    needs: str
+
+
+class OccupancyNotFound(NotFound):
+    """No such occupancy for this user."""
+
+    occupancy_id: str
+
+
+class MemberNotFound(NotFound):
+    """No such member for this user."""
+
+    number: str
+
+
+class ConsentNotFound(NotFound):
+    """No such consent for this user."""
+
+    consent_id: str
+
+
+class OptOutNotFound(NotFound):
+    """No such standing opt-out for this user."""
+
+    opt_out_id: str
+
+
+def has_role(user: Viewer, *roles: Role) -> bool:
+    """True when an active account holds one of the roles; a superuser holds all."""
+    if not (user.is_authenticated and user.is_active):
+        return False
+    return user.is_superuser or user.groups.filter(name__in=[Role(role).value for role in roles]).exists()
+
+
+def require_role(user: Viewer, *roles: Role) -> None:
+    """Raise Forbidden unless the user holds one of the roles."""
+    if not has_role(user, *roles):
+        raise Forbidden(needs=" or ".join(Role(role).value for role in roles))
+
+
+def access_occupancy(user: Viewer, occupancy_id: UUID, at: datetime) -> Occupancy:
+    """The occupancy, for its own household's members and for staff; raises OccupancyNotFound for strangers."""
+    stay = Occupancy.objects.select_related("home", "household").filter(pk=occupancy_id).first()
+    if stay is None or not may_see_household(user, stay.household_id, at):
+        raise OccupancyNotFound(occupancy_id=str(occupancy_id))
+    return stay
+
+
+def access_member(user: Viewer, number: str, at: datetime) -> Member:
+    """The member: oneself, somebody of one's household, or anybody for staff; raises MemberNotFound."""
+    member = Member.objects.select_related("household").filter(number=number).first()
+    if member is None or not may_see_household(user, member.household_id, at):
+        raise MemberNotFound(number=number)
+    return member
+
+
+def access_consent(user: Viewer, consent_id: UUID, at: datetime) -> Consent:
+    """The consent, for its household and for staff; raises ConsentNotFound."""
+    related = ("occupancy__home", "occupancy__household", "text", "member")
+    consent = Consent.objects.select_related(*related).filter(pk=consent_id).first()
+    if consent is None or not may_see_household(user, consent.occupancy.household_id, at):
+        raise ConsentNotFound(consent_id=str(consent_id))
+    return consent
+
+
+def access_opt_out(user: Viewer, opt_out_id: UUID, at: datetime) -> StandingOptOut:
+    """The standing opt-out, for its household and for staff; raises OptOutNotFound."""
+    opt_out = StandingOptOut.objects.select_related("occupancy__home").filter(pk=opt_out_id).first()
+    if opt_out is None or not may_see_household(user, opt_out.occupancy.household_id, at):
+        raise OptOutNotFound(opt_out_id=str(opt_out_id))
+    return opt_out
+
+
+def may_see_household(user: Viewer, household_id: UUID, at: datetime) -> bool:
+    """True for the household's own members while their membership runs, and for staff."""
+    if not (user.is_authenticated and user.is_active):
+        return False
+    member = member_of(user)
+    if member is not None and member.household_id == household_id and member.is_current(at):
+        return True
+    return has_role(user, *STAFF)

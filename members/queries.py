@@ -1,0 +1,134 @@
+"""What others ask of members: who lives where, what is consented, who has opted out, which stream is whose.
+
+Each answers for one home or for ten thousand in one SQL statement; intervals are half-open UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import F, Q
+
+from members.models import (
+    Consent,
+    Granularity,
+    Member,
+    MeterStream,
+    Occupancy,
+    Purpose,
+    ReadingSource,
+    StandingOptOut,
+    User,
+)
+from opendsr.kernel.interval import Interval
+
+Window = tuple[datetime, datetime | None]
+
+
+def current_occupancies(home_ids: Iterable[UUID], at: datetime) -> dict[UUID, Occupancy]:
+    """Who lives in each home at `at`, with household and home; empty homes are left out."""
+    stays = Occupancy.objects.filter(_holds(at), home_id__in=list(home_ids)).select_related(
+        "household", "home"
+    )
+    return {stay.home_id: stay for stay in stays}
+
+
+def occupancies_of(member: Member, at: datetime) -> list[Occupancy]:
+    """The homes the member's household lives in at `at`, the longest stay before the others."""
+    stays = Occupancy.objects.filter(_holds(at), household_id=member.household_id)
+    return list(stays.select_related("home", "household").order_by("starts_at", "pk"))
+
+
+def consenting_occupancies(
+    purpose: str,
+    at: datetime,
+    granularity: str | None = None,
+    *,
+    among: Collection[UUID] | None = None,
+) -> set[UUID]:
+    """Occupancies with a consent to the purpose in force at `at`, while their stay lasts.
+
+    With a granularity, only consents that cover readings this fine count. `among` limits who is asked about.
+    """
+    consents = Consent.objects.filter(_holds(at), _holds(at, "occupancy__"), purpose=Purpose(purpose))
+    if granularity is not None:
+        consents = consents.filter(granularity__in=Granularity(granularity).or_finer())
+    if among is not None:
+        consents = consents.filter(occupancy_id__in=list(among))
+    return set(consents.values_list("occupancy_id", flat=True))
+
+
+def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = None) -> set[UUID]:
+    """Occupancies that asked to be left out during any part of the interval."""
+    ends_later = Q(ends_at__isnull=True) | (Q(ends_at__gt=interval.starts_at) & Q(ends_at__gt=F("starts_at")))
+    opt_outs = StandingOptOut.objects.filter(ends_later, starts_at__lt=interval.ends_at)
+    if among is not None:
+        opt_outs = opt_outs.filter(occupancy_id__in=list(among))
+    return set(opt_outs.values_list("occupancy_id", flat=True))
+
+
+def streams_of(occupancy_ids: Iterable[UUID], at: datetime, *, name: str = "electricity") -> dict[UUID, UUID]:
+    """The stream id that each occupancy's meter of this name fills at `at`; those without one are left out."""
+    streams = MeterStream.objects.filter(_holds(at), occupancy_id__in=list(occupancy_ids), name=name)
+    return dict(streams.values_list("occupancy_id", "stream_id"))
+
+
+def consent_windows(
+    stream_ids: Iterable[UUID],
+    *,
+    purpose: str = Purpose.SETTLEMENT,
+    granularity: str = Granularity.HALF_HOURLY,
+    source: ReadingSource | None = None,
+) -> dict[UUID, list[Window]]:
+    """When each stream may be stored and read for the purpose this finely: [(starts_at, ends_at or None)].
+
+    Windows are in order, never touch or overlap, and stay within the stream's and the household's own dates.
+    Every asked stream has a key; an unknown one has no windows. `source` limits to consents for that source.
+    """
+    windows: dict[UUID, list[Window]] = {stream_id: [] for stream_id in stream_ids}
+    streams = MeterStream.objects.filter(
+        stream_id__in=list(windows),
+        occupancy__consents__purpose=Purpose(purpose),
+        occupancy__consents__granularity__in=Granularity(granularity).or_finer(),
+        **({} if source is None else {"occupancy__consents__source": source}),
+    )
+    rows = streams.order_by("occupancy__consents__starts_at").values_list(
+        "stream_id",
+        "starts_at",
+        "ends_at",
+        "occupancy__starts_at",
+        "occupancy__ends_at",
+        "occupancy__consents__starts_at",
+        "occupancy__consents__ends_at",
+    )
+    for stream_id, *bounds in rows:
+        starts_at = max(bounds[0::2])
+        ends_at = min((end for end in bounds[1::2] if end is not None), default=None)
+        if ends_at is None or starts_at < ends_at:
+            _add_window(windows[stream_id], starts_at, ends_at)
+    return windows
+
+
+def member_of(user: User | AnonymousUser) -> Member | None:
+    """The member who signs in with this account, with the household; None for staff and strangers."""
+    if not user.is_authenticated:
+        return None
+    return Member.objects.select_related("household").filter(user_id=user.pk).first()
+
+
+def _add_window(windows: list[Window], starts_at: datetime, ends_at: datetime | None) -> None:
+    """Append in order of start, joined to the latest window when they touch."""
+    if not windows or (windows[-1][1] is not None and windows[-1][1] < starts_at):
+        windows.append((starts_at, ends_at))
+        return
+    first, latest = windows[-1]
+    windows[-1] = (first, None if latest is None or ends_at is None else max(latest, ends_at))
+
+
+def _holds(at: datetime, prefix: str = "") -> Q:
+    return Q(**{f"{prefix}starts_at__lte": at}) & (
+        Q(**{f"{prefix}ends_at__isnull": True}) | Q(**{f"{prefix}ends_at__gt": at})
+    )
