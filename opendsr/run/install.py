@@ -133,9 +133,7 @@ def environment(venv: Path) -> None:
         if subprocess.run(
             [sys.executable, "-c", "import ensurepip"], capture_output=True, check=False
         ).returncode:
-            stop(
-                f"This Python makes no virtual environments. Install {package} (try: {apt_words(package)})."
-            )
+            stop(f"This Python makes no virtual environments. Install {package} (try: {apt_words(package)}).")
     say(f"Making {venv.name} with Python {sys.version.split()[0]} ...")
     run([sys.executable, "-m", "venv", "--clear", str(venv)])
 
