@@ -183,6 +183,9 @@ class Vtn(Protocol):
     ) -> dict[VtnEventId, Acknowledgement]:
         """Return how far many events have come; unknown ids are left out."""
 
+    def trusted(self, ven_ids: Iterable[VenId]) -> set[VenId]:
+        """Return those of the VENs that a certificate speaks for now: in its dates by the wall clock, not revoked."""
+
 
 def embedded() -> Vtn:
     """The VTN that lives in this installation's own database."""
