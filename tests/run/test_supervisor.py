@@ -19,7 +19,8 @@ from tests.run.conftest import REPOSITORY
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 PARENT = (
-    "import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "import subprocess, sys, time;"
+    " child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
     "print('child', child.pid, flush=True); time.sleep(600)"
 )
 SUPERVISES = """
