@@ -1,0 +1,82 @@
+"""Delivery: how much less (or more) each household used than its baseline, and which part of that earns.
+
+Pure numpy over whole Wh [stream, half-hour] with masks. Delivered is baseline less metered for a turn-down,
+metered less baseline for a turn-up; a half-hour lacking either is not measured and earns nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from settlement.baselines import Mask, Wh
+
+SIGN: Final = {"turn_down": 1, "turn_up": -1}
+
+
+class Floor(StrEnum):
+    """Over what span using more than the baseline counts against what was delivered; never below zero."""
+
+    EVENT = "event"
+    HALF_HOUR = "half_hour"
+
+
+class Cap(StrEnum):
+    """What a half-hour can earn at most."""
+
+    NONE = "none"
+    INSTRUCTED = "instructed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRule:
+    """Which part of the delivered energy is paid; by default all of it, netted over the event."""
+
+    floor: Floor = Floor.EVENT
+    cap: Cap = Cap.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Wh by stream and half-hour (0 where not `measured`), the signed sum and the part that is paid."""
+
+    half_hour_wh: Wh
+    measured: Mask
+    delivered_wh: Wh
+    paid_wh: Wh
+
+
+def measure(
+    *,
+    baseline_wh: Wh,
+    has_baseline: Mask,
+    metered_wh: Wh,
+    has_reading: Mask,
+    direction: str,
+    instructed_half_hour_wh: Wh,
+    takes_part: Mask,
+    rule: DeliveryRule,
+) -> Delivery:
+    """What each stream delivered in the event and which part is paid.
+
+    Paid is the sum over measured half-hours, each capped at what was instructed where the rule says so, and
+    never below zero: over the whole event, or in each half-hour under Floor.HALF_HOUR. Streams that do not
+    take part are measured and paid nothing.
+    """
+    measured = has_baseline & has_reading
+    half_hour_wh = np.where(measured, SIGN[direction] * (baseline_wh - metered_wh), 0)
+    counted = half_hour_wh
+    if rule.cap is Cap.INSTRUCTED:
+        counted = np.minimum(counted, instructed_half_hour_wh[:, None])
+    if rule.floor is Floor.HALF_HOUR:
+        counted = np.maximum(counted, 0)
+    paid_wh = np.where(takes_part, np.maximum(counted.sum(axis=1), 0), 0)
+    return Delivery(
+        half_hour_wh=half_hour_wh,
+        measured=measured,
+        delivered_wh=half_hour_wh.sum(axis=1),
+        paid_wh=paid_wh,
+    )
