@@ -14,7 +14,7 @@ from opendsr.kernel.ids import new_uuid
 
 
 class AssetKind(models.Model):
-    """What a kind of asset can do: data, so that a new kind needs a row and one hub driver (DESIGN section 6)."""
+    """What a kind of asset can do: data, so that a new kind needs a row and one hub driver."""
 
     code = models.CharField(max_length=24, primary_key=True)
     name = models.CharField(max_length=60)
@@ -65,7 +65,7 @@ class Hub(models.Model):
     home = models.ForeignKey("members.Home", on_delete=models.PROTECT, related_name="hubs")
     serial = models.CharField(max_length=40, unique=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PLANNED)
-    ven_id = models.CharField(max_length=64, unique=True, null=True, blank=True)  # noqa: DJ001 unknown until commissioned
+    ven_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
     enrolment_code_sha256 = models.CharField(max_length=64, blank=True)
     enrolment_code_expires_at = models.DateTimeField(null=True, blank=True)
     enrolment_failures = models.PositiveSmallIntegerField(

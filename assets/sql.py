@@ -1,9 +1,9 @@
-"""Rows that assets 0001 seeds: the kinds of asset, from the figures of the founding report (DESIGN section 6).
+"""Rows that assets 0001 seeds: the kinds of asset, from the figures of the founding report.
 
-`typical_flexible_w` is a kind's daily energy times the share of it that falls in the evening (16:00 to 21:00: all
-of an EV's, 40 % of a water tank's, 20 % of storage heating), over those five hours: a planning figure until the
-co-op's own measurements replace it. The report gives hours for one-phase chargers; three-phase ones are worked out
-the same way, 10 kWh within a stay of 12 hours.
+`typical_flexible_w` is a kind's daily energy times the share of it that falls between 16:00 and 21:00 (all of
+an EV's, 40 % of a water tank's, 20 % of storage heating), over those five hours: a planning figure until the
+co-op's own measurements replace it. The report gives hours for one-phase chargers; those of three-phase ones
+are worked out the same way, 10 kWh within a stay of 12 hours.
 """
 
 from __future__ import annotations

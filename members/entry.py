@@ -1,7 +1,7 @@
 """What people type, made fit to store: one line of clean text, a postcode, an MPAN, a GSP group.
 
-Called by services before they write; a value that cannot be mended raises InvalidField, which forms show beside
-the field. The database holds the same rules as constraints.
+Called by services before they write; a value that cannot be mended raises InvalidField, which forms show
+beside the field. The database holds the same rules as constraints.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def postcode(value: str) -> str:
 
 
 def mpan(value: str) -> Mpan:
-    """The 13 digits of an MPAN without the spaces people put between them; the check digit is not judged here."""
+    """The 13 digits of an MPAN without the spaces people put between them; any check digit will do."""
     text = re.sub(r"[\s-]", "", value)
     if not re.fullmatch(MPAN, text, re.ASCII):
         raise InvalidField(field="mpan", problem="not_13_digits")

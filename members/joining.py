@@ -1,7 +1,7 @@
 """Joining the co-op: a member, a home, a household's stay in it and the meter stream that stay fills.
 
-Called by sign-up, staff pages and imports; what comes next (`consenting.py`, `assets.installing`) hangs on the
-occupancy made here.
+Called by sign-up, staff pages and imports; what comes next (`consenting.py`, `assets.installing`) hangs on
+the occupancy made here.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def register_home(
     primary_substation: str = "",
     cmz: str = "",
 ) -> Home:
-    """Record premises by their meter point; a doubtful check digit is kept and shown (`home.is_mpan_doubtful`).
+    """Record premises by their meter point; a doubtful check digit is kept (`home.is_mpan_doubtful`).
 
     Raises InvalidField and MpanTaken.
     """
@@ -116,7 +116,7 @@ def register_home(
 
 @transaction.atomic
 def move_in(*, household: Household, home: Home, at: datetime) -> Occupancy:
-    """Start the household's stay at `at`, open-ended. Raises HomeOccupied while another stay covers any of it."""
+    """Start the household's stay at `at`, open-ended; raises HomeOccupied when another stay runs into it."""
     with refused_as(occupancy_one_household_a_home=HomeOccupied(home_id=str(home.pk))):
         return Occupancy.objects.create(household=household, home=home, starts_at=at)
 
@@ -132,7 +132,7 @@ def open_stream(*, occupancy: Occupancy, at: datetime, name: str = "electricity"
 
 
 def _with_next_number(details: dict[str, object]) -> Member:
-    """Insert under the sequence's next number; one that an import took is skipped, and the sequence catches up."""
+    """Insert under the sequence's next number; past one that an import took, the sequence catches up."""
     while True:
         with connection.cursor() as cursor:
             cursor.execute("SELECT nextval(%s)", [MEMBER_NUMBER_SEQUENCE])

@@ -21,7 +21,6 @@ from members.mpan import has_valid_check_digit
 from opendsr.kernel.clock import wall_now
 from opendsr.kernel.ids import new_uuid
 
-
 MEMBER_NUMBER = r"^M-([0-9]{5}|[1-9][0-9]{5,9})$"
 MPAN = r"^[0-9]{13}$"
 POSTCODE = r"^[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}$"
@@ -62,7 +61,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class Role(models.TextChoices):
-    """Django groups named from day one; `roles.py` grants them rights, `policy.py` of each room asks for them."""
+    """Django groups named from day one; `roles.py` grants rights, `policy.py` of each room asks for them."""
 
     ADMINISTRATOR = "administrator"
     DISPATCHER = "dispatcher"

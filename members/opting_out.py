@@ -1,6 +1,7 @@
 """Standing opt-outs: a household's wish to be left out of every campaign for a while.
 
-Planning leaves such homes out, and the check before anything is sent asks again (`queries.standing_opt_outs`).
+Planning leaves such homes out, and the check before anything is sent asks again
+(`queries.standing_opt_outs`).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def start_standing_opt_out(
 
 @transaction.atomic
 def end_standing_opt_out(*, opt_out_id: UUID, at: datetime) -> StandingOptOut:
-    """Take the household back in from `at` on; one that has not begun is called off. Ended ones are left alone.
+    """Take the household back in from `at` on; one that has not begun is called off, an ended one stays.
 
     Records `members.standing_opt_out.ended`. Raises StandingOptOutNotFound.
     """

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 
+from members import entry
 from members.models import Consent, Member, Occupancy, Role, StandingOptOut, User
 from members.queries import member_of
 from opendsr.kernel.errors import NotAllowed, NotFound
@@ -72,7 +73,7 @@ def require_role(user: Viewer, *roles: Role) -> None:
 
 
 def access_occupancy(user: Viewer, occupancy_id: UUID, at: datetime) -> Occupancy:
-    """The occupancy, for its own household's members and for staff; raises OccupancyNotFound for strangers."""
+    """The occupancy, for its own household and for staff; raises OccupancyNotFound for strangers."""
     stay = Occupancy.objects.select_related("home", "household").filter(pk=occupancy_id).first()
     if stay is None or not may_see_household(user, stay.household_id, at):
         raise OccupancyNotFound(occupancy_id=str(occupancy_id))
@@ -81,7 +82,11 @@ def access_occupancy(user: Viewer, occupancy_id: UUID, at: datetime) -> Occupanc
 
 def access_member(user: Viewer, number: str, at: datetime) -> Member:
     """The member: oneself, somebody of one's household, or anybody for staff; raises MemberNotFound."""
-    member = Member.objects.select_related("household").filter(number=number).first()
+    try:
+        known = entry.member_number(number)
+    except entry.InvalidField:
+        raise MemberNotFound(number=number) from None
+    member = Member.objects.select_related("household").filter(number=known).first()
     if member is None or not may_see_household(user, member.household_id, at):
         raise MemberNotFound(number=number)
     return member

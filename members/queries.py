@@ -71,7 +71,7 @@ def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = No
 
 
 def streams_of(occupancy_ids: Iterable[UUID], at: datetime, *, name: str = "electricity") -> dict[UUID, UUID]:
-    """The stream id that each occupancy's meter of this name fills at `at`; those without one are left out."""
+    """The stream id that each occupancy's meter of this name fills at `at`; those without are left out."""
     streams = MeterStream.objects.filter(_holds(at), occupancy_id__in=list(occupancy_ids), name=name)
     return dict(streams.values_list("occupancy_id", "stream_id"))
 

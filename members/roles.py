@@ -1,7 +1,7 @@
 """What each role may see and change in the stock admin; every room's 0001 grants rights over its own models.
 
-Groups are the roles of `models.Role`. Doors in `policy.py` ask for roles; Django permissions made here only open
-admin pages.
+Groups are the roles of `models.Role`. Doors in `policy.py` ask for roles; Django permissions made here only
+open admin pages.
 """
 
 from __future__ import annotations

@@ -1,0 +1,56 @@
+"""Who may: the only doors through which a page gets a hub or an asset for a user."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from assets.models import Asset, Hub
+from members.models import Role
+from members.policy import Viewer, has_role, may_see_household
+from members.queries import current_occupancies
+from opendsr.kernel.errors import NotFound
+
+DEVICE_STAFF: Final = (
+    Role.ADMINISTRATOR,
+    Role.DISPATCHER,
+    Role.DEVICE_MANAGER,
+    Role.MEMBER_SERVICES,
+    Role.AUDITOR,
+)
+
+
+class HubNotFound(NotFound):
+    """No such hub for this user."""
+
+    hub_id: str
+
+
+class AssetNotFound(NotFound):
+    """No such asset for this user."""
+
+    asset_id: str
+
+
+def access_hub(user: Viewer, hub_id: UUID, at: datetime) -> Hub:
+    """The hub, for who lives in its home at `at` and for staff; raises HubNotFound for strangers."""
+    hub = Hub.objects.select_related("home").filter(pk=hub_id).first()
+    if hub is None or not _may_see_home(user, hub.home_id, at):
+        raise HubNotFound(hub_id=str(hub_id))
+    return hub
+
+
+def access_asset(user: Viewer, asset_id: UUID, at: datetime) -> Asset:
+    """The asset, for who lives in its home at `at` and for staff; raises AssetNotFound for strangers."""
+    asset = Asset.objects.select_related("kind", "hub__home").filter(pk=asset_id).first()
+    if asset is None or not _may_see_home(user, asset.hub.home_id, at):
+        raise AssetNotFound(asset_id=str(asset_id))
+    return asset
+
+
+def _may_see_home(user: Viewer, home_id: UUID, at: datetime) -> bool:
+    if has_role(user, *DEVICE_STAFF):
+        return True
+    stay = current_occupancies([home_id], at).get(home_id)
+    return stay is not None and may_see_household(user, stay.household_id, at)
