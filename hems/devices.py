@@ -1,0 +1,145 @@
+"""What a driver is, and the values that pass between the hub and an asset.
+
+An order is a timetable entry that the device itself keeps: it takes effect at its exact start and lapses at
+its exact end with nobody's help. A hub that dies leaves no asset held down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from hems.instants import seconds_of
+
+Direction = Literal["down", "up"]
+
+SAFE_STATE = "owner_schedule"
+"""Without orders every asset runs as its owner set it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Over [starts_at, ends_at) run at no more than `limit_w` ("down"), or at no less than it ("up").
+
+    `planned_ends_at` is the end as it was known when the order began: an order cut short (cancelled,
+    overridden) keeps it, because the device decided by it. `urgency` settles overlaps: the lowest wins.
+    """
+
+    event_id: str
+    resource_id: str
+    starts_at: datetime
+    ends_at: datetime
+    planned_ends_at: datetime
+    direction: Direction
+    limit_w: int
+    urgency: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What an asset is doing. `interlock` says why it does not follow its order, "" when it does."""
+
+    resource_id: str
+    kind: str
+    power_w: int
+    is_ordered: bool = False
+    interlock: str = ""
+    detail: str = ""
+
+
+class Driver(Protocol):
+    """One asset. Without orders, and after the last one lapses, it is in SAFE_STATE: its owner's schedule."""
+
+    @property
+    def resource_id(self) -> str:
+        """The asset's name on the OpenADR wire."""
+
+    @property
+    def kind(self) -> str:
+        """Code of the kind of asset, such as `ev_charger`."""
+
+    @property
+    def rated_w(self) -> int:
+        """The most it draws."""
+
+    def read(self, at: datetime) -> DeviceState:
+        """What it is doing at world time `at`."""
+
+    def command(self, orders: Sequence[Order]) -> None:
+        """Take the whole timetable; it replaces the one before. The same timetable twice changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Constant power over whole epoch seconds [starts_s, ends_s); never empty."""
+
+    starts_s: int
+    ends_s: int
+    power_w: int
+    interlock: str = ""
+
+    @property
+    def energy_j(self) -> int:
+        return self.power_w * (self.ends_s - self.starts_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An order in the device's own terms, whole epoch seconds."""
+
+    starts_s: int
+    ends_s: int
+    planned_ends_s: int
+    direction: Direction
+    limit_w: int
+    urgency: int
+
+
+def holds_of(orders: Iterable[Order], resource_id: str) -> tuple[Hold, ...]:
+    """The orders for one asset, most urgent first; those that never take effect are left out."""
+    holds = (
+        Hold(
+            seconds_of(order.starts_at),
+            seconds_of(order.ends_at),
+            seconds_of(order.planned_ends_at),
+            order.direction,
+            order.limit_w,
+            order.urgency,
+        )
+        for order in orders
+        if order.resource_id == resource_id
+    )
+    return tuple(
+        sorted(
+            (hold for hold in holds if hold.ends_s > hold.starts_s),
+            key=lambda hold: (hold.urgency, hold.starts_s),
+        )
+    )
+
+
+def hold_at(holds: Sequence[Hold], at_s: int) -> Hold | None:
+    """The most urgent order in force at a second."""
+    return next((hold for hold in holds if hold.starts_s <= at_s < hold.ends_s), None)
+
+
+def edges_of(holds: Iterable[Hold]) -> set[int]:
+    """The seconds at which an order begins or ends."""
+    return {edge for hold in holds for edge in (hold.starts_s, hold.ends_s)}
+
+
+class Trace:
+    """Segments laid end to end, alike neighbours joined."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+
+    def add(self, starts_s: int, ends_s: int, power_w: int, interlock: str = "") -> None:
+        if ends_s <= starts_s:
+            return
+        newest = self.segments[-1] if self.segments else None
+        if newest and (newest.ends_s, newest.power_w, newest.interlock) == (starts_s, power_w, interlock):
+            self.segments[-1] = Segment(newest.starts_s, ends_s, power_w, interlock)
+        else:
+            self.segments.append(Segment(starts_s, ends_s, power_w, interlock))
