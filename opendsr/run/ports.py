@@ -23,8 +23,8 @@ def require_free(port: int, *, what: str, variable: str, host: str = "127.0.0.1"
         ) from None
     except (OSError, OverflowError) as error:
         raise SupervisorError(
-            f"Port {port} for {what} is taken{_by(port)} ({error}). Stop that, or set {variable} to a free port,"
-            f" such as {variable}={_free_port(host)}."
+            f"Port {port} for {what} is taken{_by(port)} ({error}). Stop that, or set {variable}"
+            f" to a free port, such as {variable}={_free_port(host)}."
         ) from None
 
 
