@@ -90,7 +90,7 @@ def _redis(url: str) -> dict[str, Any]:
 def _folder(folder: Path) -> dict[str, Any]:
     messages = str(folder / "messages")
     return {
-        "broker_url": "folder://",
+        "broker_url": "folder://localhost",
         "broker_transport_options": {
             "data_folder_in": messages,
             "data_folder_out": messages,

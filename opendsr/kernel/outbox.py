@@ -34,6 +34,7 @@ DEFAULT_LEASE_SECONDS: Final = 60.0
 BACKOFF_SECONDS: Sequence[float] = (1, 2, 5, 15, 60, 300, 900)
 ADOPTION_WINDOW: Final = timedelta(hours=1)
 ERROR_CHARACTERS: Final = 2000
+DRAIN_ROUND: Final = 1000
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ def drain(*, max_rounds: int = 100) -> int:
     """
     total = 0
     for _ in range(max_rounds):
-        done = _run_due(limit=1000, seconds=inf, queue=None, is_strict=True)
+        done = _run_due(limit=DRAIN_ROUND, seconds=inf, queue=None, is_strict=True)
         if not done:
             return total
         total += done
@@ -320,8 +321,9 @@ def _run(claim: Claim, *, is_strict: bool) -> None:
     """Effects and the done mark in one transaction, under the row's lock; a failure is noted in another."""
     try:
         with transaction.atomic():
-            # A claim by somebody else, possible once the lease ran out, has moved `attempts` on.
-            held = OutboxDelivery.objects.select_for_update(skip_locked=True).filter(
+            # A later claim has moved `attempts` on: nothing matches, nothing to wait for. SKIP LOCKED would be
+            # wrong here, because a sweeper looking for its next claim holds this row for a moment too.
+            held = OutboxDelivery.objects.select_for_update().filter(
                 pk=claim.delivery_id, state=DeliveryState.DUE, attempts=claim.attempt
             )
             if held.first() is None:
