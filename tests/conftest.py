@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from members.models import Member, User
 from opendsr.kernel import clock
+from tests import cast
+from tests.factories import HubKit, Resident
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +18,33 @@ def _world_clock_at_rest() -> Iterator[None]:
     clock.reset()
     yield
     clock.reset()
+
+
+@pytest.fixture
+def alice(db: None) -> Resident:
+    """A member at home."""
+    return cast.alice()
+
+
+@pytest.fixture
+def bob(alice: Resident) -> Member:
+    """Somebody of Alice's household."""
+    return cast.bob(alice)
+
+
+@pytest.fixture
+def carol(db: None) -> Resident:
+    """A member of another household."""
+    return cast.carol()
+
+
+@pytest.fixture
+def sam(db: None) -> User:
+    """Staff: a dispatcher."""
+    return cast.sam()
+
+
+@pytest.fixture
+def val(alice: Resident) -> HubKit:
+    """The VEN in Alice's home."""
+    return cast.val(alice)
