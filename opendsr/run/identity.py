@@ -81,8 +81,8 @@ def choose(home: Path, program: Path) -> Identity:
             return candidate
     raise ClusterError(
         f"PostgreSQL refuses to run as root, and no unprivileged user can use both {home} and {program}: this"
-        " machine refuses user namespaces, or a folder above is closed. Run as a user, set OPENDSR_VAR"
-        " to a folder under /var/lib or /srv, or set DATABASE_URL."
+        " machine refuses user namespaces, or a folder above is closed. Run as an ordinary user, set"
+        " OPENDSR_VAR to a folder under /var/lib or /srv, or set DATABASE_URL."
     )
 
 
