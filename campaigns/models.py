@@ -43,6 +43,17 @@ class Programme(models.Model):
     start_tolerance_seconds = models.PositiveIntegerField(
         default=0, help_text="OpenADR startafter: hubs spread start and end over this long"
     )
+    delivered_from_pct = models.PositiveSmallIntegerField(
+        default=75, help_text="Delivered from this share of what was asked, partial below"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(start_tolerance_seconds__lte=1800), name="programme_spreads_at_most_1800"
+            ),
+            models.CheckConstraint(condition=Q(delivered_from_pct__lte=100), name="programme_share_in_range"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -82,12 +93,15 @@ class Campaign(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.DRAFT)
     created_by = models.ForeignKey("members.User", null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField()
-    approved_by = models.ForeignKey("members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    approved_by = models.ForeignKey(
+        "members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     planned_at = models.DateTimeField(null=True, blank=True)
     approved_at = models.DateTimeField(null=True, blank=True)
     dispatched_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)
+    cancel_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -95,6 +109,10 @@ class Campaign(models.Model):
             models.CheckConstraint(condition=Q(size_w__gt=0), name="campaign_asks_for_power"),
             models.CheckConstraint(
                 condition=Q(zone_kind="everywhere") | ~Q(zone=""), name="campaign_names_its_zone"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["approved", "dispatched"]) | Q(approved_at__isnull=False),
+                name="campaign_runs_only_when_approved",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["-starts_at"], name="campaign_newest")]
@@ -104,9 +122,10 @@ class Campaign(models.Model):
 
 
 class PlanLine(models.Model):
-    """What planning decided about one asset in the zone: in, with an expected power, or out, with the reason."""
+    """What planning decided about one asset in the zone: in, with expected power, or out, with the reason."""
 
     class LeftOut(models.TextChoices):
+        NO_HOUSEHOLD = "no_household", "Nobody lives there for all of it"
         NO_CONSENT = "no_consent", "No consent for flexibility"
         STANDING_OPT_OUT = "standing_opt_out", "Household has opted out for now"
         HUB_NOT_COMMISSIONED = "hub_not_commissioned", "Hub not commissioned"
@@ -114,19 +133,27 @@ class PlanLine(models.Model):
         BUSY = "busy", "Already in another campaign"
         NOT_ENOUGH_DURATION = "not_enough_duration", "Cannot hold that long"
         NO_METER_DATA = "no_meter_data", "Too few meter readings for a baseline"
+        TOO_LITTLE_USE = "too_little_use", "Home has nothing to give at that time of day"
         NOT_NEEDED = "not_needed", "Size already reached"
+        OPTED_OUT = "opted_out", "Household said no to this one"
+        CERTIFICATE = "certificate", "Hub's certificate is not accepted"
+        HUB_CHANGED = "hub_changed", "Hub was replaced after approval"
+        TOO_LATE = "too_late", "Could not be sent before the end"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="plan_lines")
     asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="+")
     occupancy = models.ForeignKey("members.Occupancy", null=True, on_delete=models.PROTECT, related_name="+")
     expected_w = models.PositiveIntegerField(default=0)
-    left_out = models.CharField(max_length=24, choices=LeftOut.choices, blank=True, help_text="Empty when chosen")
+    left_out = models.CharField(
+        max_length=24, choices=LeftOut.choices, blank=True, help_text="Empty when chosen"
+    )
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["campaign", "asset"], name="planline_one_per_asset"),
             models.CheckConstraint(
-                condition=(Q(left_out="") & Q(expected_w__gt=0)) | (~Q(left_out="") & Q(expected_w=0)),
+                condition=Q(left_out="", expected_w__gt=0, occupancy__isnull=False)
+                | (~Q(left_out="") & Q(expected_w=0)),
                 name="planline_in_or_out",
             ),
         ]
@@ -159,21 +186,45 @@ class Participation(models.Model):
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="participations")
     asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="participations")
-    occupancy = models.ForeignKey("members.Occupancy", on_delete=models.PROTECT, related_name="participations")
+    occupancy = models.ForeignKey(
+        "members.Occupancy", on_delete=models.PROTECT, related_name="participations"
+    )
     ven_id = models.CharField(max_length=64)
-    vtn_event_id = models.CharField(max_length=80, blank=True, help_text="One event a hub; its assets share it")
+    vtn_event_id = models.CharField(
+        max_length=80, blank=True, help_text="One event a hub; its assets share it"
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     expected_w = models.PositiveIntegerField()
     state = models.CharField(max_length=20, choices=State.choices, default=State.PLANNED)
     outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
+    left_out = models.CharField(
+        max_length=24,
+        choices=PlanLine.LeftOut.choices,
+        blank=True,
+        help_text="Why the last check kept it back",
+    )
+    measured_pct = models.IntegerField(
+        null=True, blank=True, help_text="Household's metered share of what was asked; empty until settled"
+    )
     sent_at = models.DateTimeField(null=True, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True, help_text="When the hub fetched the event")
     responded_at = models.DateTimeField(null=True, blank=True)
+    dropped_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was taken out of the hub's event; empty while it is in"
+    )
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="participation_runs_forward"),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="participation_runs_forward"
+            ),
             models.UniqueConstraint(fields=["campaign", "asset"], name="participation_one_per_asset"),
+            models.CheckConstraint(
+                condition=~Q(state__in=["sent", "delivered_to_hub", "opted_in"])
+                | (~Q(vtn_event_id="") & Q(sent_at__isnull=False)),
+                name="participation_sent_has_an_event",
+            ),
             ExclusionConstraint(
                 name="participation_no_overlap",
                 expressions=[
@@ -209,7 +260,9 @@ class OptRecord(models.Model):
     opt = models.CharField(max_length=4, choices=Opt.choices)
     source = models.CharField(max_length=16, choices=Source.choices)
     reason = models.CharField(max_length=120, blank=True)
-    vtn_sequence = models.BigIntegerField(null=True, blank=True, help_text="Sequence of the VTN's opt, when it came that way")
+    vtn_sequence = models.BigIntegerField(
+        null=True, blank=True, help_text="Sequence of the VTN's opt, when it came that way"
+    )
     by = models.ForeignKey("members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     received_at = models.DateTimeField()
 

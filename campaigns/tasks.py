@@ -1,1 +1,97 @@
-"""Outbox consumers and Celery tasks of campaigns: thin wrappers around services."""
+"""Outbox consumers of campaigns: thin wrappers around services.
+
+A campaign that was cancelled meanwhile is left as it is; anything else unexpected is tried again by the
+outbox.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from campaigns import approving, completing, dispatching, monitoring, opting
+from campaigns.life import WrongState
+from campaigns.models import PlanLine
+from members.models import Purpose
+from opendsr.kernel import clock, outbox
+from opendsr.kernel.outbox import Fact
+
+logger = logging.getLogger(__name__)
+
+
+@outbox.consumer(approving.APPROVED, "campaigns.dispatch")
+def dispatch_approved(*, fact: Fact) -> None:
+    """Send an approved campaign to its hubs."""
+    try:
+        dispatching.dispatch_campaign(campaign_id=_uuid(fact, "campaign_id"), at=clock.now())
+    except WrongState as error:
+        logger.info("not dispatched: %s", error)
+
+
+@outbox.consumer(approving.ENDED, "campaigns.complete")
+def complete_ended(*, fact: Fact) -> None:
+    """Close a campaign whose time is over."""
+    try:
+        completing.complete_campaign(campaign_id=_uuid(fact, "campaign_id"), at=clock.now())
+    except WrongState as error:
+        logger.info("not completed: %s", error)
+
+
+@outbox.consumer("vtn.event.delivered", "campaigns.delivery")
+def event_delivered(*, fact: Fact) -> None:
+    """A hub fetched its event."""
+    monitoring.receive_delivery(event_id=_text(fact, "event_id"), at=_instant(fact, "delivered_at"))
+
+
+@outbox.consumer("vtn.opt.received", "campaigns.opt")
+def opt_received(*, fact: Fact) -> None:
+    """A hub answered its event or changed its mind."""
+    monitoring.receive_opt(
+        event_id=_text(fact, "event_id"),
+        opt=_text(fact, "opt"),
+        reason=_text(fact, "reason"),
+        sequence=int(_text(fact, "sequence")),
+        received_at=_instant(fact, "received_at"),
+    )
+
+
+@outbox.consumer("members.consent.withdrawn", "campaigns.consent")
+def consent_withdrawn(*, fact: Fact) -> None:
+    """A household took back its consent: it drops out of what is not over."""
+    if fact.payload["purpose"] == Purpose.FLEXIBILITY:
+        opting.leave_out_household(
+            occupancy_id=_uuid(fact, "occupancy_id"), left_out=PlanLine.LeftOut.NO_CONSENT, at=clock.now()
+        )
+
+
+@outbox.consumer("members.occupancy.ended", "campaigns.occupancy")
+def occupancy_ended(*, fact: Fact) -> None:
+    """A household moved out: it drops out of what is not over."""
+    opting.leave_out_household(
+        occupancy_id=_uuid(fact, "occupancy_id"), left_out=PlanLine.LeftOut.NO_HOUSEHOLD, at=clock.now()
+    )
+
+
+@outbox.consumer("members.standing_opt_out.started", "campaigns.standing_opt_out")
+def standing_opt_out_started(*, fact: Fact) -> None:
+    """A household opted out for a while: a no to every campaign in that time."""
+    ends_at = fact.payload["ends_at"]
+    opting.skip_standing(
+        occupancy_id=_uuid(fact, "occupancy_id"),
+        starts_at=_instant(fact, "starts_at"),
+        ends_at=datetime.fromisoformat(str(ends_at)) if ends_at else None,
+        at=clock.now(),
+    )
+
+
+def _text(fact: Fact, name: str) -> str:
+    return str(fact.payload[name])
+
+
+def _uuid(fact: Fact, name: str) -> UUID:
+    return UUID(_text(fact, name))
+
+
+def _instant(fact: Fact, name: str) -> datetime:
+    return datetime.fromisoformat(_text(fact, name))

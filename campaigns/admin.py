@@ -1,0 +1,72 @@
+"""Records of campaigns in the stock admin: programmes may be edited, the rest only looked at.
+
+Campaigns change through this room's services, never by editing a row.
+"""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from campaigns.models import Campaign, OptRecord, Participation, PlanLine, Programme
+
+
+class LookedAtOnly(admin.ModelAdmin):
+    """No adding, changing or deleting."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Programme)
+class ProgrammeAdmin(admin.ModelAdmin):
+    list_display = ("name", "code", "use_case", "market_context", "start_tolerance_seconds")
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Campaign)
+class CampaignAdmin(LookedAtOnly):
+    list_display = ("name", "programme", "state", "direction", "zone", "size_w", "starts_at", "ends_at")
+    list_filter = ("state", "programme", "direction")
+    search_fields = ("name", "reason")
+    date_hierarchy = "starts_at"
+    list_select_related = ("programme",)
+
+
+@admin.register(PlanLine)
+class PlanLineAdmin(LookedAtOnly):
+    list_display = ("campaign", "asset", "expected_w", "left_out")
+    list_filter = ("left_out",)
+    list_select_related = ("campaign", "asset")
+
+
+@admin.register(Participation)
+class ParticipationAdmin(LookedAtOnly):
+    list_display = (
+        "campaign",
+        "asset",
+        "state",
+        "outcome",
+        "left_out",
+        "expected_w",
+        "sent_at",
+        "responded_at",
+    )
+    list_filter = ("state", "outcome", "left_out")
+    search_fields = ("vtn_event_id", "ven_id")
+    list_select_related = ("campaign", "asset")
+
+
+@admin.register(OptRecord)
+class OptRecordAdmin(LookedAtOnly):
+    list_display = ("participation", "opt", "source", "reason", "received_at")
+    list_filter = ("opt", "source")
+    list_select_related = ("participation__campaign", "participation__asset")

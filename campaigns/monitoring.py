@@ -1,0 +1,54 @@
+"""Monitoring: what comes back from the VTN while a campaign runs, laid on its participations.
+
+Called by the outbox consumers of `vtn.event.delivered` and `vtn.opt.received`. News may come late, twice and
+out of order.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from campaigns import opting
+from campaigns.models import OptRecord, Participation
+from campaigns.stance import OVERRIDE_REASON
+
+State = Participation.State
+UNDECIDED: Final = "none"
+
+
+@transaction.atomic
+def receive_delivery(*, event_id: str, at: datetime) -> int:
+    """The hub fetched its event at `at`; how many participations learned it."""
+    parts = Participation.objects.filter(vtn_event_id=event_id, dropped_at=None).exclude(
+        state=State.CANCELLED
+    )
+    list(parts.select_for_update().order_by("id").values_list("id"))
+    parts.filter(state=State.SENT).update(state=State.DELIVERED_TO_HUB)
+    return parts.update(delivered_at=Coalesce(F("delivered_at"), at))
+
+
+@transaction.atomic
+def receive_opt(*, event_id: str, opt: str, reason: str, sequence: int, received_at: datetime) -> int:
+    """The hub answered its event, or changed its answer; how many participations it concerns.
+
+    An event that is not a campaign's concerns none. "none" says that the hub has it and has not decided.
+    """
+    if opt == UNDECIDED:
+        return receive_delivery(event_id=event_id, at=received_at)
+    is_button = opt == OptRecord.Opt.OUT and reason == OVERRIDE_REASON
+    parts = list(Participation.objects.filter(vtn_event_id=event_id).order_by("id"))
+    for part in parts:
+        opting.record_opt(
+            participation=part,
+            opt=opt,
+            source=OptRecord.Source.MEMBER_BUTTON if is_button else OptRecord.Source.HUB,
+            at=received_at,
+            reason=reason,
+            vtn_sequence=sequence,
+        )
+    return len(parts)

@@ -1,0 +1,100 @@
+"""How each participation ended: from the opts when the event is over, from meters once they are in."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from campaigns import life
+from campaigns.models import Campaign, Participation
+from opendsr.kernel.errors import DomainError
+
+State = Participation.State
+Outcome = Participation.Outcome
+LARGEST_PCT: Final = 1_000_000
+
+
+class NotCompleted(DomainError):
+    """Outcomes are recorded once the campaign's time is over."""
+
+    campaign_id: UUID
+    state: str
+
+
+def outcome_of(*, state: str, measured_pct: int | None, delivered_from_pct: int) -> str:
+    """The outcome a participation's last state and its household's metered share amount to.
+
+    "" while it took part and its meter has not said; a hub that never answered is unresponsive.
+    """
+    if state == State.CANCELLED:
+        return Outcome.CANCELLED
+    if state == State.OVERRIDDEN:
+        return Outcome.OVERRIDDEN
+    if state == State.OPTED_OUT:
+        return Outcome.OPTED_OUT
+    if state != State.OPTED_IN:
+        return Outcome.UNRESPONSIVE
+    if measured_pct is None:
+        return ""
+    return Outcome.DELIVERED if measured_pct >= delivered_from_pct else Outcome.PARTIAL
+
+
+@transaction.atomic
+def record_outcomes(
+    *, campaign_id: UUID, measured: Mapping[UUID, tuple[int, int]] | None, at: datetime
+) -> dict[str, int]:
+    """Take in what meters show, (instructed_wh, delivered_wh) by occupancy, and return assets by outcome.
+
+    Households that `measured` leaves out keep what was measured before; None only works the outcomes out
+    again. Raises NotCompleted before the campaign's end.
+    """
+    campaign = life.lock_campaign(campaign_id)
+    if campaign.state != Campaign.State.COMPLETED:
+        raise NotCompleted(campaign_id=campaign.pk, state=campaign.state)
+    shares = {
+        occupancy_id: measured_share_pct(instructed_wh, delivered_wh)
+        for occupancy_id, (instructed_wh, delivered_wh) in (measured or {}).items()
+        if instructed_wh > 0
+    }
+    parts = list(campaign.participations.select_for_update().order_by("id"))
+    changed: dict[tuple[int | None, str], list[UUID]] = defaultdict(list)
+    counts: Counter[str] = Counter()
+    for part in parts:
+        measured_pct = shares.get(part.occupancy_id, part.measured_pct)
+        outcome = outcome_of(
+            state=part.state,
+            measured_pct=measured_pct,
+            delivered_from_pct=campaign.programme.delivered_from_pct,
+        )
+        if part.state == State.CANCELLED and part.outcome:
+            outcome = part.outcome
+        counts[str(outcome)] += 1
+        if (part.measured_pct, part.outcome) != (measured_pct, outcome):
+            changed[measured_pct, str(outcome)].append(part.pk)
+    for (measured_pct, outcome), part_ids in sorted(changed.items(), key=lambda each: each[1]):
+        Participation.objects.filter(pk__in=part_ids).update(measured_pct=measured_pct, outcome=outcome)
+    if changed:
+        life.note(campaign.pk, "campaign.outcomes", at=at, by=None, detail={"outcomes": dict(counts)})
+    return dict(counts)
+
+
+def measured_share_pct(instructed_wh: int, delivered_wh: int) -> int:
+    """Delivered as a whole percentage of instructed, rounded down: 75 means at least three quarters."""
+    return max(-LARGEST_PCT, min(LARGEST_PCT, 100 * delivered_wh // instructed_wh))
+
+
+def settle_outcomes(campaign: Campaign, parts: Iterable[Participation]) -> list[Participation]:
+    """Set `outcome` on each part from its state; the caller saves. Returns the parts."""
+    settled = list(parts)
+    for part in settled:
+        part.outcome = outcome_of(
+            state=part.state,
+            measured_pct=part.measured_pct,
+            delivered_from_pct=campaign.programme.delivered_from_pct,
+        )
+    return settled

@@ -1,0 +1,302 @@
+"""Planning: every asset in the zone is in, with the power expected of it, or out, with the reason.
+
+Reads places and assets, households and consents, and what meters show of like days; writes the plan's lines.
+A campaign may be planned again until it is approved; the newest plan replaces the one before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Count
+
+import assets.queries
+import members.queries
+from assets.models import Asset
+from assets.queries import ZoneAsset
+from campaigns import eligibility, expecting, life, queries
+from campaigns.choosing import Choice, Offer, choose
+from campaigns.life import Verb
+from campaigns.models import Campaign, Direction, Participation, PlanLine
+from metering import store
+from opendsr.kernel.interval import Interval
+from opendsr.kernel.periods import civil_date
+
+LeftOut = PlanLine.LeftOut
+FAIRNESS_WINDOW: Final = timedelta(days=28)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAsset:
+    """One line of a plan: in with `expected_w`, or out with a `LeftOut` value."""
+
+    asset_id: UUID
+    asset_name: str
+    kind_code: str
+    home_id: UUID
+    occupancy_id: UUID | None
+    expected_w: int
+    left_out: str
+
+    @property
+    def reason(self) -> str:
+        """Why it is out, in words; empty when it is in."""
+        return str(LeftOut(self.left_out).label) if self.left_out else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a campaign would ask of whom; `shortfall_w` is what its size still lacks."""
+
+    campaign_id: UUID
+    size_w: int
+    expected_w: int
+    shortfall_w: int
+    lines: tuple[PlannedAsset, ...]
+
+    @property
+    def chosen(self) -> tuple[PlannedAsset, ...]:
+        """The lines that are in, best first."""
+        return tuple(line for line in self.lines if not line.left_out)
+
+    @property
+    def homes(self) -> int:
+        """How many homes are asked."""
+        return len({line.home_id for line in self.chosen})
+
+    @property
+    def left_out_counts(self) -> dict[str, int]:
+        """How many assets are out, by reason."""
+        return dict(Counter(line.left_out for line in self.lines if line.left_out))
+
+
+@transaction.atomic
+def plan_campaign(*, campaign_id: UUID, at: datetime) -> Plan:
+    """Plan the campaign from what is known at `at`, in place of any earlier plan of it."""
+    campaign, _ = life.begin(campaign_id, Verb.PLAN)
+    life.ensure_running(campaign, at=at)
+    interval = Interval(campaign.starts_at, campaign.ends_at)
+    candidates = assets.queries.assets_in_zone(campaign.zone_kind, campaign.zone)
+    told = eligibility.standing({asset.home_id for asset in candidates}, interval, at=at)
+    reasons = {asset.asset_id: _reason_out(asset, campaign, told) for asset in candidates}
+    busy, committed_w = _engaged(interval, campaign)
+    for asset in candidates:
+        if not reasons[asset.asset_id] and asset.asset_id in busy:
+            reasons[asset.asset_id] = LeftOut.BUSY
+    able = [asset for asset in candidates if not reasons[asset.asset_id]]
+    expected_w = _expected_w(able, told, committed_w, campaign=campaign, at=at, reasons=reasons)
+    choice = _choose(expected_w, able, told, campaign=campaign, at=at)
+    chosen = {offer.asset_id for offer in choice.chosen}
+    for asset in able:
+        if not reasons[asset.asset_id] and asset.asset_id not in chosen:
+            reasons[asset.asset_id] = LeftOut.NOT_NEEDED
+    plan = _plan(campaign, candidates, told, reasons, expected_w, choice)
+    _write(campaign, plan, at=at)
+    return plan
+
+
+def plan_of(campaign: Campaign) -> Plan:
+    """The campaign's stored plan, as `plan_campaign` returned it, with what approval has changed since."""
+    rows = campaign.plan_lines.select_related("asset__hub").order_by("left_out", "-expected_w", "asset_id")
+    lines = tuple(
+        PlannedAsset(
+            asset_id=row.asset_id,
+            asset_name=row.asset.name,
+            kind_code=row.asset.kind_id,
+            home_id=row.asset.hub.home_id,
+            occupancy_id=row.occupancy_id,
+            expected_w=row.expected_w,
+            left_out=row.left_out,
+        )
+        for row in rows
+    )
+    expected_w = sum(line.expected_w for line in lines)
+    return Plan(
+        campaign_id=campaign.pk,
+        size_w=campaign.size_w,
+        expected_w=expected_w,
+        shortfall_w=max(0, campaign.size_w - expected_w),
+        lines=lines,
+    )
+
+
+def _reason_out(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing) -> str:
+    reason = eligibility.reason_out(
+        home_id=asset.home_id,
+        hub_state=asset.hub_state,
+        ven_id=asset.ven_id,
+        asset_state=asset.asset_state,
+        told=told,
+    )
+    if reason:
+        return reason
+    is_turn_down = campaign.direction == Direction.TURN_DOWN
+    hours = asset.turn_down_hours if is_turn_down else asset.turn_up_hours
+    if campaign.ends_at - campaign.starts_at > timedelta(hours=float(hours)):
+        return LeftOut.NOT_ENOUGH_DURATION
+    return ""
+
+
+def _engaged(interval: Interval, campaign: Campaign) -> tuple[set[UUID], dict[UUID, int]]:
+    """Assets that another campaign holds in the interval, and the power each occupancy has promised there."""
+    rows = (
+        Participation.objects.filter(starts_at__lt=interval.ends_at, ends_at__gt=interval.starts_at)
+        .exclude(state=Participation.State.CANCELLED)
+        .exclude(campaign=campaign)
+        .values_list("asset_id", "occupancy_id", "expected_w")
+    )
+    busy: set[UUID] = set()
+    committed_w: dict[UUID, int] = defaultdict(int)
+    for asset_id, occupancy_id, expected_w in rows:
+        busy.add(asset_id)
+        committed_w[occupancy_id] += expected_w
+    return busy, committed_w
+
+
+def _expected_w(
+    able: Sequence[ZoneAsset],
+    told: eligibility.Standing,
+    committed_w: Mapping[UUID, int],
+    *,
+    campaign: Campaign,
+    at: datetime,
+    reasons: dict[UUID, str],
+) -> dict[UUID, int]:
+    """Expected power by asset; assets of homes with too little data or use get their reason instead."""
+    by_home: dict[UUID, list[ZoneAsset]] = defaultdict(list)
+    for asset in able:
+        by_home[asset.home_id].append(asset)
+    usual_w = _usual_use_w({told.occupancy_by_home[home_id] for home_id in by_home}, campaign=campaign, at=at)
+    expected_w: dict[UUID, int] = {}
+    for home_id, group in by_home.items():
+        occupancy_id = told.occupancy_by_home[home_id]
+        if occupancy_id not in usual_w:
+            reasons.update(dict.fromkeys((asset.asset_id for asset in group), LeftOut.NO_METER_DATA))
+            continue
+        limit_w = expecting.home_limit_w(
+            usual_w=usual_w[occupancy_id],
+            is_turn_down=campaign.direction == Direction.TURN_DOWN,
+            committed_w=committed_w.get(occupancy_id, 0),
+        )
+        group.sort(key=lambda asset: asset.asset_id)
+        shares = expecting.share_limit_w([asset.flexible_w for asset in group], limit_w)
+        for asset, share_w in zip(group, shares, strict=True):
+            if share_w:
+                expected_w[asset.asset_id] = share_w
+            else:
+                reasons[asset.asset_id] = LeftOut.TOO_LITTLE_USE
+    return expected_w
+
+
+def _usual_use_w(occupancy_ids: Collection[UUID], *, campaign: Campaign, at: datetime) -> dict[UUID, int]:
+    """Mean use on recent like days at that time of day; occupancies with too few readings are absent."""
+    days = expecting.like_days(civil_date(campaign.starts_at), before=civil_date(at))
+    stream_by_occupancy = members.queries.streams_of(occupancy_ids, at)
+    occupancies = sorted(stream_by_occupancy)
+    if not occupancies or not days:
+        return {}
+    cube = store.day_cube([stream_by_occupancy[each] for each in occupancies], days, known_at=at)
+    events = queries.event_days(occupancies)
+    is_event_day = np.array(
+        [[day in events.get(each, ()) for day in days] for each in occupancies], dtype=bool
+    )
+    slots = expecting.day_slots(Interval(campaign.starts_at, campaign.ends_at), days)
+    usual_w, has_enough = expecting.usual_use_w(cube.net_wh, cube.present, slots, is_event_day)
+    return {
+        occupancy_id: int(use_w)
+        for occupancy_id, use_w, is_enough in zip(occupancies, usual_w, has_enough, strict=True)
+        if is_enough
+    }
+
+
+def _choose(
+    expected_w: Mapping[UUID, int],
+    able: Sequence[ZoneAsset],
+    told: eligibility.Standing,
+    *,
+    campaign: Campaign,
+    at: datetime,
+) -> Choice:
+    recent = dict(
+        Participation.objects.filter(starts_at__gt=at - FAIRNESS_WINDOW, starts_at__lt=campaign.ends_at)
+        .exclude(state=Participation.State.CANCELLED)
+        .values_list("occupancy_id")
+        .annotate(Count("campaign", distinct=True))
+    )
+    return choose(
+        (
+            Offer(
+                asset_id=asset.asset_id,
+                expected_w=expected_w[asset.asset_id],
+                recent_participations=recent.get(told.occupancy_by_home[asset.home_id], 0),
+            )
+            for asset in able
+            if asset.asset_id in expected_w
+        ),
+        campaign.size_w,
+    )
+
+
+def _plan(
+    campaign: Campaign,
+    candidates: Sequence[ZoneAsset],
+    told: eligibility.Standing,
+    reasons: Mapping[UUID, str],
+    expected_w: Mapping[UUID, int],
+    choice: Choice,
+) -> Plan:
+    place = {offer.asset_id: index for index, offer in enumerate(choice.chosen)}
+    lines = [
+        PlannedAsset(
+            asset_id=asset.asset_id,
+            asset_name=asset.name,
+            kind_code=asset.kind_code,
+            home_id=asset.home_id,
+            occupancy_id=told.occupancy_by_home.get(asset.home_id),
+            expected_w=0 if reasons[asset.asset_id] else expected_w[asset.asset_id],
+            left_out=reasons[asset.asset_id],
+        )
+        for asset in candidates
+        if asset.asset_state != Asset.State.RETIRED
+    ]
+    lines.sort(key=lambda line: (line.left_out, place.get(line.asset_id, 0), line.asset_id))
+    return Plan(
+        campaign_id=campaign.pk,
+        size_w=campaign.size_w,
+        expected_w=choice.expected_w,
+        shortfall_w=choice.shortfall_w,
+        lines=tuple(lines),
+    )
+
+
+def _write(campaign: Campaign, plan: Plan, *, at: datetime) -> None:
+    campaign.plan_lines.all().delete()
+    PlanLine.objects.bulk_create(
+        PlanLine(
+            campaign=campaign,
+            asset_id=line.asset_id,
+            occupancy_id=line.occupancy_id,
+            expected_w=line.expected_w,
+            left_out=line.left_out,
+        )
+        for line in plan.lines
+    )
+    life.finish(
+        campaign,
+        Verb.PLAN,
+        at=at,
+        by=None,
+        detail={
+            "expected_w": plan.expected_w,
+            "shortfall_w": plan.shortfall_w,
+            "chosen": len(plan.chosen),
+            "left_out": plan.left_out_counts,
+        },
+    )

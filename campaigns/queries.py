@@ -1,0 +1,79 @@
+"""What pages and other rooms ask of campaigns; read only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime
+from uuid import UUID
+
+from django.db.models import Count, F, Q, QuerySet, Sum
+
+from campaigns.models import Campaign, Participation
+from opendsr.kernel.periods import civil_date
+
+State = Participation.State
+
+
+def campaigns_for_staff() -> QuerySet[Campaign]:
+    """Every campaign, newest first, counting `assets`, `homes`, `expected_w`, `opted_in` and `opted_out`."""
+    held = ~Q(participations__state=State.CANCELLED)
+    return (
+        Campaign.objects.select_related("programme")
+        .annotate(
+            assets=Count("participations", filter=held),
+            homes=Count("participations__occupancy", filter=held, distinct=True),
+            expected_w=Sum("participations__expected_w", filter=held, default=0),
+            opted_in=Count("participations", filter=Q(participations__state=State.OPTED_IN)),
+            opted_out=Count(
+                "participations", filter=Q(participations__state__in=(State.OPTED_OUT, State.OVERRIDDEN))
+            ),
+        )
+        .order_by("-starts_at", "-created_at")
+    )
+
+
+def upcoming_participations(occupancy_ids: Iterable[UUID], at: datetime) -> QuerySet[Participation]:
+    """What the households are asked for from `at` on, events under way included, soonest first."""
+    return (
+        _participations(occupancy_ids)
+        .filter(ends_at__gt=at, campaign__state__in=(Campaign.State.APPROVED, Campaign.State.DISPATCHED))
+        .exclude(state=State.CANCELLED)
+        .order_by("starts_at", "asset__name", "id")
+    )
+
+
+def past_participations(occupancy_ids: Iterable[UUID], at: datetime) -> QuerySet[Participation]:
+    """What the households were asked for and is over or called off by `at`, newest first."""
+    return (
+        _participations(occupancy_ids)
+        .filter(
+            Q(ends_at__lte=at) | Q(campaign__state__in=(Campaign.State.COMPLETED, Campaign.State.CANCELLED))
+        )
+        .order_by("-starts_at", "asset__name", "id")
+    )
+
+
+def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> dict[UUID, set[date]]:
+    """Europe/London dates on which an event changed each household's use; those without any are absent.
+
+    An event counts when it was sent and still stood for the household at its start: not one skipped or called
+    off before. With a `direction`, only events that way.
+    """
+    parts = (
+        Participation.objects.filter(occupancy__in=list(occupancy_ids), sent_at__isnull=False)
+        .filter(Q(dropped_at__isnull=True) | Q(dropped_at__gt=F("starts_at")))
+        .exclude(state=State.OPTED_OUT)
+    )
+    if direction is not None:
+        parts = parts.filter(campaign__direction=direction)
+    days: dict[UUID, set[date]] = defaultdict(set)
+    for occupancy_id, starts_at in parts.values_list("occupancy_id", "starts_at").distinct():
+        days[occupancy_id].add(civil_date(starts_at))
+    return dict(days)
+
+
+def _participations(occupancy_ids: Iterable[UUID]) -> QuerySet[Participation]:
+    return Participation.objects.filter(occupancy__in=list(occupancy_ids)).select_related(
+        "campaign__programme", "asset__kind", "occupancy__home"
+    )

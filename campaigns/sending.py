@@ -1,0 +1,129 @@
+"""A hub's event: what one VEN is told about a campaign, and keeping that in step with who takes part.
+
+One event a hub. Dispatching publishes the first version; a member's no or yes amends it, calls it off or
+sends it anew. Everything here runs inside the caller's transaction, under the locks of the hub's
+participations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from assets.models import Asset
+from campaigns import vtn_door
+from campaigns.models import Campaign, Direction, Participation
+from campaigns.vtn_door import EventClosed, EventNotice, Signal, SignalInterval, VenId, VtnEventId
+from opendsr.kernel.interval import Interval
+
+State = Participation.State
+RUNNING: Final = frozenset({State.SENT, State.DELIVERED_TO_HUB, State.OPTED_IN})
+
+
+def notice(campaign: Campaign, parts: Sequence[Participation], *, is_whole_hub: bool) -> EventNotice:
+    """What the hub behind `parts` is told: the time, the direction, and which resources when not all of them.
+
+    Down is SIMPLE level 1, which every VEN understands. Up is LOAD_DISPATCH by the expected power, with
+    SIMPLE at its normal level, so that a VEN that knows only SIMPLE does nothing.
+    """
+    interval = Interval(campaign.starts_at, campaign.ends_at)
+    seconds = int(interval.duration.total_seconds())
+    is_turn_down = campaign.direction == Direction.TURN_DOWN
+    signals = [
+        Signal(name="SIMPLE", type="level", intervals=(SignalInterval(seconds, 1 if is_turn_down else 0),))
+    ]
+    if not is_turn_down:
+        expected_w = sum(part.expected_w for part in parts)
+        signals.append(
+            Signal(
+                name="LOAD_DISPATCH", type="delta", intervals=(SignalInterval(seconds, expected_w),), unit="w"
+            )
+        )
+    programme = campaign.programme
+    return EventNotice(
+        ven_id=VenId(parts[0].ven_id),
+        market_context=programme.market_context,
+        interval=interval,
+        signals=tuple(signals),
+        notification_seconds=programme.notification_seconds,
+        start_tolerance_seconds=programme.start_tolerance_seconds,
+        resource_ids=() if is_whole_hub else tuple(sorted(part.asset.resource_id for part in parts)),
+    )
+
+
+def hubs_asked_whole(parts: Iterable[Participation]) -> set[UUID]:
+    """The hubs all of whose active assets are among `parts`."""
+    asked: dict[UUID, set[UUID]] = {}
+    for part in parts:
+        asked.setdefault(part.asset.hub_id, set()).add(part.asset_id)
+    partly = {
+        hub_id
+        for hub_id, asset_id in Asset.objects.filter(hub__in=asked, state=Asset.State.ACTIVE).values_list(
+            "hub_id", "id"
+        )
+        if asset_id not in asked[hub_id]
+    }
+    return asked.keys() - partly
+
+
+def take_out(
+    campaign: Campaign, hub_parts: Sequence[Participation], out: Collection[UUID], *, at: datetime
+) -> None:
+    """Take the participations with ids `out` from the hub's event; call it off when nothing else runs there.
+
+    The caller saves the parts afterwards; `dropped_at` is set here on whatever leaves the event.
+    """
+    inside = [part for part in hub_parts if is_in_event(part)]
+    leaving = [part for part in inside if part.pk in out]
+    if not leaving:
+        return
+    staying = [part for part in inside if part.pk not in out]
+    event_id = VtnEventId(leaving[0].vtn_event_id)
+    if any(part.state in RUNNING for part in staying):
+        try:
+            vtn_door.vtn().amend(event_id, _notice_now(campaign, staying), at=at, reason="asset left out")
+        except EventClosed:
+            leaving = inside
+    else:
+        vtn_door.vtn().cancel(event_id, at=at, reason="left out")
+        leaving = inside
+    for part in leaving:
+        part.dropped_at = at
+
+
+def put_back(
+    campaign: Campaign, hub_parts: Sequence[Participation], part: Participation, *, at: datetime, key: str
+) -> None:
+    """Ask the hub again for `part`, beside whatever runs there already. `key` names this asking to the VTN.
+
+    The caller saves `part` afterwards; its event, state and times are set here.
+    """
+    running = [
+        each for each in hub_parts if each.pk != part.pk and is_in_event(each) and each.state in RUNNING
+    ]
+    declined = part.vtn_event_id if is_in_event(part) else ""
+    live = next((each.vtn_event_id for each in running), "")
+    told = _notice_now(campaign, [*running, part])
+    door = vtn_door.vtn()
+    if live:
+        door.amend(VtnEventId(live), told, at=at, reason="asset back in")
+    else:
+        if declined:
+            door.cancel(VtnEventId(declined), at=at, reason="asked again")
+        live = door.publish(told, key=key, at=at)
+    part.vtn_event_id = live
+    part.state = State.SENT
+    part.left_out = ""
+    part.sent_at = at
+    part.delivered_at = part.dropped_at = None
+
+
+def is_in_event(part: Participation) -> bool:
+    """True while the participation belongs to an event that its hub was told of."""
+    return bool(part.vtn_event_id) and part.dropped_at is None and part.state != State.CANCELLED
+
+
+def _notice_now(campaign: Campaign, parts: Sequence[Participation]) -> EventNotice:
+    return notice(campaign, parts, is_whole_hub=bool(hubs_asked_whole(parts)))
