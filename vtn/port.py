@@ -184,7 +184,7 @@ class Vtn(Protocol):
         """Return how far many events have come; unknown ids are left out."""
 
     def trusted(self, ven_ids: Iterable[VenId]) -> set[VenId]:
-        """Return those of the VENs that a certificate speaks for now: in its dates by the wall clock, not revoked."""
+        """Return those of the VENs that a certificate speaks for now: in date (wall clock), not revoked."""
 
 
 def embedded() -> Vtn:

@@ -1,0 +1,86 @@
+"""The life of an event on the wire: status by the clock, place in a set, when it is handed over again.
+
+Pure: rows and times in, answers out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from oadr.messages import EventStatus
+from vtn.models import Event
+
+LONGEST_WAIT_SECONDS = 600
+DELIVERIES_WITHOUT_ANSWER = 2
+"""An event that wants no answer is handed over twice: a reply can be lost on its way."""
+
+
+def status(event: Event, *, at: datetime) -> EventStatus:
+    """Return the status that agrees with the clock (rule 13).
+
+    Ramp-up is near, recovery is completed; with a start tolerance the VEN may end
+    that much later, so active lasts until `closes_at`.
+    """
+    if event.cancelled_at is not None:
+        return "cancelled"
+    if at >= event.closes_at:
+        return "completed"
+    if at >= event.starts_at:
+        return "active"
+    if event.ramp_up_seconds > 0 and at >= event.starts_at - timedelta(seconds=event.ramp_up_seconds):
+        return "near"
+    return "far"
+
+
+def is_live(event: Event, *, at: datetime) -> bool:
+    """True while the event belongs in its VEN's full set.
+
+    A cancelled one stays until the VEN has answered, or has had it often enough;
+    one cancelled before it was ever handed over is never shown (rule 60).
+    """
+    if at >= event.closes_at:
+        return False
+    if event.cancelled_at is None:
+        return True
+    if event.delivered_modification is None or is_acknowledged(event):
+        return False
+    return event.is_response_required or not _is_delivered_enough(event)
+
+
+def is_acknowledged(event: Event) -> bool:
+    return event.acknowledged_modification == event.modification_number
+
+
+def is_due(event: Event, *, wall: datetime, poll_seconds: int) -> bool:
+    """True when the version in force has yet to be handed over, or was and nothing came back.
+
+    At least once: the wait doubles with each hand-over, up to ten minutes of wall time.
+    """
+    if event.delivered_modification != event.modification_number or event.delivered_wall_at is None:
+        return True
+    if is_acknowledged(event):
+        return False
+    if not event.is_response_required and _is_delivered_enough(event):
+        return False
+    wait_seconds = min(poll_seconds * 2 ** min(event.delivery_count, 10), LONGEST_WAIT_SECONDS)
+    return wall - event.delivered_wall_at >= timedelta(seconds=wait_seconds)
+
+
+def in_order(events: Iterable[Event], *, at: datetime) -> list[Event]:
+    """Return events in the order of a payload: active by priority, then pending by start, then cancelled."""
+
+    def place(event: Event) -> tuple[object, ...]:
+        urgency = event.priority or 2**32
+        state = status(event, at=at)
+        if state == "active":
+            return (0, urgency, event.starts_at, event.pk)
+        rank = 2 if state in ("cancelled", "completed") else 1
+        return (rank, event.starts_at, urgency, event.pk)
+
+    return sorted(events, key=place)
+
+
+def _is_delivered_enough(event: Event) -> bool:
+    is_current = event.delivered_modification == event.modification_number
+    return is_current and event.delivery_count >= DELIVERIES_WITHOUT_ANSWER

@@ -1,0 +1,242 @@
+"""VENs, their certificates, their events, their opts, and the messages refused.
+
+Columns named `_wall_at` and the certificates' dates are wall time; every other
+datetime is world time. An event's signals are protocol-neutral JSON, so that
+another wire can be put beside 2.0b.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+
+class Ven(models.Model):
+    """One virtual end node: known from its enrolment, registered once it has said so itself."""
+
+    ven_id = models.CharField(max_length=64, unique=True)
+    ven_name = models.CharField(max_length=128)
+    registration_id = models.CharField(max_length=64, blank=True)
+    poll_seconds = models.PositiveIntegerField(null=True, help_text="Empty: the site's own.")
+    is_report_only = models.BooleanField(default=False)
+    enrolled_at = models.DateTimeField()
+    registered_at = models.DateTimeField(null=True)
+    last_seen_wall_at = models.DateTimeField(null=True)
+    is_resync_due = models.BooleanField(
+        default=False, help_text="The next poll hands over the full set of events again."
+    )
+
+    class Meta:
+        db_table = "ven"
+        verbose_name = "VEN"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(ven_id=""), name="ven_has_an_id"),
+            models.UniqueConstraint(
+                fields=["registration_id"], condition=~Q(registration_id=""), name="ven_registration_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(registration_id="") | Q(registered_at__isnull=False), name="ven_registered_when"
+            ),
+            models.CheckConstraint(
+                condition=Q(poll_seconds__isnull=True) | Q(poll_seconds__range=(1, 86_400)),
+                name="ven_poll_within_a_day",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.ven_id
+
+    @property
+    def is_registered(self) -> bool:
+        return bool(self.registration_id)
+
+
+class VenCertificate(models.Model):
+    """A certificate that speaks for a VEN; two may be valid at once while one replaces the other."""
+
+    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="certificates")
+    fingerprint = models.CharField(
+        max_length=64, unique=True, help_text="SHA-256 of the DER, lower-case hex."
+    )
+    serial = models.CharField(max_length=40, help_text="Hex.")
+    issuer = models.CharField(max_length=200)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    issued_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    revocation_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "ven_certificate"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(fingerprint__regex=r"^[0-9a-f]{64}$"), name="ven_certificate_full_fingerprint"
+            ),
+            models.UniqueConstraint(fields=["issuer", "serial"], name="ven_certificate_serial_once"),
+            models.CheckConstraint(
+                condition=Q(not_after__gt=models.F("not_before")), name="ven_certificate_runs_forward"
+            ),
+            models.CheckConstraint(
+                condition=Q(revoked_at__isnull=False) | Q(revocation_reason=""),
+                name="ven_certificate_reason_when_revoked",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["not_after"], name="ven_certificate_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.ven_id} {self.serial}"
+
+
+class Event(models.Model):
+    """What one VEN is told; the versions it was handed and has answered stand beside the one in force."""
+
+    event_id = models.CharField(max_length=64, unique=True)
+    key = models.CharField(max_length=200, unique=True, help_text="The publisher's own key.")
+    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="events")
+    modification_number = models.PositiveIntegerField(default=0)
+    modification_reason = models.CharField(max_length=200, blank=True)
+    market_context = models.CharField(max_length=200)
+    starts_at = models.DateTimeField()
+    duration_seconds = models.PositiveIntegerField()
+    signals = models.JSONField()
+    resource_ids = models.JSONField(default=list, blank=True, help_text="Empty: the VEN as a whole.")
+    priority = models.PositiveIntegerField(default=0)
+    is_test = models.BooleanField(default=False)
+    is_response_required = models.BooleanField(default=True)
+    start_tolerance_seconds = models.PositiveIntegerField(default=0)
+    notification_seconds = models.PositiveIntegerField(default=0)
+    ramp_up_seconds = models.IntegerField(default=0)
+    recovery_seconds = models.IntegerField(default=0)
+    comment = models.CharField(max_length=500, blank=True)
+    published_at = models.DateTimeField()
+    closes_at = models.DateTimeField(help_text="When the last VEN has ended it: end plus start tolerance.")
+    cancelled_at = models.DateTimeField(null=True)
+    delivered_modification = models.PositiveIntegerField(null=True)
+    delivered_at = models.DateTimeField(
+        null=True, help_text="When the version in force was first handed over."
+    )
+    delivered_wall_at = models.DateTimeField(null=True, help_text="When it was last handed over.")
+    delivery_count = models.PositiveIntegerField(default=0, help_text="How often the version in force was.")
+    acknowledged_modification = models.PositiveIntegerField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "vtn_event"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(duration_seconds__gt=0), name="vtn_event_has_an_end"),
+            models.CheckConstraint(
+                condition=Q(delivered_modification__isnull=True)
+                | Q(delivered_modification__lte=models.F("modification_number")),
+                name="vtn_event_delivered_what_was",
+            ),
+            models.CheckConstraint(
+                condition=Q(acknowledged_modification__isnull=True)
+                | Q(acknowledged_modification__lte=models.F("modification_number")),
+                name="vtn_event_acknowledged_what_was",
+            ),
+            models.CheckConstraint(
+                condition=Q(delivered_modification__isnull=True, delivered_at__isnull=True)
+                | Q(delivered_modification__isnull=False, delivered_at__isnull=False),
+                name="vtn_event_delivered_when",
+            ),
+        ]
+        # Serves the live set of one VEN, asked for at every poll.
+        indexes: ClassVar = [models.Index(fields=["ven", "closes_at"], name="vtn_event_live")]
+
+    def __str__(self) -> str:
+        return self.event_id
+
+
+class OptSource(models.TextChoices):
+    CREATED_EVENT = "created_event", "Answer to the event"
+    CREATE_OPT = "create_opt", "Opt of its own"
+
+
+class OptChoice(models.TextChoices):
+    IN = "in", "In"
+    OUT = "out", "Out"
+    NONE = "none", "Undecided"
+
+
+class EventOpt(models.Model):
+    """One thing a VEN said about an event; the row with the highest id of an event holds."""
+
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="opts")
+    opt = models.CharField(max_length=4, choices=OptChoice.choices)
+    modification_number = models.PositiveIntegerField()
+    source = models.CharField(max_length=16, choices=OptSource.choices)
+    reason = models.CharField(max_length=120, blank=True)
+    opt_id = models.CharField(max_length=64, blank=True)
+    received_at = models.DateTimeField()
+    feed_position = models.BigIntegerField(
+        null=True, unique=True, help_text="Place in the feed; given by the first reader after the commit."
+    )
+
+    class Meta:
+        db_table = "vtn_event_opt"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(opt__in=OptChoice.values), name="vtn_event_opt_choice_known"),
+            models.CheckConstraint(
+                condition=Q(source__in=OptSource.values), name="vtn_event_opt_source_known"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["event", "-id"], name="vtn_event_opt_latest"),
+            models.Index(fields=["id"], condition=Q(feed_position=None), name="vtn_event_opt_unplaced"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} {self.opt}"
+
+
+class OptSchedule(models.Model):
+    """A VEN's standing advice, by its own opt id: when it will be in or out, whatever the event."""
+
+    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="opt_schedules")
+    opt_id = models.CharField(max_length=64)
+    opt = models.CharField(max_length=4, choices=OptChoice.choices)
+    reason = models.CharField(max_length=120, blank=True)
+    market_context = models.CharField(max_length=200, blank=True)
+    resource_ids = models.JSONField(default=list)
+    periods = models.JSONField(help_text="List of {starts_at, duration_seconds}.")
+    received_at = models.DateTimeField()
+    cancelled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "vtn_opt_schedule"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["ven", "opt_id"], name="vtn_opt_schedule_once"),
+            models.CheckConstraint(
+                condition=Q(opt__in=OptChoice.values), name="vtn_opt_schedule_choice_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ven_id} {self.opt_id}"
+
+
+class WireLog(models.Model):
+    """One refused message: what was wrong with it, never what was secret in it."""
+
+    at = models.DateTimeField()
+    recorded_wall_at = models.DateTimeField()
+    ven = models.ForeignKey(Ven, null=True, on_delete=models.SET_NULL, related_name="refusals")
+    service = models.CharField(max_length=40)
+    message = models.CharField(max_length=40, blank=True)
+    code = models.CharField(max_length=40, help_text="OpenADR response code, or why the body was unreadable.")
+    http_status = models.PositiveSmallIntegerField()
+    reason = models.CharField(max_length=300, blank=True)
+    excerpt = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "vtn_wire_log"
+        verbose_name = "refused message"
+        indexes: ClassVar = [
+            models.Index(fields=["recorded_wall_at"], name="vtn_wire_log_age"),
+            models.Index(fields=["ven", "-id"], name="vtn_wire_log_by_ven"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.code}"

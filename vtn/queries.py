@@ -1,0 +1,45 @@
+"""What other rooms may read of a VEN: its registration, its certificate, when it was last heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Max, Q
+
+from vtn.models import Ven
+from vtn.port import VenId
+
+
+@dataclass(frozen=True, slots=True)
+class VenState:
+    """`may_connect`: a certificate speaks for it, not revoked and in date at the wall time asked for."""
+
+    ven_id: VenId
+    is_registered: bool
+    registered_at: datetime | None
+    last_seen_wall_at: datetime | None
+    certificate_not_after: datetime | None
+    may_connect: bool
+
+
+def ven_states(ven_ids: Iterable[str], *, wall: datetime) -> dict[VenId, VenState]:
+    """Return the state of each known VEN; unknown ids are left out."""
+    in_force = Q(
+        certificates__revoked_at=None, certificates__not_before__lte=wall, certificates__not_after__gt=wall
+    )
+    vens = Ven.objects.filter(ven_id__in=list(ven_ids)).annotate(
+        not_after=Max("certificates__not_after", filter=in_force)
+    )
+    return {
+        VenId(ven.ven_id): VenState(
+            ven_id=VenId(ven.ven_id),
+            is_registered=ven.is_registered,
+            registered_at=ven.registered_at,
+            last_seen_wall_at=ven.last_seen_wall_at,
+            certificate_not_after=ven.not_after,
+            may_connect=ven.not_after is not None,
+        )
+        for ven in vens
+    }

@@ -1,0 +1,1 @@
+"""One handler for each message a VEN may send; `answering` picks it."""

@@ -1,0 +1,178 @@
+"""The VENs' listener: five paths, POST only, beside Django's request machinery.
+
+gunicorn ends mutual TLS and hands over the peer's certificate, which is who the
+VEN is. No body gets an answer of 5xx; a refused message is logged once and
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+from wsgiref.types import StartResponse
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opendsr.settings")
+django.setup()
+
+from django.db import OperationalError, close_old_connections, connections  # noqa: E402
+
+from oadr import codec  # noqa: E402
+from oadr.errors import TooLarge, WireError  # noqa: E402
+from oadr.fingerprint import full_fingerprint  # noqa: E402
+from oadr.messages import COMPLIANCE_ERROR, NOT_REGISTERED, EiResponse, Response  # noqa: E402
+from opendsr.kernel import clock  # noqa: E402
+from vtn import identifying  # noqa: E402
+from vtn.refusals import log_refusal  # noqa: E402
+from vtn.services import answering  # noqa: E402
+
+Environ = dict[str, Any]
+
+PREFIX: Final = "/OpenADR2/Simple/2.0b/"
+XML: Final = "application/xml"
+XML_TYPES: Final = frozenset({XML, "text/xml", ""})
+STATUS_LINES: Final = {
+    200: "200 OK",
+    400: "400 Bad Request",
+    403: "403 Forbidden",
+    404: "404 Not Found",
+    405: "405 Method Not Allowed",
+    411: "411 Length Required",
+    413: "413 Content Too Large",
+    415: "415 Unsupported Media Type",
+    503: "503 Service Unavailable",
+}
+CONNECTION_SECONDS: Final = 60
+
+logger = logging.getLogger(__name__)
+
+for _alias in connections:
+    connections.settings[_alias]["CONN_MAX_AGE"] = CONNECTION_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", XML),)
+
+
+class Unacceptable(Exception):
+    """A request that is refused before any handler: HTTP status, code and reason."""
+
+    def __init__(self, status: int, code: str, reason: str, *, body: bytes = b"") -> None:
+        self.status = status
+        self.code = code
+        self.reason = reason
+        self.body = body
+        super().__init__(reason)
+
+
+def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer one request; a database that is away for a moment is a 503 with Retry-After."""
+    close_old_connections()
+    try:
+        reply = _respond(environ)
+    except OperationalError:
+        logger.exception("the database does not answer")
+        reply = Reply(503, headers=(("Retry-After", "5"),))
+    finally:
+        close_old_connections()
+    start_response(STATUS_LINES[reply.status], [*reply.headers, ("Content-Length", str(len(reply.body)))])
+    return [reply.body]
+
+
+def _respond(environ: Environ) -> Reply:
+    path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
+    if path == "/livez":
+        return Reply(200, b"ok\n", (("Content-Type", "text/plain"),))
+    service = path.removeprefix(PREFIX)
+    if not path.startswith(PREFIX) or service not in answering.SERVICES:
+        return Reply(404, headers=())
+    if method != "POST":
+        return Reply(405, headers=(("Allow", "POST"),))
+    return _serve(environ, service)
+
+
+def _serve(environ: Environ, service: str) -> Reply:
+    at = clock.now()
+    ven = None
+    try:
+        ven = _caller(environ)
+        body = _body(environ)
+        try:
+            parsed = codec.parse_body(body)
+        except WireError as error:
+            status = 413 if isinstance(error, TooLarge) else 400
+            raise Unacceptable(status, error.code, str(error), body=body) from error
+    except Unacceptable as refused:
+        log_refusal(
+            at=at,
+            ven=ven,
+            service=service,
+            code=refused.code,
+            http_status=refused.status,
+            reason=refused.reason,
+            body=refused.body,
+        )
+        return Reply(refused.status, _refusal_body(refused))
+    answer = answering.answer(service=service, ven=ven, message=parsed.message, at=at)
+    identifying.note_seen(ven)
+    if answer.refusal is not None:
+        log_refusal(
+            at=at,
+            ven=ven,
+            service=service,
+            code=str(answer.refusal.code),
+            http_status=200,
+            reason=answer.refusal.description,
+            message=codec.message_name(parsed.message),
+            body=body,
+        )
+    return Reply(200, codec.serialise(answer.message, is_enveloped=parsed.is_enveloped))
+
+
+def _caller(environ: Environ) -> identifying.Ven:
+    """Return the VEN whose certificate ended the handshake; fails closed."""
+    peer = environ.get("gunicorn.socket")
+    read: Callable[..., bytes | None] | None = getattr(peer, "getpeercert", None)
+    certificate = read(binary_form=True) if read is not None else None
+    if not certificate:
+        raise Unacceptable(403, "no_certificate", "no client certificate")
+    try:
+        return identifying.ven_of(full_fingerprint(certificate), wall=clock.wall_now())
+    except identifying.CertificateRefused as error:
+        raise Unacceptable(403, str(error.data["reason"]), f"certificate {error.data['reason']}") from error
+
+
+def _body(environ: Environ) -> bytes:
+    media_type, _, parameters = environ.get("CONTENT_TYPE", "").partition(";")
+    if media_type.strip().lower() not in XML_TYPES:
+        raise Unacceptable(415, "media_type", f"send {XML}")
+    charset = parameters.lower().partition("charset=")[2].strip(" \"';")
+    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise Unacceptable(415, "charset", "send UTF-8")
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
+        raise Unacceptable(415, "content_encoding", "send the body uncompressed")
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or -1)
+    except ValueError:
+        length = -1
+    if length < 0:
+        raise Unacceptable(411, "no_length", "send Content-Length")
+    if length > codec.LARGEST_BYTES:
+        raise Unacceptable(413, TooLarge.code, f"{length} bytes, at most {codec.LARGEST_BYTES}")
+    body: bytes = environ["wsgi.input"].read(length)
+    if len(body) != length:
+        raise Unacceptable(400, "cut_short", f"{len(body)} of {length} bytes came")
+    return body
+
+
+def _refusal_body(refused: Unacceptable) -> bytes:
+    """Return an oadrResponse that says why, for those who read bodies of 4xx answers."""
+    code = NOT_REGISTERED if refused.status == 403 else COMPLIANCE_ERROR
+    return codec.serialise(Response(EiResponse(code, refused.code.replace("_", " "))))
