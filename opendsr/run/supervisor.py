@@ -60,6 +60,13 @@ class Child:
             text.seek(self.log_starts_at)
             return text.read().decode(errors="replace")
 
+    def put_long_log_aside(self) -> None:
+        """Copy a long log to `.log.1` and begin it again; the program goes on appending."""
+        if self.log.stat().st_size > LARGEST_LOG_BYTES:
+            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            os.truncate(self.log, 0)
+            self.log_starts_at = 0
+
     def last_words(self) -> str:
         """Return the end of that, indented."""
         lines = self.written().strip().splitlines()[-TAIL_LINES:]
@@ -122,6 +129,7 @@ class Supervisor:
             if child.process.poll() is None:
                 if now - child.started_at > STEADY_SECONDS:
                     child.times_restarted = 0
+                child.put_long_log_aside()
             elif not child.program.restarts:
                 raise SupervisorError(self._obituary(child))
             elif child.restart_at is None:
