@@ -1,0 +1,91 @@
+"""What clients in homes get wrong, one test a tolerance; each is named in what was parsed."""
+
+from __future__ import annotations
+
+from oadr import codec
+from oadr import messages as m
+
+NAMESPACES = (
+    b'xmlns:oadr="http://openadr.org/oadr-2.0b/2012/07" '
+    b'xmlns:ei="http://docs.oasis-open.org/ns/energyinterop/201110" '
+    b'xmlns:pyld="http://docs.oasis-open.org/ns/energyinterop/201110/payloads" '
+    b'xmlns:power="http://docs.oasis-open.org/ns/emix/2011/06/power" '
+    b'xmlns:xcal="urn:ietf:params:xml:ns:icalendar-2.0"'
+)
+POLL = codec.serialise(m.Poll("VEN-1"))
+ANSWERED = codec.serialise(
+    m.CreatedEvent(m.EiResponse(), "VEN-1", (m.EventResponse(m.QualifiedEventId("E", 0), "optIn", "R"),))
+)
+
+
+def test_a_sound_message_needs_no_tolerance() -> None:
+    assert codec.parse_body(POLL).tolerances == ()
+
+
+def test_schema_version_without_its_namespace() -> None:
+    parsed = codec.parse_body(POLL.replace(b"ei:schemaVersion", b"schemaVersion"))
+
+    assert parsed.message == m.Poll("VEN-1")
+    assert parsed.tolerances == ("unqualified_schema_version",)
+
+
+def test_no_schema_version_at_all() -> None:
+    assert codec.parse(POLL.replace(b' ei:schemaVersion="2.0b"', b"")) == m.Poll("VEN-1")
+
+
+def test_opt_type_none_means_no_decision() -> None:
+    parsed = codec.parse_body(ANSWERED.replace(b">optIn<", b">none<"))
+
+    assert isinstance(parsed.message, m.CreatedEvent)
+    assert parsed.message.event_responses[0].opt_type == "none"
+    assert parsed.tolerances == ("opt_type_none",)
+
+
+def test_empty_event_responses() -> None:
+    start, end = ANSWERED.index(b"<ei:eventResponse>"), ANSWERED.index(b"</ei:eventResponses>")
+
+    message = codec.parse(ANSWERED[:start] + ANSWERED[end:])
+
+    assert isinstance(message, m.CreatedEvent)
+    assert message.event_responses == ()
+
+
+def test_a_transport_address_of_none_is_no_address() -> None:
+    body = codec.serialise(m.CreatePartyRegistration("R", transport_address="None"))
+
+    message = codec.parse(body)
+
+    assert isinstance(message, m.CreatePartyRegistration)
+    assert message.transport_address == ""
+
+
+def test_metadata_of_pyoadr_ven() -> None:
+    body = (
+        b"<oadr:oadrPayload " + NAMESPACES + b"><oadr:oadrSignedObject>"
+        b'<oadr:oadrRegisterReport schemaVersion="2.0b"><pyld:requestID>R</pyld:requestID><oadr:oadrReport>'
+        b"<xcal:duration><xcal:duration>PT300S</xcal:duration></xcal:duration><oadr:oadrReportDescription>"
+        b"<ei:rID>actual_power</ei:rID><ei:reportType>reading</ei:reportType><oadr:PowerRealType>"
+        b"<power:itemDescription>RealPower</power:itemDescription><power:itemUnits>W</power:itemUnits>"
+        b"</oadr:PowerRealType><ei:readingType>Direct Read</ei:readingType></oadr:oadrReportDescription>"
+        b"<ei:reportSpecifierID>telemetry</ei:reportSpecifierID>"
+        b"<ei:reportName>METADATA_TELEMETRY_USAGE</ei:reportName>"
+        b"<ei:createdDateTime>2026-11-24T12:00:00Z</ei:createdDateTime></oadr:oadrReport>"
+        b"<ei:venID>VEN-1</ei:venID></oadr:oadrRegisterReport></oadr:oadrSignedObject></oadr:oadrPayload>"
+    )
+
+    parsed = codec.parse_body(body)
+
+    assert isinstance(parsed.message, m.RegisterReport)
+    report = parsed.message.reports[0]
+    assert report.report_request_id == "0"
+    assert report.descriptions[0].unit is not None
+    assert report.descriptions[0].unit.name == "powerReal"
+    assert set(parsed.tolerances) == {
+        "unqualified_schema_version",
+        "power_real_type",
+        "metadata_without_request_id",
+    }
+
+
+def test_any_prefix_names_the_same_thing() -> None:
+    assert codec.parse(POLL.replace(b"oadr:", b"p1:").replace(b"xmlns:oadr", b"xmlns:p1")) == m.Poll("VEN-1")
