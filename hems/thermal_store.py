@@ -89,7 +89,11 @@ class _Run:
             power_w, interlock, stop_j = self._decide(hold, at_s)
             net_w = power_w - self.store.loss_w
             if net_w > 0:
-                seconds = -(-(self.short_j - stop_j) // net_w)
+                seconds = (self.short_j - stop_j) // net_w
+                if seconds == 0:
+                    # The last second stops just where the thermostat does, so that every run-in ends alike.
+                    power_w, seconds = self.short_j - stop_j + self.store.loss_w, 1
+                    net_w = power_w - self.store.loss_w
             elif net_w < 0 and stop_j > self.short_j:
                 seconds = -(-(stop_j - self.short_j) // -net_w)
             else:

@@ -1,0 +1,332 @@
+"""Every event the hub has been told of, and what became of it. Pure: messages and times in, a new book out.
+
+A DistributeEvent is the full set: what is missing from it is cancelled (rule 61). An event is carried out to
+its end from here, contact or no contact; the member's word cuts it short at once. What was ordered in the
+past stays in the book as it was, so that the same book always plays the same home.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from random import Random
+from typing import Protocol
+
+from hems.devices import Order
+from hems.signals import SignalUnsupported, Slice, ends_of, slices_of
+from oadr.messages import (
+    OUT_OF_SEQUENCE,
+    SIGNAL_NOT_SUPPORTED,
+    TARGET_MISMATCH,
+    DistributeEvent,
+    Event,
+    EventResponse,
+    OptType,
+    QualifiedEventId,
+)
+
+KEPT = timedelta(days=8)
+LEAST_URGENT = 1_000_000
+CANCELLED, LEFT_OUT, UNREGISTERED = "cancelled", "left out of the set", "registration cancelled"
+OVERRIDE, PARTICIPATING, NOT_PARTICIPATING = "overrideStatus", "participating", "notParticipating"
+
+Out = tuple[datetime, datetime | None]
+
+
+class Rated(Protocol):
+    """What the book has to know of an asset."""
+
+    @property
+    def resource_id(self) -> str: ...
+
+    @property
+    def rated_w(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event. `known_at` is when its version in force came; `outs` when the home is out of it; `past` the
+    orders of earlier versions.
+    """
+
+    event_id: str
+    modification_number: int
+    market_context: str
+    starts_at: datetime
+    ends_at: datetime
+    tolerance_seconds: int
+    urgency: int
+    slices: tuple[Slice, ...]
+    resource_ids: tuple[str, ...]
+    known_at: datetime
+    opt: OptType
+    opt_reason: str
+    is_test: bool = False
+    outs: tuple[Out, ...] = ()
+    stopped_at: datetime | None = None
+    stop_reason: str = ""
+    past: tuple[Order, ...] = ()
+
+    @property
+    def latest_end(self) -> datetime:
+        """When the last asset is released, randomisation included."""
+        return self.ends_at + timedelta(seconds=self.tolerance_seconds)
+
+    def is_live(self, at: datetime) -> bool:
+        """Neither over nor called off."""
+        return self.stopped_at is None and at < self.latest_end
+
+    def phase(self, at: datetime) -> str:
+        """For displays: cancelled, opted_out, pending, active or completed."""
+        if self.stopped_at is not None:
+            return "cancelled"
+        if self.outs and self.outs[-1][1] is None:
+            return "opted_out"
+        if at < self.starts_at:
+            return "pending"
+        return "active" if at < self.latest_end else "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class OptNote:
+    """A member's word that the VTN has yet to hear; `opt_id` makes telling it twice harmless."""
+
+    opt_id: str
+    event_id: str
+    modification_number: int
+    market_context: str
+    opt: OptType
+    reason: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All events by id. `seed` draws each asset's start and end delay, the same at every restart."""
+
+    seed: str
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+
+    def take(
+        self,
+        message: DistributeEvent,
+        *,
+        at: datetime,
+        ven_id: str,
+        assets: Collection[Rated],
+        says_no: bool = False,
+    ) -> tuple[Book, list[EventResponse]]:
+        """Take the full set as known at `at` (a whole second); return the book after it and the answers due.
+
+        `says_no`: the home answers every new event with optOut.
+        """
+        entries = dict(self.entries)
+        answers: list[EventResponse] = []
+        for event in message.events:
+            known = entries.get(event.event_id)
+            entry, opt, code, reason = self._judge(event, known, at, ven_id, assets, says_no=says_no)
+            if entry is not None:
+                entries[event.event_id] = entry
+            if opt is not None and event.is_response_required:
+                about = QualifiedEventId(event.event_id, event.modification_number)
+                answers.append(EventResponse(about, opt, message.request_id, code, reason))
+        named = {event.event_id for event in message.events}
+        for event_id, entry in entries.items():
+            if event_id not in named and entry.stopped_at is None and at < entry.ends_at:
+                entries[event_id] = self._stopped(entry, at, LEFT_OUT)
+        return self._with(entries, at), answers
+
+    def stop_all(self, at: datetime, reason: str) -> Book:
+        """Let go of every asset: nobody speaks for these events any more."""
+        stopped = {
+            event_id: self._stopped(entry, at, reason) if entry.is_live(at) else entry
+            for event_id, entry in self.entries.items()
+        }
+        return replace(self, entries=stopped)
+
+    def override(self, at: datetime) -> tuple[Book, list[OptNote]]:
+        """The member's button: out of every event running at `at`, or of the next one known when none runs."""
+        known = [entry for entry in self.entries.values() if entry.is_live(at) and entry.known_at <= at]
+        joined = [entry for entry in known if not (entry.outs and entry.outs[-1][1] is None)]
+        chosen = [entry for entry in joined if entry.starts_at <= at]
+        if not chosen and joined:
+            chosen = [min(joined, key=lambda entry: entry.starts_at)]
+        return self._opted(chosen, at, "optOut", OVERRIDE)
+
+    def resume(self, at: datetime) -> tuple[Book, list[OptNote]]:
+        """The member takes part again in whatever is left of the events they were out of."""
+        chosen = [
+            entry
+            for entry in self.entries.values()
+            if entry.is_live(at) and entry.outs and entry.outs[-1][1] is None
+        ]
+        return self._opted(chosen, at, "optIn", PARTICIPATING)
+
+    def orders(self, assets: Iterable[Rated]) -> tuple[Order, ...]:
+        """Every order past and to come, by asset and time."""
+        orders: list[Order] = []
+        for asset in assets:
+            for entry in self.entries.values():
+                mine = [order for order in entry.past if order.resource_id == asset.resource_id]
+                orders += _joined([*mine, *self._orders_of(entry, asset)])
+        return tuple(sorted(orders, key=lambda order: (order.resource_id, order.starts_at, order.event_id)))
+
+    def _judge(
+        self,
+        event: Event,
+        known: Entry | None,
+        at: datetime,
+        ven_id: str,
+        assets: Collection[Rated],
+        *,
+        says_no: bool,
+    ) -> tuple[Entry | None, OptType | None, int, str]:
+        """One event of the set: its entry after this, and the answer (no opt: none is due)."""
+        if known is not None and event.modification_number < known.modification_number:
+            return known, known.opt, OUT_OF_SEQUENCE, f"version {known.modification_number} is known"
+        if event.status == "cancelled":
+            # Rule 36: a cancellation is acknowledged with optIn; one of an unknown event is ignored (rule 60).
+            if known is None or known.stop_reason == CANCELLED:
+                return known, "optIn", 200, ""
+            number = event.modification_number
+            return replace(self._stopped(known, at, CANCELLED), modification_number=number), "optIn", 200, ""
+        if at >= ends_of(event) or event.status == "completed":
+            return known, None, 200, ""
+        if known is not None and event.modification_number == known.modification_number:
+            if known.stop_reason != LEFT_OUT:
+                return known, known.opt, 200, ""
+        target = event.target
+        if (target.ven_ids and ven_id not in target.ven_ids) or not _targeted(target.resource_ids, assets):
+            return known, "optOut", TARGET_MISMATCH, "not for this hub or its assets"
+        try:
+            slices = slices_of(event)
+        except SignalUnsupported as error:
+            return known, "optOut", SIGNAL_NOT_SUPPORTED, str(error)
+        entry = Entry(
+            event_id=event.event_id,
+            modification_number=event.modification_number,
+            market_context=event.market_context,
+            starts_at=event.active_period.starts_at,
+            ends_at=ends_of(event),
+            tolerance_seconds=max(0, event.active_period.start_tolerance_seconds),
+            urgency=event.priority or LEAST_URGENT,
+            slices=slices,
+            resource_ids=target.resource_ids,
+            known_at=at,
+            opt="optOut" if says_no else "optIn",
+            opt_reason=NOT_PARTICIPATING if says_no else PARTICIPATING,
+            is_test=event.is_test,
+            outs=((at, None),) if says_no else (),
+        )
+        if known is not None:
+            # A new version changes what is asked, not what the member has said.
+            past = tuple(
+                cut
+                for asset in assets
+                for order in self._orders_of(known, asset)
+                if (cut := _until(order, at))
+            )
+            entry = replace(
+                entry, opt=known.opt, opt_reason=known.opt_reason, outs=known.outs, past=(*known.past, *past)
+            )
+        return entry, entry.opt, 200, ""
+
+    def _orders_of(self, entry: Entry, asset: Rated) -> list[Order]:
+        """The orders of the version in force, randomised, without what the member is out of."""
+        if entry.is_test or not _targeted(entry.resource_ids, [asset]):
+            return []
+        delay = timedelta(seconds=self._draw(entry.tolerance_seconds, entry.event_id, asset.resource_id))
+        orders = []
+        for part in entry.slices:
+            starts_at = max(part.starts_at + delay, entry.known_at)
+            ends_at = part.ends_at + delay
+            if entry.stopped_at is not None:
+                ends_at = min(ends_at, entry.stopped_at)
+            for since, until in _without((starts_at, ends_at), entry.outs):
+                orders.append(
+                    Order(
+                        event_id=entry.event_id,
+                        resource_id=asset.resource_id,
+                        starts_at=since,
+                        ends_at=until,
+                        planned_ends_at=entry.ends_at + delay,
+                        direction=part.action.direction,
+                        limit_w=part.action.limit_w(asset.rated_w),
+                        urgency=entry.urgency,
+                    )
+                )
+        return orders
+
+    def _stopped(self, entry: Entry, at: datetime, reason: str) -> Entry:
+        """Called off; one with startafter ends at a random moment within it (rule 65)."""
+        delay = 0
+        if at >= entry.starts_at and reason != UNREGISTERED:
+            delay = self._draw(entry.tolerance_seconds, entry.event_id, "end")
+        stops_at = min(at + timedelta(seconds=delay), entry.latest_end)
+        return replace(entry, stopped_at=max(stops_at, at), stop_reason=reason)
+
+    def _opted(
+        self, chosen: Iterable[Entry], at: datetime, opt: OptType, reason: str
+    ) -> tuple[Book, list[OptNote]]:
+        entries, notes = dict(self.entries), []
+        for entry in chosen:
+            if opt == "optOut":
+                outs: tuple[Out, ...] = (*entry.outs, (at, None))
+            else:
+                outs = (*entry.outs[:-1], (entry.outs[-1][0], at))
+            entries[entry.event_id] = replace(entry, opt=opt, opt_reason=reason, outs=outs)
+            opt_id = f"{self.seed}-{entry.event_id}-{len(outs)}-{opt}"
+            notes.append(
+                OptNote(
+                    opt_id, entry.event_id, entry.modification_number, entry.market_context, opt, reason, at
+                )
+            )
+        return replace(self, entries=entries), notes
+
+    def _draw(self, most_seconds: int, *names: str) -> int:
+        """0..most_seconds, the same for the same names; spreads hubs, hides nothing."""
+        if most_seconds <= 0:
+            return 0
+        return Random("|".join((self.seed, *names))).randint(0, most_seconds)  # noqa: S311
+
+    def _with(self, entries: Mapping[str, Entry], at: datetime) -> Book:
+        """Forget what is long over."""
+        return replace(self, entries={key: e for key, e in entries.items() if e.latest_end + KEPT > at})
+
+
+def _targeted(resource_ids: Collection[str], assets: Collection[Rated]) -> bool:
+    return bool(assets) and (not resource_ids or any(asset.resource_id in resource_ids for asset in assets))
+
+
+def _until(order: Order, at: datetime) -> Order | None:
+    return replace(order, ends_at=min(order.ends_at, at)) if order.starts_at < at else None
+
+
+def _without(span: tuple[datetime, datetime], outs: Iterable[Out]) -> list[tuple[datetime, datetime]]:
+    """What is left of a span when the times out of it are taken away, in time order."""
+    left = [span]
+    for since, until in outs:
+        parts = [(start, min(end, since)) for start, end in left]
+        if until is not None:
+            parts += [(max(start, until), end) for start, end in left]
+        left = parts
+    return sorted((start, end) for start, end in left if end > start)
+
+
+def _joined(orders: list[Order]) -> list[Order]:
+    """Orders that carry on unchanged from one version to the next are one."""
+    if not orders:
+        return []
+    joined = [orders[0]]
+    for _, order in pairwise(orders):
+        before = joined[-1]
+        if (
+            before.ends_at == order.starts_at
+            and replace(before, starts_at=order.starts_at, ends_at=order.ends_at) == order
+        ):
+            joined[-1] = replace(before, ends_at=order.ends_at)
+        else:
+            joined.append(order)
+    return joined

@@ -1,0 +1,124 @@
+"""An event's signals as orders to assets.
+
+    SIMPLE level                             0 as usual, 1 to 3 off: an asset in a home gains nothing by halves
+    LOAD_CONTROL x-loadControlCapacity       at most this share of its rating; above 1, up
+    LOAD_CONTROL x-loadControlPercentOffset  this many per cent of its rating less; above 0, up
+    LOAD_DISPATCH setpoint                   at most this power each
+    LOAD_DISPATCH delta                      below 0, this much less than its rating; above 0, up at this power
+
+Of several signals the first of LOAD_CONTROL, LOAD_DISPATCH and SIMPLE is followed; an event with none of them
+is not supported (460).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hems.devices import Direction
+from oadr.messages import Event, Signal, Unit
+
+LONGEST = timedelta(hours=4)
+"""No event holds an asset longer, whatever it says."""
+
+_SCALES = {"none": 1.0, "": 1.0, "k": 1e3, "M": 1e6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "G": 1e9}
+
+
+class SignalUnsupported(Exception):
+    """No signal of the event means anything to this hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What an asset is asked: at most (down) or at least (up) `share` of its rating plus `offset_w`."""
+
+    direction: Direction
+    share: float
+    offset_w: int = 0
+
+    def limit_w(self, rated_w: int) -> int:
+        return min(max(int(rated_w * self.share) + self.offset_w, 0), rated_w)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """An action over [starts_at, ends_at), before any randomisation."""
+
+    starts_at: datetime
+    ends_at: datetime
+    action: Action
+
+
+def slices_of(event: Event) -> tuple[Slice, ...]:
+    """Return what the event asks, in time order, no longer than LONGEST; raises SignalUnsupported."""
+    for reads in (_load_control, _load_dispatch, _simple):
+        for signal in event.signals:
+            action_of = reads(signal)
+            if action_of is not None:
+                return _laid_out(event, signal, action_of)
+    names = ", ".join(f"{signal.name}/{signal.type}" for signal in event.signals)
+    raise SignalUnsupported(names or "no signal")
+
+
+def ends_of(event: Event) -> datetime:
+    """When the event is over for this hub: open-ended and overlong events are cut at LONGEST."""
+    latest = event.active_period.starts_at + LONGEST
+    ends_at = event.active_period.ends_at
+    return latest if ends_at is None else min(ends_at, latest)
+
+
+ActionOf = Callable[[float], Action | None]
+
+
+def _laid_out(event: Event, signal: Signal, action_of: ActionOf) -> tuple[Slice, ...]:
+    starts_at, event_ends_at = event.active_period.starts_at, ends_of(event)
+    slices = []
+    for interval in signal.intervals:
+        seconds = interval.duration_seconds
+        ends_at = min(starts_at + timedelta(seconds=seconds), event_ends_at) if seconds else event_ends_at
+        action = action_of(interval.value)
+        if action is not None and ends_at > starts_at:
+            slices.append(Slice(starts_at, ends_at, action))
+        starts_at = ends_at
+    return tuple(slices)
+
+
+def _simple(signal: Signal) -> ActionOf | None:
+    if signal.name.upper() != "SIMPLE" or signal.type != "level":
+        return None
+    return lambda level: Action("down", 0.0) if level >= 1 else None
+
+
+def _load_control(signal: Signal) -> ActionOf | None:
+    if signal.name != "LOAD_CONTROL":
+        return None
+    if signal.type == "x-loadControlCapacity":
+        return lambda share: _relative(share)
+    if signal.type == "x-loadControlPercentOffset":
+        return lambda percent: _relative(1 + percent / 100)
+    return None
+
+
+def _load_dispatch(signal: Signal) -> ActionOf | None:
+    if signal.name != "LOAD_DISPATCH":
+        return None
+    scale = _SCALES.get((signal.unit or Unit("")).scale, 1.0)
+    if signal.type == "setpoint":
+        return lambda power: Action("down", 0.0, max(0, int(power * scale)))
+    if signal.type == "delta":
+
+        def changed(power: float) -> Action | None:
+            power_w = int(power * scale)
+            if not power_w:
+                return None
+            return Action("down", 1.0, power_w) if power_w < 0 else Action("up", 0.0, power_w)
+
+        return changed
+    return None
+
+
+def _relative(share: float) -> Action | None:
+    if share > 1:
+        return Action("up", 1.0)
+    return Action("down", max(0.0, share)) if share < 1 else None
