@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections import deque
 from pathlib import Path
 from queue import Empty
 from typing import Any, Final
@@ -28,6 +29,7 @@ class Channel(filesystem.Channel):
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self.messages = Path(self.data_folder_in)
         self.taken = Path(self.processed_folder)
+        self.listed: dict[str, deque[Path]] = {}
         for folder in (self.messages, self.taken):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -44,8 +46,12 @@ class Channel(filesystem.Channel):
         draft.replace(self.messages / name)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
-        suffix = f".{queue}.msg"
-        for waiting in sorted(path for path in self.messages.iterdir() if path.name.endswith(suffix)):
+        listed = self.listed.setdefault(queue, deque())
+        if not listed:
+            suffix = f".{queue}.msg"
+            listed.extend(sorted(path for path in self.messages.iterdir() if path.name.endswith(suffix)))
+        while listed:
+            waiting = listed.popleft()
             held = self.taken / waiting.name
             try:
                 waiting.rename(held)

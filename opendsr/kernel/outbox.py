@@ -23,6 +23,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from opendsr.kernel import clock, plain, waking
+from opendsr.kernel.broker import SWEPT_QUEUES
 from opendsr.kernel.env import env_float
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import EPOCH
@@ -117,6 +118,8 @@ def consumer(
     topic: str, name: str, *, queue: str = DEFAULT_QUEUE
 ) -> Callable[[ConsumerFunction], ConsumerFunction]:
     """Register `fn(*, fact: Fact) -> None` for a topic; deliveries store `name`, so never reuse it."""
+    if queue not in SWEPT_QUEUES:
+        raise ValueError(f"no sweep visits queue {queue!r}: choose one of {', '.join(SWEPT_QUEUES)}")
 
     def register(function: ConsumerFunction) -> ConsumerFunction:
         known = _registry.get((topic, name))
@@ -321,7 +324,7 @@ def _run(claim: Claim, *, is_strict: bool) -> None:
     """Effects and the done mark in one transaction, under the row's lock; a failure is noted in another."""
     try:
         with transaction.atomic():
-            # A later claim has moved `attempts` on: nothing matches, nothing to wait for. SKIP LOCKED would be
+            # A later claim has moved `attempts` on: no match, nothing to wait for. SKIP LOCKED would be
             # wrong here, because a sweeper looking for its next claim holds this row for a moment too.
             held = OutboxDelivery.objects.select_for_update().filter(
                 pk=claim.delivery_id, state=DeliveryState.DUE, attempts=claim.attempt

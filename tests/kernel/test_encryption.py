@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -144,3 +145,16 @@ def test_the_ring_comes_from_a_file_too(monkeypatch, kek, tmp_path):
     monkeypatch.setenv(f"{encryption.VARIABLE}_FILE", str(tmp_path / "kek"))
 
     assert list(encryption.key_ring().keys) == [encryption.key_ring().current_id]
+
+
+def test_the_command_rewraps_everything(monkeypatch, kek, capsys):
+    encryption.seal(ALICE, "secret", CONTEXT)
+    monkeypatch.setenv(encryption.VARIABLE, f"{encryption.new_kek()},{kek}")
+
+    call_command("rewrap_keys")
+    call_command("rewrap_keys")
+
+    ring = encryption.key_ring()
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"{n} data keys put under key {ring.current_id}." for n in (1, 0)]
+    assert DataKey.objects.get().kek_id == ring.current_id

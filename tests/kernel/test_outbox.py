@@ -130,6 +130,10 @@ class TestRecord:
         with pytest.raises(ValueError, match="registered twice"):
             watch()
 
+    def test_a_queue_that_no_sweep_visits_is_refused(self, consumers):
+        with pytest.raises(ValueError, match="no sweep visits queue 'default'"):
+            watch(queue="default")
+
 
 @pytest.mark.django_db(transaction=True)
 def test_a_fact_outside_a_transaction_is_refused(consumers):
