@@ -1,4 +1,4 @@
-"""The reading store: half-hourly energy by random stream id, every revision kept, and the record of each import.
+"""The reading store: half-hourly energy by random stream id, every revision kept, and each import's record.
 
 Readings come in through `ingest.py` only and leave through `store.py`. The stream id has no foreign key on
 purpose: the link to a household is `members.MeterStream`, in another schema under its own key.
@@ -46,8 +46,7 @@ class ImportRun(models.Model):
     name = models.CharField(max_length=200, help_text="File or message name as given")
     convention = models.CharField(max_length=120, blank=True, help_text="How stamps and values were read")
     content_sha256 = models.CharField(max_length=64, blank=True)
-    started_at = models.DateTimeField(help_text="World time")
-    finished_at = models.DateTimeField(null=True, blank=True, help_text="World time")
+    imported_at = models.DateTimeField(help_text="World time")
     rows_read = models.PositiveIntegerField(default=0)
     rows_landed = models.PositiveIntegerField(default=0)
     rows_corrected = models.PositiveIntegerField(
@@ -79,7 +78,7 @@ class ImportRun(models.Model):
 
 
 class ImportReject(models.Model):
-    """A row that did not land, with its line, value and reason; one entry may stand for many rows of a meter."""
+    """A row that did not land: line, value and reason; one entry may stand for many rows of a meter."""
 
     run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="rejects", db_index=False)
     line = models.PositiveIntegerField()
@@ -97,7 +96,7 @@ class ImportReject(models.Model):
 
 
 class ImportGap(models.Model):
-    """Half-hours that a file skipped: `half_hours` of them, the earliest at `starts_at`, after line `line`."""
+    """Half-hours that a file skipped: `half_hours` of them from `starts_at`, after the row in `line`."""
 
     run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="gaps", db_index=False)
     line = models.PositiveIntegerField()
@@ -115,9 +114,9 @@ class ImportGap(models.Model):
 class HalfHour(models.Model):
     """One half-hour of one stream as one source knew it; a correction is a higher revision, never an edit.
 
-    `import_wh` and `export_wh` are apart and non-negative; a missing half-hour has no row. Columns are ordered
-    and sized for a table of many millions: 84 bytes a row. `source` and `run` are held by `ingest.py` under
-    its locks and not by foreign keys, whose triggers would cost more than the rows.
+    `import_wh` and `export_wh` are apart and non-negative; a missing half-hour has no row. Columns are sized
+    and ordered for a table of many millions. `source` and `run` are held by `ingest.py` and not by foreign
+    keys, whose triggers would cost more than the rows.
     """
 
     pk = models.CompositePrimaryKey("stream_id", "starts_at", "source_id", "revision")

@@ -46,8 +46,7 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, help_text="How stamps and values were read", max_length=120),
                 ),
                 ("content_sha256", models.CharField(blank=True, max_length=64)),
-                ("started_at", models.DateTimeField(help_text="World time")),
-                ("finished_at", models.DateTimeField(blank=True, help_text="World time", null=True)),
+                ("imported_at", models.DateTimeField(help_text="World time")),
                 ("rows_read", models.PositiveIntegerField(default=0)),
                 ("rows_landed", models.PositiveIntegerField(default=0)),
                 (

@@ -1,0 +1,344 @@
+"""The one way in for readings: a file through its adapter, or arrays from a hub, a simulation or a service.
+
+Each import is one transaction: check, take turns with other writers of the same streams, store what is news,
+record the run with its refusals and gaps, and the fact `metering.readings.stored`. Nothing is stored for a
+half-hour outside the household's consent to half-hourly settlement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import IO, Any, Final
+from uuid import UUID
+
+import numpy as np
+from django.db import transaction
+from numpy.typing import NDArray
+
+from members.queries import consent_windows
+from metering import revising, sources
+from metering.adapters import reading
+from metering.adapters.formats import Ambiguous, Reject, Role
+from metering.checking import NO_STREAM, Checked, Readings, Refusals, checked
+from metering.models import ImportGap, ImportReject, ImportRun, Quality
+from metering.report import ImportReport
+from metering.slots import Bools, Ints, from_times, start_of
+from opendsr.kernel import outbox
+from opendsr.kernel.interval import Interval
+
+STORED: Final = "metering.readings.stored"
+NAME_CHARACTERS: Final = 200
+REASON_CHARACTERS: Final = 300
+
+
+def import_file(
+    *,
+    at: datetime,
+    streams: Mapping[str, UUID] | None = None,
+    path: str | os.PathLike[str] | None = None,
+    file: IO[Any] | None = None,
+    adapter: str | None = None,
+    name: str | None = None,
+    source: str | None = None,
+    dry_run: bool = False,
+    progress: reading.Progress | None = None,
+    **options: object,
+) -> ImportReport:
+    """Read a file of readings into the store and account for every row of it.
+
+    `streams` maps the file's meter names to streams; without it meters are named by stream id. In a file
+    without a meter column, a mapping of one is that meter. The adapter is found by the header unless named;
+    `options` override its conventions (stamp, tz, unit, meter, columns, decimal, delimiter, ambiguous,
+    max_kwh). `source` is what the readings are filed under, the adapter's name unless given. Bad rows are
+    refused one by one; raises FileUnusable, UnknownAdapter or BadOption when nothing can be read.
+    """
+    opened = path if file is None else file
+    if opened is None:
+        raise ValueError("import_file needs a path or a file")
+    given = name or (str(getattr(file, "name", "") or "upload") if path is None else PurePath(path).name)
+    contents = reading.open_reading(opened, name=given, adapter=adapter, progress=progress, **options)
+    refusals = Refusals()
+    readings = _read(contents, refusals)
+    stream_ids, stream_of_meter = _streams_of(contents, streams)
+    return _store(
+        readings,
+        meters=contents.meters,
+        stream_ids=stream_ids,
+        stream_of_meter=stream_of_meter,
+        refusals=refusals,
+        rows_read=len(readings) + refusals.rows,
+        ambiguous=contents.format.ambiguous,
+        source=source or contents.format.name,
+        name=given,
+        convention=contents.format.convention,
+        content_sha256=contents.content_sha256,
+        at=at,
+        dry_run=dry_run,
+    )
+
+
+def store_readings(
+    *,
+    source: str,
+    name: str,
+    at: datetime,
+    stream_ids: Sequence[UUID],
+    starts_at: Sequence[datetime] | NDArray[np.datetime64],
+    import_wh: NDArray[Any] | Sequence[int],
+    export_wh: NDArray[Any] | Sequence[int] | None = None,
+    quality: NDArray[Any] | Sequence[int] | Quality | None = None,
+) -> ImportReport:
+    """Store arrays of whole Wh; a line in the report is a place in the arrays, from 1.
+
+    Either all arrays have one entry a reading, or `import_wh` (and the other values) is a table of streams by
+    half-hours and `stream_ids`, `starts_at` name its sides. Values missing from a table are masked
+    (numpy.ma). `starts_at` are aware datetimes or datetime64 in UTC. The same `name` and content again is a
+    replay and changes nothing.
+    """
+    imports, missing = _whole_numbers(import_wh, "import_wh")
+    exports = np.zeros_like(imports) if export_wh is None else _whole_numbers(export_wh, "export_wh")[0]
+    qualities = _qualities(quality, imports.shape)
+    slots, on_grid = from_times(starts_at)
+    is_table = imports.ndim == 2
+    if imports.shape != ((len(stream_ids), len(slots)) if is_table else (len(slots),)):
+        raise ValueError(
+            f"import_wh has shape {imports.shape} for {len(stream_ids)} streams, {len(slots)} times"
+        )
+    if exports.shape != imports.shape or (not is_table and len(stream_ids) != len(slots)):
+        raise ValueError("stream_ids, starts_at and the values differ in length")
+    known, stream = _numbered(stream_ids)
+    if is_table:
+        stream, slots = np.repeat(stream, len(slots)), np.tile(slots, len(stream))
+        on_grid = np.tile(on_grid, len(stream_ids))
+    readings = Readings(
+        line=np.arange(1, imports.size + 1, dtype=np.int64),
+        stream=stream,
+        slot=slots,
+        import_wh=imports.ravel(),
+        export_wh=exports.ravel(),
+        quality=qualities.ravel(),
+        flags=np.zeros(imports.size, dtype=np.int64),
+    ).where(~missing.ravel())
+    refusals = Refusals()
+    offered = len(readings)
+    readings = _storable(readings, on_grid[~missing.ravel()], refusals)
+    digest = hashlib.sha256(name.encode())
+    digest.update(b"".join(known_id.bytes for known_id in known))
+    for column in (readings.stream, readings.slot, readings.import_wh, readings.export_wh, readings.quality):
+        digest.update(np.ascontiguousarray(column).data)
+    return _store(
+        readings,
+        meters=[str(stream_id) for stream_id in known],
+        stream_ids=known,
+        stream_of_meter=np.arange(len(known), dtype=np.int64),
+        refusals=refusals,
+        rows_read=offered,
+        ambiguous=Ambiguous.REJECT,
+        source=source,
+        name=name,
+        convention="half-hours by their start in UTC, values in wh",
+        content_sha256=digest.hexdigest(),
+        at=at,
+        dry_run=False,
+    )
+
+
+def _store(
+    readings: Readings,
+    *,
+    meters: Sequence[str],
+    stream_ids: Sequence[UUID],
+    stream_of_meter: Ints,
+    refusals: Refusals,
+    rows_read: int,
+    ambiguous: Ambiguous,
+    source: str,
+    name: str,
+    convention: str,
+    content_sha256: str,
+    at: datetime,
+    dry_run: bool,
+) -> ImportReport:
+    with transaction.atomic(), revising.turn_of([] if dry_run else stream_ids):
+        outcome = checked(
+            readings,
+            meters=meters,
+            streams=stream_ids,
+            stream_of_meter=stream_of_meter,
+            windows=consent_windows(stream_ids),
+            at=at,
+            ambiguous=ambiguous,
+            refusals=refusals,
+        )
+        good = outcome.readings
+        run = ImportRun(
+            source=source,
+            name=name[:NAME_CHARACTERS],
+            convention=convention,
+            content_sha256=content_sha256,
+            imported_at=at,
+            rows_read=rows_read,
+            rows_unchanged=len(good),
+            rows_rejected=refusals.rows,
+            gap_half_hours=outcome.gap_half_hours,
+        )
+        changed: tuple[UUID, ...] = ()
+        interval = None
+        if len(good):
+            source_id = sources.source_id(source)
+            is_replay = ImportRun.objects.filter(content_sha256=content_sha256, source=source).exists()
+            held = revising.known_revisions(good, stream_ids, source_id=source_id)
+            decision = revising.decide(good, held, at=at, is_replay=is_replay)
+            run.rows_landed, run.rows_corrected = decision.landed, decision.corrected
+            run.rows_unchanged = len(good) - decision.landed
+            if decision.landed:
+                changed, interval = _touched(good.where(decision.is_news), stream_ids)
+        if not dry_run:
+            run.save()
+            if interval is not None:
+                revising.write(good, decision, stream_ids, run_id=run.pk, source_id=source_id)
+                outbox.record(
+                    STORED,
+                    at=at,
+                    run_id=run.pk,
+                    source=source,
+                    stream_ids=changed,
+                    starts_at=interval.starts_at,
+                    ends_at=interval.ends_at,
+                )
+            _keep(run, refusals, outcome)
+    return ImportReport(
+        run_id=run.pk,
+        source=source,
+        name=name,
+        convention=convention,
+        rows_read=run.rows_read,
+        rows_landed=run.rows_landed,
+        rows_corrected=run.rows_corrected,
+        rows_unchanged=run.rows_unchanged,
+        rows_rejected=run.rows_rejected,
+        gap_half_hours=run.gap_half_hours,
+        rejects=refusals.in_order(),
+        gaps=tuple(sorted(outcome.gaps, key=lambda gap: gap.line)),
+        stream_ids=changed,
+        interval=interval,
+    )
+
+
+def _read(contents: reading.Reading, refusals: Refusals) -> Readings:
+    """All readings of the file, numbered by meter."""
+    blocks = []
+    for block in contents.blocks():
+        refusals.add(block.rejects)
+        blocks.append(block)
+    refusals.add(contents.rejects)
+    names = ("line", "meter", "slot", "import_wh", "export_wh", "quality", "flags")
+    empty = np.zeros(0, dtype=np.int64)
+    return Readings(*(np.concatenate([empty, *(getattr(block, name) for block in blocks)]) for name in names))
+
+
+def _streams_of(contents: reading.Reading, streams: Mapping[str, UUID] | None) -> tuple[list[UUID], Ints]:
+    """Stream ids and the number of each meter's stream among them, or NO_STREAM."""
+    if streams is not None and len(streams) == 1 and Role.METER not in contents.layout.places:
+        streams = dict.fromkeys(contents.meters, *streams.values())
+    stream_ids: dict[UUID, int] = {}
+    numbers = []
+    for meter in contents.meters:
+        stream = _as_uuid(meter) if streams is None else streams.get(meter)
+        numbers.append(NO_STREAM if stream is None else stream_ids.setdefault(stream, len(stream_ids)))
+    return list(stream_ids), np.array(numbers, dtype=np.int64)
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _numbered(stream_ids: Sequence[UUID]) -> tuple[list[UUID], Ints]:
+    numbers: dict[UUID, int] = {}
+    stream = np.fromiter(
+        (numbers.setdefault(stream_id, len(numbers)) for stream_id in stream_ids), np.int64, len(stream_ids)
+    )
+    return list(numbers), stream
+
+
+def _whole_numbers(values: NDArray[Any] | Sequence[int], name: str) -> tuple[Ints, Bools]:
+    array: np.ma.MaskedArray[Any, np.dtype[Any]] = np.ma.asarray(values)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{name} must be whole Wh, not {array.dtype}")
+    return array.filled(0).astype(np.int64), np.ma.getmaskarray(array)
+
+
+def _qualities(quality: NDArray[Any] | Sequence[int] | Quality | None, shape: tuple[int, ...]) -> Ints:
+    if quality is None or isinstance(quality, Quality):
+        return np.full(shape, quality or Quality.MEASURED, dtype=np.int64)
+    array = np.asarray(quality, dtype=np.int64)
+    if array.shape != shape or not np.isin(array, Quality.values).all():
+        raise ValueError("quality must be a Quality for each reading")
+    return array
+
+
+def _storable(readings: Readings, on_grid: Bools, refusals: Refusals) -> Readings:
+    refusals.add_rows(readings.where(~on_grid), "off_grid", lambda row: "not on the hour or half-hour")
+    readings = readings.where(on_grid)
+    for values in (readings.import_wh, readings.export_wh):
+        if not len(values):
+            return readings
+    negative = (readings.import_wh < 0) | (readings.export_wh < 0)
+    refusals.add_rows(
+        readings.where(negative), "negative", lambda row: "negative: import and export are each zero or more"
+    )
+    readings = readings.where(~negative)
+    too_large = np.maximum(readings.import_wh, readings.export_wh) > np.iinfo(np.int32).max
+    refusals.add_rows(readings.where(too_large), "implausible", lambda row: "more than any meter can record")
+    return readings.where(~too_large)
+
+
+def _touched(news: Readings, stream_ids: Sequence[UUID]) -> tuple[tuple[UUID, ...], Interval]:
+    changed = tuple(stream_ids[number] for number in np.unique(news.stream).tolist())
+    return changed, Interval(start_of(news.slot.min()), start_of(news.slot.max() + 1))
+
+
+def _keep(run: ImportRun, refusals: Refusals, outcome: Checked) -> None:
+    ImportReject.objects.bulk_create(
+        [
+            ImportReject(
+                run=run,
+                line=reject.line,
+                field=reject.field[:40],
+                value=_storable_text(reject.value),
+                code=reject.code,
+                reason=reject.reason[:REASON_CHARACTERS],
+                rows=reject.rows,
+            )
+            for reject in refusals.in_order()
+        ],
+        batch_size=2_000,
+    )
+    ImportGap.objects.bulk_create(
+        [
+            ImportGap(
+                run=run,
+                line=gap.line,
+                stream_id=gap.stream_id,
+                starts_at=gap.starts_at,
+                half_hours=gap.half_hours,
+            )
+            for gap in outcome.gaps
+        ],
+        batch_size=2_000,
+    )
+
+
+def _storable_text(text: str) -> str:
+    """PostgreSQL keeps any character but NUL."""
+    return text.replace("\x00", "\ufffd")[:200]
+
+
+__all__ = ["ImportReport", "Reject", "import_file", "store_readings"]

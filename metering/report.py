@@ -1,0 +1,50 @@
+"""What an import tells its caller: every row accounted for, each refusal with its line, value and reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from metering.adapters.formats import Reject
+from opendsr.kernel.interval import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Half-hours that nothing in the file filled; `line` is the row of the half-hour before them."""
+
+    line: int
+    meter: str
+    stream_id: UUID
+    starts_at: datetime
+    half_hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """The outcome of an import: rows_read = rows_landed + rows_unchanged + rows_rejected.
+
+    `rows_corrected` of those landed replaced a value. `rejects` and `gaps` are the earliest by line; the
+    counts cover all. `run_id` is None and nothing was kept after a dry run.
+    """
+
+    run_id: int | None
+    source: str
+    name: str
+    convention: str
+    rows_read: int = 0
+    rows_landed: int = 0
+    rows_corrected: int = 0
+    rows_unchanged: int = 0
+    rows_rejected: int = 0
+    gap_half_hours: int = 0
+    rejects: tuple[Reject, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    stream_ids: tuple[UUID, ...] = field(default=(), repr=False)
+    interval: Interval | None = None
+
+    @property
+    def changed_nothing(self) -> bool:
+        """True when every good row was already known."""
+        return self.rows_landed == 0

@@ -1,0 +1,191 @@
+"""Checked readings into the store, exactly once: compare with what is known, then COPY only what is news.
+
+Writers of the same streams take turns (advisory locks, 64 buckets, in order), so what is read stays true
+until the commit; the primary key stands behind that. Nothing stored is ever edited: a different value from
+the same source is the next revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+from django.db import connection
+from django.db.utils import OperationalError
+from psycopg.errors import LockNotAvailable
+
+from metering import copying
+from metering.checking import Readings
+from metering.slots import MICROSECONDS, POSTGRES_EPOCH_SLOT, Bools, Ints, slots_of_timestamps, timestamps
+from opendsr.kernel.errors import DomainError
+from opendsr.kernel.interval import EPOCH
+
+LOCK_CLASS: Final = 0x4D45
+LOCK_BUCKETS: Final = 64
+LOCK_WAIT: Final = "10min"
+RUN_BREAK: Final = 48
+RUNS_A_QUERY: Final = 20_000
+
+KNOWN: Final = """
+    SELECT run.number::int4, array_agg(held.starts_at), array_agg(held.known_at), array_agg(held.import_wh),
+           array_agg(held.export_wh), array_agg(held.quality), array_agg(held.revision)
+    FROM unnest(%s::uuid[], %s::int8[], %s::int8[]) WITH ORDINALITY AS run (stream_id, first, past, number)
+    JOIN metering_half_hour AS held
+      ON held.stream_id = run.stream_id AND held.source_id = %s
+     AND held.starts_at >= to_timestamp(run.first * 1800) AND held.starts_at < to_timestamp(run.past * 1800)
+    GROUP BY run.number
+"""
+KINDS: Final = (copying.INT8, copying.INT8, copying.INT4, copying.INT4, copying.INT2, copying.INT2)
+
+
+class ImportBusy(DomainError):
+    """Another import of the same streams has been at work for longer than an import waits."""
+
+    status = 503
+    waited: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Revisions held for the streams and half-hours offered, in order of (stream, slot, revision)."""
+
+    key: Ints
+    revision: Ints
+    import_wh: Ints
+    export_wh: Ints
+    quality: Ints
+    known_at: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which offered readings are news, as which revision, known not before which PostgreSQL instant."""
+
+    is_news: Bools
+    revision: Ints
+    known_at: Ints
+
+    @property
+    def landed(self) -> int:
+        """Rows to store."""
+        return int(self.is_news.sum())
+
+    @property
+    def corrected(self) -> int:
+        """Of those, rows that replace a value."""
+        return int((self.is_news & (self.revision > 0)).sum())
+
+
+@contextmanager
+def turn_of(streams: Sequence[UUID]) -> Iterator[None]:
+    """Wait until no other transaction writes these streams, and hold them until this one ends."""
+    buckets = sorted({stream.int % LOCK_BUCKETS for stream in streams})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [LOCK_WAIT]
+        )
+        (usual, _) = cursor.fetchone()
+        try:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int4[]) AS bucket",
+                [LOCK_CLASS, buckets],
+            )
+        except OperationalError as error:
+            if isinstance(error.__cause__, LockNotAvailable):
+                raise ImportBusy(waited=LOCK_WAIT) from error
+            raise
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [usual])
+    yield
+
+
+def known_revisions(readings: Readings, streams: Sequence[UUID], *, source_id: int) -> Known:
+    """What the store holds from this source for the readings' half-hours; readings in order, not empty."""
+    breaks = (np.diff(readings.stream) != 0) | (np.diff(readings.slot) > RUN_BREAK)
+    starts = np.concatenate(([0], np.flatnonzero(breaks) + 1))
+    ends = np.concatenate((starts[1:], [len(readings)])) - 1
+    stream, first, past = readings.stream[starts], readings.slot[starts], readings.slot[ends] + 1
+    parts: list[list[Ints]] = []
+    for start in range(0, len(starts), RUNS_A_QUERY):
+        some = slice(start, start + RUNS_A_QUERY)
+        run_streams = stream[some].tolist()
+        parameters = [
+            _array(streams[number].hex for number in run_streams),
+            _array(map(str, first[some].tolist())),
+            _array(map(str, past[some].tolist())),
+            source_id,
+        ]
+        for number, (starts_at, *values) in copying.read_groups(KNOWN, parameters, kinds=KINDS):
+            slots = slots_of_timestamps(starts_at.astype(np.int64))
+            keys = key_of(np.full(len(slots), run_streams[number - 1], dtype=np.int64), slots)
+            parts.append([keys, *(column.astype(np.int64) for column in values)])
+    key, known_at, import_wh, export_wh, quality, revision = (
+        (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        if parts
+        else (np.zeros(0, dtype=np.int64) for _ in range(6))
+    )
+    order = np.lexsort((revision, key))
+    return Known(*(column[order] for column in (key, revision, import_wh, export_wh, quality, known_at)))
+
+
+def decide(readings: Readings, known: Known, *, at: datetime, is_replay: bool) -> Decision:
+    """What of the readings is news to a store that holds `known`. Pure.
+
+    A reading equal to the newest revision is not; in a replay of content already offered once, one equal
+    to any revision is not, so that an old file cannot undo a later correction. A revision is never known
+    earlier than the one it replaces.
+    """
+    key = key_of(readings.stream, readings.slot)
+    count = len(readings)
+    is_news = np.ones(count, dtype=bool)
+    revision = np.zeros(count, dtype=np.int64)
+    known_at = np.full(count, (at - EPOCH).total_seconds() * 1_000_000, dtype=np.int64)
+    known_at -= POSTGRES_EPOCH_SLOT * MICROSECONDS
+    if len(known.key):
+        place = np.searchsorted(key, known.key)
+        offered = (place < count) & (key[np.minimum(place, count - 1)] == known.key)
+        rows, held = place[offered], np.flatnonzero(offered)
+        newest = np.concatenate((np.diff(known.key[held]) != 0, [True]))
+        same = readings.import_wh[rows] == known.import_wh[held]
+        same &= readings.export_wh[rows] == known.export_wh[held]
+        same &= readings.quality[rows] == known.quality[held]
+        is_news[rows[same if is_replay else same & newest]] = False
+        revision[rows[newest]] = known.revision[held[newest]] + 1
+        known_at[rows[newest]] = np.maximum(known_at[rows[newest]], known.known_at[held[newest]])
+    return Decision(is_news, revision, known_at)
+
+
+def write(
+    readings: Readings, decision: Decision, streams: Sequence[UUID], *, run_id: int, source_id: int
+) -> None:
+    """COPY the news into the store."""
+    news = readings.where(decision.is_news)
+    ids = np.frombuffer(b"".join(stream.bytes for stream in streams), dtype=np.uint8).reshape(-1, 16)
+    copying.write_columns(
+        "metering_half_hour",
+        {
+            "starts_at": (copying.INT8, timestamps(news.slot)),
+            "known_at": (copying.INT8, decision.known_at[decision.is_news]),
+            "run_id": (copying.INT8, run_id),
+            "stream_id": (copying.UUID16, ids[news.stream]),
+            "import_wh": (copying.INT4, news.import_wh),
+            "export_wh": (copying.INT4, news.export_wh),
+            "source_id": (copying.INT2, source_id),
+            "revision": (copying.INT2, decision.revision[decision.is_news]),
+            "quality": (copying.INT2, news.quality),
+        },
+        count=len(news),
+    )
+
+
+def key_of(stream: Ints, slot: Ints) -> Ints:
+    """One number for a stream and a half-hour, in the order of both."""
+    return (stream << 32) + slot
+
+
+def _array(items: Iterator[str]) -> str:
+    return "{" + ",".join(items) + "}"
