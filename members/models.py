@@ -158,9 +158,15 @@ class Home(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(mpan__regex=MPAN), name="home_mpan_is_13_digits"),
-            models.CheckConstraint(condition=Q(postcode__regex=POSTCODE), name="home_postcode_is_british"),
             models.CheckConstraint(
-                condition=Q(gsp_group__regex=GSP_GROUP), name="home_gsp_group_is_a_letter"
+                condition=Q(postcode__regex=POSTCODE),
+                name="home_postcode_is_british",
+                violation_error_message="Write the postcode as in M15 5RF.",
+            ),
+            models.CheckConstraint(
+                condition=Q(gsp_group__regex=GSP_GROUP),
+                name="home_gsp_group_is_a_letter",
+                violation_error_message="Name the GSP group by its letter, A to P without I and O.",
             ),
         ]
         indexes: ClassVar = [

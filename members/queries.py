@@ -105,7 +105,7 @@ def consent_windows(
         "occupancy__consents__ends_at",
     )
     for stream_id, *bounds in rows:
-        starts_at = max(bounds[0::2])
+        starts_at = max(start for start in bounds[0::2] if start is not None)
         ends_at = min((end for end in bounds[1::2] if end is not None), default=None)
         if ends_at is None or starts_at < ends_at:
             _add_window(windows[stream_id], starts_at, ends_at)

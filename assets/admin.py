@@ -1,0 +1,111 @@
+"""Records of devices in the stock admin: to look up and to correct names and limits.
+
+What has a service (planning, commissioning, faults, retirement) is read-only here.
+"""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from assets.models import Asset, AssetKind, Cad, Hub
+from members.admin import DetailAdmin, RecordAdmin
+
+
+@admin.register(AssetKind)
+class AssetKindAdmin(DetailAdmin):
+    """What kinds of asset there are; adding one is a row here and a driver in the hub."""
+
+    list_display = (
+        "code",
+        "name",
+        "rated_w",
+        "limit_w",
+        "minimum_w",
+        "step_w",
+        "typical_flexible_w",
+        "turn_down_hours",
+        "turn_up_hours",
+        "safe_state",
+    )
+    search_fields = ("code", "name")
+    ordering = ("code",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AssetKind | None = None) -> tuple[str, ...]:
+        return () if obj is None else ("code",)
+
+
+class AssetInline(admin.TabularInline):
+    """What a hub drives."""
+
+    model = Asset
+    fields = ("name", "kind", "resource_id", "rated_w", "flexible_w", "state")
+    readonly_fields = fields
+    can_delete = False
+    extra = 0
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Hub | None = None) -> bool:
+        return False
+
+
+@admin.register(Hub)
+class HubAdmin(RecordAdmin):
+    """Hubs and how far they have come; the enrolment code's hash is not shown."""
+
+    list_display = (
+        "serial",
+        "home",
+        "state",
+        "ven_id",
+        "enrolment_failures",
+        "commissioned_at",
+        "retired_at",
+    )
+    list_select_related = ("home",)
+    list_filter = ("state", "commissioned_at")
+    search_fields = ("serial", "ven_id", "home__name", "home__postcode")
+    ordering = ("serial",)
+    fields = (
+        "serial",
+        "home",
+        "state",
+        "ven_id",
+        "enrolment_code_expires_at",
+        "enrolment_failures",
+        "commissioned_at",
+        "retired_at",
+    )
+    inlines = (AssetInline,)
+
+
+@admin.register(Cad)
+class CadAdmin(DetailAdmin):
+    """Consumer access devices; the model may be put right."""
+
+    list_display = ("serial", "model", "home", "paired_at", "retired_at")
+    list_select_related = ("home",)
+    list_filter = (("retired_at", admin.EmptyFieldListFilter), "model")
+    search_fields = ("serial", "home__name", "home__postcode")
+    ordering = ("serial",)
+    readonly_fields = ("home", "serial", "paired_at", "retired_at")
+
+
+@admin.register(Asset)
+class AssetAdmin(DetailAdmin):
+    """Flexible assets; name and powers may be put right, the state changes through servicing."""
+
+    list_display = ("name", "kind", "hub", "home", "rated_w", "flexible_w", "state", "installed_at")
+    list_select_related = ("kind", "hub__home")
+    list_filter = ("state", "kind")
+    search_fields = ("name", "resource_id", "hub__serial", "hub__home__name", "hub__home__postcode")
+    ordering = ("-installed_at",)
+    readonly_fields = ("hub", "kind", "resource_id", "state", "installed_at", "retired_at")
+
+    @admin.display(ordering="hub__home__name")
+    def home(self, asset: Asset) -> str:
+        """Where it is."""
+        return str(asset.hub.home)

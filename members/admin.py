@@ -1,0 +1,208 @@
+"""Records of people and premises in the stock admin: to look up and to correct, never to rewrite history.
+
+What has a service (joining, moving, consent) is read-only here; published words cannot be changed by anybody.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.http import HttpRequest
+
+from members import consenting
+from members.models import (
+    Consent,
+    ConsentText,
+    Home,
+    Household,
+    Member,
+    MeterStream,
+    Occupancy,
+    StandingOptOut,
+    User,
+)
+from opendsr.kernel import clock
+
+
+class RecordAdmin(admin.ModelAdmin):
+    """Looked up but not written: services write these rows."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class DetailAdmin(RecordAdmin):
+    """A few details may be corrected; rows are neither made nor deleted here."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_change_permission(self, request, obj)
+
+
+@admin.register(User)
+class UserAdmin(StockUserAdmin):
+    """Sign-in accounts by email. Only a superuser sees or changes superusers' rights."""
+
+    add_form = AdminUserCreationForm
+    add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Roles", {"fields": ("is_active", "is_staff", "groups")}),
+        ("Beyond roles", {"fields": ("is_superuser", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    list_display = ("email", "is_staff", "is_superuser", "is_active", "last_login")
+    list_filter = ("is_staff", "is_superuser", "is_active", "groups")
+    search_fields = ("email",)
+    ordering = ("email",)
+    readonly_fields = ("last_login", "date_joined")
+    list_per_page = 50
+    show_full_result_count = False
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or request.user.is_superuser:
+            return fieldsets
+        return [section for section in fieldsets if section[0] != "Beyond roles"]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+
+@admin.register(Household)
+class HouseholdAdmin(DetailAdmin):
+    """Who lives together."""
+
+    list_display = ("name", "id")
+    search_fields = ("name", "members__number", "members__full_name")
+    ordering = ("name",)
+    readonly_fields = ("id",)
+
+
+@admin.register(Member)
+class MemberAdmin(DetailAdmin):
+    """The register of members; the name may be put right."""
+
+    list_display = ("number", "full_name", "household", "user", "joined_at", "left_at")
+    list_select_related = ("household", "user")
+    list_filter = (("left_at", admin.EmptyFieldListFilter), "joined_at")
+    search_fields = ("number", "full_name", "user__email", "household__name")
+    ordering = ("number",)
+    raw_id_fields = ("household", "user")
+    readonly_fields = ("number", "household", "user", "joined_at", "left_at")
+
+
+@admin.register(Home)
+class HomeAdmin(DetailAdmin):
+    """Premises; the meter point itself stays as it was registered."""
+
+    list_display = (
+        "name",
+        "postcode",
+        "mpan",
+        "is_mpan_plausible",
+        "gsp_group",
+        "primary_substation",
+        "cmz",
+    )
+    list_filter = ("gsp_group", "cmz", "primary_substation")
+    search_fields = ("name", "address", "postcode", "mpan", "occupancies__household__name")
+    ordering = ("name",)
+    readonly_fields = ("mpan", "is_mpan_plausible")
+
+    @admin.display(boolean=True, description="check digit fits")
+    def is_mpan_plausible(self, home: Home) -> bool:
+        """False when somebody should read the MPAN off the bill again."""
+        return not home.is_mpan_doubtful
+
+
+@admin.register(Occupancy)
+class OccupancyAdmin(RecordAdmin):
+    """Who lived where, and when."""
+
+    list_display = ("home", "household", "starts_at", "ends_at", "id")
+    list_select_related = ("home", "household")
+    list_filter = (("ends_at", admin.EmptyFieldListFilter), "starts_at")
+    search_fields = ("=id", "home__name", "home__postcode", "household__name", "household__members__number")
+    ordering = ("-starts_at",)
+
+
+@admin.register(MeterStream)
+class MeterStreamAdmin(RecordAdmin):
+    """The link between a stream of readings and a household."""
+
+    list_display = ("stream_id", "name", "occupancy_id", "starts_at", "ends_at")
+    list_filter = ("name", ("ends_at", admin.EmptyFieldListFilter))
+    search_fields = ("=stream_id", "=occupancy__id", "occupancy__home__name")
+    ordering = ("-starts_at",)
+
+
+@admin.register(ConsentText)
+class ConsentTextAdmin(RecordAdmin):
+    """Published words, with their hash; adding publishes the next version, nothing is ever edited."""
+
+    list_display = ("purpose", "version", "published_at", "body_sha256")
+    list_filter = ("purpose",)
+    ordering = ("purpose", "-version")
+    fields = ("purpose", "body")
+
+    def get_fields(self, request: HttpRequest, obj: ConsentText | None = None) -> Any:
+        if obj is None:
+            return ("purpose", "body")
+        return ("purpose", "version", "body", "body_sha256", "published_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def save_model(self, request: HttpRequest, obj: ConsentText, form: forms.ModelForm, change: bool) -> None:
+        """Publish through the service; the same words again are the version there is."""
+        text = consenting.publish_text(purpose=obj.purpose, body=obj.body, at=clock.now())
+        obj.pk, obj.version = text.pk, text.version
+
+
+@admin.register(Consent)
+class ConsentAdmin(RecordAdmin):
+    """Every consent that was ever given, with the words and the dates."""
+
+    list_display = (
+        "member",
+        "purpose",
+        "granularity",
+        "source",
+        "text",
+        "starts_at",
+        "ends_at",
+        "end_reason",
+    )
+    list_select_related = ("member", "text")
+    list_filter = ("purpose", "granularity", "source", "channel", ("ends_at", admin.EmptyFieldListFilter))
+    search_fields = ("=id", "member__number", "member__full_name", "=occupancy__id")
+    ordering = ("-starts_at",)
+
+
+@admin.register(StandingOptOut)
+class StandingOptOutAdmin(RecordAdmin):
+    """Households that asked to be left out for a while."""
+
+    list_display = ("occupancy", "starts_at", "ends_at", "reason")
+    list_select_related = ("occupancy__home", "occupancy__household")
+    list_filter = (("ends_at", admin.EmptyFieldListFilter),)
+    search_fields = ("occupancy__home__name", "occupancy__household__name", "reason")
+    ordering = ("-starts_at",)
