@@ -30,7 +30,7 @@ FACTS = 20
 BLOCKING = range(8, 14)
 THREADS = 3
 LEASE_SECONDS = "1"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 45
 REPOSITORY = Path(effects.__file__).parents[2]
 
 
