@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.periods import bank_holidays_england_wales
@@ -70,18 +70,18 @@ class Gaps(StrEnum):
 class Certainty(StrEnum):
     """How sure it is that the preset is the rule it is named after."""
 
-    READ = "read", "read in the named public source"
-    SECONDARY = "secondary", "from a secondary source"
-    MIXED = "mixed", "partly read, partly our choice where the text is silent"
-    OURS = "ours", "our own rule"
+    READ = "read"
+    SECONDARY = "secondary"
+    MIXED = "mixed"
+    OURS = "ours"
 
-    words: str
 
-    def __new__(cls, value: str, words: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.words = words
-        return member
+CERTAINTY_WORDS: Final[Mapping[Certainty, str]] = {
+    Certainty.READ: "read in the named public source",
+    Certainty.SECONDARY: "from a secondary source",
+    Certainty.MIXED: "partly read, partly our choice where the text is silent",
+    Certainty.OURS: "our own rule",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,27 @@
 """Outbox consumers and Celery tasks of settlement: thin wrappers around services."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from campaigns.completing import COMPLETED
+from opendsr.kernel import audit, clock, outbox
+from opendsr.kernel.outbox import Fact
+from settlement import settling
+
+
+@outbox.consumer(COMPLETED, "settlement.await", queue="settlement")
+def await_readings(*, fact: Fact) -> None:
+    """Note that the campaign waits for its readings; staff or `settle_what_is_ready` settle it later."""
+    audit.record(
+        at=fact.at,
+        actor=settling.SYSTEM,
+        verb="settlement.awaited",
+        target=f"campaign:{fact.payload['campaign_id']}",
+    )
+
+
+@shared_task(ignore_result=True)
+def settle_what_is_ready(**_: object) -> None:
+    """Run twice, count once: a campaign that is settled on the same readings posts nothing."""
+    settling.settle_what_is_ready(at=clock.now())

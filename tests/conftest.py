@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from members.models import Member, User
 from opendsr.kernel import clock
 from tests import cast
 from tests.factories import HubKit, Resident
+
+
+@receiver(connection_created)
+def _tests_may_empty_the_ledger(connection: BaseDatabaseWrapper, **_: object) -> None:
+    """Tests that commit clean up by TRUNCATE, which append-only tables refuse to everybody else."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET opendsr.allow_truncate = 'on'")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,125 @@
+"""Settlement's records in the stock admin: to read, never to change.
+
+Money moves through `settling.py` only.
+"""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from opendsr.kernel.money import pounds
+from settlement.models import (
+    Account,
+    Entry,
+    HomeDelivery,
+    PeriodDelivery,
+    Posting,
+    SettlementRun,
+    SettlementTerms,
+    Statement,
+)
+
+
+class ReadOnly:
+    """Nothing can be added, changed or deleted, by anybody."""
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):
+    """A page that is only looked at, without counting every row of a large table."""
+
+    show_full_result_count = False
+
+
+class PostingInline(ReadOnly, admin.TabularInline):
+    model = Posting
+    fields = ("account", "amount_mp")
+    extra = 0
+
+
+class PeriodInline(ReadOnly, admin.TabularInline):
+    model = PeriodDelivery
+    extra = 0
+
+
+@admin.register(SettlementTerms)
+class SettlementTermsAdmin(ReadOnlyAdmin):
+    list_display = (
+        "name", "version", "baseline_rule", "utilisation_pence_per_kwh", "coop_share_pct", "published_at",
+    )  # fmt: skip
+    list_filter = ("name",)
+
+
+@admin.register(SettlementRun)
+class SettlementRunAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "sequence", "paid_wh", "revenue", "coop", "members", "run_at")
+    list_select_related = ("campaign",)
+    date_hierarchy = "run_at"
+
+    @admin.display(ordering="revenue_mp")
+    def revenue(self, run: SettlementRun) -> str:
+        return pounds(run.revenue_mp)
+
+    @admin.display(ordering="coop_mp", description="co-op")
+    def coop(self, run: SettlementRun) -> str:
+        return pounds(run.coop_mp)
+
+    @admin.display(ordering="members_mp")
+    def members(self, run: SettlementRun) -> str:
+        return pounds(run.members_mp)
+
+
+@admin.register(HomeDelivery)
+class HomeDeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("run", "occupancy", "standing", "delivered_wh", "paid_wh", "earned")
+    list_select_related = ("run__campaign", "occupancy__household", "occupancy__home")
+    list_filter = ("standing",)
+    inlines = (PeriodInline,)
+
+    @admin.display(ordering="earned_mp")
+    def earned(self, delivery: HomeDelivery) -> str:
+        return pounds(delivery.earned_mp)
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    list_display = ("code", "kind", "opened_at")
+    list_filter = ("kind",)
+    search_fields = ("code",)
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnlyAdmin):
+    list_display = ("key", "memo", "posted_at")
+    search_fields = ("key", "memo")
+    date_hierarchy = "posted_at"
+    inlines = (PostingInline,)
+
+
+@admin.register(Statement)
+class StatementAdmin(ReadOnlyAdmin):
+    list_display = ("member", "run", "earned", "posted", "balance", "issued_at")
+    list_select_related = ("member", "run__campaign")
+    date_hierarchy = "issued_at"
+
+    @admin.display(ordering="earned_mp")
+    def earned(self, statement: Statement) -> str:
+        return pounds(statement.earned_mp)
+
+    @admin.display(ordering="posted_mp")
+    def posted(self, statement: Statement) -> str:
+        return pounds(statement.posted_mp)
+
+    @admin.display(ordering="balance_mp")
+    def balance(self, statement: Statement) -> str:
+        return pounds(statement.balance_mp)

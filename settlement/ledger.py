@@ -1,0 +1,167 @@
+"""The ledger: accounts, balanced entries, balances. Double entry in whole millipence, append-only.
+
+A posting above zero is owed to the account's holder, one below zero is owed by it, so the buyer's account
+runs negative by what it has to pay. The database refuses an entry that does not sum to zero (`sql.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Sum
+
+from opendsr.kernel.errors import DomainError, Invalid
+from opendsr.kernel.ids import new_uuid
+from settlement.copying import copy_rows
+from settlement.models import Account, Entry, Posting, SettlementRun
+
+COOP_CODE = "coop"
+
+
+class EntryUnbalanced(Invalid):
+    """The amounts of an entry do not sum to zero."""
+
+    key: str
+    total_mp: int
+
+
+class AlreadyPosted(DomainError):
+    """There is an entry under that key."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalance:
+    """What every account holds; `total_mp` is zero in a sound ledger."""
+
+    balances_mp: dict[str, int]
+    total_mp: int
+
+
+def buyer_account(*, programme_code: str, at: datetime) -> Account:
+    """The account of whoever buys a programme's flexibility; opened on first use."""
+    return _open(Account.Kind.BUYER, f"buyer:{programme_code}", at)
+
+
+def coop_account(*, at: datetime) -> Account:
+    """The co-op's own account; opened on first use."""
+    return _open(Account.Kind.COOP, COOP_CODE, at)
+
+
+def household_accounts(*, occupancy_ids: Iterable[UUID], at: datetime) -> dict[UUID, UUID]:
+    """Account id by occupancy; those that are missing are opened."""
+    wanted = sorted(set(occupancy_ids))
+    found = _household_accounts(wanted)
+    missing = [occupancy_id for occupancy_id in wanted if occupancy_id not in found]
+    if missing:
+        Account.objects.bulk_create(
+            [
+                Account(
+                    kind=Account.Kind.HOUSEHOLD,
+                    code=f"household:{occupancy_id}",
+                    occupancy_id=occupancy_id,
+                    opened_at=at,
+                )
+                for occupancy_id in missing
+            ],
+            ignore_conflicts=True,
+        )
+        found |= _household_accounts(missing)
+    return found
+
+
+def lock_accounts(account_ids: Iterable[UUID]) -> None:
+    """Hold the accounts, in order of id, until the transaction ends: balances are read, then posted to."""
+    held = Account.objects.select_for_update(no_key=True).filter(pk__in=list(account_ids)).order_by("pk")
+    list(held.values_list("pk"))
+
+
+@transaction.atomic
+def post(
+    *,
+    key: str,
+    memo: str,
+    amounts_mp: Mapping[UUID, int],
+    at: datetime,
+    run: SettlementRun | None = None,
+) -> Entry | None:
+    """Post one entry, an amount an account id; None when every amount is zero, for then nothing moves.
+
+    Raises EntryUnbalanced, and AlreadyPosted when there is an entry under the key.
+    """
+    total_mp = sum(amounts_mp.values())
+    if total_mp:
+        raise EntryUnbalanced(key=key, total_mp=total_mp)
+    legs = {account_id: amount_mp for account_id, amount_mp in amounts_mp.items() if amount_mp}
+    if not legs:
+        return None
+    entry = Entry(id=new_uuid(), key=key, memo=memo, run=run, posted_at=at)
+    Entry.objects.bulk_create([entry], ignore_conflicts=True)
+    if not Entry.objects.filter(pk=entry.pk).exists():
+        raise AlreadyPosted(key=key)
+    copy_rows(
+        Posting,
+        ("entry_id", "account_id", "amount_mp"),
+        ((entry.pk, account_id, legs[account_id]) for account_id in sorted(legs)),
+    )
+    return entry
+
+
+def balance_mp(account: Account) -> int:
+    """What is owed to the account's holder, negative when it owes."""
+    return Posting.objects.filter(account=account).aggregate(total=Sum("amount_mp"))["total"] or 0
+
+
+def balances_mp(account_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Balance by account id; an account without postings is zero."""
+    wanted = list(account_ids)
+    rows = (
+        Posting.objects.filter(account_id__in=wanted)
+        .values_list("account_id")
+        .annotate(total=Sum("amount_mp"))
+        .order_by()
+    )
+    return dict.fromkeys(wanted, 0) | dict(rows)
+
+
+def posted_for_campaign_mp(campaign_id: UUID) -> dict[UUID, int]:
+    """What the campaign's runs have posted so far, by account id."""
+    rows = (
+        Posting.objects.filter(entry__run__campaign_id=campaign_id)
+        .values_list("account_id")
+        .annotate(total=Sum("amount_mp"))
+        .order_by()
+    )
+    return dict(rows)
+
+
+def trial_balance() -> TrialBalance:
+    """Every account's balance by code, and their sum."""
+    rows = (
+        Posting.objects.values_list("account__code")
+        .annotate(total=Sum("amount_mp"))
+        .order_by("account__code")
+    )
+    balances = {code: int(total) for code, total in rows}
+    return TrialBalance(balances_mp=balances, total_mp=sum(balances.values()))
+
+
+def still_to_post_mp(due_mp: Mapping[UUID, int], posted_mp: Mapping[UUID, int]) -> dict[UUID, int]:
+    """New amount less what was posted before, for every account in either; a replay gives only zeros."""
+    accounts = due_mp.keys() | posted_mp.keys()
+    return {account: due_mp.get(account, 0) - posted_mp.get(account, 0) for account in accounts}
+
+
+def _open(kind: str, code: str, at: datetime) -> Account:
+    account, _ = Account.objects.get_or_create(code=code, defaults={"kind": kind, "opened_at": at})
+    return account
+
+
+def _household_accounts(occupancy_ids: list[UUID]) -> dict[UUID, UUID]:
+    rows = Account.objects.filter(occupancy_id__in=occupancy_ids)
+    return dict(rows.values_list("occupancy_id", "id"))

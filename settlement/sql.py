@@ -1,0 +1,107 @@
+"""SQL of the settlement migrations: what the database itself promises about money.
+
+Runs, deliveries, terms, statements and the ledger are append-only, and every ledger entry has two postings or
+more that sum to zero, checked once an entry at commit whoever wrote it and however.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import migrations
+
+TABLES: Final = (
+    "settlement_settlementterms",
+    "settlement_settlementrun",
+    "settlement_homedelivery",
+    "settlement_perioddelivery",
+    "settlement_account",
+    "settlement_entry",
+    "settlement_posting",
+    "settlement_statement",
+)
+APPEND_ONLY: Final = tuple(table for table in TABLES if table != "settlement_account")
+
+# Tests that commit clean up by TRUNCATE; they say so in their session (tests/conftest.py). Nothing else does.
+CREATE_REFUSE_TRUNCATE: Final = """
+CREATE FUNCTION money.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('opendsr.allow_truncate', true) IS DISTINCT FROM 'on' THEN
+        RAISE EXCEPTION '% is append-only: TRUNCATE refused', TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+DROP_REFUSE_TRUNCATE: Final = "DROP FUNCTION money.refuse_truncate()"
+
+# A deferred trigger can only be FOR EACH ROW, and summing an entry once for each of its postings is
+# quadratic. So each statement queues the entries it touched, and the deferred trigger is on that queue, which
+# is empty again when the transaction commits.
+CREATE_PROOF: Final = """
+CREATE UNLOGGED TABLE money.settlement_entry_unproved (entry_id uuid PRIMARY KEY);
+
+CREATE FUNCTION money.queue_proof_of_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = money, pg_temp AS $$
+BEGIN
+    INSERT INTO settlement_entry_unproved (entry_id)
+    SELECT id FROM fresh ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION money.queue_proof_of_postings() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = money, pg_temp AS $$
+BEGIN
+    INSERT INTO settlement_entry_unproved (entry_id)
+    SELECT DISTINCT entry_id FROM fresh ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION money.prove_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = money, pg_temp AS $$
+DECLARE
+    legs bigint;
+    total numeric;
+BEGIN
+    DELETE FROM settlement_entry_unproved WHERE entry_id = NEW.entry_id;
+    SELECT count(*), coalesce(sum(amount_mp), 0) INTO legs, total
+    FROM settlement_posting WHERE entry_id = NEW.entry_id;
+    IF legs < 2 THEN
+        RAISE EXCEPTION 'ledger entry % has % posting(s): it needs two or more', NEW.entry_id, legs
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'entry_has_two_postings';
+    END IF;
+    IF total <> 0 THEN
+        RAISE EXCEPTION 'ledger entry % sums to % mp, not to zero', NEW.entry_id, total
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'entry_sums_to_zero';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER settlement_entry_queue AFTER INSERT ON money.settlement_entry
+REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION money.queue_proof_of_entry();
+CREATE TRIGGER settlement_posting_queue AFTER INSERT ON money.settlement_posting
+REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION money.queue_proof_of_postings();
+CREATE CONSTRAINT TRIGGER settlement_entry_sums_to_zero AFTER INSERT ON money.settlement_entry_unproved
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION money.prove_entry();
+"""
+DROP_PROOF: Final = """
+DROP TRIGGER settlement_posting_queue ON money.settlement_posting;
+DROP TRIGGER settlement_entry_queue ON money.settlement_entry;
+DROP TABLE money.settlement_entry_unproved;
+DROP FUNCTION money.prove_entry();
+DROP FUNCTION money.queue_proof_of_postings();
+DROP FUNCTION money.queue_proof_of_entry();
+"""
+
+
+def refuse_truncate(table: str) -> migrations.RunSQL:
+    """Operation that makes PostgreSQL refuse TRUNCATE on a table of the money schema."""
+    return migrations.RunSQL(
+        sql=f'CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON money."{table}" '
+        "FOR EACH STATEMENT EXECUTE FUNCTION money.refuse_truncate()",
+        reverse_sql=f'DROP TRIGGER "{table}_no_truncate" ON money."{table}"',
+    )

@@ -1,0 +1,141 @@
+"""A statement as CSV: one table, one fact a row, enough of them to work the money out again by hand.
+
+Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers are written as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from opendsr.kernel.money import pounds
+from opendsr.kernel.periods import LONDON
+from settlement.explaining import LEFT_OUT_WORDS
+
+if TYPE_CHECKING:
+    from settlement.statements import StatementView
+
+COLUMNS: Final = ("section", "item", "starts_at", "local_time", "day", "value", "unit", "note")
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+Value = str | int | Decimal | Fraction | None
+Row = tuple[str, str, datetime | None, date | None, Value, str, str]
+
+
+def render(view: StatementView) -> str:
+    """The statement's CSV, with a header row; times are UTC starts, local time beside them."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for section, item, starts_at, day, value, unit, note in _rows(view):
+        writer.writerow(
+            (
+                section,
+                item,
+                f"{starts_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if starts_at else "",
+                f"{starts_at.astimezone(LONDON):%Y-%m-%d %H:%M}" if starts_at else "",
+                day.isoformat() if day else "",
+                plain_cell(value) if isinstance(value, str) else _number(value),
+                unit,
+                plain_cell(note),
+            )
+        )
+    return out.getvalue()
+
+
+def plain_cell(text: str) -> str:
+    """The text as a spreadsheet shows it and never runs it."""
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+
+
+def _number(value: int | Decimal | Fraction | None) -> str:
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return str(value.numerator)
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return "" if value is None else str(value)
+
+
+def _rows(view: StatementView) -> Iterator[Row]:
+    yield from _head(view)
+    yield from _history(view)
+    yield from _half_hours(view)
+    yield from _money(view)
+
+
+def _head(view: StatementView) -> Iterator[Row]:
+    correction = "correction of an earlier run" if view.is_correction else ""
+    yield "statement", "member", None, None, view.member_number, "", ""
+    yield "statement", "issued", view.issued_at, None, None, "", ""
+    yield "statement", "run", None, None, view.run_number, "", correction
+    yield "statement", "readings known at", view.as_known_at, None, None, "", ""
+    yield "statement", "input sha256", None, None, view.input_sha256, "", f"method {view.method}"
+    yield "event", "name", None, None, view.campaign, "", ""
+    yield "event", "starts", view.starts_at, None, None, "", ""
+    yield "event", "ends", view.ends_at, None, None, "", ""
+    yield "event", "direction", None, None, view.direction, "", f"delivered is {view.direction_words}"
+    yield "event", "instructed", None, None, view.instructed_wh, "Wh", ""
+    yield "event", "standing", None, None, view.standing, "", view.standing_words
+    yield "rules", "terms", None, None, view.terms, "", ""
+    yield "rules", "baseline", None, None, view.rule, "", view.rule_title
+    yield "rules", "source", None, None, view.rule_source, "", view.rule_certainty
+    yield "rules", "what is paid", None, None, view.floor_words, "", view.cap_words
+
+
+def _history(view: StatementView) -> Iterator[Row]:
+    for part in view.explanation.parts:
+        for used in part.used:
+            for column, (start, wh) in enumerate(zip(part.starts, used.wh, strict=True)):
+                item = "day used" if column < part.event_count else "day used, before the event"
+                note = "" if wh is not None else "no meter reading: not in this half-hour's mean"
+                yield "history", item, start, used.day, wh, "Wh", note
+        for out in part.left_out:
+            yield "history", "day left out", None, out.day, None, "", LEFT_OUT_WORDS[out.reason]
+    for start, wh in view.explanation.window:
+        note = "" if wh is not None else "no meter reading: not in the adjustment"
+        yield "adjustment", "metered before the event", start, None, wh, "Wh", note
+    if view.explanation.adjustment_wh is not None:
+        note = "mean of metered less baseline before the event, added to each half-hour"
+        yield "adjustment", "in-day adjustment", None, None, view.explanation.adjustment_wh, "Wh", note
+
+
+def _half_hours(view: StatementView) -> Iterator[Row]:
+    minimum = {
+        start: part.minimum for part in view.explanation.parts for start in part.starts[: part.event_count]
+    }
+    for half_hour in view.half_hours:
+        start = half_hour.starts_at
+        note = "mean of the days used, rounded half to even"
+        if half_hour.baseline_wh is None:
+            note = f"fewer than {minimum.get(start)} days with a reading: no baseline, earns nothing"
+        yield "half-hour", "baseline", start, None, half_hour.baseline_wh, "Wh", note
+        note = "" if half_hour.metered_wh is not None else "no meter reading: earns nothing"
+        yield "half-hour", "metered", start, None, half_hour.metered_wh, "Wh", note
+        yield "half-hour", "delivered", start, None, half_hour.delivered_wh, "Wh", ""
+    yield "event", "delivered", None, None, view.delivered_wh, "Wh", "sum of the half-hours"
+    yield "event", "paid", None, None, view.paid_wh, "Wh", "the part that earns"
+
+
+def _money(view: StatementView) -> Iterator[Row]:
+    yield "money", "rate", None, None, view.pence_per_kwh, "pence per kWh", ""
+    yield "money", "paid energy of all homes", None, None, view.total_paid_wh, "Wh", ""
+    note = "paid energy of all homes x rate, rounded half to even"
+    yield "money", "revenue", None, None, view.revenue_mp, "mp", f"{pounds(view.revenue_mp)}: {note}"
+    yield "money", "co-op's share", None, None, view.coop_share_pct, "%", ""
+    yield "money", "co-op", None, None, view.coop_mp, "mp", f"{pounds(view.coop_mp)}: rounded down"
+    yield "money", "members' pool", None, None, view.members_mp, "mp", f"{pounds(view.members_mp)}: the rest"
+    note = "members' pool x your paid energy / paid energy of all homes"
+    yield "money", "your exact share", None, None, view.exact_share_mp, "mp", note
+    note = "rounded so that all shares sum to the pool: the largest remainders get the spare millipence"
+    yield "money", "earned", None, None, view.earned_mp, "mp", f"{pounds(view.earned_mp)}: {note}"
+    note = "posted for this event by earlier runs"
+    yield "money", "posted before", None, None, view.previous_mp, "mp", f"{pounds(view.previous_mp)}: {note}"
+    note = "posted by this run"
+    yield "money", "posted now", None, None, view.posted_mp, "mp", f"{pounds(view.posted_mp)}: {note}"
+    note = "your household's account after this run"
+    yield "money", "balance", None, None, view.balance_mp, "mp", f"{pounds(view.balance_mp)}: {note}"

@@ -1,0 +1,93 @@
+"""Publishing settlement terms: a new version of how delivery is measured, paid and shared.
+
+Versions are never edited. A programme of `campaigns/` holds the id of the version it runs under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.db.models import Max
+
+from opendsr.kernel.errors import Invalid, NotFound
+from settlement import rules
+from settlement.delivery import Cap, DeliveryRule, Floor
+from settlement.models import SettlementTerms
+
+VERSION_LOCK = "settlement.terms"
+
+
+class TermsInvalid(Invalid):
+    """A field of the terms makes no sense."""
+
+    field: str
+    reason: str
+
+
+class TermsUnknown(NotFound):
+    """No terms with that id: a programme points at none."""
+
+    terms_id: UUID
+
+
+@transaction.atomic
+def publish_terms(
+    *,
+    name: str,
+    baseline_rule: str,
+    utilisation_pence_per_kwh: Decimal,
+    coop_share_pct: Decimal,
+    at: datetime,
+    baseline_parameters: Mapping[str, object] | None = None,
+    floor: Floor = Floor.EVENT,
+    cap: Cap = Cap.NONE,
+) -> SettlementTerms:
+    """Publish the next version of the terms of that name.
+
+    Raises rules.UnknownRule, rules.RuleInvalid and TermsInvalid, naming the field.
+    """
+    rules.preset(baseline_rule, baseline_parameters)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [VERSION_LOCK, name])
+    newest = SettlementTerms.objects.filter(name=name).aggregate(version=Max("version"))["version"] or 0
+    terms = SettlementTerms(
+        name=name,
+        version=newest + 1,
+        baseline_rule=baseline_rule,
+        baseline_parameters=dict(baseline_parameters or {}),
+        floor=floor.value,
+        cap=cap.value,
+        utilisation_pence_per_kwh=utilisation_pence_per_kwh,
+        coop_share_pct=coop_share_pct,
+        published_at=at,
+    )
+    try:
+        terms.full_clean()
+    except ValidationError as error:
+        field, reasons = next(iter(error.message_dict.items()))
+        raise TermsInvalid(field=field, reason=reasons[0]) from error
+    terms.save(force_insert=True)
+    return terms
+
+
+def terms_by_id(terms_id: UUID) -> SettlementTerms:
+    """The terms a programme holds the id of; raises TermsUnknown."""
+    terms = SettlementTerms.objects.filter(pk=terms_id).first()
+    if terms is None:
+        raise TermsUnknown(terms_id=terms_id)
+    return terms
+
+
+def baseline_rule(terms: SettlementTerms) -> rules.BaselineRule:
+    """The terms' baseline rule with its parameters; raises UnknownRule when a preset has gone."""
+    return rules.preset(terms.baseline_rule, terms.baseline_parameters)
+
+
+def delivery_rule(terms: SettlementTerms) -> DeliveryRule:
+    """Which part of the delivered energy the terms pay."""
+    return DeliveryRule(floor=Floor(terms.floor), cap=Cap(terms.cap))
