@@ -5,7 +5,7 @@ from queue import Empty
 
 import pytest
 from celery import Celery
-from kombu import Connection
+from kombu.connection import Connection
 
 from opendsr.kernel import broker
 

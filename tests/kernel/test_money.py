@@ -80,7 +80,7 @@ def test_one_kilowatt_hour_at_24_5_pence():
 
 def test_a_float_is_no_rate():
     with pytest.raises(TypeError, match="Decimal"):
-        rate_mp(1000, 24.5)
+        rate_mp(1000, 24.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

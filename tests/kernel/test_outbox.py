@@ -175,6 +175,8 @@ class TestTime:
         slow = outbox._claim("outbox")
         pass_time(30)
         quick = outbox._claim("outbox")
+        assert slow is not None
+        assert quick is not None
 
         outbox._run(slow, is_strict=True)
         assert seen == []

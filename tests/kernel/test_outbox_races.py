@@ -6,25 +6,27 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 from django.db import connection, connections, transaction
 
-from opendsr.kernel import audit, outbox
+from opendsr.kernel import audit, outbox, waking
 from opendsr.kernel.models import AuditEntry, DeliveryState, OutboxDelivery, OutboxFact
 from tests.kernel.conftest import NOON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATIENCE_SECONDS = 10
+Result = TypeVar("Result")
 
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch):
-    monkeypatch.setattr(outbox.waking, "wake_on_commit", lambda queues: None)
+    monkeypatch.setattr(waking, "wake_on_commit", lambda queues: None)
 
 
-def in_thread(work: Callable[[], object]) -> Callable[[], object]:
-    def run() -> object:
+def in_thread(work: Callable[[], Result]) -> Callable[[], Result]:
+    def run() -> Result:
         try:
             return work()
         finally:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.db.migrations.state import ProjectState
 
 from opendsr.kernel import ids, schemas
 
@@ -29,9 +30,9 @@ def test_a_table_moves_and_comes_back():
             return cursor.fetchone()[0]
 
     with connection.schema_editor(atomic=False) as editor:
-        operation.database_forwards("kernel", editor, None, None)
+        operation.database_forwards("kernel", editor, ProjectState(), ProjectState())
         assert schema_of("test_thing") == schema_of("test_thing_id_seq") == "energy"
-        operation.database_backwards("kernel", editor, None, None)
+        operation.database_backwards("kernel", editor, ProjectState(), ProjectState())
     assert schema_of("test_thing") == "public"
 
 
