@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from campaigns import guarding, life, outcomes, sending
 from campaigns.models import Campaign, OptRecord, Participation, PlanLine
 from campaigns.stance import PEOPLE, Said, Stance, Standpoint, standpoint
+from campaigns.vtn_door import UnknownVen
 from opendsr.kernel.errors import DomainError, NotFound
 
 if TYPE_CHECKING:
@@ -117,7 +118,12 @@ def opt_back_in(
     hub.part.left_out = ""
     if hub.campaign.state == Campaign.State.DISPATCHED:
         key = f"campaign:{hub.campaign.pk}:{hub.part.ven_id}:{record.pk}"
-        sending.put_back(hub.campaign, hub.parts, hub.part, at=at, key=key)
+        try:
+            sending.put_back(hub.campaign, hub.parts, hub.part, at=at, key=key)
+        except UnknownVen as error:
+            raise CannotOptBackIn(
+                participation_id=hub.part.pk, reason=PlanLine.LeftOut.CERTIFICATE.value
+            ) from error
     _restate(hub)
     _save(hub.parts)
     return hub.part

@@ -54,16 +54,13 @@ def notice(campaign: Campaign, parts: Sequence[Participation], *, is_whole_hub: 
 
 
 def hubs_asked_whole(parts: Iterable[Participation]) -> set[UUID]:
-    """The hubs all of whose active assets are among `parts`."""
+    """The hubs all of whose assets in use, faulty ones too, are among `parts`."""
     asked: dict[UUID, set[UUID]] = {}
     for part in parts:
         asked.setdefault(part.asset.hub_id, set()).add(part.asset_id)
+    in_use = Asset.objects.filter(hub__in=asked).exclude(state=Asset.State.RETIRED)
     partly = {
-        hub_id
-        for hub_id, asset_id in Asset.objects.filter(hub__in=asked, state=Asset.State.ACTIVE).values_list(
-            "hub_id", "id"
-        )
-        if asset_id not in asked[hub_id]
+        hub_id for hub_id, asset_id in in_use.values_list("hub_id", "id") if asset_id not in asked[hub_id]
     }
     return asked.keys() - partly
 
