@@ -1,0 +1,117 @@
+"""What the demo prints at its end: the event report and the money table, checked to the millipenny."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from campaigns import reporting
+from campaigns.models import Campaign, Participation
+from members.models import Member
+from opendsr.demo.loading import DemoCoop
+from opendsr.demo.telling import Teller
+from opendsr.kernel.errors import DomainError
+from opendsr.kernel.money import pounds
+from opendsr.kernel.periods import LONDON
+from settlement import ledger, queries
+from settlement.models import PeriodDelivery, SettlementRun, Standing, Statement
+
+HALF_HOUR = timedelta(minutes=30)
+
+
+class SumsDiffer(DomainError):
+    """Money appeared or disappeared: a bug."""
+
+    status = 500
+
+
+def print_report(campaign: Campaign, coop: DemoCoop, teller: Teller) -> None:
+    """Print who was asked, who answered, and what the meters show."""
+    report = reporting.event_report(campaign.pk)
+    run = _run(campaign)
+    local = campaign.starts_at.astimezone(LONDON)
+    teller.text(f"\nEVENT REPORT  {campaign.name}, {local:%d %B %Y}, {local:%H:%M} to "
+                f"{campaign.ends_at.astimezone(LONDON):%H:%M}, {campaign.zone}")
+    teller.text(f"Homes: {coop.source}")
+    teller.text(
+        f"{report.homes} homes asked with {report.assets} assets; {report.responding} responding"
+        f" ({report.responding_share:.0%}); estimated {report.estimated_w / 1000:.2f} kW,"
+        f" {report.estimated_wh / 1000:.3f} kWh; measured {run.delivered_wh / 1000:.3f} kWh"
+    )
+    outcomes = ", ".join(
+        f"{count} {Participation.Outcome(code).label.lower()}" for code, count in sorted(report.outcomes.items())
+    )
+    teller.text(f"Assets: {outcomes}")
+    if report.left_out_reasons:
+        teller.text("Left out: " + ", ".join(f"{count} ({reason})" for reason, count in report.left_out_reasons))
+    teller.text()
+    _print_periods(run, teller)
+
+
+def print_money(campaign: Campaign, teller: Teller) -> None:
+    """Print who earned what; raises SumsDiffer unless revenue, shares, ledger and statements agree exactly."""
+    run = _run(campaign)
+    table = queries.money_table(run)
+    statements = Counter(run.statements.values_list("delivery__occupancy", flat=True))
+    teller.text(
+        f"\nMONEY  {run.paid_wh / 1000:.3f} kWh at {run.terms.utilisation_pence_per_kwh.normalize():f} p/kWh;"
+        f" {run.terms.coop_share_pct.normalize():f} % to the co-op, the rest by delivered Wh"
+    )
+    teller.table(
+        ("Home", "Stood", "Delivered kWh", "Paid kWh", "Earned", "Statements"),
+        [
+            (
+                line.home,
+                Standing(line.standing).label,
+                f"{line.delivered_wh / 1000:.3f}",
+                f"{line.paid_wh / 1000:.3f}",
+                pounds(line.earned_mp),
+                str(statements[line.occupancy_id]),
+            )
+            for line in table.lines
+        ],
+        [
+            ("Members together", "", "", f"{run.paid_wh / 1000:.3f}", pounds(run.members_mp), ""),
+            ("The co-op", "", "", "", pounds(run.coop_mp), ""),
+            ("Revenue", "", "", "", pounds(run.revenue_mp), ""),
+        ],
+    )
+    _require_sums(run, table)
+    teller.text(
+        f"The parts sum to the revenue to the millipenny ({run.revenue_mp:,} mp); the ledger balances;"
+        f" {Statement.objects.filter(run=run).count()} statements for {Member.objects.count()} members."
+    )
+
+
+def _print_periods(run: SettlementRun, teller: Teller) -> None:
+    sums: dict[object, list[int]] = {}
+    rows = PeriodDelivery.objects.filter(delivery__run=run, delivery__takes_part=True, delivered_wh__isnull=False)
+    for start, *values in rows.order_by("starts_at").values_list(
+        "starts_at", "baseline_wh", "metered_wh", "delivered_wh"
+    ):
+        line = sums.setdefault(start, [0, 0, 0])
+        for place, value in enumerate(values):
+            line[place] += value
+    body = [
+        (f"{start.astimezone(LONDON):%H:%M}", *(f"{wh / 1000:.3f}" for wh in line))  # type: ignore[attr-defined]
+        for start, line in sums.items()
+    ]
+    foot = ("Sum", *(f"{sum(line[place] for line in sums.values()) / 1000:.3f}" for place in range(3)))
+    teller.table(("Half-hour", "Baseline kWh", "Metered kWh", "Delivered kWh"), body, [foot])
+
+
+def _require_sums(run: SettlementRun, table: queries.MoneyTable) -> None:
+    trial = ledger.trial_balance()
+    by_household = dict(run.statements.values_list("delivery__occupancy", "earned_mp"))
+    told_mp = sum(by_household.values())
+    if not table.sums or trial.total_mp != 0 or told_mp != run.members_mp:
+        raise SumsDiffer(
+            revenue_mp=run.revenue_mp, members_mp=run.members_mp, coop_mp=run.coop_mp, statements_mp=told_mp
+        )
+
+
+def _run(campaign: Campaign) -> SettlementRun:
+    run = queries.newest_run(campaign.pk)
+    if run is None:
+        raise SumsDiffer(campaign=campaign.name)
+    return run

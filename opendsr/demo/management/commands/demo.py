@@ -1,0 +1,61 @@
+"""`manage.py demo`: load the demo co-op and play one campaign from consent to a member's pence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from opendsr.demo import ending, river, stage
+from opendsr.demo.loading import LOADING_STEPS, load_demo
+from opendsr.demo.telling import Teller
+from opendsr.demo.upcoming import ensure_upcoming_event
+from opendsr.kernel import clock
+from opendsr.kernel.errors import DomainError
+from opendsr.run import ports, up
+from opendsr.run.errors import RunError
+from opendsr.run.supervisor import Stopped
+
+
+class Command(BaseCommand):
+    """Play the demo."""
+
+    help = "Empty the demo's own database, load the demo co-op and play one campaign through the real parts."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the two choices, also from the environment as `make` passes them."""
+        parser.add_argument("--homes", default=os.environ.get("HOMES", ""), help="CSV of real readings (HOMES)")
+        parser.add_argument("--date", default=os.environ.get("DEMO_DATE", ""), help="event day, ISO (DEMO_DATE)")
+        parser.add_argument("--speed", type=float, default=river.SPEED, help="how fast the world runs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Play, print, and say where to look; anything foreseen ends with a sentence that says what to do."""
+        began = time.monotonic()
+        try:
+            self._play(options)
+        except (DomainError, RunError) as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise CommandError(f"The disk is full ({error.filename or 'var'}): free some space, then again.") from error
+            raise
+        except (KeyboardInterrupt, Stopped):
+            raise CommandError("Stopped. `make demo` starts afresh.") from None
+        port = up.port_from_env("PORT", 8000)
+        self.stdout.write(
+            f"\nPlayed in {time.monotonic() - began:.0f} s. `make up` shows the same at http://{up.HOST}:{port}/"
+            " and prints the logins."
+        )
+
+    def _play(self, options: dict[str, Any]) -> None:
+        ports.require_free(stage.vtn_port(), what="the VTN", variable="VTN_PORT")
+        teller = Teller(LOADING_STEPS + river.PLAY_STEPS, self.stdout._out)  # type: ignore[attr-defined]
+        coop = load_demo(teller, homes_file=options["homes"], demo_date=options["date"])
+        campaign = river.play(coop, teller, speed=options["speed"])
+        ending.print_report(campaign, coop, teller)
+        ending.print_money(campaign, teller)
+        ensure_upcoming_event(at=clock.now())
