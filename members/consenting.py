@@ -15,6 +15,7 @@ from django.db import transaction
 from members import entry
 from members.constraints import refused_as
 from members.entry import InvalidField
+from members.joining import NobodyLivesThere
 from members.models import (
     Channel,
     Consent,
@@ -50,12 +51,6 @@ class NotInHousehold(NotAllowed):
     """Only people of the household may agree to anything about its home."""
 
     member: str
-    occupancy_id: str
-
-
-class NobodyLivesThere(DomainError):
-    """The occupancy does not cover this moment."""
-
     occupancy_id: str
 
 
@@ -100,6 +95,7 @@ def give_consent(
     """Record that the member agreed, from `at` on, to the newest words published for the purpose by then.
 
     Consent to flexibility is not about readings: its granularity is `none`, that of any other purpose is not.
+    One recorded after the household moved out ends with its stay.
     Raises InvalidField, NotInHousehold, NobodyLivesThere, NoConsentText, ConsentAlreadyLive.
     """
     purpose = entry.choice(Purpose, purpose, "purpose")
@@ -127,6 +123,8 @@ def give_consent(
             source=source,
             channel=channel,
             starts_at=at,
+            ends_at=stay.ends_at,
+            end_reason=EndReason.MOVED_HOUSE if stay.ends_at else "",
         )
     audit.record(
         at=at,

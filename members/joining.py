@@ -44,6 +44,12 @@ class HomeOccupied(DomainError):
     home_id: str
 
 
+class NobodyLivesThere(DomainError):
+    """The occupancy does not cover this moment."""
+
+    occupancy_id: str
+
+
 class StreamAlreadyOpen(DomainError):
     """The occupancy has a stream of this name at this moment."""
 
@@ -123,12 +129,17 @@ def move_in(*, household: Household, home: Home, at: datetime) -> Occupancy:
 
 @transaction.atomic
 def open_stream(*, occupancy: Occupancy, at: datetime, name: str = "electricity") -> MeterStream:
-    """Give the stay a fresh random stream id from `at` on. Raises StreamAlreadyOpen."""
-    taken = StreamAlreadyOpen(occupancy_id=str(occupancy.pk), name=name)
+    """Give the stay a fresh random stream id from `at` on, until it ends.
+
+    Raises StreamAlreadyOpen, and NobodyLivesThere when the stay does not cover `at`.
+    """
+    name = entry.one_line(name, field="name", longest=40)
+    stay = Occupancy.objects.select_for_update(no_key=True).get(pk=occupancy.pk)
+    if not stay.is_current(at):
+        raise NobodyLivesThere(occupancy_id=str(stay.pk))
+    taken = StreamAlreadyOpen(occupancy_id=str(stay.pk), name=name)
     with refused_as(meterstream_one_at_a_time=taken):
-        return MeterStream.objects.create(
-            occupancy=occupancy, name=entry.one_line(name, field="name", longest=40), starts_at=at
-        )
+        return MeterStream.objects.create(occupancy=stay, name=name, starts_at=at, ends_at=stay.ends_at)
 
 
 def _with_next_number(details: dict[str, object]) -> Member:

@@ -60,28 +60,28 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
 def grant(app_label: str, grants: Mapping[Role, Mapping[str, str]]) -> migrations.RunPython:
     """Operation that gives roles rights over one app's models: {role: {model: "view add change delete"}}.
 
-    Makes the groups, content types and permissions it needs (Django's own come only after the whole migrate).
     The migration depends on members 0001 and runs it after the models exist; reversing takes the rights back.
     """
 
-    def give(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
-        database = editor.connection.alias
-        groups = apps.get_model("auth", "Group").objects.using(database)
-        for role in Role:
-            group, _ = groups.get_or_create(name=role.value)
-            for model, verbs in grants.get(role, {}).items():
-                group.permissions.add(
-                    *(_permission(apps, database, app_label, model, verb) for verb in verbs.split())
-                )
+    def forwards(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
+        give(apps, editor.connection.alias, app_label, grants)
 
-    def take(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
+    def backwards(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
         permissions = apps.get_model("auth", "Permission").objects.using(editor.connection.alias)
-        permissions.filter(
-            content_type__app_label=app_label,
-            content_type__model__in={m for models in grants.values() for m in models},
-        ).delete()
+        models = {model for held in grants.values() for model in held}
+        permissions.filter(content_type__app_label=app_label, content_type__model__in=models).delete()
 
-    return migrations.RunPython(give, take)
+    return migrations.RunPython(forwards, backwards)
+
+
+def give(apps: Any, database: str, app_label: str, grants: Mapping[Role, Mapping[str, str]]) -> None:
+    """Make the groups, and the content types and permissions that Django makes only after a whole migrate."""
+    groups = apps.get_model("auth", "Group").objects.using(database)
+    for role in Role:
+        group, _ = groups.get_or_create(name=role.value)
+        for model, verbs in grants.get(role, {}).items():
+            rights = (_permission(apps, database, app_label, model, verb) for verb in verbs.split())
+            group.permissions.add(*rights)
 
 
 def _permission(apps: Any, database: str, app_label: str, model: str, verb: str) -> Any:

@@ -11,8 +11,9 @@ from django.dispatch import receiver
 
 from members.models import Member, User
 from opendsr.kernel import clock
+from opendsr.kernel.models import Installation
 from tests import cast
-from tests.factories import HubKit, Resident
+from tests.factories import HubKit, Resident, make_coop
 
 
 @receiver(connection_created)
@@ -28,6 +29,12 @@ def _world_clock_at_rest() -> Iterator[None]:
     clock.reset()
     yield
     clock.reset()
+
+
+@pytest.fixture
+def coop(db: None) -> Installation:
+    """The co-op whose installation this is; pages need it."""
+    return make_coop()
 
 
 @pytest.fixture

@@ -16,10 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.apps import apps
 from django.contrib.auth.models import Group
 
 from assets import commissioning, installing
 from assets.models import Asset, AssetKind, Hub
+from assets.rights import GRANTS as ASSET_GRANTS
 from assets.sql import ASSET_KINDS
 from members import consenting, joining
 from members.models import (
@@ -35,6 +37,10 @@ from members.models import (
     User,
 )
 from members.mpan import check_digit
+from members.roles import GRANTS as PEOPLE_GRANTS
+from members.roles import give
+from opendsr.kernel import installation
+from opendsr.kernel.models import Installation
 
 JOINED_AT = datetime(2025, 6, 2, 9, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -73,6 +79,11 @@ class HubKit:
     key_pem: str = ""
     certificate_pem: str = ""
     ca_pem: str = ""
+
+
+def make_coop(*, at: datetime = JOINED_AT) -> Installation:
+    """Whose installation this is; pages need it."""
+    return installation.found(coop_name="Testbury Energy Co-op", is_demo=False, at=at)
 
 
 def new_mpan() -> str:
@@ -162,10 +173,17 @@ def make_consent(resident: Resident, purpose: Purpose, *, at: datetime = JOINED_
 
 def make_staff(email: str, *roles: Role) -> User:
     """A staff account with the roles; it signs in with PASSWORD."""
+    make_roles()
     user = User.objects.create_user(email, PASSWORD, is_staff=True)
-    for role in roles:
-        user.groups.add(Group.objects.get_or_create(name=role.value)[0])
+    user.groups.set(Group.objects.filter(name__in=[role.value for role in roles]))
     return user
+
+
+def make_roles() -> None:
+    """Put the role groups and their rights over people and devices back, as `make_asset_kinds` does kinds."""
+    if not Group.objects.exists():
+        give(apps, "default", "members", PEOPLE_GRANTS)
+        give(apps, "default", "assets", ASSET_GRANTS)
 
 
 def make_hub(

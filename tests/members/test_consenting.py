@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from members import consenting, moving, queries
+from members import consenting, joining, moving, queries
 from members.entry import InvalidField
 from members.models import Consent, ConsentText, EndReason, Purpose
 from opendsr.kernel.models import AuditEntry, OutboxFact
@@ -133,7 +133,7 @@ def test_a_neighbour_cannot_consent_for_alice(alice, carol):
 def test_nobody_consents_for_a_home_they_have_left(alice):
     moving.move_out(occupancy=alice.occupancy, at=LATER)
 
-    with pytest.raises(consenting.NobodyLivesThere):
+    with pytest.raises(joining.NobodyLivesThere):
         make_consent(alice, Purpose.ADVICE, at=LATER)
 
 
@@ -188,3 +188,11 @@ def test_a_consent_withdrawn_before_it_began_was_never_in_force(alice):
     )
 
     assert queries.consenting_occupancies("flexibility", JOINED_AT) == set()
+
+
+def test_a_paper_consent_recorded_after_the_move_ends_with_the_stay(alice):
+    moving.move_out(occupancy=alice.occupancy, at=LATER)
+
+    consent = make_consent(alice, Purpose.ADVICE, at=LATER - timedelta(days=1))
+
+    assert (consent.ends_at, consent.end_reason) == (LATER, EndReason.MOVED_HOUSE)
