@@ -147,13 +147,23 @@ class Book:
         return replace(self, entries=stopped)
 
     def override(self, at: datetime) -> tuple[Book, list[OptNote]]:
-        """The member's button: out of every event running at `at`, or of the next one known when none runs."""
+        """The member's button: out of every event running at `at`, or of the next one known if none runs.
+
+        An event already called off that was to end a little later ends at once.
+        """
+        book = replace(
+            self,
+            entries={
+                key: replace(entry, stopped_at=at) if entry.stopped_at and entry.stopped_at > at else entry
+                for key, entry in self.entries.items()
+            },
+        )
         known = [entry for entry in self.entries.values() if entry.is_live(at) and entry.known_at <= at]
         joined = [entry for entry in known if not (entry.outs and entry.outs[-1][1] is None)]
         chosen = [entry for entry in joined if entry.starts_at <= at]
         if not chosen and joined:
             chosen = [min(joined, key=lambda entry: entry.starts_at)]
-        return self._opted(chosen, at, "optOut", OVERRIDE)
+        return book._opted(chosen, at, "optOut", OVERRIDE)
 
     def resume(self, at: datetime) -> tuple[Book, list[OptNote]]:
         """The member takes part again in whatever is left of the events they were out of."""
@@ -187,26 +197,24 @@ class Book:
         if known is not None and event.modification_number < known.modification_number:
             return known, known.opt, OUT_OF_SEQUENCE, f"version {known.modification_number} is known"
         if event.status == "cancelled":
-            # Rule 36: a cancellation is acknowledged with optIn; one of an unknown event is ignored (rule 60).
-            if known is None or known.stop_reason == CANCELLED:
-                return known, "optIn", 200, ""
-            number = event.modification_number
-            return replace(self._stopped(known, at, CANCELLED), modification_number=number), "optIn", 200, ""
+            # A cancellation is acknowledged with optIn (rule 36); an unknown event's is else ignored (60).
+            return self._cancelled(known, event.modification_number, at), "optIn", 200, ""
         if at >= ends_of(event) or event.status == "completed":
             return known, None, 200, ""
-        if known is not None and event.modification_number == known.modification_number:
-            if known.stop_reason != LEFT_OUT:
-                return known, known.opt, 200, ""
-        target = event.target
+        is_new = known is None or event.modification_number > known.modification_number
+        if known is not None and not is_new and known.stop_reason != LEFT_OUT:
+            return known, known.opt, 200, ""
+        number, target = event.modification_number, event.target
         if (target.ven_ids and ven_id not in target.ven_ids) or not _targeted(target.resource_ids, assets):
-            return known, "optOut", TARGET_MISMATCH, "not for this hub or its assets"
+            reason = "not for this hub or its assets"
+            return self._cancelled(known, number, at), "optOut", TARGET_MISMATCH, reason
         try:
             slices = slices_of(event)
         except SignalUnsupported as error:
-            return known, "optOut", SIGNAL_NOT_SUPPORTED, str(error)
+            return self._cancelled(known, number, at), "optOut", SIGNAL_NOT_SUPPORTED, str(error)
         entry = Entry(
             event_id=event.event_id,
-            modification_number=event.modification_number,
+            modification_number=number,
             market_context=event.market_context,
             starts_at=event.active_period.starts_at,
             ends_at=ends_of(event),
@@ -258,6 +266,14 @@ class Book:
                     )
                 )
         return orders
+
+    def _cancelled(self, known: Entry | None, number: int, at: datetime) -> Entry | None:
+        """The known event called off by its VTN; one that is over or called off already stays as it was."""
+        if known is None:
+            return None
+        stopped = self._stopped(known, at, CANCELLED) if known.is_live(at) else known
+        reason = CANCELLED if stopped.stopped_at is not None else ""
+        return replace(stopped, modification_number=number, stop_reason=reason)
 
     def _stopped(self, entry: Entry, at: datetime, reason: str) -> Entry:
         """Called off; one with startafter ends at a random moment within it (rule 65)."""

@@ -1,10 +1,10 @@
 """An event's signals as orders to assets.
 
-    SIMPLE level                             0 as usual, 1 to 3 off: an asset in a home gains nothing by halves
+    SIMPLE level                             0 as usual, 1 to 3 off: an asset in a home is no use by halves
     LOAD_CONTROL x-loadControlCapacity       at most this share of its rating; above 1, up
     LOAD_CONTROL x-loadControlPercentOffset  this many per cent of its rating less; above 0, up
     LOAD_DISPATCH setpoint                   at most this power each
-    LOAD_DISPATCH delta                      below 0, this much less than its rating; above 0, up at this power
+    LOAD_DISPATCH delta                      below 0, this much less than its rating; above 0, up at it
 
 Of several signals the first of LOAD_CONTROL, LOAD_DISPATCH and SIMPLE is followed; an event with none of them
 is not supported (460).

@@ -1,0 +1,93 @@
+"""The hub's command line: enrol, run, override, resume, fleet."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hems.errors import HubError
+
+READY, NOT_READY = 0, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit status: 0 done, 2 something must be put right first (said on stderr)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.do(options))
+    except HubError as error:
+        sys.stderr.write(f"hems: {error}\n")
+        return NOT_READY
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m hems", description="A home hub: one folder is one hub.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    enrol = commands.add_parser("enrol", help="make the hub's key and certificate request")
+    enrol.add_argument("--dir", type=Path, required=True, help="the hub's folder")
+    enrol.add_argument("--serial", required=True, help="serial number on the box")
+    enrol.set_defaults(do=_enrol)
+
+    run = commands.add_parser("run", help="be the hub until SIGTERM or --until")
+    run.add_argument("--dir", type=Path, required=True, help="the hub's folder")
+    run.set_defaults(do=_run)
+    fleet = commands.add_parser("fleet", help="be several hubs in one process")
+    fleet.add_argument("--dirs", type=Path, nargs="+", required=True, help="the hubs' folders")
+    fleet.set_defaults(do=_run)
+    for command in (run, fleet):
+        command.add_argument("--vtn", required=True, help="https://HOST:PORT/OpenADR2/Simple/2.0b")
+        command.add_argument("--until", help="world time to stop at, ISO 8601 with offset")
+        command.add_argument("--poll-seconds", type=_seconds, help="wall seconds between polls")
+        command.add_argument(
+            "--quiet-seconds", type=_seconds, default=60.0, help="longest wait after a failure"
+        )
+
+    for word, meaning in (("override", "be out of the event"), ("resume", "take part again")):
+        press = commands.add_parser(word, help=f"the member's button: {meaning}")
+        press.add_argument("--dir", type=Path, required=True, help="the hub's folder")
+        press.set_defaults(do=_press, word=word)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86400")
+    return seconds
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    from hems.keys import CA, CERTIFICATE, enrol
+
+    request = enrol(options.dir, serial=options.serial)
+    sys.stdout.write(f"{request}: have it signed, then put {CERTIFICATE} and {CA} into {options.dir}\n")
+    return READY
+
+
+def _press(options: argparse.Namespace) -> int:
+    from hems.button import press
+
+    press(options.dir, options.word)
+    sys.stdout.write(f"{options.word}: the hub acts within a second of running\n")
+    return READY
+
+
+def _run(options: argparse.Namespace) -> int:
+    from hems.fleet import run
+
+    folders = [options.dir] if "dir" in options else options.dirs
+    run(
+        folders,
+        vtn=options.vtn,
+        until=options.until,
+        poll_seconds=options.poll_seconds,
+        quiet_seconds=options.quiet_seconds,
+    )
+    return READY
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,325 @@
+"""One hub, running: the member's button, the timetable of every asset, the meter log, and contact with the
+VTN.
+
+`step` is what happens in the home and needs no network; `contact` talks to the VTN. Whatever the VTN says is
+on disk and in the devices' timetables before it is answered. The loop only decides when to look again: what
+the home does follows from the book, to the second.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import IO, Any
+
+from hems import button, state
+from hems.book import UNREGISTERED, OptNote
+from hems.clock import Clock
+from hems.errors import BadFolder
+from hems.files import write_atomically
+from hems.home import Home, read_home
+from hems.instants import HALF_HOUR_SECONDS, whole_second, written
+from hems.keys import serial_of
+from hems.link import Link, LinkError, QuietTime, Refused
+from hems.simulation import SimulatedHome
+from hems.ven import Registration, Ven
+from oadr.messages import DistributeEvent, EventResponse
+
+DEFAULT_POLL_SECONDS = 10.0
+LOOK_SECONDS = 0.5
+STATUS_SECONDS = 1.0
+POLL_JITTER = 0.1
+READINGS, CURTAILED, STATUS, LOCK = "readings.csv", "curtailed.csv", "status.json", "hub.lock"
+OVERRIDE_DONE, RESUME_DONE = "override_at", "resume_at"
+
+log = logging.getLogger("hems")
+
+
+class NotKept(LinkError):
+    """What the VTN said could not be written to disk, so it is not answered: it will be said again."""
+
+
+class Agent(AbstractContextManager["Agent"]):
+    """The hub whose folder this is. Holds the folder's lock from start to `close`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        vtn: str,
+        clock: Clock,
+        until: datetime | None = None,
+        poll_seconds: float | None = None,
+        quiet_seconds: float = 60.0,
+    ) -> None:
+        """Raises HubError when the folder is not ready. `poll_seconds` takes the place of what the VTN asks
+        for; `quiet_seconds` bounds the wait after failures. Both are wall time.
+        """
+        self.folder, self.clock, self.until = folder, clock, until
+        self.serial = serial_of(folder)
+        self.home: Home = read_home(folder / "home.json")
+        self.place = SimulatedHome(self.home)
+        self.state, trouble = state.load(folder, seed=self.serial)
+        if trouble:
+            log.warning("%s: %s", self.serial, trouble)
+        self._poll_seconds = poll_seconds
+        self._quiet = QuietTime(quiet_seconds)
+        self._dice = Random()  # noqa: S311 - spreads polls
+        self._link = Link(folder, vtn, is_up=lambda: not self.home.incidents.is_offline(self.clock.now()))
+        self._ven = Ven(self._link, self, name=self.serial, registration=self.state.registration)
+        self._next_contact = 0.0
+        self._stop = threading.Event()
+        self._contacts, self._failure, self._last_contact = 0, "", 0.0
+        self._is_in_contact = False
+        self._logged_until = -1
+        self._status, self._status_written = "", 0.0
+        self._lock = _locked(folder)
+        self.place.command(self.state.book.orders(self.place.drivers))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up and let go of the folder."""
+        self._link.close()
+        self._lock.close()
+
+    def stop(self) -> None:
+        """End `run` soon, from a signal handler or another thread."""
+        self._stop.set()
+        self._link.abort()
+
+    def run(self) -> None:
+        """Be the hub until `stop` or until world time reaches `until`."""
+        log.info("%s: runs, %d assets", self.serial, len(self.place.drivers))
+        while not self._stop.is_set():
+            at = self.clock.now()
+            if self.until is not None and at >= self.until:
+                break
+            self.step(at)
+            if time.monotonic() >= self._next_contact:
+                self.contact()
+            self._show(self.clock.now())
+            self._stop.wait(self._pause())
+        at = self.clock.now() if self.until is None else min(self.clock.now(), self.until)
+        self.step(at)
+        self._show(at, is_stopped=True)
+        log.info("%s: stopped", self.serial)
+
+    # ---- in the home
+
+    def step(self, at: datetime) -> None:
+        """Carry out what is due by `at` in the home, and log the meter."""
+        self._carry_out_incidents(at)
+        self._carry_out_presses(at)
+        self._log_meter(at)
+
+    def _carry_out_incidents(self, at: datetime) -> None:
+        incidents = self.home.incidents
+        if incidents.override_at and at >= incidents.override_at and OVERRIDE_DONE not in self.state.done:
+            self._hear("override", whole_second(incidents.override_at), done=OVERRIDE_DONE)
+        if incidents.resume_at and at >= incidents.resume_at and RESUME_DONE not in self.state.done:
+            self._hear("resume", whole_second(incidents.resume_at), done=RESUME_DONE)
+
+    def _carry_out_presses(self, at: datetime) -> None:
+        waiting = list(button.presses(self.folder, after=self.state.newest_press))
+        for name, word in waiting:
+            self._hear(word, whole_second(at), press=name)
+        if waiting:
+            button.forget(self.folder, until=self.state.newest_press)
+
+    def _hear(self, word: button.Word, at: datetime, *, done: str = "", press: str = "") -> None:
+        """The member's word: carried out at once, told to the VTN when there is contact."""
+        book, notes = self.state.book.override(at) if word == "override" else self.state.book.resume(at)
+        log.info("%s: member says %s: %s", self.serial, word, [note.event_id for note in notes] or "no event")
+        self._keep(
+            replace(
+                self.state,
+                book=book,
+                opts=(*self.state.opts, *notes),
+                newest_press=press or self.state.newest_press,
+                done=(*self.state.done, done) if done else self.state.done,
+            ),
+            is_members_word=True,
+        )
+        if notes:
+            self._next_contact = min(self._next_contact, time.monotonic())
+
+    def _keep(self, fresh: state.State, *, is_members_word: bool = False) -> None:
+        """On disk first, then in the devices. The member's word does not wait for a disk that is full."""
+        if fresh == self.state:
+            return
+        try:
+            state.save(self.folder, fresh)
+        except OSError as error:
+            log.warning("%s: state is not kept: %s", self.serial, error)
+            if not is_members_word:
+                raise NotKept(f"the hub cannot keep what it is told: {error}") from error
+        self.state = fresh
+        self.place.command(fresh.book.orders(self.place.drivers))
+
+    def _log_meter(self, at: datetime) -> None:
+        """Write the CAD's log whenever another half-hour has ended."""
+        ended = min(int(at.timestamp()), int(self.place.ends_at.timestamp())) // HALF_HOUR_SECONDS
+        if ended == self._logged_until:
+            return
+        try:
+            write_atomically(self.folder / READINGS, self.place.readings_csv(at).encode(), is_durable=False)
+            write_atomically(self.folder / CURTAILED, self.place.curtailed_csv(at).encode(), is_durable=False)
+        except OSError as error:
+            log.warning("%s: the meter's log is not written: %s", self.serial, error)
+        else:
+            self._logged_until = ended
+
+    # ---- with the VTN
+
+    def contact(self) -> None:
+        """One round with the VTN, or a note of why not and how long to leave it alone."""
+        wait_seconds = 0.0
+        try:
+            self._ven.contact()
+        except LinkError as error:
+            if str(error) != self._failure:
+                log.info("%s: %s", self.serial, error)
+            self._failure, self._is_in_contact = str(error), False
+            if not self.home.incidents.is_offline(self.clock.now()):
+                at_least = error.retry_after_seconds if isinstance(error, Refused) else None
+                wait_seconds = self._quiet.failed(at_least or 0.0)
+        else:
+            self._contacts += 1
+            self._quiet.succeeded()
+            self._failure, self._is_in_contact, self._last_contact = "", True, time.time()
+            wait_seconds = self._interval_seconds() * self._dice.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)
+        self._next_contact = time.monotonic() + (wait_seconds or LOOK_SECONDS)
+
+    def _interval_seconds(self) -> float:
+        return self._poll_seconds or self.state.registration.poll_seconds or DEFAULT_POLL_SECONDS
+
+    def registered(self, registration: Registration) -> None:
+        if registration != self.state.registration:
+            log.info("%s: registered as %s", self.serial, registration.ven_id)
+            self._keep(replace(self.state, registration=registration))
+
+    def take_events(self, message: DistributeEvent) -> Sequence[EventResponse]:
+        book, answers = self.state.book.take(
+            message,
+            at=whole_second(self.clock.now()),
+            ven_id=self.state.registration.ven_id,
+            assets=self.place.drivers,
+            says_no=self.home.incidents.opt_out_events,
+        )
+        for answer in answers:
+            about = answer.event
+            log.info(
+                "%s: %s.%d %s %d",
+                self.serial,
+                about.event_id,
+                about.modification_number,
+                answer.opt_type,
+                answer.code,
+            )
+        self._keep(replace(self.state, book=book))
+        return answers
+
+    def let_go(self) -> None:
+        book = self.state.book.stop_all(whole_second(self.clock.now()), UNREGISTERED)
+        registration = replace(self.state.registration, registration_id="")
+        self._keep(replace(self.state, book=book, registration=registration))
+
+    def opts_waiting(self) -> Sequence[OptNote]:
+        return self.state.opts
+
+    def opt_heard(self, note: OptNote) -> None:
+        self._keep(replace(self.state, opts=tuple(each for each in self.state.opts if each != note)))
+
+    # ---- to be seen
+
+    def status(self, at: datetime, *, is_stopped: bool = False) -> dict[str, Any]:
+        """What a display shows; see status.json in the README of the package."""
+        states = [driver.read(at) for driver in self.place.drivers]
+        return {
+            "serial": self.serial,
+            "state": "stopped" if is_stopped else self._contact_state(at),
+            "ven_id": self.state.registration.ven_id,
+            "vtn_id": self.state.registration.vtn_id,
+            "contacts": self._contacts,
+            "failure": self._failure,
+            "events": [
+                {
+                    "event_id": entry.event_id,
+                    "modification_number": entry.modification_number,
+                    "starts_at": written(entry.starts_at),
+                    "ends_at": written(entry.ends_at),
+                    "phase": entry.phase(at),
+                    "opt": entry.opt,
+                    "opt_reason": entry.opt_reason,
+                }
+                for entry in self.state.book.entries.values()
+            ],
+            "assets": [
+                {
+                    "resource_id": seen.resource_id,
+                    "kind": seen.kind,
+                    "power_w": seen.power_w,
+                    "is_ordered": seen.is_ordered,
+                    "interlock": seen.interlock,
+                }
+                for seen in states
+            ],
+            "opts_waiting": len(self.state.opts),
+            "readings_until": written(
+                datetime.fromtimestamp(self._logged_until * HALF_HOUR_SECONDS, at.tzinfo)
+            ),
+        }
+
+    def _contact_state(self, at: datetime) -> str:
+        if self.home.incidents.is_offline(at):
+            return "offline"
+        if self._is_in_contact:
+            return "online"
+        return "no_contact" if self._failure else "starting"
+
+    def _show(self, at: datetime, *, is_stopped: bool = False) -> None:
+        """Write status.json when it has news, and now and then as a sign of life."""
+        status = self.status(at, is_stopped=is_stopped)
+        news = json.dumps(status)
+        if news == self._status and time.monotonic() < self._status_written + STATUS_SECONDS:
+            return
+        self._status, self._status_written = news, time.monotonic()
+        shown = {**status, "world_at": written(at), "last_contact": self._last_contact, "pid": os.getpid()}
+        content = json.dumps(shown, indent=1).encode() + b"\n"
+        try:
+            write_atomically(self.folder / STATUS, content, is_durable=False)
+        except OSError as error:
+            log.warning("%s: status is not written: %s", self.serial, error)
+
+    def _pause(self) -> float:
+        """Wall seconds until something may be due."""
+        seconds = [LOOK_SECONDS, self._next_contact - time.monotonic()]
+        if self.until is not None:
+            seconds.append(self.clock.wall_seconds_until(self.until))
+        return max(0.01, min(seconds))
+
+
+def _locked(folder: Path) -> IO[str]:
+    """One agent a folder; the lock goes with the process."""
+    file = (folder / LOCK).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise BadFolder(f"{folder} already has a hub running") from None
+    return file

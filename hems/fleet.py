@@ -1,0 +1,64 @@
+"""One or several hubs in this process, ended together by SIGTERM or SIGINT, or each at `until`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from hems import clock
+from hems.agent import Agent
+from hems.errors import BadClock
+from hems.instants import read_instant
+
+
+def run(
+    folders: Sequence[Path],
+    *,
+    vtn: str,
+    until: str | None = None,
+    poll_seconds: float | None = None,
+    quiet_seconds: float = 60.0,
+) -> None:
+    """Be the hubs of these folders. One runs in the main thread; several run in a thread each."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    try:
+        ends_at = None if until is None else read_instant(until)
+    except ValueError:
+        raise BadClock(
+            f"--until {until!r}: give ISO 8601 with an offset, such as 2026-11-20T21:00:00Z"
+        ) from None
+    world = clock.from_environment()
+    with ExitStack() as open_agents:
+        agents = [
+            open_agents.enter_context(
+                Agent(
+                    folder,
+                    vtn=vtn,
+                    clock=world,
+                    until=ends_at,
+                    poll_seconds=poll_seconds,
+                    quiet_seconds=quiet_seconds,
+                )
+            )
+            for folder in folders
+        ]
+
+        def end(number: int, frame: FrameType | None) -> None:
+            for agent in agents:
+                agent.stop()
+
+        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, end)
+        if len(agents) == 1:
+            agents[0].run()
+            return
+        threads = [threading.Thread(target=agent.run, name=agent.serial) for agent in agents]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,163 @@
+"""Messages to the VTN and answers back: HTTPS with mutual TLS over one kept-open connection.
+
+Wall time only. Errors say which of three things happened: no contact, a refusal by HTTP, or an answer that is
+none.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from urllib.parse import urlsplit
+
+from hems.errors import BadAddress, BadFolder, HubError
+from hems.keys import CA, CERTIFICATE, KEY, require_identity
+from oadr import codec
+from oadr.errors import WireError
+from oadr.messages import Message
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+CONTENT_TYPE = "application/xml"
+
+
+class LinkError(HubError):
+    """The exchange did not come off; trying again later is right."""
+
+
+class NoContact(LinkError):
+    """Nobody there, cut off, or a certificate that does not hold."""
+
+
+class Refused(LinkError):
+    """An HTTP status other than 200."""
+
+    def __init__(self, status: int, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"the VTN answered HTTP {status}")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BadAnswer(LinkError):
+    """A 200 that carries no OpenADR message."""
+
+
+class Link:
+    """One hub's line to its VTN. Not for several threads, but `abort` may come from anywhere."""
+
+    def __init__(self, folder: Path, address: str, *, is_up: Callable[[], bool] = lambda: True) -> None:
+        """`address` is the VTN's URL down to the profile: https://host:port/OpenADR2/Simple/2.0b."""
+        parts = urlsplit(address)
+        if parts.scheme != "https" or not parts.hostname:
+            raise BadAddress(f"--vtn {address!r}: give https://HOST[:PORT]/OpenADR2/Simple/2.0b")
+        self._host, self._port = parts.hostname, parts.port or 443
+        self._base = parts.path.rstrip("/")
+        self._is_up = is_up
+        self._context = _context(folder)
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def exchange(self, service: str, message: Message) -> Message:
+        """Post a message to a service (`EiEvent`) and return the answer; raises LinkError.
+
+        A kept-open connection that the VTN has closed meanwhile is opened anew, once: every message may be
+        told twice.
+        """
+        if not self._is_up():
+            self.close()
+            raise NoContact("the link is down")
+        body = codec.serialise(message)
+        is_kept = self._connection is not None
+        try:
+            answer = self._post(service, body)
+        except (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError) as error:
+            self.close()
+            if not is_kept:
+                raise NoContact(_said(error)) from error
+            try:
+                answer = self._post(service, body)
+            except (OSError, http.client.HTTPException) as again:
+                self.close()
+                raise NoContact(_said(again)) from again
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise NoContact(_said(error)) from error
+        try:
+            return codec.parse(answer)
+        except WireError as error:
+            raise BadAnswer(f"the VTN's answer to {codec.message_name(message)}: {error}") from error
+
+    def close(self) -> None:
+        """Hang up; the next exchange calls again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def abort(self) -> None:
+        """Break off an exchange that is under way, from a signal handler or another thread."""
+        sock = None if self._connection is None else self._connection.sock
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    def _post(self, service: str, body: bytes) -> bytes:
+        connection = self._connected()
+        connection.request("POST", f"{self._base}/{service}", body, {"Content-Type": CONTENT_TYPE})
+        response = connection.getresponse()
+        answer = response.read(codec.LARGEST_BYTES + 1)
+        if response.will_close or len(answer) > codec.LARGEST_BYTES:
+            self.close()
+        if response.status != 200:
+            wait = response.headers.get("Retry-After", "")
+            raise Refused(response.status, float(wait) if wait.isdecimal() else None)
+        return answer
+
+    def _connected(self) -> http.client.HTTPSConnection:
+        if self._connection is None:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=CONNECT_SECONDS, context=self._context
+            )
+            connection.connect()
+            connection.sock.settimeout(ANSWER_SECONDS)
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connection = connection
+        return self._connection
+
+
+class QuietTime:
+    """How long to leave the VTN alone after a failure: doubling, random, bounded; anew after success."""
+
+    def __init__(self, most_seconds: float, first_seconds: float = 1.0, dice: Random | None = None) -> None:
+        self._most_seconds, self._first_seconds = most_seconds, first_seconds
+        self._dice = dice or Random()  # noqa: S311 - spreads hubs, hides nothing
+        self._failures = 0
+
+    def succeeded(self) -> None:
+        self._failures = 0
+
+    def failed(self, at_least_seconds: float = 0.0) -> float:
+        """Seconds to wait after one more failure: half to all of the doubled bound."""
+        bound = min(self._most_seconds, self._first_seconds * 2.0 ** min(self._failures, 30))
+        self._failures += 1
+        return max(at_least_seconds, bound * self._dice.uniform(0.5, 1.0))
+
+
+def _context(folder: Path) -> ssl.SSLContext:
+    require_identity(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(folder / CA)
+        context.load_cert_chain(folder / CERTIFICATE, folder / KEY)
+    except (OSError, ssl.SSLError) as error:
+        raise BadFolder(f"{folder}: certificate, key and CA do not go together: {_said(error)}") from error
+    return context
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,263 @@
+"""The VEN's side of OpenADR 2.0b over a link: registration, events, opts, and manners towards reports.
+
+Says and hears; decides nothing about events: what comes in goes to a `Home`, whose answer goes out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from hems.book import OptNote
+from hems.link import LinkError
+from oadr.messages import (
+    INVALID_ID,
+    NOT_REGISTERED,
+    REPORT_NOT_SUPPORTED,
+    CanceledPartyRegistration,
+    CanceledReport,
+    CancelPartyRegistration,
+    CancelReport,
+    CreatedEvent,
+    CreatedOpt,
+    CreatedPartyRegistration,
+    CreatedReport,
+    CreateOpt,
+    CreatePartyRegistration,
+    CreateReport,
+    DistributeEvent,
+    EiResponse,
+    EventResponse,
+    Message,
+    Poll,
+    QualifiedEventId,
+    QueryRegistration,
+    RegisteredReport,
+    RegisterReport,
+    RequestEvent,
+    RequestReregistration,
+    Response,
+    Target,
+    UpdatedReport,
+    UpdateReport,
+)
+
+LONGEST_BURST = 50
+"""Messages taken from the VTN's queue in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Who the VTN says this VEN is; all empty until it has said so."""
+
+    ven_id: str = ""
+    registration_id: str = ""
+    vtn_id: str = ""
+    poll_seconds: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.ven_id and self.registration_id)
+
+
+class Unregistered(LinkError):
+    """The VTN does not know this registration (any more)."""
+
+
+class Protest(LinkError):
+    """The VTN answered with an error, or with a message that is no answer."""
+
+
+class Line(Protocol):
+    """What carries messages; see link.Link."""
+
+    def exchange(self, service: str, message: Message) -> Message: ...
+
+
+class Home(Protocol):
+    """Who decides about what the VTN says, and keeps it before it is answered."""
+
+    def registered(self, registration: Registration) -> None:
+        """The VTN has said who this VEN is."""
+
+    def take_events(self, message: DistributeEvent) -> Sequence[EventResponse]:
+        """Take the full set of events; return what to answer."""
+
+    def let_go(self) -> None:
+        """The VTN has cancelled the registration."""
+
+    def opts_waiting(self) -> Sequence[OptNote]:
+        """What the member has said that the VTN has yet to hear, oldest first."""
+
+    def opt_heard(self, note: OptNote) -> None:
+        """The VTN has heard it, or will never want to."""
+
+
+Answer = TypeVar("Answer")
+
+
+class Ven:
+    """One conversation. `contact()` is one round: register if need be, tell opts, fetch what waits."""
+
+    def __init__(self, line: Line, home: Home, *, name: str, registration: Registration) -> None:
+        self._line, self._home, self._name = line, home, name
+        self.registration = registration
+        self._is_checked = False
+        self._is_full_set_due = True
+
+    def contact(self) -> None:
+        """Do one round; raises LinkError when it breaks off. What was taken by then stays taken."""
+        try:
+            if not self._is_checked:
+                self.register()
+            self._tell_opts()
+            if self._is_full_set_due:
+                self._request_events()
+            self._drain()
+        except Unregistered:
+            self._is_checked = False
+            self._is_full_set_due = True
+            raise
+        except LinkError:
+            self._is_full_set_due = True
+            raise
+
+    def register(self) -> None:
+        """Learn or make the registration. Asking first makes it safe to repeat after any lost answer."""
+        answer = self._ask(
+            "EiRegisterParty", QueryRegistration(request_id=_request_id()), CreatedPartyRegistration
+        )
+        known = _registration_of(answer)
+        if not known.is_known or known.registration_id != self.registration.registration_id:
+            known = known if known.is_known else self.registration
+            answer = self._create(known)
+            if not answer.response.is_ok and known.is_known:
+                # The VTN has forgotten a registration that this hub still held.
+                answer = self._create(Registration())
+            if not answer.response.is_ok:
+                raise Protest(f"registration refused: {_reason(answer.response)}")
+        registration = _registration_of(answer)
+        if not registration.is_known:
+            raise Protest("registration without venID or registrationID")
+        self.registration = registration
+        self._home.registered(registration)
+        offered = RegisterReport(_request_id(), ven_id=registration.ven_id)
+        self._answer("EiReport", offered)
+        self._is_checked = True
+
+    def _create(self, known: Registration) -> CreatedPartyRegistration:
+        request = CreatePartyRegistration(
+            request_id=_request_id(),
+            registration_id=known.registration_id,
+            ven_id=known.ven_id,
+            ven_name=self._name,
+        )
+        return self._ask("EiRegisterParty", request, CreatedPartyRegistration)
+
+    def _tell_opts(self) -> None:
+        for note in self._home.opts_waiting():
+            request = CreateOpt(
+                request_id=_request_id(),
+                opt_id=note.opt_id,
+                opt_type=note.opt,
+                opt_reason=note.reason,
+                ven_id=self.registration.ven_id,
+                created_at=note.said_at,
+                event=QualifiedEventId(note.event_id, note.modification_number),
+                target=Target(ven_ids=(self.registration.ven_id,)),
+                market_context=note.market_context,
+            )
+            answer = self._ask("EiOpt", request, CreatedOpt)
+            if answer.response.code == NOT_REGISTERED:
+                raise Unregistered(_reason(answer.response))
+            self._home.opt_heard(note)
+
+    def _request_events(self) -> None:
+        request = RequestEvent(_request_id(), self.registration.ven_id)
+        self._distribute(self._ask("EiEvent", request, DistributeEvent))
+        self._is_full_set_due = False
+
+    def _drain(self) -> None:
+        for _ in range(LONGEST_BURST):
+            answer = self._line.exchange("OadrPoll", Poll(self.registration.ven_id))
+            if isinstance(answer, Response):
+                self._require(answer.response)
+                return
+            self._react(answer)
+
+    def _react(self, message: Message) -> None:
+        """Do as the manners of the protocol want with one message from the VTN's queue."""
+        ven_id = self.registration.ven_id
+        if isinstance(message, DistributeEvent):
+            self._distribute(message)
+        elif isinstance(message, RequestReregistration):
+            self._answer("EiRegisterParty", Response(EiResponse(), ven_id))
+            self.register()
+        elif isinstance(message, CancelPartyRegistration):
+            self._cancelled(message)
+        elif isinstance(message, RegisterReport):
+            self._answer("EiReport", RegisteredReport(EiResponse(request_id=message.request_id), (), ven_id))
+        elif isinstance(message, CreateReport):
+            refusal = EiResponse(REPORT_NOT_SUPPORTED, "this hub reports nothing", message.request_id)
+            self._answer("EiReport", CreatedReport(refusal, (), ven_id))
+        elif isinstance(message, CancelReport):
+            self._answer("EiReport", CanceledReport(EiResponse(request_id=message.request_id), (), ven_id))
+        elif isinstance(message, UpdateReport):
+            self._answer("EiReport", UpdatedReport(EiResponse(request_id=message.request_id), ven_id=ven_id))
+        else:
+            raise Protest(f"{type(message).__name__} is no answer to a poll")
+
+    def _distribute(self, message: DistributeEvent) -> None:
+        if message.response is not None and not message.response.is_ok:
+            # An error tells nothing about events: taking it as the full set would cancel them all.
+            self._require(message.response)
+        responses = self._home.take_events(message)
+        if responses:
+            head = EiResponse(request_id=message.request_id)
+            self._answer("EiEvent", CreatedEvent(head, self.registration.ven_id, tuple(responses)))
+
+    def _cancelled(self, message: CancelPartyRegistration) -> None:
+        is_ours = message.registration_id == self.registration.registration_id
+        response = EiResponse(200 if is_ours else INVALID_ID, request_id=message.request_id)
+        answer = CanceledPartyRegistration(response, message.registration_id, self.registration.ven_id)
+        if is_ours:
+            self._home.let_go()
+        self._answer("EiRegisterParty", answer)
+        if is_ours:
+            self.registration = replace(self.registration, registration_id="")
+            raise Unregistered("the VTN cancelled the registration")
+
+    def _answer(self, service: str, message: Message) -> None:
+        """Send something whose answer matters only if it says this VEN is unknown."""
+        answer = self._line.exchange(service, message)
+        response = getattr(answer, "response", None)
+        if isinstance(response, EiResponse) and response.code == NOT_REGISTERED:
+            raise Unregistered(_reason(response))
+
+    def _ask(self, service: str, message: Message, wanted: type[Answer]) -> Answer:
+        answer = self._line.exchange(service, message)
+        if isinstance(answer, wanted):
+            return answer
+        if isinstance(answer, Response):
+            self._require(answer.response)
+        raise Protest(f"{type(answer).__name__} is no answer to {type(message).__name__}")
+
+    def _require(self, response: EiResponse) -> None:
+        if response.code in (NOT_REGISTERED, INVALID_ID):
+            raise Unregistered(_reason(response))
+        if not response.is_ok:
+            raise Protest(_reason(response))
+
+
+def _registration_of(answer: CreatedPartyRegistration) -> Registration:
+    return Registration(answer.ven_id, answer.registration_id, answer.vtn_id, answer.poll_seconds)
+
+
+def _reason(response: EiResponse) -> str:
+    return f"{response.code} {response.description}".strip()
+
+
+def _request_id() -> str:
+    return os.urandom(16).hex()
