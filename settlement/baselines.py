@@ -302,8 +302,10 @@ def _event_day_mask(
 def _reach(rule: BaselineRule, kind: DayType, excluded: Mask) -> int:
     """How many like days have to be looked at: all when gaps reach back, else to the last candidate."""
     days: int = excluded.shape[1]
-    if rule.gaps is Gaps.REACH_BACK or not len(excluded):
+    if rule.gaps is Gaps.REACH_BACK:
         return days
+    if not len(excluded):
+        return min(days, kind.candidates)
     done = np.cumsum(~excluded, axis=1) >= kind.candidates
     reached: list[int] = np.where(done.any(axis=1), done.argmax(axis=1) + 1, days).tolist()
     return max(reached)
