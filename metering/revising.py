@@ -32,13 +32,17 @@ RUN_BREAK: Final = 48
 RUNS_A_QUERY: Final = 20_000
 
 KNOWN: Final = """
-    SELECT run.number::int4, array_agg(held.starts_at), array_agg(held.known_at), array_agg(held.import_wh),
-           array_agg(held.export_wh), array_agg(held.quality), array_agg(held.revision)
+    SELECT run.number::int4, found.*
     FROM unnest(%s::uuid[], %s::int8[], %s::int8[]) WITH ORDINALITY AS run (stream_id, first, past, number)
-    JOIN metering_half_hour AS held
-      ON held.stream_id = run.stream_id AND held.source_id = %s
-     AND held.starts_at >= to_timestamp(run.first * 1800) AND held.starts_at < to_timestamp(run.past * 1800)
-    GROUP BY run.number
+    CROSS JOIN LATERAL (
+        SELECT array_agg(starts_at) AS starts, array_agg(known_at), array_agg(import_wh),
+               array_agg(export_wh), array_agg(quality), array_agg(revision)
+        FROM metering_half_hour AS held
+        WHERE held.stream_id = run.stream_id AND held.source_id = %s
+          AND held.starts_at >= to_timestamp(run.first * 1800)
+          AND held.starts_at < to_timestamp(run.past * 1800)
+    ) AS found
+    WHERE found.starts IS NOT NULL
 """
 KINDS: Final = (copying.INT8, copying.INT8, copying.INT4, copying.INT4, copying.INT2, copying.INT2)
 

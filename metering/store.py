@@ -16,24 +16,26 @@ import numpy as np
 from django.db import connection
 
 from metering import copying, sources
-from metering.slots import Bools, Ints, civil_day_slots, slots_of_timestamps
+from metering.slots import Bools, Ints, civil_day_slots, slots_of_timestamps, start_of
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import MAX_PERIODS, civil_date
 
 STREAMS_A_QUERY: Final = 2_000
 
 CUBE: Final = """
-    SELECT asked.number::int4, array_agg(held.starts_at), array_agg(held.import_wh - held.export_wh),
-           array_agg(held.source_id), array_agg(held.quality), array_agg(held.revision)
-    FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (stream_id, number)
-    CROSS JOIN unnest(%s::int8[], %s::int8[]) AS stretch (first, past)
-    JOIN metering_half_hour AS held
-      ON held.stream_id = asked.stream_id
-     AND held.starts_at >= to_timestamp(stretch.first * 1800)
-     AND held.starts_at < to_timestamp(stretch.past * 1800)
-     AND held.known_at <= coalesce(%s::timestamptz, 'infinity')
-    GROUP BY asked.number
+    SELECT asked.number::int4, found.* FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (stream_id, number)
+    CROSS JOIN unnest(%s::timestamptz[], %s::timestamptz[]) AS stretch (starts_at, ends_at)
+    CROSS JOIN LATERAL (
+        SELECT array_agg(starts_at) AS starts, array_agg(import_wh - export_wh){worth}
+        FROM metering_half_hour AS held
+        WHERE held.stream_id = asked.stream_id
+          AND held.starts_at >= stretch.starts_at AND held.starts_at < stretch.ends_at
+          AND held.known_at <= coalesce(%s::timestamptz, 'infinity')
+    ) AS found
+    WHERE found.starts IS NOT NULL
 """
+VALUES: Final = CUBE.format(worth="")
+VALUES_AND_WORTH: Final = CUBE.format(worth=", array_agg(source_id), array_agg(quality), array_agg(revision)")
 ROWS: Final = """
     SELECT held.starts_at, held.import_wh, held.export_wh, held.quality, source.code, held.revision,
            held.known_at, held.source_id
@@ -52,7 +54,8 @@ SPAN: Final = """
     LATERAL (SELECT starts_at FROM metering_half_hour AS held WHERE held.stream_id = asked.stream_id
              ORDER BY starts_at DESC LIMIT 1) AS latest
 """
-KINDS: Final = (copying.INT8, copying.INT4, copying.INT2, copying.INT2, copying.INT2)
+VALUE_KINDS: Final = (copying.INT8, copying.INT4)
+WORTH_KINDS: Final = (copying.INT2, copying.INT2, copying.INT2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +98,27 @@ def day_cube(
     present = np.zeros(net_wh.shape, dtype=bool)
     if len(stream_ids) and len(days):
         places, first_slot, stretches = _places(days)
-        rank = sources.ranks()
+        offered = np.zeros(len(stream_ids), dtype=np.int64)
         for start in range(0, len(stream_ids), STREAMS_A_QUERY):
-            some = stream_ids[start : start + STREAMS_A_QUERY]
-            parameters = [list(some), *stretches, known_at]
-            for number, columns in copying.read_groups(CUBE, parameters, kinds=KINDS):
-                starts_at, net, *worth = columns
+            some = list(stream_ids[start : start + STREAMS_A_QUERY])
+            found = copying.read_groups(VALUES, [some, *stretches, known_at], kinds=VALUE_KINDS)
+            for number, (starts_at, net) in found:
                 place = places[slots_of_timestamps(starts_at.astype(np.int64)) - first_slot]
                 row = start + number - 1
-                present[row, place] = True
-                if int(present[row].sum()) < len(place):
-                    best = believed(place, *(column.astype(np.int64) for column in worth), rank=rank)
-                    place, net = place[best], net[best]
                 net_wh[row, place] = net
+                present[row, place] = True
+                offered[row] += len(place)
+        told_twice = np.flatnonzero(offered > present.sum(axis=1))
+        for start in range(0, len(told_twice), STREAMS_A_QUERY):
+            rows = told_twice[start : start + STREAMS_A_QUERY]
+            some = [stream_ids[row] for row in rows]
+            kinds = VALUE_KINDS + WORTH_KINDS
+            found = copying.read_groups(VALUES_AND_WORTH, [some, *stretches, known_at], kinds=kinds)
+            rank = sources.ranks()
+            for number, (starts_at, net, *worth) in found:
+                place = places[slots_of_timestamps(starts_at.astype(np.int64)) - first_slot]
+                best = believed(place, *(column.astype(np.int64) for column in worth), rank=rank)
+                net_wh[rows[number - 1], place[best]] = net[best]
     shape = (len(stream_ids), len(days), MAX_PERIODS)
     return DayCube(tuple(stream_ids), tuple(days), net_wh.reshape(shape), present.reshape(shape))
 
@@ -172,7 +183,7 @@ def _ends(*columns: Ints) -> Bools:
     return np.concatenate((changes, [True]))
 
 
-def _places(days: Sequence[date]) -> tuple[Ints, int, tuple[list[int], list[int]]]:
+def _places(days: Sequence[date]) -> tuple[Ints, int, tuple[list[datetime], list[datetime]]]:
     """Cube place of each slot, the first slot, and the stretches of slots to ask for."""
     first, count = civil_day_slots(days)
     start, past = int(first.min()), int((first + count).max())
@@ -183,4 +194,4 @@ def _places(days: Sequence[date]) -> tuple[Ints, int, tuple[list[int], list[int]
     breaks = first[order][1:] != (first + count)[order][:-1]
     starts = first[order][np.concatenate(([True], breaks))]
     ends = (first + count)[order][np.concatenate((breaks, [True]))]
-    return places, start, (starts.tolist(), ends.tolist())
+    return places, start, ([start_of(slot) for slot in starts], [start_of(slot) for slot in ends])

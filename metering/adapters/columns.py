@@ -237,9 +237,9 @@ class ColumnReader:
             if isinstance(parsed, Reject):
                 rejects.append(parsed)
             elif parsed is not None:
+                place = self._meter(parsed.meter), slot_of(parsed.starts_at)
                 wh = parsed.import_wh, parsed.export_wh
-                meter, slot = self._meter(parsed.meter), slot_of(parsed.starts_at)
-                rows.append((parsed.line, meter, slot, *wh, parsed.quality, parsed.flags))
+                rows.append((parsed.line, *place, *wh, parsed.quality, parsed.flags))
         added = np.array(rows, dtype=np.int64).reshape(-1, 7)
         columns = (
             block.line,
