@@ -114,7 +114,9 @@ def _story(index: int, count: int) -> Story:
 def _home(index: int, story: Story) -> HomeSpec:
     surname, people, road, kinds = _PEOPLE[index % len(_PEOPLE)]
     is_first_round = index < len(_PEOPLE)
-    emails = tuple(f"{name.split()[0].lower()}@caldervale.example" for name in people) if is_first_round else ()
+    emails = (
+        tuple(f"{name.split()[0].lower()}@caldervale.example" for name in people) if is_first_round else ()
+    )
     return HomeSpec(
         number=index + 1,
         surname=surname,

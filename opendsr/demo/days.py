@@ -1,4 +1,4 @@
-"""Which days the demo plays on: the event day, its ten weeks of history, and how real files are re-dated onto them."""
+"""The demo's days: the event day, its ten weeks of history, and how real readings are moved onto them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def event_date(pinned: str, today: date) -> date:
     except ValueError:
         raise DemoDateRefused(value=pinned, fix="write it as YYYY-MM-DD, e.g. DEMO_DATE=2026-11-23") from None
     if not EARLIEST_EVENT_DATE <= day < today:
-        raise DemoDateRefused(value=pinned, fix=f"choose a day from {EARLIEST_EVENT_DATE} to {today - timedelta(days=1)}")
+        raise DemoDateRefused(
+            value=pinned, fix=f"choose a day from {EARLIEST_EVENT_DATE} to {today - timedelta(days=1)}"
+        )
     return day
 
 
@@ -52,7 +54,7 @@ def history_days(event_day: date) -> list[date]:
 
 
 def redating(source_days: Iterable[date], event_day: date) -> timedelta:
-    """Choose how far to move a home's readings so that weekdays stay weekdays and most of the window is filled.
+    """Choose how far to move a home's readings: weekdays stay weekdays and most of the window is filled.
 
     The move is whole weeks. Among moves that fill the window equally well, whole 52-week years come first (so
     that winter stays winter), then the newest source days.

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from campaigns import reporting
 from campaigns.models import Campaign, Participation
-from members.models import Member
 from opendsr.demo.loading import DemoCoop
 from opendsr.demo.telling import Teller
 from opendsr.kernel.errors import DomainError
@@ -30,8 +29,10 @@ def print_report(campaign: Campaign, coop: DemoCoop, teller: Teller) -> None:
     report = reporting.event_report(campaign.pk)
     run = _run(campaign)
     local = campaign.starts_at.astimezone(LONDON)
-    teller.text(f"\nEVENT REPORT  {campaign.name}, {local:%d %B %Y}, {local:%H:%M} to "
-                f"{campaign.ends_at.astimezone(LONDON):%H:%M}, {campaign.zone}")
+    teller.text(
+        f"\nEVENT REPORT  {campaign.name}, {local:%d %B %Y}, {local:%H:%M} to "
+        f"{campaign.ends_at.astimezone(LONDON):%H:%M}, {campaign.zone}"
+    )
     teller.text(f"Homes: {coop.source}")
     teller.text(
         f"{report.homes} homes asked with {report.assets} assets; {report.responding} responding"
@@ -39,17 +40,20 @@ def print_report(campaign: Campaign, coop: DemoCoop, teller: Teller) -> None:
         f" {report.estimated_wh / 1000:.3f} kWh; measured {run.delivered_wh / 1000:.3f} kWh"
     )
     outcomes = ", ".join(
-        f"{count} {Participation.Outcome(code).label.lower()}" for code, count in sorted(report.outcomes.items())
+        f"{count} {Participation.Outcome(code).label.lower()}"
+        for code, count in sorted(report.outcomes.items())
     )
     teller.text(f"Assets: {outcomes}")
     if report.left_out_reasons:
-        teller.text("Left out: " + ", ".join(f"{count} ({reason})" for reason, count in report.left_out_reasons))
+        teller.text(
+            "Left out: " + ", ".join(f"{count} ({reason})" for reason, count in report.left_out_reasons)
+        )
     teller.text()
     _print_periods(run, teller)
 
 
 def print_money(campaign: Campaign, teller: Teller) -> None:
-    """Print who earned what; raises SumsDiffer unless revenue, shares, ledger and statements agree exactly."""
+    """Print who earned what; raises SumsDiffer unless revenue, shares, ledger and statements agree."""
     run = _run(campaign)
     table = queries.money_table(run)
     statements = Counter(run.statements.values_list("delivery__occupancy", flat=True))
@@ -75,17 +79,21 @@ def print_money(campaign: Campaign, teller: Teller) -> None:
             ("The co-op", "", "", "", pounds(run.coop_mp), ""),
             ("Revenue", "", "", "", pounds(run.revenue_mp), ""),
         ],
+        words=2,
     )
     _require_sums(run, table)
+    issued = Statement.objects.filter(run=run).count()
     teller.text(
-        f"The parts sum to the revenue to the millipenny ({run.revenue_mp:,} mp); the ledger balances;"
-        f" {Statement.objects.filter(run=run).count()} statements for {Member.objects.count()} members."
+        f"The parts sum to the revenue to the millipenny ({run.revenue_mp:,} mp) and the ledger balances."
+        f" {issued} statements: one for each member of the {len(table.lines)} homes asked."
     )
 
 
 def _print_periods(run: SettlementRun, teller: Teller) -> None:
     sums: dict[object, list[int]] = {}
-    rows = PeriodDelivery.objects.filter(delivery__run=run, delivery__takes_part=True, delivered_wh__isnull=False)
+    rows = PeriodDelivery.objects.filter(
+        delivery__run=run, delivery__takes_part=True, delivered_wh__isnull=False
+    )
     for start, *values in rows.order_by("starts_at").values_list(
         "starts_at", "baseline_wh", "metered_wh", "delivered_wh"
     ):

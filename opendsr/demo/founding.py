@@ -41,7 +41,9 @@ def require_demo_database() -> None:
     row = Installation.objects.first()
     if row is None and _people():
         raise NotTheDemosDatabase(
-            database=_name(), found=f"{_people()} members", fix="point DATABASE_URL at an empty database, or unset it"
+            database=_name(),
+            found=f"{_people()} members",
+            fix="point DATABASE_URL at an empty database, or unset it",
         )
     if row is not None and not row.is_demo:
         raise NotTheDemosDatabase(

@@ -18,8 +18,8 @@ from assets import commissioning, installing
 from assets.models import Asset, Hub
 from hems import keys
 from hems.files import write_atomically
-from hems.home import Home, Incidents, home_to_json, make_asset
 from hems.home import Asset as SimulatedAsset
+from hems.home import Home, Incidents, home_to_json, make_asset
 from hems.simulation import METER_COLUMNS, asset_load_wh
 from opendsr.demo.cast import Story
 from opendsr.demo.pasts import Past, filled
@@ -27,6 +27,7 @@ from opendsr.demo.people import Household
 from opendsr.kernel.periods import period_starts
 
 NAMES = {"ev_charger": "EV charger", "immersion_heater": "Immersion heater"}
+SURVEYED_FLEXIBLE_W = {"ev_charger": 4_600, "immersion_heater": 1_200}  # what a survey expects of an evening
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,14 @@ def fit(household: Household, past: Past, *, hubs: Path, at: datetime) -> Fitted
         home=household.home, serial=f"CAD-{spec.number:04d}", model="Simulated IHD/CAD", at=at
     )
     assets = tuple(
-        installing.install_asset(hub=done.hub, kind_code=kind, name=NAMES[kind], at=at) for kind in spec.asset_kinds
+        installing.install_asset(
+            hub=done.hub, kind_code=kind, name=NAMES[kind], flexible_w=SURVEYED_FLEXIBLE_W[kind], at=at
+        )
+        for kind in spec.asset_kinds
     )
     simulated = tuple(
-        make_asset(asset.resource_id, asset.kind_id, seed=f"{spec.serial}-{asset.kind_id}") for asset in assets
+        make_asset(asset.resource_id, asset.kind_id, seed=f"{spec.serial}-{asset.kind_id}")
+        for asset in assets
     )
     return FittedHome(household, past, done.hub, done.ven_id, assets, simulated, folder)
 
@@ -79,7 +84,9 @@ def history_csv(home: FittedHome, days: Sequence[date]) -> str:
     for day in days:
         loads = [asset_load_wh(asset, day) for asset in home.simulated]
         export_wh = home.past.export_wh(day)
-        for place, (start, base_wh) in enumerate(zip(period_starts(day), home.past.base_wh(day), strict=True)):
+        for place, (start, base_wh) in enumerate(
+            zip(period_starts(day), home.past.base_wh(day), strict=True)
+        ):
             if base_wh is not None:
                 total_wh = base_wh + sum(load[place] for load in loads)
                 rows.writerow((home.meter, f"{start:%Y-%m-%dT%H:%M:%SZ}", total_wh, export_wh[place]))
@@ -121,4 +128,3 @@ def event_day_readings(home: FittedHome, event_day: date) -> list[str]:
     }
     lines = (home.folder / "readings.csv").read_text().splitlines()[1:]
     return [line for line in lines if line.split(",")[1] not in unknown]
-

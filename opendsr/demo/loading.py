@@ -1,9 +1,8 @@
-"""Loads the demo co-op: people, homes, hubs and ten weeks of readings, through the same services as any co-op's."""
+"""Loads the demo co-op: people, homes, hubs and ten weeks of readings, through the co-op's own services."""
 
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -71,7 +70,7 @@ def local_instant(day: date, clock_time: time) -> datetime:
 def load_demo(teller: Teller | None = None, *, homes_file: str = "", demo_date: str = "") -> DemoCoop:
     """Empty the demo's database and load the co-op afresh, up to the morning of the event day.
 
-    Raises DomainErrors that say what to do: a database that is not the demo's, a date or a file that cannot be.
+    Raises DomainErrors that say what to do: a database not the demo's, a date or a file that cannot be.
     """
     teller = teller or Teller(LOADING_STEPS)
     founding.require_demo_database()
@@ -92,7 +91,9 @@ def load_demo(teller: Teller | None = None, *, homes_file: str = "", demo_date: 
     with teller.step("Hubs, CADs, chargers and heaters; every hub's own request signed by the co-op's CA"):
         fitted = []
         for household, past in zip(households, pasts_of_homes, strict=True):
-            fitted.append(homes.fit(household, past, hubs=demo_folder() / "hubs", at=joined_at + timedelta(days=2)))
+            fitted.append(
+                homes.fit(household, past, hubs=demo_folder() / "hubs", at=joined_at + timedelta(days=2))
+            )
             teller.progress(len(fitted), len(specs), "hubs")
     coop = DemoCoop(event_day, staff, tuple(fitted), source)
     _import_history(teller, coop)
@@ -105,7 +106,7 @@ def _pasts(teller: Teller, homes_file: str, event_day: date) -> tuple[str, list[
     if not homes_file:
         generated = pasts.generated(len(cast.homes()), event_day)
         return "generated households (seeded), simulated assets", list(generated)
-    found = pasts.from_file(Path(os.path.expanduser(homes_file)), event_day)
+    found = pasts.from_file(Path(homes_file).expanduser(), event_day)
     teller.note(f"{found.name} ({found.convention}): {len(found.pasts)} homes")
     if found.rejected:
         teller.note(f"{found.rejected:,} rows of it cannot be used:")

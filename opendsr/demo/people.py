@@ -14,11 +14,13 @@ from members import consenting, joining, opting_out
 from members.models import Granularity, Home, Member, Occupancy, Purpose, Role, User
 from opendsr.demo.cast import PASSWORD, STAFF_EMAIL, TREASURER_EMAIL, HomeSpec, Story
 
-FLEXIBILITY_WORDS = """I agree that the co-op may ask my hub to use less, or more, electricity for a while at times it
-tells me beforehand. My hub never leaves us without hot water or a car charged by the time I set. I can skip any event,
+FLEXIBILITY_WORDS = """\
+I agree that the co-op may ask my hub to use less, or more, electricity for a while at times it tells me
+beforehand. My hub never leaves us without hot water or a car charged by the time I set. I can skip any event,
 stop it at the device at any moment, or withdraw this agreement at any time, without giving a reason."""
-SETTLEMENT_WORDS = """I agree that the co-op may read my electricity use in half-hours from my meter, to work out what I
-used less in an event, what that earned, and to show it to me. Nobody outside the co-op sees my readings. I can withdraw
+SETTLEMENT_WORDS = """\
+I agree that the co-op may read my electricity use in half-hours from my meter, to work out what I used less
+in an event, what that earned, and to show it to me. Nobody outside the co-op sees my readings. I can withdraw
 this agreement at any time; readings are then no longer taken."""
 
 
@@ -52,7 +54,7 @@ def hire_staff(*, at: datetime) -> User:
 
 
 def join_everybody(specs: Sequence[HomeSpec], *, at: datetime) -> Iterator[Household]:
-    """Join each household: members, home, occupancy, meter stream and dated consents; one at a time, in order."""
+    """Join each household in order: members, home, occupancy, meter stream and dated consents."""
     for index, spec in enumerate(specs):
         yield _join(spec, at=at + timedelta(hours=index % 24))
 
@@ -97,7 +99,11 @@ def act_beforehand(household: Household, *, at: datetime) -> None:
     """Let a household that is on holiday or has had enough say so, the day before the event."""
     if household.spec.story is Story.ON_HOLIDAY:
         opting_out.start_standing_opt_out(
-            occupancy=household.occupancy, at=at, starts_at=at, ends_at=at + timedelta(days=14), reason="On holiday"
+            occupancy=household.occupancy,
+            at=at,
+            starts_at=at,
+            ends_at=at + timedelta(days=14),
+            reason="On holiday",
         )
     if household.spec.story is Story.WITHDREW:
         consent = household.occupancy.consents.get(purpose=Purpose.FLEXIBILITY)

@@ -1,6 +1,6 @@
 """One campaign through the real parts, from plan to pence: what `make demo` plays after the co-op is loaded.
 
-Everything here is done through services, real processes and the wire; the demo only decides when, and tells it.
+All of it is done through services, real processes and the wire; the demo only decides when, and tells it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,13 @@ from settlement.tasks import settle_what_is_ready
 PLAY_STEPS = 5
 SPEED = 180.0
 CURTAIN_UP, LINK_LOST, PLANNED_FROM, PLANNED_BY = time(15, 50), time(16, 30), time(16, 32), time(17, 5)
-SKIPPED, STARTS, OVERRIDDEN, ENDS, CURTAIN_DOWN = time(17, 12), time(17, 30), time(18, 10), time(19), time(19, 12)
+SKIPPED, STARTS, OVERRIDDEN, ENDS, CURTAIN_DOWN = (
+    time(17, 12),
+    time(17, 30),
+    time(18, 10),
+    time(19),
+    time(19, 12),
+)
 SIZE_W_A_HOME = 2_500
 LATE_BATCHES = 3
 ANSWERED = (Participation.State.OPTED_IN, Participation.State.OPTED_OUT, Participation.State.OVERRIDDEN)
@@ -57,7 +63,9 @@ class Timetable:
 def timetable(coop: DemoCoop) -> Timetable:
     """The play's local times on the event day."""
     times = (CURTAIN_UP, LINK_LOST, PLANNED_FROM, PLANNED_BY, SKIPPED, STARTS, OVERRIDDEN, ENDS, CURTAIN_DOWN)
-    return Timetable(*(local_instant(coop.event_day, each) for each in times), day_interval(coop.event_day).ends_at)
+    return Timetable(
+        *(local_instant(coop.event_day, each) for each in times), day_interval(coop.event_day).ends_at
+    )
 
 
 def play(coop: DemoCoop, teller: Teller, *, speed: float = SPEED) -> Campaign:
@@ -110,7 +118,9 @@ def _registration(coop: DemoCoop, times: Timetable, teller: Teller, supervisor: 
     stage.wait_until(done, seconds=PATIENCE_SECONDS, what="the hubs to register", supervisor=supervisor)
     missing = len(coop.homes) - len(stage.look(coop.homes).registered)
     if missing:
-        teller.note(f"{missing} hubs did not register in time on this machine; they will count as unresponsive")
+        teller.note(
+            f"{missing} hubs did not register in time on this machine; they will count as unresponsive"
+        )
 
 
 def _campaign(coop: DemoCoop, times: Timetable, teller: Teller) -> UUID:
@@ -131,11 +141,15 @@ def _campaign(coop: DemoCoop, times: Timetable, teller: Teller) -> UUID:
     )
     plan = planning.plan_campaign(campaign_id=campaign.pk, at=clock.now())
     asked = f"{campaign.size_w / 1000:g} kW asked in {ZoneKind.CMZ.label} {cast.ZONE}"
-    expected = f"{plan.expected_w / 1000:.1f} kW expected from {len(plan.chosen)} assets in {plan.homes} homes"
+    expected = (
+        f"{plan.expected_w / 1000:.1f} kW expected from {len(plan.chosen)} assets in {plan.homes} homes"
+    )
     teller.note(f"Plan: {asked}, {expected}")
     reasons = Counter(line.reason for line in plan.lines if line.left_out)
     if reasons:
-        teller.note("Left out: " + "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common()))
+        teller.note(
+            "Left out: " + "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common())
+        )
     approving.approve_campaign(campaign_id=campaign.pk, at=clock.now(), by=coop.staff)
     return campaign.pk
 
@@ -165,7 +179,9 @@ def _answers(
     stage.wait_until(done, seconds=wall + PATIENCE_SECONDS, what="the event to start", supervisor=supervisor)
 
 
-def _event(campaign_id: UUID, coop: DemoCoop, times: Timetable, teller: Teller, supervisor: Supervisor) -> None:
+def _event(
+    campaign_id: UUID, coop: DemoCoop, times: Timetable, teller: Teller, supervisor: Supervisor
+) -> None:
     """The event runs in the homes; the worker closes the campaign when its time is over."""
 
     def done() -> bool:
@@ -179,7 +195,9 @@ def _event(campaign_id: UUID, coop: DemoCoop, times: Timetable, teller: Teller, 
         return Campaign.objects.filter(pk=campaign_id, state=Campaign.State.COMPLETED).exists()
 
     wall = clock.wall_seconds_until(times.curtain_down)
-    stage.wait_until(done, seconds=wall + PATIENCE_SECONDS, what="the campaign to complete", supervisor=supervisor)
+    stage.wait_until(
+        done, seconds=wall + PATIENCE_SECONDS, what="the campaign to complete", supervisor=supervisor
+    )
 
 
 def _readings_arrive(coop: DemoCoop, campaign_id: UUID, times: Timetable, teller: Teller) -> None:
@@ -188,7 +206,9 @@ def _readings_arrive(coop: DemoCoop, campaign_id: UUID, times: Timetable, teller
     dice = random.Random(coop.event_day.isoformat())  # noqa: S311 - a reproducible shuffle
     dice.shuffle(lines)
     size = -(-len(lines) // LATE_BATCHES)
-    with teller.step(f"Meter readings of the event day arrive late and out of order, in {LATE_BATCHES} files"):
+    with teller.step(
+        f"Meter readings of the event day arrive late and out of order, in {LATE_BATCHES} files"
+    ):
         for number in range(LATE_BATCHES):
             batch = lines[max(0, number * size - 10) : (number + 1) * size]
             at = times.midnight + timedelta(hours=9 + 15 * number)
@@ -199,7 +219,11 @@ def _readings_arrive(coop: DemoCoop, campaign_id: UUID, times: Timetable, teller
                 at=at,
             )
             waits = settling.ready(campaign_id, as_known_at=at)
-            state = "complete" if waits.complete else f"{waits.missing_half_hours} half-hours of the event still missing"
+            state = (
+                "complete"
+                if waits.complete
+                else f"{waits.missing_half_hours} half-hours of the event still missing"
+            )
             known = f", {report.rows_unchanged} known already" if report.rows_unchanged else ""
             refused = f", {report.rows_rejected} refused" if report.rows_rejected else ""
             teller.note(f"{report.name}: {report.rows_landed} readings{known}{refused}; {state}")
@@ -222,7 +246,9 @@ def _settle(campaign_id: UUID, times: Timetable, teller: Teller, supervisor: Sup
 
 def _answered(campaign_id: UUID) -> tuple[int, int]:
     states = Counter(Participation.objects.filter(campaign=campaign_id).values_list("state", flat=True))
-    return sum(states[state] for state in ANSWERED), sum(states.values()) - states[Participation.State.CANCELLED]
+    return sum(states[state] for state in ANSWERED), sum(states.values()) - states[
+        Participation.State.CANCELLED
+    ]
 
 
 def _stories(coop: DemoCoop) -> str:

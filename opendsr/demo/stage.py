@@ -12,7 +12,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,13 +88,22 @@ def hubs(
     for first in range(0, len(homes), size):
         group = homes[first : first + size]
         command = [sys.executable, "-m", "hems", "fleet", "--dirs", *(str(home.folder) for home in group)]
-        command += ["--vtn", url, "--until", _iso(until), "--poll-seconds", POLL_SECONDS, "--quiet-seconds", "2"]
+        command += [
+            "--vtn",
+            url,
+            "--until",
+            _iso(until),
+            "--poll-seconds",
+            POLL_SECONDS,
+            "--quiet-seconds",
+            "2",
+        ]
         programs.append(Program(name=group[0].household.spec.serial.lower(), command=command, env=anchor.env))
     return programs
 
 
 def run_to_midnight(homes: Sequence[FittedHome], midnight: datetime, *, vtn_port: int) -> None:
-    """Let every hub live the rest of the day by itself, so that its meter's log is whole. Raises PlayStalled."""
+    """Let every hub live the rest of the day, so that its meter's log is whole. Raises PlayStalled."""
     anchor = anchored_now(midnight, 1)
     for program in hubs(anchor, homes, vtn_port=vtn_port, until=midnight, size=HUBS_A_PROCESS):
         log = var_folder() / "log" / f"{program.name}-night.log"
@@ -110,7 +118,9 @@ def run_to_midnight(homes: Sequence[FittedHome], midnight: datetime, *, vtn_port
                 check=False,
             )
         if ended.returncode != 0:
-            raise PlayStalled(waited_for="the hubs to finish their day", exit_code=ended.returncode, logs=str(log))
+            raise PlayStalled(
+                waited_for="the hubs to finish their day", exit_code=ended.returncode, logs=str(log)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +167,7 @@ def vtn_port() -> int:
 def forget_statuses(homes: Sequence[FittedHome]) -> None:
     """Remove what hubs showed in an earlier run."""
     for home in homes:
-        with suppress(FileNotFoundError):
-            os.unlink(home.folder / STATUS)
+        (home.folder / STATUS).unlink(missing_ok=True)
 
 
 def _status(path: Path) -> dict[str, Any]:

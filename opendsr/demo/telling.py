@@ -62,17 +62,24 @@ class Teller:
         """Print a paragraph that stays."""
         self._line(text)
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], foot: Sequence[Sequence[str]] = ()) -> None:
-        """Print a table: the first column left, the others right."""
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        foot: Sequence[Sequence[str]] = (),
+        *,
+        words: int = 1,
+    ) -> None:
+        """Print a table: the first `words` columns left, the others right."""
         cells = [head, *rows, *foot]
         widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
 
         def line(row: Sequence[str]) -> str:
-            first, *rest = (
-                cell.ljust(width) if column == 0 else cell.rjust(width)
+            cells = (
+                cell.ljust(width) if column < words else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
-            return "  ".join([first, *rest]).rstrip()
+            return "  ".join(cells).rstrip()
 
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
         parts = [line(head), rule, *map(line, rows)]

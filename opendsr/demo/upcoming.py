@@ -17,7 +17,7 @@ SIZE_W = 30_000
 
 
 def ensure_upcoming_event(*, at: datetime) -> Campaign | None:
-    """Plan and approve an evening event on the next working day, unless one stands; None when nobody can take part."""
+    """Plan and approve an event on the next working day, unless one stands; None when nobody can be asked."""
     standing = Campaign.objects.filter(
         starts_at__gt=at, state__in=(Campaign.State.APPROVED, Campaign.State.DISPATCHED)
     ).first()

@@ -28,8 +28,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the two choices, also from the environment as `make` passes them."""
-        parser.add_argument("--homes", default=os.environ.get("HOMES", ""), help="CSV of real readings (HOMES)")
-        parser.add_argument("--date", default=os.environ.get("DEMO_DATE", ""), help="event day, ISO (DEMO_DATE)")
+        parser.add_argument(
+            "--homes", default=os.environ.get("HOMES", ""), help="CSV of real readings (HOMES)"
+        )
+        parser.add_argument(
+            "--date", default=os.environ.get("DEMO_DATE", ""), help="event day, ISO (DEMO_DATE)"
+        )
         parser.add_argument("--speed", type=float, default=river.SPEED, help="how fast the world runs")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,7 +45,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise CommandError(f"The disk is full ({error.filename or 'var'}): free some space, then again.") from error
+                raise CommandError(
+                    f"The disk is full ({error.filename or 'var'}): free some space, then again."
+                ) from error
             raise
         except (KeyboardInterrupt, Stopped):
             raise CommandError("Stopped. `make demo` starts afresh.") from None
