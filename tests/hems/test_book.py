@@ -1,0 +1,215 @@
+"""The book of events, whatever may come: the past stands, the member's word holds, every order ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hems import state
+from hems.book import Book
+from hems.devices import Order
+from hems.signals import LONGEST
+from hems.ven import Registration
+from oadr.messages import ActivePeriod, DistributeEvent, Target
+from tests.hems.conftest import FIVE, make_event
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Thing:
+    resource_id: str
+    rated_w: int = 7360
+
+
+ASSETS = (Thing("a"), Thing("b", 3000))
+
+
+def take(book: Book, *events, at: datetime, says_no: bool = False):
+    message = DistributeEvent("q", "COOP-VTN", tuple(events))
+    return book.take(message, at=at, ven_id="VEN-HUB-0001", assets=ASSETS, says_no=says_no)
+
+
+def covered(orders, resource_id: str, at: datetime) -> bool:
+    return any(o.resource_id == resource_id and o.starts_at <= at < o.ends_at for o in orders)
+
+
+@st.composite
+def events(draw):
+    starts_at = FIVE + draw(st.integers(-60, 200)) * MINUTE
+    return make_event(
+        draw(st.sampled_from(["E1", "E2", "E3"])),
+        starts_at=starts_at,
+        minutes=draw(st.integers(0, 400)),
+        number=draw(st.integers(0, 3)),
+        status=draw(st.sampled_from(["far", "active", "cancelled", "completed"])),
+        levels=draw(st.sampled_from([(), ((10, 1.0), (20, 0.0), (30, 2.0)), ((0, 3.0),)])),
+        tolerance_seconds=draw(st.sampled_from([0, 0, 600])),
+        priority=draw(st.integers(0, 2)),
+        target=Target(resource_ids=draw(st.sampled_from([(), ("a",), ("b",), ("z",)]))),
+    )
+
+
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 45),
+        st.one_of(
+            st.lists(events(), max_size=3, unique_by=lambda event: event.event_id).map(tuple),
+            st.sampled_from(["override", "resume", "let go", "restart"]),
+        ),
+    ),
+    max_size=12,
+)
+
+
+@given(steps, st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_the_past_stands_and_every_order_ends(steps, says_no):
+    book, at = Book("HUB-0001"), FIVE - 60 * MINUTE
+    for minutes, what in steps:
+        at += minutes * MINUTE
+        before = book.orders(ASSETS)
+        known = {event_id for event_id, entry in book.entries.items() if entry.known_at <= at}
+        if isinstance(what, tuple):
+            book, _ = take(book, *what, at=at, says_no=says_no)
+        elif what == "override":
+            book, _ = book.override(at)
+        elif what == "resume":
+            book, _ = book.resume(at)
+        elif what == "let go":
+            book = book.stop_all(at, "registration cancelled")
+        else:
+            kept = state.State(Registration(), book)
+            book = state._from_json(json.loads(json.dumps(state._to_json(kept))), "HUB-0001").book
+            assert book == kept.book
+        after = book.orders(ASSETS)
+
+        for moment in (FIVE - 60 * MINUTE + n * 5 * MINUTE for n in range(60)):
+            if moment < at:
+                for asset in ASSETS:
+                    assert covered(before, asset.resource_id, moment) == covered(
+                        after, asset.resource_id, moment
+                    )
+        for order in after:
+            entry = book.entries[order.event_id]
+            assert order.starts_at < order.ends_at <= order.planned_ends_at
+            assert order.ends_at - entry.starts_at <= LONGEST + timedelta(seconds=600) or entry.past
+            assert order.event_id in known or order.starts_at >= at
+        if what == "override":
+            running = [o for o in after if o.starts_at <= at < o.ends_at]
+            assert running == []
+        if what == "let go":
+            assert all(order.ends_at <= at for order in after)
+
+
+def test_an_open_ended_event_ends_after_the_longest_time():
+    event = replace(make_event(levels=((0, 1.0),)), active_period=ActivePeriod(FIVE, 0))
+    book, _ = take(Book("h"), event, at=FIVE - MINUTE)
+
+    assert {order.ends_at for order in book.orders(ASSETS)} == {FIVE + LONGEST}
+
+
+def test_each_interval_of_a_signal_is_its_own_order():
+    book, _ = take(Book("h"), make_event(levels=((30, 1.0), (30, 0.0), (30, 2.0))), at=FIVE - MINUTE)
+
+    mine = [(o.starts_at, o.ends_at) for o in book.orders(ASSETS) if o.resource_id == "a"]
+    assert mine == [(FIVE, FIVE + 30 * MINUTE), (FIVE + 60 * MINUTE, FIVE + 90 * MINUTE)]
+
+
+def test_an_amendment_that_leaves_an_asset_out_lets_go_of_it_alone():
+    book, _ = take(Book("h"), make_event(target=Target()), at=FIVE - MINUTE)
+    amended = make_event(number=1, target=Target(resource_ids=("a",)))
+
+    book, _ = take(book, amended, at=FIVE + 10 * MINUTE)
+
+    orders = book.orders(ASSETS)
+    assert covered(orders, "a", FIVE + 20 * MINUTE)
+    assert covered(orders, "b", FIVE + 9 * MINUTE)
+    assert not covered(orders, "b", FIVE + 10 * MINUTE)
+
+
+def test_an_amendment_that_changes_nothing_for_an_asset_is_one_order():
+    book, _ = take(Book("h"), make_event(target=Target()), at=FIVE - MINUTE)
+    once = book.orders(ASSETS)
+
+    book, _ = take(book, make_event(number=1, target=Target(), vtn_comment="hello"), at=FIVE + 10 * MINUTE)
+
+    assert book.orders(ASSETS) == once
+
+
+def test_assets_and_hubs_are_spread_within_the_tolerance():
+    starts = set()
+    for number in range(50):
+        book, _ = take(
+            Book(f"hub-{number}"), make_event(tolerance_seconds=600, target=Target()), at=FIVE - MINUTE
+        )
+        starts |= {order.starts_at for order in book.orders(ASSETS)}
+
+    offsets = [(start - FIVE).total_seconds() for start in starts]
+    assert 0 <= min(offsets) < 60
+    assert 540 < max(offsets) <= 600
+    assert 240 < sum(offsets) / len(offsets) < 360
+
+
+def test_a_cancelled_event_with_tolerance_ends_within_it_but_the_button_ends_it_now():
+    book, _ = take(Book("h"), make_event(tolerance_seconds=600, target=Target()), at=FIVE - MINUTE)
+    book, _ = take(
+        book, make_event(number=1, status="cancelled", tolerance_seconds=600), at=FIVE + 30 * MINUTE
+    )
+    ends = {order.ends_at for order in book.orders(ASSETS)}
+    assert all(FIVE + 30 * MINUTE <= end <= FIVE + 40 * MINUTE for end in ends)
+
+    book, notes = book.override(FIVE + 30 * MINUTE)
+
+    assert {order.ends_at for order in book.orders(ASSETS)} == {FIVE + 30 * MINUTE}
+    assert notes == []
+
+
+def test_an_event_left_out_by_mistake_comes_back_without_changing_what_was():
+    book, _ = take(Book("h"), make_event(target=Target()), at=FIVE - MINUTE)
+    book, _ = take(book, at=FIVE + 10 * MINUTE)
+    book, answers = take(book, make_event(target=Target()), at=FIVE + 20 * MINUTE)
+
+    orders = book.orders(ASSETS)
+    at = [covered(orders, "a", FIVE + n * MINUTE) for n in (5, 15, 25)]
+    assert at == [True, False, True]
+    assert answers[0].opt_type == "optIn"
+
+
+def test_a_cancelled_event_does_not_come_back_under_the_same_number():
+    book, _ = take(Book("h"), make_event(target=Target()), at=FIVE - MINUTE)
+    book, _ = take(book, make_event(number=1, status="cancelled"), at=FIVE + 10 * MINUTE)
+    book, _ = take(book, make_event(number=1, target=Target()), at=FIVE + 20 * MINUTE)
+
+    assert not covered(book.orders(ASSETS), "a", FIVE + 30 * MINUTE)
+
+
+def test_telling_an_opt_twice_is_telling_it_once():
+    book, _ = take(Book("h"), make_event(target=Target()), at=FIVE - MINUTE)
+    out, first = book.override(FIVE + MINUTE)
+
+    again, second = out.override(FIVE + 2 * MINUTE)
+
+    assert second == []
+    assert again == out
+    back, third = out.resume(FIVE + 3 * MINUTE)
+    _, fourth = back.override(FIVE + 4 * MINUTE)
+    assert len({note.opt_id for note in (*first, *third, *fourth)}) == 3
+
+
+def test_old_events_are_forgotten():
+    book, _ = take(Book("h"), make_event(target=Target()), at=FIVE - MINUTE)
+
+    book, _ = take(book, at=FIVE + timedelta(days=9))
+
+    assert book.entries == {}
+
+
+def test_orders_are_plain_values():
+    book, _ = take(Book("h"), make_event(target=Target()), at=FIVE - MINUTE)
+
+    assert all(isinstance(order, Order) for order in book.orders(ASSETS))

@@ -1,0 +1,158 @@
+"""Real hub processes and a real VTN socket, world time sped up: killed, restarted, ended, several in one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hems.devices import Order
+from hems.home import Home
+from hems.instants import written
+from hems.simulation import SimulatedHome
+from tests.hems.conftest import FIVE, NAME, evening_home, make_event
+from tests.hems.small_vtn import SmallVtn
+
+REPOSITORY = Path(__file__).parents[2]
+SPEED = 3600
+STARTS_AT = FIVE - timedelta(hours=2, minutes=30)
+ENDS_AT = FIVE + timedelta(hours=2)
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+def hub() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start hub processes that share one sped-up clock, which begins at the first start."""
+    running: list[subprocess.Popen[bytes]] = []
+    anchor = {}
+
+    def started(*arguments: object, until: datetime | None = ENDS_AT) -> subprocess.Popen[bytes]:
+        if not anchor:
+            anchor["WORLD_CLOCK_ANCHOR"] = f"{written(STARTS_AT)}/{written(datetime.now(UTC))}"
+            anchor["WORLD_CLOCK_SPEED"] = str(SPEED)
+        command = [sys.executable, "-m", "hems", *map(str, arguments), "--poll-seconds", "0.1"]
+        if until is not None:
+            command += ["--until", until.isoformat()]
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | anchor, stderr=subprocess.PIPE)
+        running.append(process)
+        return process
+
+    yield started
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def phase(folder: Path) -> str:
+    try:
+        events = json.loads((folder / "status.json").read_text())["events"]
+    except FileNotFoundError:
+        return ""
+    return events[0]["phase"] if events else ""
+
+
+def expected_readings(home: Home) -> str:
+    """What the meter shows when the event is carried out to the second."""
+    played = SimulatedHome(home)
+    ends_at = FIVE + timedelta(minutes=90)
+    played.command([Order("E1", "res-ev", FIVE, ends_at, ends_at, "down", 0)])
+    return played.readings_csv(ENDS_AT)
+
+
+def test_killed_in_the_middle_of_an_event_it_carries_on(make_folder, vtn: SmallVtn, hub):
+    folder = make_folder()
+    vtn.put(NAME, make_event())
+    first = hub("run", "--dir", folder, "--vtn", vtn.url)
+    wait_for(lambda: phase(folder) == "active")
+
+    first.send_signal(signal.SIGKILL)
+    assert first.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    second = hub("run", "--dir", folder, "--vtn", vtn.url)
+
+    assert second.wait(PATIENCE_SECONDS) == 0
+    assert (folder / "readings.csv").read_text() == expected_readings(evening_home())
+    assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
+    assert set(vtn.answers(NAME)) == {("E1", 0, "optIn", 200)}
+
+
+def test_a_vtn_that_is_not_up_yet_is_waited_for(make_folder, authority, tmp_path, hub):
+    folder = make_folder()
+    with SmallVtn(authority, tmp_path) as placeholder:
+        port = placeholder.port
+    process = hub(
+        "run", "--dir", folder, "--vtn", f"https://localhost:{port}/OpenADR2/Simple/2.0b", until=None
+    )
+    wait_for(lambda: (folder / "status.json").exists())
+
+    with SmallVtn(authority, tmp_path, port=port) as late:
+        wait_for(lambda: bool(late.registrations))
+        wait_for(lambda: json.loads((folder / "status.json").read_text())["state"] == "online")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_sigterm_ends_it_even_while_the_vtn_keeps_it_waiting(make_folder, vtn: SmallVtn, hub):
+    folder = make_folder()
+    vtn.reply[type(_query())] = lambda name, message: time.sleep(8) or 503
+    process = hub("run", "--dir", folder, "--vtn", vtn.url, until=None)
+    wait_for(lambda: bool(vtn.heard[NAME]))
+
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert time.monotonic() - asked < 3
+
+
+def test_a_fleet_is_several_hubs_in_one_process(make_folder, vtn: SmallVtn, hub):
+    names = ["HUB-0001", "HUB-0002", "HUB-0003"]
+    folders = [make_folder(serial=name) for name in names]
+    for name in names:
+        vtn.put(name, make_event(target=make_event().target.__class__()))
+    process = hub("fleet", "--dirs", *folders, "--vtn", vtn.url)
+
+    assert process.wait(PATIENCE_SECONDS) == 0
+    for name, folder in zip(names, folders, strict=True):
+        assert set(vtn.answers(name)) == {("E1", 0, "optIn", 200)}
+        assert (folder / "readings.csv").read_text() == expected_readings(evening_home())
+
+
+def test_the_button_works_from_another_process(make_folder, vtn: SmallVtn, hub):
+    folder = make_folder()
+    vtn.put(NAME, make_event())
+    process = hub("run", "--dir", folder, "--vtn", vtn.url, until=None)
+    wait_for(lambda: phase(folder) == "active")
+
+    subprocess.run(
+        [sys.executable, "-m", "hems", "override", "--dir", folder],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+    )
+    wait_for(lambda: phase(folder) == "opted_out")
+    wait_for(lambda: any(type(message).__name__ == "CreateOpt" for message in vtn.heard[NAME]))
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def _query():
+    from oadr.messages import QueryRegistration
+
+    return QueryRegistration("")
