@@ -1,4 +1,4 @@
-"""Imports in the admin site, to read: what came in, what was refused and why. Readings themselves are not shown."""
+"""Imports in the admin site, to read: what came in, what was refused and why; never the readings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from metering.models import ImportGap, ImportReject, ImportRun
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     """Records that only the import writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

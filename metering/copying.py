@@ -57,7 +57,8 @@ def read_groups(
     elements = [np.dtype([("_length", INT4), ("value", kind)]) for kind in kinds]
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters) as copy,
+        # The psycopg cursor itself: the one Django logs queries with takes no parameters here.
+        cursor.cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters) as copy,
     ):
         received = b"".join(copy)
     offset = len(SIGNATURE) + 4

@@ -21,9 +21,8 @@ from psycopg.errors import LockNotAvailable
 
 from metering import copying
 from metering.checking import Readings
-from metering.slots import MICROSECONDS, POSTGRES_EPOCH_SLOT, Bools, Ints, slots_of_timestamps, timestamps
+from metering.slots import Bools, Ints, slots_of_timestamps, timestamp, timestamps
 from opendsr.kernel.errors import DomainError
-from opendsr.kernel.interval import EPOCH
 
 LOCK_CLASS: Final = 0x4D45
 LOCK_BUCKETS: Final = 64
@@ -64,6 +63,9 @@ class Known:
     export_wh: Ints
     quality: Ints
     known_at: Ints
+
+
+NOTHING_KNOWN: Final = Known(*(np.zeros(0, dtype=np.int64) for _ in range(6)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,11 @@ def decide(readings: Readings, known: Known, *, at: datetime, is_replay: bool) -
     count = len(readings)
     is_news = np.ones(count, dtype=bool)
     revision = np.zeros(count, dtype=np.int64)
-    known_at = np.full(count, (at - EPOCH).total_seconds() * 1_000_000, dtype=np.int64)
-    known_at -= POSTGRES_EPOCH_SLOT * MICROSECONDS
-    if len(known.key):
-        place = np.searchsorted(key, known.key)
-        offered = (place < count) & (key[np.minimum(place, count - 1)] == known.key)
-        rows, held = place[offered], np.flatnonzero(offered)
+    known_at = np.full(count, timestamp(at), dtype=np.int64)
+    place = np.searchsorted(key, known.key)
+    offered = (place < count) & (key[np.minimum(place, count - 1)] == known.key)
+    rows, held = place[offered], np.flatnonzero(offered)
+    if len(held):
         newest = np.concatenate((np.diff(known.key[held]) != 0, [True]))
         same = readings.import_wh[rows] == known.import_wh[held]
         same &= readings.export_wh[rows] == known.export_wh[held]

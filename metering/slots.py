@@ -44,6 +44,11 @@ def whole_slots(starts_at: datetime, ends_at: datetime | None) -> tuple[int, int
     return first, np.iinfo(np.int64).max if ends_at is None else slot_of(ends_at)
 
 
+def timestamp(at: datetime) -> int:
+    """PostgreSQL's binary timestamptz of an instant, to the microsecond."""
+    return _microseconds(at) - POSTGRES_EPOCH_SLOT * MICROSECONDS
+
+
 def timestamps(slots: Ints) -> Ints:
     """PostgreSQL's binary timestamptz: microseconds since 2000-01-01 UTC."""
     return (slots - POSTGRES_EPOCH_SLOT) * MICROSECONDS

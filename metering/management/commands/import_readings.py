@@ -1,4 +1,4 @@
-"""`manage.py import_readings FILE`: a file of half-hourly readings into the store, with a report of every row."""
+"""`manage.py import_readings FILE`: half-hourly readings into the store, with a report of every row."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="METER=STREAM",
-            help="the stream id that a meter in the file fills; repeat for each (default: meters are stream ids)",
+            help="the stream id that a meter in the file fills; repeat for each (default: stream ids)",
         )
         parser.add_argument(
             "--stamp", choices=("start", "end"), help="which end of the half-hour a stamp names"
@@ -113,9 +113,8 @@ class Command(BaseCommand):
         if report.gaps:
             write("missing half-hours:")
             for gap in report.gaps[:LISTED]:
-                write(
-                    f"  after line {gap.line}: {gap.meter}: {gap.half_hours} from {gap.starts_at:%Y-%m-%d %H:%M}Z"
-                )
+                missing = f"{gap.half_hours} from {gap.starts_at:%Y-%m-%d %H:%M}Z"
+                write(f"  after line {gap.line}: {gap.meter}: {missing}")
             self._more(len(report.gaps) - LISTED)
         if dry_run:
             write("Dry run: nothing was stored.")
