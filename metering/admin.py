@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from metering.models import ImportGap, ImportReject, ImportRun
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnly(admin.ModelAdmin):
     """Records that only the import writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
