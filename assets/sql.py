@@ -52,9 +52,9 @@ ASSET_KINDS: Final[tuple[dict[str, Any], ...]] = (
     {
         "code": "immersion_heater",
         "name": "Immersion heater",
-        "rated_w": 3200,
+        "rated_w": 3000,
         "limit_w": 3680,
-        "minimum_w": 3200,
+        "minimum_w": 3000,
         "step_w": 0,
         "typical_flexible_w": 600,
         "turn_down_hours": "10.0",
