@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import pairwise
 from random import Random
 from typing import Protocol
@@ -293,7 +294,8 @@ class Book:
             else:
                 outs = (*entry.outs[:-1], (entry.outs[-1][0], at))
             entries[entry.event_id] = replace(entry, opt=opt, opt_reason=reason, outs=outs)
-            opt_id = f"{self.seed}-{entry.event_id}-{len(outs)}-{opt}"
+            said = f"{self.seed}|{entry.event_id}|{len(outs)}|{opt}"
+            opt_id = sha256(said.encode()).hexdigest()[:32]
             notes.append(
                 OptNote(
                     opt_id, entry.event_id, entry.modification_number, entry.market_context, opt, reason, at

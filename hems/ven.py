@@ -15,6 +15,7 @@ from hems.link import LinkError
 from oadr.messages import (
     INVALID_ID,
     NOT_REGISTERED,
+    OUT_OF_SEQUENCE,
     REPORT_NOT_SUPPORTED,
     CanceledPartyRegistration,
     CanceledReport,
@@ -91,6 +92,9 @@ class Home(Protocol):
     def opts_waiting(self) -> Sequence[OptNote]:
         """What the member has said that the VTN has yet to hear, oldest first."""
 
+    def version_of(self, event_id: str) -> int:
+        """The modification number of a known event."""
+
     def opt_heard(self, note: OptNote) -> None:
         """The VTN has heard it, or will never want to."""
 
@@ -158,21 +162,29 @@ class Ven:
 
     def _tell_opts(self) -> None:
         for note in self._home.opts_waiting():
-            request = CreateOpt(
-                request_id=_request_id(),
-                opt_id=note.opt_id,
-                opt_type=note.opt,
-                opt_reason=note.reason,
-                ven_id=self.registration.ven_id,
-                created_at=note.said_at,
-                event=QualifiedEventId(note.event_id, note.modification_number),
-                target=Target(ven_ids=(self.registration.ven_id,)),
-                market_context=note.market_context,
-            )
-            answer = self._ask("EiOpt", request, CreatedOpt)
-            if answer.response.code == NOT_REGISTERED:
-                raise Unregistered(_reason(answer.response))
+            response = self._tell_opt(note, note.modification_number)
+            if response.code == OUT_OF_SEQUENCE:
+                # The event has changed meanwhile: learn its version, and say it again about that one.
+                self._request_events()
+                number = self._home.version_of(note.event_id)
+                response = self._tell_opt(note, number) if number != note.modification_number else response
+            if response.code == NOT_REGISTERED:
+                raise Unregistered(_reason(response))
             self._home.opt_heard(note)
+
+    def _tell_opt(self, note: OptNote, modification_number: int) -> EiResponse:
+        request = CreateOpt(
+            request_id=_request_id(),
+            opt_id=note.opt_id,
+            opt_type=note.opt,
+            opt_reason=note.reason,
+            ven_id=self.registration.ven_id,
+            created_at=note.said_at,
+            event=QualifiedEventId(note.event_id, modification_number),
+            target=Target(ven_ids=(self.registration.ven_id,)),
+            market_context=note.market_context,
+        )
+        return self._ask("EiOpt", request, CreatedOpt).response
 
     def _request_events(self) -> None:
         request = RequestEvent(_request_id(), self.registration.ven_id)

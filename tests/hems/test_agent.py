@@ -17,6 +17,7 @@ from oadr.messages import (
     CanceledPartyRegistration,
     CancelPartyRegistration,
     CreatedEvent,
+    CreatedOpt,
     CreatedReport,
     CreateOpt,
     CreatePartyRegistration,
@@ -230,6 +231,40 @@ def test_override_before_the_event_opts_out_of_the_next_one(start, vtn, clock):
 
     assert [opt.event.event_id for opt in vtn.heard_of(NAME, CreateOpt)] == ["E1"]
     assert curtailed(agent) == {}
+
+
+def test_an_opt_about_a_changed_event_is_said_again_about_the_new_version(start, vtn, clock):
+    agent = start()
+    vtn.put(NAME, make_event())
+    agent.contact()
+    vtn.put(NAME, make_event(number=1), announce=False)
+    vtn.reply[CreateOpt] = lambda name, message: CreatedOpt(
+        EiResponse(200 if message.event.modification_number == 1 else 450), message.opt_id
+    )
+
+    press(agent.folder, "override")
+    agent.step(clock.at)
+    agent.contact()
+
+    assert [opt.event.modification_number for opt in vtn.heard_of(NAME, CreateOpt)] == [0, 1]
+    assert vtn.answers(NAME)[-1] == ("E1", 1, "optOut", 200)
+    assert agent.state.opts == ()
+
+
+@pytest.mark.parametrize("code", [450, 452, 454])
+def test_an_opt_the_vtn_will_not_have_is_not_said_for_ever(start, vtn, clock, code):
+    agent = start()
+    vtn.put(NAME, make_event())
+    agent.contact()
+    vtn.reply[CreateOpt] = lambda name, message: CreatedOpt(EiResponse(code), message.opt_id)
+
+    press(agent.folder, "override")
+    agent.step(clock.at)
+    for _ in range(3):
+        agent.contact()
+
+    assert len(vtn.heard_of(NAME, CreateOpt)) == 1
+    assert power_w(agent, FIVE) == 7360
 
 
 def test_override_with_no_event_is_harmless(start, vtn, clock):

@@ -1,0 +1,131 @@
+"""The hub against the real VTN process on a real database: registration, event, override, amendment,
+cancellation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hems.agent import Agent
+from hems.button import press
+from hems.home import Home, make_asset
+from hems.instants import written
+from opendsr.kernel import clock as kernel_clock
+from opendsr.kernel.interval import Interval
+from tests.hems.conftest import FIVE, HandClock, evening_home
+from tests.vtn.listening import Listener, listening
+from vtn import enrolling
+from vtn.port import START, EventNotice, Signal, SignalInterval, VenId
+from vtn.service import EmbeddedVtn
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MINUTE = timedelta(minutes=1)
+AT = FIVE - 60 * MINUTE
+
+
+@pytest.fixture
+def listener(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """The VTN in a process of its own, its world clock standing at four o'clock."""
+    settings.VTN_PKI_DIR = tmp_path / "pki"
+    settings.VTN_PKI_DIR.mkdir()
+    monkeypatch.setenv("WORLD_CLOCK_ANCHOR", f"{written(AT)}/{written(AT)}")
+    monkeypatch.setenv("WORLD_CLOCK_SPEED", "0")
+    kernel_clock.reset()
+    with listening(settings.VTN_PKI_DIR) as running:
+        yield running
+
+
+def two_assets() -> Home:
+    place = evening_home()
+    return replace(place, assets=(*place.assets, make_asset("res-water", "immersion_heater")))
+
+
+def notice(ven_id: str, **changes) -> EventNotice:
+    made = EventNotice(
+        ven_id=VenId(ven_id),
+        market_context="https://coop.example/turn-down",
+        interval=Interval(FIVE, FIVE + 90 * MINUTE),
+        signals=(Signal("SIMPLE", "level", (SignalInterval(5400, 1.0),)),),
+    )
+    return replace(made, **changes)
+
+
+def is_held(agent: Agent, at) -> dict[str, bool]:
+    return {driver.resource_id: driver.read(at).is_ordered for driver in agent.place.drivers}
+
+
+def test_the_hub_and_the_vtn_understand_each_other(listener: Listener, make_folder):
+    folder = make_folder(two_assets())
+    enrolled = enrolling.enrol_ven(ven_name="HUB-0001", csr_pem=(folder / "csr.pem").read_text(), at=AT)
+    (folder / "certificate.pem").write_text(enrolled.certificate_pem)
+    (folder / "ca.pem").write_text(enrolled.ca_pem)
+    vtn, hand = EmbeddedVtn(), HandClock(AT)
+    url = f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b"
+
+    with Agent(folder, vtn=url, clock=hand) as agent:
+        agent.contact()
+        assert agent.status(AT)["failure"] == ""
+        assert agent.state.registration.ven_id == enrolled.ven_id
+
+        first = vtn.publish(notice(enrolled.ven_id), key="first", at=AT)
+        second = vtn.publish(
+            notice(enrolled.ven_id, interval=Interval(FIVE + 120 * MINUTE, FIVE + 210 * MINUTE)),
+            key="second",
+            at=AT,
+        )
+        agent.contact()
+        assert vtn.acknowledgement(first, at=AT).state == "acknowledged"
+        opts, cursor = vtn.opts_since(START)
+        assert {(opt.event_id, opt.opt) for opt in opts} == {(first, "in"), (second, "in")}
+        assert is_held(agent, FIVE) == {"res-ev": True, "res-water": True}
+
+        vtn.amend(first, notice(enrolled.ven_id, resource_ids=("res-ev",)), at=AT, reason="heater out")
+        agent.contact()
+        assert is_held(agent, FIVE) == {"res-ev": True, "res-water": False}
+        assert vtn.acknowledgement(first, at=AT).state == "acknowledged"
+        _, cursor = vtn.opts_since(cursor)
+
+        hand.at = FIVE + 10 * MINUTE
+        press(folder, "override")
+        agent.step(hand.at)
+        assert is_held(agent, hand.at) == {"res-ev": False, "res-water": False}
+        agent.contact()
+        (out,), cursor = vtn.opts_since(cursor)
+        assert (out.event_id, out.opt, out.source, out.reason) == (
+            first,
+            "out",
+            "create_opt",
+            "overrideStatus",
+        )
+
+        press(folder, "resume")
+        agent.step(hand.at)
+        agent.contact()
+        (back,), cursor = vtn.opts_since(cursor)
+        assert (back.event_id, back.opt, back.source) == (first, "in", "create_opt")
+
+        vtn.cancel(second, at=AT, reason="not needed")
+        agent.contact()
+        assert agent.state.book.entries[second].phase(hand.at) == "cancelled"
+        ended = vtn.acknowledgement(second, at=AT)
+        assert (ended.state, ended.is_current_delivered) == ("cancelled", True)
+        assert vtn.opts_since(cursor)[0] == []
+        assert is_held(agent, hand.at)["res-ev"]
+        assert agent.status(hand.at)["failure"] == ""
+
+
+def test_a_revoked_or_unknown_hub_is_told_so_and_keeps_quiet(listener: Listener, make_folder):
+    folder = make_folder()
+    (folder / "ca.pem").write_bytes(listener.ca_path.read_bytes())
+    url = f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b"
+
+    with Agent(folder, vtn=url, clock=HandClock(AT)) as agent:
+        agent.contact()
+
+        assert agent.status(AT)["state"] == "no_contact"
+        assert agent.state.registration.ven_id == ""
