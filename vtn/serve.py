@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.config import Config
 
 from opendsr.kernel import clock
 from vtn import pki
@@ -31,6 +30,7 @@ def serve(*, host: str, port: int, workers: int = 2, threads: int = 8) -> None:
     """
     require_free(host, port)
     files = pki.authority().server_files(host=host, at=clock.wall_now())
+    context = _tls(files)
     options: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "worker_class": "gthread",
@@ -42,7 +42,7 @@ def serve(*, host: str, port: int, workers: int = 2, threads: int = 8) -> None:
         "keyfile": str(files.key),
         "ca_certs": str(files.client_ca),
         "cert_reqs": ssl.CERT_REQUIRED,
-        "ssl_context": _one_context(),
+        "ssl_context": lambda conf, default: context,
         "limit_request_line": 1024,
         "limit_request_fields": 40,
         "control_socket_disable": True,
@@ -70,18 +70,13 @@ def require_free(host: str, port: int) -> None:
             ) from error
 
 
-def _one_context() -> Callable[[Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
-    """Give every connection one TLS context, made before the fork, so that sessions resume in any worker."""
-    made: list[ssl.SSLContext] = []
-
-    def context(conf: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        if not made:
-            tls = default()
-            tls.minimum_version = ssl.TLSVersion.TLSv1_2
-            tls.set_ciphers(TLS12_CIPHERS)
-            made.append(tls)
-        return made[0]
-
+def _tls(files: pki.ServerFiles) -> ssl.SSLContext:
+    """Return every connection's TLS context, made before the fork so that sessions resume in any worker."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.client_ca))
+    context.load_cert_chain(files.certificate, files.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(TLS12_CIPHERS)
     return context
 
 

@@ -57,6 +57,30 @@ def test_an_opt_counts_as_an_answer(vtn: Vtn, hub: hubs.TestHub, event: m.Event)
     assert (acknowledgement.state, acknowledgement.opt) == ("acknowledged", "out")
 
 
+def test_an_override_outlives_the_answers_a_client_repeats(
+    vtn: Vtn, hub: hubs.TestHub, event: m.Event
+) -> None:
+    hub.answers(event, "optIn")
+    hub.opts(event, "optOut")
+
+    hub.answers(event, "optIn")
+    held = vtn.opts_since(START)[0][-1]
+    hub.opts(event, "optIn", opt_id="O2", reason="participating")
+
+    assert held.opt == "out"
+    assert vtn.opts_since(START)[0][-1].opt == "in"
+
+
+def test_an_answer_to_a_new_version_counts_again(vtn: Vtn, hub: hubs.TestHub, event: m.Event) -> None:
+    hub.opts(event, "optOut")
+    (opt,) = vtn.opts_since(START)[0]
+    vtn.amend(opt.event_id, notice_to(hub.ven_id, comment="shorter"), at=AT)
+
+    hub.answers(only_event(hub.polls()), "optIn")
+
+    assert vtn.opts_since(START)[0][-1].opt == "in"
+
+
 def test_a_stale_or_unknown_event_is_refused(vtn: Vtn, hub: hubs.TestHub, event: m.Event) -> None:
     assert hub.opts(replace(event, modification_number=3)).response.code == m.OUT_OF_SEQUENCE
     assert hub.opts(replace(event, event_id="EV-made-up")).response.code == m.INVALID_ID

@@ -17,6 +17,9 @@ def record_opt(
 
     The event's row is locked by the caller, so that the highest id is the latest
     word. An answer to a cancelled event only confirms the cancellation (rule 36).
+    An opt of its own stands against later answers to the same version: clients repeat
+    their first answer whenever they are handed the full set, and a member's override
+    must outlive that.
     """
     if event.acknowledged_modification != event.modification_number:
         event.acknowledged_modification = event.modification_number
@@ -25,13 +28,11 @@ def record_opt(
     if event.cancelled_at is not None:
         return None
     latest = EventOpt.objects.filter(event=event).order_by("-id").first()
-    is_repeated = latest is not None and (
-        latest.opt == opt
-        and latest.modification_number == event.modification_number
-        and (latest.source == source or source == OptSource.CREATED_EVENT)
-    )
-    if is_repeated:
-        return None
+    if latest is not None and latest.modification_number == event.modification_number:
+        is_repeated = (latest.opt, latest.source) == (opt, source)
+        is_automatic = latest.source == OptSource.CREATE_OPT and source == OptSource.CREATED_EVENT
+        if is_repeated or is_automatic:
+            return None
     row = EventOpt.objects.create(
         event=event,
         opt=opt,

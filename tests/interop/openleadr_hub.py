@@ -1,0 +1,70 @@
+"""A hub made of the `openleadr` client, in an environment of its own: joins, polls, answers optIn.
+
+Arguments: the VTN's URL, the certificate, its key, the CA, and a file that gets one line of JSON an
+event. Not a test: `tests/interop/test_openleadr.py` starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from openleadr import OpenADRClient, enable_default_logging
+
+
+def tell(said_path: Path, kind: str, event: dict[str, Any]) -> str:
+    """Report the event and join it."""
+    descriptor = event["event_descriptor"]
+    said = {
+        "kind": kind,
+        "event_id": descriptor["event_id"],
+        "modification_number": descriptor["modification_number"],
+        "status": descriptor["event_status"],
+        "signals": [
+            {
+                "name": signal["signal_name"],
+                "values": [interval["signal_payload"] for interval in signal["intervals"]],
+            }
+            for signal in event["event_signals"]
+        ],
+    }
+    with said_path.open("a") as file:
+        file.write(json.dumps(said) + "\n")
+    return "optIn"
+
+
+async def take_part(url: str, certificate: str, key: str, ca: str, said: str) -> None:
+    """Register and poll until stopped."""
+    client = OpenADRClient(
+        ven_name="openleadr-hub",
+        vtn_url=url,
+        cert=certificate,
+        key=key,
+        ca_file=ca,
+        show_fingerprint=False,
+        allow_jitter=False,
+    )
+
+    async def on_event(event: dict[str, Any]) -> str:
+        return tell(Path(said), "new", event)
+
+    async def on_update_event(event: dict[str, Any]) -> str:
+        return tell(Path(said), "changed", event)
+
+    async def power() -> float:
+        return 1.0
+
+    client.add_handler("on_event", on_event)
+    client.add_handler("on_update_event", on_update_event)
+    client.add_report(power, resource_id="home", measurement="RealPower")
+    await client.run()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    enable_default_logging(level=logging.INFO)
+    asyncio.run(take_part(*sys.argv[1:6]))

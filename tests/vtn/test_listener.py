@@ -1,0 +1,221 @@
+"""The listener as it runs: gunicorn, mutual TLS, real sockets, another process's database connections."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from oadr import codec
+from oadr import messages as m
+from opendsr.kernel import clock
+from opendsr.kernel.interval import Interval
+from tests.vtn import hubs, listening
+from tests.vtn.hubs import AT, notice_to, only_event
+from tests.vtn.listening import Listener, exchange, post
+from vtn import enrolling
+from vtn.models import Event, EventOpt, VenCertificate, WireLog
+from vtn.port import START, EventNotice, Vtn
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def future_notice(hub: hubs.TestHub) -> EventNotice:
+    """An event ahead of the listener's own clock, which is the wall clock here."""
+    starts_at = clock.now().replace(microsecond=0) + timedelta(hours=2)
+    return notice_to(hub.ven_id, interval=Interval(starts_at, starts_at + timedelta(hours=2)))
+
+
+@pytest.fixture(scope="module")
+def listener(django_db_setup: None, django_db_blocker: object, pki_folder: Path) -> Iterator[Listener]:
+    with django_db_blocker.unblock(), listening.listening(pki_folder) as running:  # type: ignore[attr-defined]
+        yield running
+
+
+@pytest.fixture
+def hub(transactional_db: None) -> hubs.TestHub:
+    return hubs.new_hub("hub")
+
+
+def test_register_poll_answer_override(
+    listener: Listener, hub: hubs.TestHub, vtn: Vtn, tmp_path: Path
+) -> None:
+    client = listener.connect(listener.context_of(hub, tmp_path))
+    created = exchange(client, "EiRegisterParty", m.CreatePartyRegistration("R1"))
+    assert isinstance(created, m.CreatedPartyRegistration)
+    assert created.ven_id == hub.ven_id
+    event_id = vtn.publish(future_notice(hub), key="k", at=AT)
+
+    event = only_event(exchange(client, "OadrPoll", m.Poll(hub.ven_id)))
+    exchange(client, "EiEvent", hub.answer_to(event))
+    opt = m.CreateOpt(
+        "R3", "O1", "optOut", "overrideStatus", hub.ven_id, AT, event=m.QualifiedEventId(event.event_id, 0)
+    )
+    exchange(client, "EiOpt", opt)
+
+    opts, _ = vtn.opts_since(START)
+    assert [(opt.event_id, opt.opt) for opt in opts] == [(event_id, "in"), (event_id, "out")]
+    assert isinstance(exchange(client, "OadrPoll", m.Poll(hub.ven_id)), m.Response)
+
+
+def test_without_a_certificate_the_handshake_fails(
+    listener: Listener, hub: hubs.TestHub, tmp_path: Path
+) -> None:
+    client = listener.connect(listener.context_of(None, tmp_path))
+
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
+        post(client, "OadrPoll", codec.serialise(m.Poll(hub.ven_id)))
+    assert not WireLog.objects.exists()
+
+
+def test_a_certificate_of_another_authority_fails_the_handshake(
+    listener: Listener, hub: hubs.TestHub, tmp_path: Path, settings: object
+) -> None:
+    settings.VTN_PKI_DIR = tmp_path / "another"  # type: ignore[attr-defined]
+    foreigner = hubs.new_hub("foreigner")
+    client = listener.connect(listener.context_of(foreigner, tmp_path))
+
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
+        post(client, "OadrPoll", codec.serialise(m.Poll(hub.ven_id)))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_1_2_and_1_3_are_spoken(
+    listener: Listener, hub: hubs.TestHub, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    context = listener.context_of(hub, tmp_path)
+    context.minimum_version = context.maximum_version = version
+
+    assert post(listener.connect(context), "OadrPoll", codec.serialise(m.Poll(hub.ven_id)))[0] == 200
+
+
+def test_older_tls_is_not(listener: Listener, hub: hubs.TestHub, tmp_path: Path) -> None:
+    context = listener.context_of(hub, tmp_path)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        listener.connect(context).connect()
+
+
+def test_a_resumed_session_still_knows_who_speaks(
+    listener: Listener, hub: hubs.TestHub, tmp_path: Path
+) -> None:
+    context = listener.context_of(hub, tmp_path)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    session = None
+    resumed = 0
+    for _ in range(6):
+        raw = socket.create_connection((listener.host, listener.port), 10)
+        with context.wrap_socket(raw, server_hostname=listener.host, session=session) as tls:
+            body = codec.serialise(m.Poll(hub.ven_id))
+            head = (
+                f"POST /OpenADR2/Simple/2.0b/OadrPoll HTTP/1.1\r\nHost: {listener.host}\r\n"
+                f"Content-Type: application/xml\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            )
+            tls.sendall(head.encode() + body)
+            assert tls.recv(100).startswith(b"HTTP/1.1 200")
+            session = tls.session
+            resumed += bool(tls.session_reused)
+    assert resumed == 5
+    enrolling.revoke_certificate(ven_id=hub.ven_id, reason="stolen", at=AT)
+    raw = socket.create_connection((listener.host, listener.port), 10)
+    with context.wrap_socket(raw, server_hostname=listener.host, session=session) as tls:
+        assert tls.session_reused
+        tls.sendall(head.encode() + body)
+        assert tls.recv(100).startswith(b"HTTP/1.1 403")
+
+
+def test_another_hubs_certificate_is_463(
+    listener: Listener, hub: hubs.TestHub, vtn: Vtn, tmp_path: Path
+) -> None:
+    hub.registers()
+    stranger = hubs.registered_hub("stranger")
+    vtn.publish(future_notice(hub), key="k", at=AT)
+    before = list(Event.objects.values())
+    client = listener.connect(listener.context_of(stranger, tmp_path))
+
+    for service, message in (
+        ("OadrPoll", m.Poll(hub.ven_id)),
+        ("EiEvent", m.RequestEvent("R", hub.ven_id)),
+    ):
+        reply = exchange(client, service, message)
+        assert reply.response.code == m.NOT_REGISTERED  # type: ignore[union-attr]
+    assert list(Event.objects.values()) == before
+    assert WireLog.objects.filter(ven=stranger.ven, code="463").count() == 2
+
+
+def test_a_revoked_certificate_is_403_on_the_same_connection(
+    listener: Listener, hub: hubs.TestHub, tmp_path: Path
+) -> None:
+    client = listener.connect(listener.context_of(hub, tmp_path))
+    body = codec.serialise(m.Poll(hub.ven_id))
+    assert post(client, "OadrPoll", body)[0] == 200
+
+    enrolling.revoke_certificate(ven_id=hub.ven_id, reason="stolen", at=AT)
+
+    assert post(client, "OadrPoll", body)[0] == 403
+    assert WireLog.objects.filter(code="revoked").count() == 1
+
+
+def test_a_forgotten_certificate_is_403(listener: Listener, hub: hubs.TestHub, tmp_path: Path) -> None:
+    VenCertificate.objects.all().delete()
+    client = listener.connect(listener.context_of(hub, tmp_path))
+
+    assert post(client, "OadrPoll", codec.serialise(m.Poll(hub.ven_id)))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "body"),
+    [
+        (400, "has_doctype", b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e "e">]><x>&e;</x>'),
+        (400, "not_well_formed", b"<oadr:oadrPoll>"),
+        (400, "schema_invalid", codec.serialise(m.Poll("VEN-1")).replace(b"ei:venID", b"ei:vtnID")),
+        (413, "too_large", b"<!--" + b"x" * 300 * 1024 + b"-->"),
+    ],
+)
+def test_bad_bodies_are_refused_logged_once_and_the_hub_is_served_on(
+    listener: Listener, hub: hubs.TestHub, tmp_path: Path, status: int, code: str, body: bytes
+) -> None:
+    hub.registers()
+    client = listener.connect(listener.context_of(hub, tmp_path))
+
+    assert post(client, "OadrPoll", body)[0] == status
+
+    entry = WireLog.objects.get()
+    assert (entry.ven, entry.code, entry.http_status) == (hub.ven, code, status)
+    assert not EventOpt.objects.exists()
+    if status == 413:  # what is left of the body ends the connection
+        client.close()
+    assert isinstance(exchange(client, "OadrPoll", m.Poll(hub.ven_id)), m.Response)
+
+
+def test_a_body_of_unknown_length_is_411(listener: Listener, hub: hubs.TestHub, tmp_path: Path) -> None:
+    client = listener.connect(listener.context_of(hub, tmp_path))
+    client.request("POST", "/OpenADR2/Simple/2.0b/OadrPoll", body=iter([b"<x/>"]), encode_chunked=True)
+
+    assert client.getresponse().status == 411
+
+
+def test_a_taken_port_says_so_and_ends(listener: Listener, pki_folder: Path) -> None:
+    done = subprocess.run(
+        listening.command(listener.port),
+        cwd=listening.ROOT,
+        env=listening.environment(pki_folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode != 0
+    assert f"Port {listener.port}" in done.stderr
+    assert "VTN_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
