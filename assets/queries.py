@@ -53,23 +53,26 @@ def assets_in_zone(zone_kind: str, zone: str) -> list[ZoneAsset]:
 def zone_assets(assets: QuerySet[Asset]) -> list[ZoneAsset]:
     """The rows of any set of assets, without those out of use, in one query."""
     in_use = assets.exclude(state=Asset.State.RETIRED).exclude(hub__state=Hub.State.RETIRED)
+    rows = in_use.order_by("resource_id").values_list(
+        "pk",
+        "kind_id",
+        "rated_w",
+        "flexible_w",
+        "kind__turn_down_hours",
+        "kind__turn_up_hours",
+        "state",
+        "hub_id",
+        "hub__state",
+        "hub__ven_id",
+        "hub__home_id",
+        "resource_id",
+        "name",
+    )
     return [
         ZoneAsset(
-            asset_id=asset.pk,
-            kind_code=asset.kind_id,
-            rated_w=asset.rated_w,
-            flexible_w=asset.flexible_w,
-            turn_down_hours=float(asset.kind.turn_down_hours),
-            turn_up_hours=float(asset.kind.turn_up_hours),
-            asset_state=asset.state,
-            hub_id=asset.hub_id,
-            hub_state=asset.hub.state,
-            ven_id=asset.hub.ven_id,
-            home_id=asset.hub.home_id,
-            resource_id=asset.resource_id,
-            name=asset.name,
+            pk, kind, rated, flexible, float(down), float(up), state, hub, hub_state, ven, home, wire, name
         )
-        for asset in in_use.select_related("kind", "hub").order_by("resource_id")
+        for pk, kind, rated, flexible, down, up, state, hub, hub_state, ven, home, wire, name in rows
     ]
 
 
