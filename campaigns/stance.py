@@ -29,7 +29,7 @@ class Stance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One yes ("in") or no ("out"); `sequence` orders what the VTN received at the same instant."""
+    """One yes ("in") or no ("out"); `sequence` orders what came the same way at the same instant."""
 
     opt: str
     source: str
@@ -59,8 +59,10 @@ def standpoint(said: Iterable[Said], *, starts_at: datetime) -> Standpoint:
     return now
 
 
-def _order(each: Said) -> tuple[datetime, int, str, str, str]:
-    return (each.received_at, each.sequence, each.opt, each.source, each.reason)
+def _order(each: Said) -> tuple[datetime, bool, int, str, str, str]:
+    """By time; at the same instant a hub's word answers a person's."""
+    is_hub = each.source not in PEOPLE
+    return (each.received_at, is_hub, each.sequence, each.opt, each.source, each.reason)
 
 
 def _after(now: Standpoint, each: Said, starts_at: datetime) -> Standpoint:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
+
+import numpy as np
 
 from assets.models import Asset
 from campaigns import approving, creating, dispatching
 from campaigns.models import Campaign, OptRecord, Participation, PlanLine, Programme, UseCase
 from campaigns.monitoring import receive_opt
 from members.queries import current_occupancies
+from metering.ingest import store_readings
+from opendsr.kernel.interval import Interval
+from opendsr.kernel.periods import day_interval
 from tests.factories import HubKit, Resident, make_hub, make_resident
 from vtn.port import (
     Acknowledgement,
@@ -88,17 +93,17 @@ def make_planned(assets: Mapping[Asset, int] | Iterable[Asset], **fields: object
 
 
 def make_approved(assets: Mapping[Asset, int] | Iterable[Asset], **fields: object) -> Campaign:
-    """A planned campaign, approved at NOON and not sent."""
+    """A planned campaign, approved when it was made and not sent."""
     campaign = make_planned(assets, **fields)
-    approving.approve_campaign(campaign_id=campaign.pk, at=NOON, by=None)
+    approving.approve_campaign(campaign_id=campaign.pk, at=campaign.created_at, by=None)
     campaign.refresh_from_db()
     return campaign
 
 
 def make_dispatched(assets: Mapping[Asset, int] | Iterable[Asset], **fields: object) -> Campaign:
-    """A planned campaign, approved and sent at NOON."""
+    """A planned campaign, approved and sent when it was made."""
     campaign = make_approved(assets, **fields)
-    dispatching.dispatch_campaign(campaign_id=campaign.pk, at=NOON)
+    dispatching.dispatch_campaign(campaign_id=campaign.pk, at=campaign.created_at)
     campaign.refresh_from_db()
     return campaign
 
@@ -107,6 +112,27 @@ def make_ready_home(*kinds: str, through_vtn: bool = False, **fields: object) ->
     """A consenting household with a commissioned hub and an asset of each kind, an EV charger by default."""
     resident = make_resident(**fields)  # type: ignore[arg-type]
     return resident, make_hub(resident.home, kinds=kinds or ("ev_charger",), through_vtn=through_vtn)
+
+
+def make_history(
+    use_w: Mapping[UUID, int],
+    *,
+    starts_on: date = date(2025, 12, 1),
+    ends_on: date = date(2026, 1, 14),
+    known_at: datetime = NOON,
+) -> None:
+    """Half-hourly readings at an even power by stream, over the Europe/London days [starts_on, ends_on)."""
+    interval = Interval(day_interval(starts_on).starts_at, day_interval(ends_on).starts_at)
+    times = list(interval.half_hours())
+    powers_w = np.array(list(use_w.values()), dtype=np.int64)
+    store_readings(
+        source="opendsr_csv",
+        name=f"history {next(_sequences)}",
+        at=known_at,
+        stream_ids=list(use_w),
+        starts_at=times,
+        import_wh=np.repeat(powers_w[:, np.newaxis] // 2, len(times), axis=1),
+    )
 
 
 def part_of(campaign: Campaign, asset: Asset) -> Participation:

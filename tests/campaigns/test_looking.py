@@ -19,7 +19,7 @@ from campaigns.opting import ParticipationNotFound, skip
 from campaigns.outcomes import record_outcomes
 from campaigns.reporting import event_report
 from members.models import Role
-from members.policy import Forbidden
+from members.policy import Forbidden, Viewer
 from opendsr.kernel.periods import civil_date
 from tests import cast
 from tests.campaigns.staging import (
@@ -172,9 +172,10 @@ def test_only_the_household_and_staff_get_a_participation(paper_vtn: PaperVtn) -
     campaign = make_dispatched(make_hub(alice.home, through_vtn=False).assets)
     part = campaign.participations.get()
 
-    for user in (alice.user, bob.user, cast.sam(), make_staff("aud@example.org", Role.AUDITOR)):
+    household: list[Viewer] = [alice.user, bob.user or AnonymousUser()]
+    for user in (*household, cast.sam(), make_staff("aud@example.org", Role.AUDITOR)):
         assert policy.access_participation(user, part.pk, NOON) == part
-    strangers = [
+    strangers: list[Viewer] = [
         carol.user,
         AnonymousUser(),
         make_staff("fitter@example.org", Role.INSTALLER),
@@ -207,11 +208,12 @@ def test_campaigns_are_for_staff() -> None:
 
     for user in (cast.sam(), auditor):
         assert policy.access_campaign(user, campaign.pk) == campaign
-    for user in (alice.user, AnonymousUser(), make_staff("fitter@example.org", Role.INSTALLER)):
+    outsiders: list[Viewer] = [alice.user, AnonymousUser(), make_staff("fitter@example.org", Role.INSTALLER)]
+    for outsider in outsiders:
         with pytest.raises(CampaignNotFound):
-            policy.access_campaign(user, campaign.pk)
+            policy.access_campaign(outsider, campaign.pk)
         with pytest.raises(CampaignNotFound):
-            policy.access_campaign_to_run(user, campaign.pk)
+            policy.access_campaign_to_run(outsider, campaign.pk)
     with pytest.raises(CampaignNotFound):
         policy.access_campaign(auditor, uuid4())
     with pytest.raises(Forbidden):

@@ -68,6 +68,8 @@ def test_no_hub_undoes_a_persons_no(hub_opts: list[Said]) -> None:
         ([at(-10, "out", "portal"), at(-5, "in", "portal"), at(-4, "in")], Stance.IN),
         ([at(-10, "out"), at(5, "out", reason=OVERRIDE_REASON)], Stance.OUT),
         ([at(-5, "in", sequence=1), at(-5, "out", sequence=2)], Stance.OUT),
+        ([at(-9, "out"), at(-5, "in", "portal", sequence=9), at(-5, "in", sequence=1)], Stance.IN),
+        ([at(-5, "in", sequence=9), at(-5, "out", "portal", sequence=1)], Stance.OUT),
     ],
 )
 def test_cases(opts: list[Said], stance: Stance) -> None:
