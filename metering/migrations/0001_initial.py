@@ -7,6 +7,8 @@ import django.db.models.expressions
 from django.db import migrations, models
 
 import metering.models
+from members import roles
+from metering import rights
 from opendsr.kernel import schemas
 
 KNOWN_SOURCES = [
@@ -25,7 +27,7 @@ KNOWN_SOURCES = [
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [("kernel", "0001_initial")]
+    dependencies = [("kernel", "0001_initial"), ("members", "0001_initial")]
 
     operations = [
         migrations.CreateModel(
@@ -216,4 +218,5 @@ class Migration(migrations.Migration):
             "metering_importgap",
             "metering_half_hour",
         ),
+        roles.grant("metering", rights.GRANTS),
     ]
