@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from members.mpan import check_digit
+
 COOP_NAME = "Calder Vale Energy Co-op"
 ZONE = "Calder Bank"
 OTHER_ZONE = "Ryburn"
@@ -51,11 +53,11 @@ class HomeSpec:
     @property
     def mpan(self) -> str:
         """A well-formed supply number in the distributor range 16 (North West), check digit included."""
-        return with_check_digit(f"16{self.number:010d}")
+        first_twelve = f"16{self.number:010d}"
+        return first_twelve + check_digit(first_twelve)
 
 
 EV, IMMERSION = "ev_charger", "immersion_heater"
-_MPAN_WEIGHTS = (3, 5, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43)
 
 _PEOPLE: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
     ("Ahmed", ("Alice Ahmed", "Bob Ahmed"), "Mill Lane", (EV, IMMERSION)),
@@ -127,9 +129,3 @@ def _home(index: int, story: Story) -> HomeSpec:
         story=story,
         emails=emails,
     )
-
-
-def with_check_digit(first_twelve: str) -> str:
-    """Append the MPAN check digit: the weighted digit sum modulo 11, modulo 10."""
-    total = sum(weight * int(digit) for weight, digit in zip(_MPAN_WEIGHTS, first_twelve, strict=True))
-    return f"{first_twelve}{total % 11 % 10}"

@@ -38,7 +38,7 @@ SKIPPED, STARTS, OVERRIDDEN, ENDS, CURTAIN_DOWN = (
     time(19),
     time(19, 12),
 )
-SIZE_W_A_HOME = 2_500
+SIZE_W_A_HOME, SIZE_W_OF_FEW, FEW_HOMES = 4_000, 8_000, 8  # a few homes are all asked
 LATE_BATCHES = 3
 ANSWERED = (Participation.State.OPTED_IN, Participation.State.OPTED_OUT, Participation.State.OVERRIDDEN)
 PATIENCE_SECONDS = 60
@@ -126,6 +126,7 @@ def _registration(coop: DemoCoop, times: Timetable, teller: Teller, supervisor: 
 def _campaign(coop: DemoCoop, times: Timetable, teller: Teller) -> UUID:
     """Create, plan and approve; the worker dispatches."""
     in_zone = sum(home.household.spec.zone == cast.ZONE for home in coop.homes)
+    size_w_a_home = SIZE_W_OF_FEW if in_zone <= FEW_HOMES else SIZE_W_A_HOME
     campaign = creating.create_campaign(
         programme=Programme.objects.get(pk=PROGRAMME),
         name=f"{coop.event_day:%A} evening turn-down",
@@ -133,7 +134,7 @@ def _campaign(coop: DemoCoop, times: Timetable, teller: Teller) -> UUID:
         direction="turn_down",
         zone_kind=ZoneKind.CMZ,
         zone=cast.ZONE,
-        size_w=SIZE_W_A_HOME * in_zone,
+        size_w=size_w_a_home * in_zone,
         starts_at=times.starts,
         ends_at=times.ends,
         at=clock.now(),

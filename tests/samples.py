@@ -1,0 +1,17 @@
+"""Real input files beside a checkout, never in it: `../shared/data/`; tests skip with a reason without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def shared_data(name: str) -> Path:
+    """The path of a sample; skips the test when it is not there."""
+    path = DATA / name
+    if not path.is_file():
+        pytest.skip(f"no sample {name} in {DATA.parent.name}/data beside the checkout")
+    return path
