@@ -260,7 +260,7 @@ def test_the_same_answer_again_says_nothing_new(hub: hubs.TestHub, event_id: Vtn
 def test_the_latest_answer_holds(vtn: Vtn, hub: hubs.TestHub, event_id: VtnEventId) -> None:
     event = only_event(hub.polls())
     for opt in ("optIn", "optOut", "optIn"):
-        hub.answers(event, opt)  # type: ignore[arg-type]
+        hub.answers(event, opt)
 
     assert vtn.acknowledgement(event_id, at=AT).opt == "in"
     assert EventOpt.objects.count() == 3

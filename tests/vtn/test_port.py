@@ -75,7 +75,7 @@ def test_one_unknown_ven_stops_them_all(vtn: Vtn, hub: hubs.TestHub) -> None:
         {"signals": (Signal("NO_SUCH", "level", (SignalInterval(2 * HOUR, 1.0),)),)},
         {"signals": (Signal("LOAD_DISPATCH", "wish", (SignalInterval(2 * HOUR, 1.0),)),)},
         {"signals": (Signal("x-own", "level", (SignalInterval(2 * HOUR, float("nan")),)),)},
-        {"signals": (Signal("x-own", "level", (SignalInterval(2 * HOUR, 1.0),), unit="furlong"),)},
+        {"signals": (Signal("x-own", "level", (SignalInterval(2 * HOUR, 1.0),), unit="furlong"),)},  # type: ignore[arg-type]
         {"interval": Interval(STARTS_AT, STARTS_AT + timedelta(seconds=1.5))},
         {"comment": "bell \x07"},
         {"comment": "c" * 501},
