@@ -242,8 +242,9 @@ class Agent(AbstractContextManager["Agent"]):
     def opts_waiting(self) -> Sequence[OptNote]:
         return self.state.opts
 
-    def version_of(self, event_id: str) -> int:
-        return self.state.book.entries[event_id].modification_number
+    def version_of(self, note: OptNote) -> int:
+        entry = self.state.book.entries.get(note.event_id)
+        return note.modification_number if entry is None else entry.modification_number
 
     def opt_heard(self, note: OptNote) -> None:
         self._keep(replace(self.state, opts=tuple(each for each in self.state.opts if each != note)))

@@ -16,8 +16,9 @@ from random import Random
 from typing import Protocol
 
 from hems.devices import Order
-from hems.signals import SignalUnsupported, Slice, ends_of, slices_of
+from hems.signals import LONGEST, SignalUnsupported, Slice, ends_of, slices_of
 from oadr.messages import (
+    INVALID_DATA,
     OUT_OF_SEQUENCE,
     SIGNAL_NOT_SUPPORTED,
     TARGET_MISMATCH,
@@ -29,6 +30,7 @@ from oadr.messages import (
 )
 
 KEPT = timedelta(days=8)
+FURTHEST = timedelta(days=3660)
 LEAST_URGENT = 1_000_000
 CANCELLED, LEFT_OUT, UNREGISTERED = "cancelled", "left out of the set", "registration cancelled"
 OVERRIDE, PARTICIPATING, NOT_PARTICIPATING = "overrideStatus", "participating", "notParticipating"
@@ -200,12 +202,14 @@ class Book:
         if event.status == "cancelled":
             # A cancellation is acknowledged with optIn (rule 36); an unknown event's is else ignored (60).
             return self._cancelled(known, event.modification_number, at), "optIn", 200, ""
+        number, target = event.modification_number, event.target
+        if event.active_period.starts_at > at + FURTHEST:
+            return self._cancelled(known, number, at), "optOut", INVALID_DATA, "too far in the future"
         if at >= ends_of(event) or event.status == "completed":
             return known, None, 200, ""
         is_new = known is None or event.modification_number > known.modification_number
         if known is not None and not is_new and known.stop_reason != LEFT_OUT:
             return known, known.opt, 200, ""
-        number, target = event.modification_number, event.target
         if (target.ven_ids and ven_id not in target.ven_ids) or not _targeted(target.resource_ids, assets):
             reason = "not for this hub or its assets"
             return self._cancelled(known, number, at), "optOut", TARGET_MISMATCH, reason
@@ -219,7 +223,7 @@ class Book:
             market_context=event.market_context,
             starts_at=event.active_period.starts_at,
             ends_at=ends_of(event),
-            tolerance_seconds=max(0, event.active_period.start_tolerance_seconds),
+            tolerance_seconds=min(max(0, event.active_period.start_tolerance_seconds), LONGEST.seconds),
             urgency=event.priority or LEAST_URGENT,
             slices=slices,
             resource_ids=target.resource_ids,

@@ -33,27 +33,29 @@ def run(
             f"--until {until!r}: give ISO 8601 with an offset, such as 2026-11-20T21:00:00Z"
         ) from None
     world = clock.from_environment()
+    agents: list[Agent] = []
+    is_ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        is_ended.set()
+        for agent in agents:
+            agent.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
     with ExitStack() as open_agents:
-        agents = [
-            open_agents.enter_context(
-                Agent(
-                    folder,
-                    vtn=vtn,
-                    clock=world,
-                    until=ends_at,
-                    poll_seconds=poll_seconds,
-                    quiet_seconds=quiet_seconds,
-                )
+        for folder in folders:
+            agent = Agent(
+                folder,
+                vtn=vtn,
+                clock=world,
+                until=ends_at,
+                poll_seconds=poll_seconds,
+                quiet_seconds=quiet_seconds,
             )
-            for folder in folders
-        ]
-
-        def end(number: int, frame: FrameType | None) -> None:
-            for agent in agents:
-                agent.stop()
-
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGINT, end)
+            agents.append(open_agents.enter_context(agent))
+        if is_ended.is_set():
+            return
         if len(agents) == 1:
             agents[0].run()
             return

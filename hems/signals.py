@@ -12,6 +12,7 @@ is not supported (460).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,9 +64,8 @@ def slices_of(event: Event) -> tuple[Slice, ...]:
 
 def ends_of(event: Event) -> datetime:
     """When the event is over for this hub: open-ended and overlong events are cut at LONGEST."""
-    latest = event.active_period.starts_at + LONGEST
-    ends_at = event.active_period.ends_at
-    return latest if ends_at is None else min(ends_at, latest)
+    seconds = event.active_period.duration_seconds or LONGEST.seconds
+    return event.active_period.starts_at + min(timedelta(seconds=seconds), LONGEST)
 
 
 ActionOf = Callable[[float], Action | None]
@@ -76,6 +76,8 @@ def _laid_out(event: Event, signal: Signal, action_of: ActionOf) -> tuple[Slice,
     slices = []
     for interval in signal.intervals:
         seconds = interval.duration_seconds
+        if seconds < 0 or not math.isfinite(interval.value):
+            raise SignalUnsupported(f"{signal.name}: an interval of {seconds} s with value {interval.value}")
         ends_at = min(starts_at + timedelta(seconds=seconds), event_ends_at) if seconds else event_ends_at
         action = action_of(interval.value)
         if action is not None and ends_at > starts_at:

@@ -92,8 +92,8 @@ class Home(Protocol):
     def opts_waiting(self) -> Sequence[OptNote]:
         """What the member has said that the VTN has yet to hear, oldest first."""
 
-    def version_of(self, event_id: str) -> int:
-        """The modification number of a known event."""
+    def version_of(self, note: OptNote) -> int:
+        """The modification number now in force of the event the note is about."""
 
     def opt_heard(self, note: OptNote) -> None:
         """The VTN has heard it, or will never want to."""
@@ -166,7 +166,7 @@ class Ven:
             if response.code == OUT_OF_SEQUENCE:
                 # The event has changed meanwhile: learn its version, and say it again about that one.
                 self._request_events()
-                number = self._home.version_of(note.event_id)
+                number = self._home.version_of(note)
                 response = self._tell_opt(note, number) if number != note.modification_number else response
             if response.code == NOT_REGISTERED:
                 raise Unregistered(_reason(response))

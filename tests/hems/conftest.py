@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from hems.agent import Agent
 from hems.ev_charger import Stay
 from hems.home import Home, Incidents, home_to_json, make_asset
 from hems.keys import enrol
-from oadr.messages import ActivePeriod, Event, Signal, SignalInterval, Target
+from oadr.messages import ActivePeriod, Event, EventStatus, Signal, SignalInterval, Target
 from tests.hems.small_vtn import Authority, SmallVtn
 
 DAY = date(2026, 11, 20)
@@ -41,7 +42,7 @@ def make_event(
     starts_at: datetime = FIVE,
     minutes: int = 90,
     number: int = 0,
-    status: str = "far",
+    status: EventStatus = "far",
     levels: tuple[tuple[int, float], ...] = (),
     tolerance_seconds: int = 0,
     response: bool = True,
@@ -55,7 +56,7 @@ def make_event(
         "s1",
         tuple(SignalInterval(length * 60, value, str(n)) for n, (length, value) in enumerate(intervals)),
     )
-    defaults = {"signals": (signal,), "target": Target(ven_ids=(f"VEN-{NAME}",))}
+    defaults: dict[str, Any] = {"signals": (signal,), "target": Target(ven_ids=(f"VEN-{NAME}",))}
     return Event(
         event_id=event_id,
         modification_number=number,

@@ -18,6 +18,7 @@ from oadr.messages import (
     CancelPartyRegistration,
     CreatedEvent,
     CreatedOpt,
+    CreatedPartyRegistration,
     CreatedReport,
     CreateOpt,
     CreatePartyRegistration,
@@ -86,11 +87,14 @@ def test_registering_survives_a_lost_answer(start, vtn):
 def test_a_registration_the_vtn_forgot_is_made_anew(start, vtn):
     start().contact()
     vtn.registrations.clear()
-    vtn.reply[CreatePartyRegistration] = lambda name, message: (
-        vtn._registration(name, "")
-        if not message.registration_id and vtn.registrations.update({name: ("VEN-2", "REG-2")}) is None
-        else vtn._registration(name, "").__class__(EiResponse(452, "unknown"), "COOP-VTN")
-    )
+
+    def only_newcomers(name: str, message: CreatePartyRegistration) -> CreatedPartyRegistration:
+        if message.registration_id:
+            return CreatedPartyRegistration(EiResponse(452, "unknown"), "COOP-VTN")
+        return CreatedPartyRegistration(EiResponse(), "COOP-VTN", "REG-2", "VEN-2")
+
+    vtn.reply[CreatePartyRegistration] = only_newcomers
+    vtn.reply[Poll] = lambda name, message: Response(EiResponse(), message.ven_id)
     agent = start()
 
     agent.contact()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +104,42 @@ def test_whatever_comes_the_past_stands_and_every_order_ends(steps, says_no):
             assert running == []
         if what == "let go":
             assert all(order.ends_at <= at for order in after)
+
+
+instants = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))
+wild_events = st.builds(
+    lambda event, period, value, priority: replace(
+        event,
+        active_period=period,
+        priority=priority,
+        signals=tuple(
+            replace(signal, intervals=tuple(replace(part, value=value) for part in signal.intervals))
+            for signal in event.signals
+        ),
+    ),
+    events(),
+    st.builds(
+        ActivePeriod,
+        instants,
+        st.integers(-(10**9), 3 * 10**9),
+        st.integers(-(10**9), 3 * 10**9),
+    ),
+    st.floats(),
+    st.integers(-(2**31), 2**31),
+)
+
+
+@given(st.lists(wild_events, max_size=4), st.lists(wild_events, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_nothing_a_vtn_can_write_breaks_the_hub(first, second):
+    book, at = Book("HUB-0001"), FIVE
+    for message in (first, second):
+        book, _ = take(book, *message, at=at)
+        book.orders(ASSETS)
+        state._to_json(state.State(Registration(), book))
+        at += 10 * MINUTE
+        book, _ = book.override(at)
+        book, _ = book.resume(at)
 
 
 def test_an_open_ended_event_ends_after_the_longest_time():

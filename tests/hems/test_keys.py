@@ -26,8 +26,9 @@ def test_enrol_makes_a_private_p256_key_and_a_request_for_its_serial(tmp_path, c
     request = x509.load_pem_x509_csr((folder / "csr.pem").read_bytes())
     assert request.is_signature_valid
     assert request.subject.rfc4514_string() == "CN=HUB-0042"
-    assert isinstance(request.public_key(), ec.EllipticCurvePublicKey)
-    assert request.public_key().curve.name == "secp256r1"
+    key = request.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert key.curve.name == "secp256r1"
     assert serial_of(folder) == "HUB-0042"
     assert "csr.pem" in capsys.readouterr().out
 

@@ -18,6 +18,7 @@ from hems.devices import Order
 from hems.home import Home
 from hems.instants import written
 from hems.simulation import SimulatedHome
+from oadr.messages import Message, QueryRegistration, Target
 from tests.hems.conftest import FIVE, NAME, evening_home, make_event
 from tests.hems.small_vtn import SmallVtn
 
@@ -32,7 +33,7 @@ PATIENCE_SECONDS = 20
 def hub() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start hub processes that share one sped-up clock, which begins at the first start."""
     running: list[subprocess.Popen[bytes]] = []
-    anchor = {}
+    anchor: dict[str, str] = {}
 
     def started(*arguments: object, until: datetime | None = ENDS_AT) -> subprocess.Popen[bytes]:
         if not anchor:
@@ -109,7 +110,12 @@ def test_a_vtn_that_is_not_up_yet_is_waited_for(make_folder, authority, tmp_path
 
 def test_sigterm_ends_it_even_while_the_vtn_keeps_it_waiting(make_folder, vtn: SmallVtn, hub):
     folder = make_folder()
-    vtn.reply[type(_query())] = lambda name, message: time.sleep(8) or 503
+
+    def dawdles(name: str, message: Message) -> int:
+        time.sleep(8)
+        return 503
+
+    vtn.reply[QueryRegistration] = dawdles
     process = hub("run", "--dir", folder, "--vtn", vtn.url, until=None)
     wait_for(lambda: bool(vtn.heard[NAME]))
 
@@ -124,7 +130,7 @@ def test_a_fleet_is_several_hubs_in_one_process(make_folder, vtn: SmallVtn, hub)
     names = ["HUB-0001", "HUB-0002", "HUB-0003"]
     folders = [make_folder(serial=name) for name in names]
     for name in names:
-        vtn.put(name, make_event(target=make_event().target.__class__()))
+        vtn.put(name, make_event(target=Target()))
     process = hub("fleet", "--dirs", *folders, "--vtn", vtn.url)
 
     assert process.wait(PATIENCE_SECONDS) == 0
@@ -150,9 +156,3 @@ def test_the_button_works_from_another_process(make_folder, vtn: SmallVtn, hub):
 
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_SECONDS) == 0
-
-
-def _query():
-    from oadr.messages import QueryRegistration
-
-    return QueryRegistration("")

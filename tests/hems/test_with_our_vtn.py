@@ -59,15 +59,23 @@ def is_held(agent: Agent, at) -> dict[str, bool]:
     return {driver.resource_id: driver.read(at).is_ordered for driver in agent.place.drivers}
 
 
-def test_the_hub_and_the_vtn_understand_each_other(listener: Listener, make_folder):
-    folder = make_folder(two_assets())
+def enrol(folder: Path) -> enrolling.EnrolledVen:
     enrolled = enrolling.enrol_ven(ven_name="HUB-0001", csr_pem=(folder / "csr.pem").read_text(), at=AT)
     (folder / "certificate.pem").write_text(enrolled.certificate_pem)
     (folder / "ca.pem").write_text(enrolled.ca_pem)
-    vtn, hand = EmbeddedVtn(), HandClock(AT)
-    url = f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b"
+    return enrolled
 
-    with Agent(folder, vtn=url, clock=hand) as agent:
+
+def url(listener: Listener) -> str:
+    return f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b"
+
+
+def test_the_hub_and_the_vtn_understand_each_other(listener: Listener, make_folder):
+    folder = make_folder(two_assets())
+    enrolled = enrol(folder)
+    vtn, hand = EmbeddedVtn(), HandClock(AT)
+
+    with Agent(folder, vtn=url(listener), clock=hand) as agent:
         agent.contact()
         assert agent.status(AT)["failure"] == ""
         assert agent.state.registration.ven_id == enrolled.ven_id
@@ -119,13 +127,17 @@ def test_the_hub_and_the_vtn_understand_each_other(listener: Listener, make_fold
         assert agent.status(hand.at)["failure"] == ""
 
 
-def test_a_revoked_or_unknown_hub_is_told_so_and_keeps_quiet(listener: Listener, make_folder):
+def test_a_revoked_hub_carries_its_event_out_and_hears_no_more(listener: Listener, make_folder):
     folder = make_folder()
-    (folder / "ca.pem").write_bytes(listener.ca_path.read_bytes())
-    url = f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b"
+    enrolled = enrol(folder)
+    EmbeddedVtn().publish(notice(enrolled.ven_id), key="first", at=AT)
 
-    with Agent(folder, vtn=url, clock=HandClock(AT)) as agent:
+    with Agent(folder, vtn=url(listener), clock=HandClock(AT)) as agent:
+        agent.contact()
+        enrolling.revoke_certificate(ven_id=enrolled.ven_id, reason="stolen", at=AT)
+        EmbeddedVtn().publish(notice(enrolled.ven_id), key="second", at=AT)
         agent.contact()
 
         assert agent.status(AT)["state"] == "no_contact"
-        assert agent.state.registration.ven_id == ""
+        assert len(agent.state.book.entries) == 1
+        assert is_held(agent, FIVE) == {"res-ev": True}
