@@ -28,7 +28,7 @@ def reasons_to_hold(campaign: Campaign, parts: Sequence[Participation], *, at: d
     )
     trusted = vtn_door.vtn().trusted({VenId(part.ven_id) for part in parts})
     reasons = {part.pk: _reason(part, told, trusted) for part in parts}
-    return {part_id: reason for part_id, reason in reasons.items() if reason}
+    return {part_id: str(reason) for part_id, reason in reasons.items() if reason}
 
 
 def _reason(part: Participation, told: eligibility.Standing, trusted: AbstractSet[VenId]) -> str:

@@ -261,7 +261,7 @@ def _plan(
             home_id=asset.home_id,
             occupancy_id=told.occupancy_by_home.get(asset.home_id),
             expected_w=0 if reasons[asset.asset_id] else expected_w[asset.asset_id],
-            left_out=reasons[asset.asset_id],
+            left_out=str(reasons[asset.asset_id]),
         )
         for asset in candidates
         if asset.asset_state != Asset.State.RETIRED
