@@ -31,22 +31,22 @@ State = Participation.State
 
 # The state alone decides: an outcome is worked out from the settlement, so it must not go into it.
 STANDING_OF: Final = {
-    State.PLANNED: Standing.NOT_REACHED,
-    State.SENT: Standing.NOT_REACHED,
-    State.DELIVERED_TO_HUB: Standing.SILENT,
-    State.OPTED_IN: Standing.TOOK_PART,
-    State.OPTED_OUT: Standing.OPTED_OUT,
-    State.OVERRIDDEN: Standing.OVERRIDDEN,
+    State.PLANNED.value: Standing.NOT_REACHED.value,
+    State.SENT.value: Standing.NOT_REACHED.value,
+    State.DELIVERED_TO_HUB.value: Standing.SILENT.value,
+    State.OPTED_IN.value: Standing.TOOK_PART.value,
+    State.OPTED_OUT.value: Standing.OPTED_OUT.value,
+    State.OVERRIDDEN.value: Standing.OVERRIDDEN.value,
 }
 # Of a household's assets the one that stands highest here speaks for it: there is one meter.
 PRECEDENCE: Final = (
-    Standing.OVERRIDDEN,
-    Standing.TOOK_PART,
-    Standing.SILENT,
-    Standing.OPTED_OUT,
-    Standing.NOT_REACHED,
+    Standing.OVERRIDDEN.value,
+    Standing.TOOK_PART.value,
+    Standing.SILENT.value,
+    Standing.OPTED_OUT.value,
+    Standing.NOT_REACHED.value,
 )
-PAID: Final = frozenset({Standing.OVERRIDDEN, Standing.TOOK_PART, Standing.SILENT})
+PAID: Final = frozenset(PRECEDENCE[:3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ def households_of(campaign: Campaign) -> tuple[Household, ...]:
     Instructed is the power expected of the assets that take part, or of all that were asked when none does.
     """
     parts = Participation.objects.filter(campaign=campaign).exclude(state=State.CANCELLED)
-    asked: dict[UUID, list[tuple[Standing, int]]] = defaultdict(list)
+    asked: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
     for occupancy_id, state, expected_w in parts.values_list("occupancy_id", "state", "expected_w"):
-        asked[occupancy_id].append((STANDING_OF[State(state)], expected_w))
+        asked[occupancy_id].append((STANDING_OF[state], expected_w))
     occupancy_ids = sorted(asked)
     streams = members.queries.streams_of(occupancy_ids, campaign.starts_at)
     event_days = campaigns.queries.event_days(occupancy_ids)
@@ -132,7 +132,7 @@ def load_cube(households: Sequence[Household], days: Sequence[date], *, known_at
 def _household(
     occupancy_id: UUID,
     stream_id: UUID | None,
-    asked: Iterable[tuple[Standing, int]],
+    asked: Iterable[tuple[str, int]],
     event_days: Collection[date],
 ) -> Household:
     assets = list(asked)
@@ -142,7 +142,7 @@ def _household(
     return Household(
         occupancy_id=occupancy_id,
         stream_id=stream_id,
-        standing=standing.value,
+        standing=standing,
         takes_part=takes_part,
         instructed_wh=expected_w // 2,
         event_days=frozenset(event_days),

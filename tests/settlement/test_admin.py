@@ -1,0 +1,59 @@
+"""Money in the stock admin: everything can be looked at, nothing changed, not even by a superuser."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection
+from django.urls import reverse
+
+from members import roles
+from members.models import Role, User
+from opendsr.kernel import installation
+from settlement import rights
+from settlement.models import Entry, SettlementTerms, Statement
+from settlement.settling import settle_campaign
+from tests.factories import make_staff
+from tests.settlement.staging import AFTER, make_measured
+
+SHOWN = [model for model in apps.get_app_config("settlement").get_models() if model in admin.site._registry]
+
+
+@pytest.fixture
+def settled(db):
+    # A transactional test before this one may have emptied the tables of rights.
+    roles.grant("settlement", rights.GRANTS).code(apps, SimpleNamespace(connection=connection))
+    installation.found(coop_name="Test co-op", is_demo=False, at=AFTER)
+    stage = make_measured(700, 300)
+    return settle_campaign(campaign_id=stage.campaign.pk, at=AFTER).run
+
+
+@pytest.mark.parametrize("model", SHOWN, ids=lambda model: model.__name__)
+def test_finance_looks_at_everything(client, settled, model):
+    client.force_login(make_staff("fay@example.org", Role.FINANCE))
+    name = f"admin:settlement_{model._meta.model_name}"
+
+    assert client.get(reverse(f"{name}_changelist")).status_code == 200
+    record = model.objects.first()
+    assert client.get(reverse(f"{name}_change", args=[record.pk])).status_code == 200
+
+
+@pytest.mark.parametrize("model", SHOWN, ids=lambda model: model.__name__)
+def test_even_a_superuser_changes_nothing(client, settled, model):
+    client.force_login(User.objects.create_superuser("root@example.org", "correct horse battery"))
+    name = f"admin:settlement_{model._meta.model_name}"
+    record = model.objects.first()
+
+    assert client.get(reverse(f"{name}_add")).status_code == 403
+    assert client.post(reverse(f"{name}_change", args=[record.pk]), {}).status_code == 403
+    assert client.post(reverse(f"{name}_delete", args=[record.pk]), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("model", [Entry, SettlementTerms, Statement])
+def test_a_dispatcher_sees_no_money(client, settled, sam, model):
+    client.force_login(sam)
+
+    assert client.get(reverse(f"admin:settlement_{model._meta.model_name}_changelist")).status_code == 403
