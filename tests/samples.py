@@ -1,4 +1,4 @@
-"""Real input files beside a checkout, never in it: `../shared/data/`; tests skip with a reason without them."""
+"""Real input files beside a checkout, never in it: `../shared/data/`; without them tests skip."""
 
 from __future__ import annotations
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
+import psycopg
 from django.core.management import call_command
 from django.db import connection
 
@@ -77,11 +80,14 @@ def prepare() -> None:
     call_command("createcachetable", verbosity=0)
 
 
-def hold() -> bool:
-    """Take the lock of a serving site until this connection closes; False when it is held elsewhere."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock_shared(%s)", [USE_LOCK])
-        return bool(cursor.fetchone()[0])
+@contextmanager
+def held_for_use() -> Iterator[None]:
+    """Keep the demo from emptying the database while the block serves from it. Raises DatabaseInUse."""
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as holder:
+        taken = holder.execute("SELECT pg_try_advisory_lock_shared(%s)", [USE_LOCK]).fetchone()
+        if not taken or not taken[0]:
+            raise DatabaseInUse(database=_name(), fix="wait for make demo to end, or stop it")
+        yield
 
 
 def _people() -> int:

@@ -76,11 +76,11 @@ def load_demo(teller: Teller | None = None, *, homes_file: str = "", demo_date: 
     founding.require_demo_database()
     event_day = event_date(demo_date, civil_date(clock.wall_now()))
     joined_at = local_instant(event_day, time(9)) - JOINED_BEFORE
+    source, pasts_of_homes = _pasts(teller, homes_file, event_day)
     with teller.step("A database for the demo co-op"):
         founding.start_afresh(at=joined_at)
         staff = people.hire_staff(at=joined_at)
         _publish_terms(at=joined_at)
-    source, pasts_of_homes = _pasts(teller, homes_file, event_day)
     specs = cast.homes(len(pasts_of_homes))
     with teller.step(f"{len(specs)} homes join, with dated consents"):
         people.publish_consent_texts(at=joined_at)

@@ -29,7 +29,7 @@ def demo(var: Path, **choices: str) -> subprocess.CompletedProcess[str]:
     }
     env = {**inherited, "OPENDSR_VAR": str(var), "VTN_PORT": str(free_port()), **choices}
     command = [sys.executable, "manage.py", "demo"]
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=PLAY_SECONDS, check=False
     )
 
@@ -84,10 +84,10 @@ def test_twenty_generated_homes_from_consent_to_pence(tmp_path: Path) -> None:
         (statements,) = database.execute("SELECT count(*) FROM money.settlement_statement").fetchone() or (
             None,
         )
-        (revoked,) = database.execute("SELECT count(*) FROM operations.vtn_wirelog").fetchone() or (None,)
+        (refused,) = database.execute("SELECT count(*) FROM operations.vtn_wire_log").fetchone() or (None,)
     assert unbalanced == 0
     assert statements == 17
-    assert revoked == 0
+    assert refused == 0
 
 
 def test_real_homes_are_played_as_they_are(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_one_home_of_another_kind_of_export(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_played_says_what_to_do(tmp_path: Path) -> None:
-    """A wrong date, a missing file, a file of something else, a taken port: one sentence, exit 1, nothing started."""
+    """A wrong date, no file, an alien file, a taken port: one sentence, exit 1, nothing started."""
     alien = tmp_path / "alien.csv.gz"
     with gzip.open(alien, "wt") as out:
         csv.writer(out).writerows([["a", "b"], [1, 2]])

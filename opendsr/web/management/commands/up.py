@@ -10,8 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from opendsr.demo import founding
 from opendsr.demo.loading import demo_logins, load_demo
-from opendsr.kernel import installation
+from opendsr.demo.upcoming import ensure_upcoming_event
+from opendsr.kernel import clock, installation
+from opendsr.kernel.errors import DomainError
 from opendsr.kernel.models import Installation
 from opendsr.run import up
 from opendsr.run.errors import RunError
@@ -33,9 +36,10 @@ class Command(BaseCommand):
             up.require_free_ports(port=port, vtn_port=vtn_port)
             self._bring_database_up_to_date()
             welcome = self._welcome(port=port, vtn_port=vtn_port)
-            connection.close()
-            up.serve(var=var_folder(), port=port, vtn_port=vtn_port, welcome=welcome)
-        except RunError as error:
+            with founding.held_for_use():
+                connection.close()
+                up.serve(var=var_folder(), port=port, vtn_port=vtn_port, welcome=welcome)
+        except (DomainError, RunError) as error:
             raise CommandError(str(error)) from error
 
     def _bring_database_up_to_date(self) -> None:
@@ -47,6 +51,8 @@ class Command(BaseCommand):
         if not Installation.objects.exists():
             self.stderr.write("The database is empty: loading the demo co-op ...")
             load_demo()
+        if installation.current().is_demo:
+            ensure_upcoming_event(at=clock.now())
 
     def _welcome(self, *, port: int, vtn_port: int) -> list[str]:
         coop = installation.current()
