@@ -95,17 +95,15 @@ class ColumnReader:
         return self._add_others(block, data, starts, ends, np.flatnonzero(~taken), first_line)
 
     def _split(self, data: Bytes, starts: Ints, ends: Ints) -> tuple[Ints, list[tuple[Ints, Ints]]]:
-        """Lines with the header's number of columns and no quotes, and the edges of their columns."""
+        """Lines with the header's number of columns and nothing odd, and the edges of their columns."""
         between = len(self.layout.header) - 1
         cuts = np.flatnonzero(data == ord(self.layout.delimiter))
-        counts = np.diff(np.searchsorted(cuts, np.concatenate((starts, [len(data)]))))
+        counts = _in_each_line(cuts, starts, len(data))
         plain = counts == between
-        unusual = (data == QUOTE) | (data == 0)
+        odd = data == 0
         returns = np.flatnonzero(data == RETURN)
-        unusual[returns[data[returns + 1] != NEWLINE]] = True
-        unusual_places = np.flatnonzero(unusual)
-        if len(unusual_places):
-            plain[np.searchsorted(ends, unusual_places)] = False
+        odd[returns[data[returns + 1] != NEWLINE]] = True
+        plain[np.searchsorted(ends, np.flatnonzero(odd))] = False
         chosen = np.flatnonzero(plain)
         if len(chosen) < len(starts):
             cuts = cuts[np.repeat(plain, counts)]
@@ -114,7 +112,19 @@ class ColumnReader:
         line_ends = line_ends - ((line_ends > starts[chosen]) & (data[line_ends - 1] == RETURN))
         lefts = [starts[chosen], *(table[:, column] + 1 for column in range(between))]
         rights = [*(table[:, column] for column in range(between)), line_ends]
-        return chosen, list(zip(lefts, rights, strict=True))
+        edges = list(zip(lefts, rights, strict=True))
+        quotes = np.flatnonzero(data == QUOTE)
+        if not len(quotes):
+            return chosen, edges
+        wrapped = [
+            (right - left >= 2) & (data[left] == QUOTE) & (data[right - 1] == QUOTE) for left, right in edges
+        ]
+        quoted = 2 * np.sum(wrapped, axis=0) == _in_each_line(quotes, starts, len(data))[chosen]
+        edges = [
+            ((left + is_wrapped)[quoted], (right - is_wrapped)[quoted])
+            for (left, right), is_wrapped in zip(edges, wrapped, strict=True)
+        ]
+        return chosen[quoted], edges
 
     def _plain_rows(self, data: Bytes, edges: list[tuple[Ints, Ints]], lines: Ints) -> Block:
         fields = {role: Field(data, *edges[place]) for role, place in self.layout.places.items()}
@@ -253,6 +263,10 @@ class ColumnReader:
         joined = [np.concatenate((column, added[:, place])) for place, column in enumerate(columns)]
         line, meter, slot, import_wh, export_wh, quality, flags = joined
         return Block(line, meter, slot, import_wh, export_wh, quality, flags, rejects)
+
+
+def _in_each_line(places: Ints, starts: Ints, size: int) -> Ints:
+    return np.diff(np.searchsorted(places, np.concatenate((starts, [size]))))
 
 
 def _empty() -> Block:

@@ -114,11 +114,13 @@ def open_reading(
                 continue
             text = b""
         header_line += 1
+        if not found and source.damage:
+            raise FileUnusable(file=name, found=source.damage, expected=_expected(format))
         header = line.decode("utf-8", errors="replace").strip()
         if header.strip(",;\t| ") and not (header_line == 1 and header.startswith("sep=")):
             break
         if not found:
-            what = source.damage or "nothing but blank lines" if source.bytes_read else "an empty file"
+            what = "nothing but blank lines" if source.bytes_read else "an empty file"
             raise FileUnusable(file=name, found=what, expected=_expected(format))
     format, layout = _format_and_layout(header, name, format, options)
     return Reading(name, format, layout, ColumnReader(layout), header_line, chunks, source, text)
@@ -250,4 +252,5 @@ def _expected(format: CsvFormat | None) -> str:
 
 
 def _shown(header: str) -> str:
-    return repr(header[:VALUE_CHARACTERS]) if header.isprintable() else "not text"
+    is_text = header.replace("\t", " ").isprintable() and 4 * header.count("\ufffd") < len(header)
+    return repr(header[:VALUE_CHARACTERS]) if is_text else "not text"
