@@ -16,6 +16,8 @@ from vtn import pki
 KEEP_ALIVE_SECONDS = 120
 """Longer than two poll intervals, so that hubs keep their TLS connection."""
 CONNECTIONS_A_WORKER = 6_000
+PATIENCE_SECONDS = 10
+"""How long a peer may stay silent in the middle of something."""
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
@@ -30,7 +32,7 @@ def serve(*, host: str, port: int, workers: int = 2, threads: int = 8) -> None:
     """
     require_free(host, port)
     files = pki.authority().server_files(host=host, at=clock.wall_now())
-    context = _tls(files)
+    context = tls_context(files)
     options: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "worker_class": "gthread",
@@ -70,14 +72,29 @@ def require_free(host: str, port: int) -> None:
             ) from error
 
 
-def _tls(files: pki.ServerFiles) -> ssl.SSLContext:
+def tls_context(files: pki.ServerFiles) -> ssl.SSLContext:
     """Return every connection's TLS context, made before the fork so that sessions resume in any worker."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.client_ca))
     context.load_cert_chain(files.certificate, files.key)
     context.verify_mode = ssl.CERT_REQUIRED
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
+    context.sslsocket_class = _ImpatientSocket
     return context
+
+
+class _ImpatientSocket(ssl.SSLSocket):
+    """What gunicorn calls blocking waits a bounded time, so that a silent peer gives its thread back.
+
+    Covers the handshake, heads and bodies; waiting for the next request is the poller's.
+    """
+
+    def setblocking(self, flag: bool) -> None:
+        self.settimeout(PATIENCE_SECONDS if flag else 0.0)
+
+    def do_handshake(self, block: bool = False) -> None:
+        self.setblocking(True)
+        super().do_handshake(block)
 
 
 class _Listener(BaseApplication):

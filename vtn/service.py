@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import cast
 
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from opendsr.kernel import clock, ids
 from vtn import feeds, notices, queries
@@ -80,7 +80,9 @@ class EmbeddedVtn:
             return event.modification_number
         for column, value in content.items():
             setattr(event, column, value)
-        _bump(event, reason)
+        event.modification_number += 1
+        event.modification_reason = reason[:LONGEST_REASON]
+        event.delivery_count = 0
         event.save()
         return event.modification_number
 
@@ -90,18 +92,17 @@ class EmbeddedVtn:
     @transaction.atomic
     def cancel_many(self, event_ids: Iterable[VtnEventId], *, at: datetime, reason: str = "") -> None:
         wanted = set(event_ids)
-        events = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk")
-        missing = wanted - {event.event_id for event in events}
+        locked = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk")
+        rows = list(locked.values_list("pk", "event_id", "cancelled_at", "closes_at"))
+        missing = wanted - {event_id for _, event_id, _, _ in rows}
         if missing:
             raise UnknownEvent(event_id=min(missing))
-        open_ones = [event for event in events if event.cancelled_at is None and at < event.closes_at]
-        for event in open_ones:
-            event.cancelled_at = at
-            _bump(event, reason)
-        Event.objects.bulk_update(
-            open_ones,
-            ["cancelled_at", "modification_number", "modification_reason", "delivery_count"],
-            batch_size=BATCH,
+        open_ones = [pk for pk, _, cancelled_at, closes_at in rows if cancelled_at is None and at < closes_at]
+        Event.objects.filter(pk__in=open_ones).update(
+            cancelled_at=at,
+            modification_number=F("modification_number") + 1,
+            modification_reason=reason[:LONGEST_REASON],
+            delivery_count=0,
         )
 
     def opts_since(self, cursor: Cursor, *, limit: int = 1000) -> tuple[list[Opt], Cursor]:
@@ -132,12 +133,6 @@ class EmbeddedVtn:
     def trusted(self, ven_ids: Iterable[VenId]) -> set[VenId]:
         states = queries.ven_states(ven_ids, wall=clock.wall_now())
         return {ven_id for ven_id, state in states.items() if state.may_connect}
-
-
-def _bump(event: Event, reason: str) -> None:
-    event.modification_number += 1
-    event.modification_reason = reason[:LONGEST_REASON]
-    event.delivery_count = 0
 
 
 def _locked(event_id: str) -> Event:

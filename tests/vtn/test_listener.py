@@ -19,8 +19,9 @@ from opendsr.kernel.interval import Interval
 from tests.vtn import hubs, listening
 from tests.vtn.hubs import AT, notice_to, only_event
 from tests.vtn.listening import Listener, exchange, post
-from vtn import enrolling
+from vtn import enrolling, serve
 from vtn.models import Event, EventOpt, VenCertificate, WireLog
+from vtn.pki import Authority
 from vtn.port import START, EventNotice, Vtn
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -131,6 +132,19 @@ def test_a_resumed_session_still_knows_who_speaks(
         assert tls.session_reused
         tls.sendall(head.encode() + body)
         assert tls.recv(100).startswith(b"HTTP/1.1 403")
+
+
+def test_a_peer_silent_in_the_handshake_gives_its_thread_back(
+    hub: hubs.TestHub, pki_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "PATIENCE_SECONDS", 0.2)
+    files = Authority(pki_folder).server_files(host="localhost", at=clock.wall_now())
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"\x16")
+        served = serve.tls_context(files).wrap_socket(ours, server_side=True, do_handshake_on_connect=False)
+        with served, pytest.raises(TimeoutError):
+            served.do_handshake()
 
 
 def test_another_hubs_certificate_is_463(

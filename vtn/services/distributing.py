@@ -52,7 +52,8 @@ def distribute(ven: Ven, *, at: datetime, request_id: str) -> m.DistributeEvent:
     Event.objects.bulk_update(
         events, ["delivered_modification", "delivered_at", "delivered_wall_at", "delivery_count"]
     )
-    Ven.objects.filter(pk=ven.pk, is_resync_due=True).update(is_resync_due=False)
+    if ven.is_resync_due:
+        Ven.objects.filter(pk=ven.pk).update(is_resync_due=False)
     return m.DistributeEvent(
         request_id=f"DE-{ids.random_token(64)}",
         vtn_id=vtn_id(),
