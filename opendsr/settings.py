@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from csp.constants import SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from opendsr.kernel import broker
-from opendsr.kernel.env import env_bool, env_int, env_list, env_secret, env_str
+from opendsr.kernel.env import REQUIRED, env_bool, env_int, env_list, env_secret, env_str
+from opendsr.kernel.schemas import SEARCH_PATH
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env_str("OPENDSR_VAR", default=str(BASE_DIR / "var")))
@@ -27,7 +29,8 @@ DEBUG = env_bool("DEBUG", default=False)
 if DEBUG and IS_PRODUCTION:
     raise ImproperlyConfigured("DEBUG is on with OPENDSR_ENV=production; unset one of them")
 SECRET_KEY = env_secret("SECRET_KEY")
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", default=None if IS_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", default=REQUIRED if IS_PRODUCTION else LOCAL_HOSTS)
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
@@ -93,20 +96,20 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
-SEARCH_PATH = "public,identity,operations,energy,money"
+DATABASE: dict[str, Any] = dict(dj_database_url.parse(env_secret("DATABASE_URL")))
 DATABASES = {
     "default": {
-        **dj_database_url.parse(env_secret("DATABASE_URL")),
+        **DATABASE,
         "ENGINE": "django.db.backends.postgresql",
         "CONN_HEALTH_CHECKS": True,
         "CONN_MAX_AGE": env_int("CONN_MAX_AGE", default=0),
+        "OPTIONS": {
+            **DATABASE.get("OPTIONS", {}),
+            "options": f"-c search_path={SEARCH_PATH} -c lock_timeout=10s",
+        },
+        "TEST": {"NAME": f"test_opendsr{env_str('TEST_DB_SUFFIX', default='')}"},
     }
 }
-DATABASES["default"]["OPTIONS"] = {
-    **DATABASES["default"].get("OPTIONS", {}),
-    "options": f"-c search_path={SEARCH_PATH} -c lock_timeout=10s",
-}
-DATABASES["default"]["TEST"] = {"NAME": f"test_opendsr{env_str('TEST_DB_SUFFIX', default='')}"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
@@ -160,7 +163,9 @@ STORAGES = {
     },
 }
 
-PLOTLY_STYLE_HASH = "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # the one style element its bundle adds
+PLOTLY_STYLE_HASH = (
+    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # the one style element its bundle adds
+)
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -191,7 +196,13 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "opendsr.web.api.problem_handler",
 }
 
-for _name, _value in broker.celery_settings(VAR_DIR).items():
+_celery = broker.celery_settings(VAR_DIR)
+_celery["beat_schedule"]["settle-what-is-ready"] = {
+    "task": "settlement.tasks.settle_what_is_ready",
+    "schedule": 300.0,
+    "options": {"queue": "settlement", "expires": 240},
+}
+for _name, _value in _celery.items():
     globals()[f"CELERY_{_name.upper()}"] = _value
 
 VTN_ID = env_str("VTN_ID", default="COOP-VTN")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
 
 from campaigns import reporting
 from campaigns.models import Campaign, Participation
@@ -12,10 +11,9 @@ from opendsr.demo.telling import Teller
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.money import pounds
 from opendsr.kernel.periods import LONDON
+from opendsr.web.measured import measured_report
 from settlement import ledger, queries
-from settlement.models import PeriodDelivery, SettlementRun, Standing, Statement
-
-HALF_HOUR = timedelta(minutes=30)
+from settlement.models import SettlementRun, Standing, Statement
 
 
 class SumsDiffer(DomainError):
@@ -49,7 +47,7 @@ def print_report(campaign: Campaign, coop: DemoCoop, teller: Teller) -> None:
             "Left out: " + ", ".join(f"{count} ({reason})" for reason, count in report.left_out_reasons)
         )
     teller.text()
-    _print_periods(run, teller)
+    _print_periods(campaign, teller)
 
 
 def print_money(campaign: Campaign, teller: Teller) -> None:
@@ -89,23 +87,11 @@ def print_money(campaign: Campaign, teller: Teller) -> None:
     )
 
 
-def _print_periods(run: SettlementRun, teller: Teller) -> None:
-    sums: dict[object, list[int]] = {}
-    rows = PeriodDelivery.objects.filter(
-        delivery__run=run, delivery__takes_part=True, delivered_wh__isnull=False
-    )
-    for start, *values in rows.order_by("starts_at").values_list(
-        "starts_at", "baseline_wh", "metered_wh", "delivered_wh"
-    ):
-        line = sums.setdefault(start, [0, 0, 0])
-        for place, value in enumerate(values):
-            line[place] += value
-    body = [
-        (f"{start.astimezone(LONDON):%H:%M}", *(f"{wh / 1000:.3f}" for wh in line))  # type: ignore[attr-defined]
-        for start, line in sums.items()
-    ]
-    foot = ("Sum", *(f"{sum(line[place] for line in sums.values()) / 1000:.3f}" for place in range(3)))
-    teller.table(("Half-hour", "Baseline kWh", "Metered kWh", "Delivered kWh"), body, [foot])
+def _print_periods(campaign: Campaign, teller: Teller) -> None:
+    view = measured_report(campaign)
+    if view is not None:
+        rows = [(row.label, row.baseline, row.metered, row.delivered) for row in (*view.rows, view.total)]
+        teller.table(("Half-hour", "Baseline kWh", "Metered kWh", "Delivered kWh"), rows[:-1], rows[-1:])
 
 
 def _require_sums(run: SettlementRun, table: queries.MoneyTable) -> None:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from campaigns.models import Programme, UseCase
+from hems.home import Incidents
 from members.models import User
 from metering import ingest
 from opendsr.demo import cast, founding, homes, pasts, people
@@ -155,5 +156,5 @@ def _import_history(teller: Teller, coop: DemoCoop) -> None:
             rejected += report.rows_rejected
             teller.progress(number, len(coop.homes), f"homes, {landed:,} readings")
         for home in coop.homes:
-            homes.script(home, coop.event_day, homes.Incidents())
+            homes.script(home, coop.event_day, Incidents())
     teller.note(f"{landed:,} readings stored" + (f", {rejected:,} rejected" if rejected else ""))

@@ -62,9 +62,18 @@ class Timetable:
 
 def timetable(coop: DemoCoop) -> Timetable:
     """The play's local times on the event day."""
-    times = (CURTAIN_UP, LINK_LOST, PLANNED_FROM, PLANNED_BY, SKIPPED, STARTS, OVERRIDDEN, ENDS, CURTAIN_DOWN)
+    day = coop.event_day
     return Timetable(
-        *(local_instant(coop.event_day, each) for each in times), day_interval(coop.event_day).ends_at
+        curtain_up=local_instant(day, CURTAIN_UP),
+        link_lost=local_instant(day, LINK_LOST),
+        planned_from=local_instant(day, PLANNED_FROM),
+        planned_by=local_instant(day, PLANNED_BY),
+        skipped=local_instant(day, SKIPPED),
+        starts=local_instant(day, STARTS),
+        overridden=local_instant(day, OVERRIDDEN),
+        ends=local_instant(day, ENDS),
+        curtain_down=local_instant(day, CURTAIN_DOWN),
+        midnight=day_interval(day).ends_at,
     )
 
 

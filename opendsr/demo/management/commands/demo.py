@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from argparse import ArgumentParser
 from typing import Any
@@ -59,7 +60,7 @@ class Command(BaseCommand):
 
     def _play(self, options: dict[str, Any]) -> None:
         ports.require_free(stage.vtn_port(), what="the VTN", variable="VTN_PORT")
-        teller = Teller(LOADING_STEPS + river.PLAY_STEPS, self.stdout._out)  # type: ignore[attr-defined]
+        teller = Teller(LOADING_STEPS + river.PLAY_STEPS, sys.stdout)
         coop = load_demo(teller, homes_file=options["homes"], demo_date=options["date"])
         campaign = river.play(coop, teller, speed=options["speed"])
         ending.print_report(campaign, coop, teller)
