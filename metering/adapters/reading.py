@@ -21,6 +21,7 @@ from metering.adapters.rows import VALUE_CHARACTERS, find_layout
 from opendsr.kernel.errors import Invalid
 
 CHUNK_BYTES: Final = 1 << 20
+SALVAGE_BYTES: Final = 8
 LONGEST_LINE: Final = 1 << 20
 GZIP_MAGIC: Final = b"\x1f\x8b"
 GZIP_WINDOW: Final = 31
@@ -154,7 +155,7 @@ class _Source:
     def chunks(self) -> Iterator[bytes]:
         decode: Callable[[bytes], bytes] = bytes
         only_returns = False
-        for number, chunk in enumerate(self._decompressed()):
+        for number, chunk in enumerate(filter(None, self._decompressed())):
             if number == 0:
                 for magic, what in NOT_TEXT:
                     if chunk.startswith(magic):
@@ -186,10 +187,12 @@ class _Source:
                 if not waiting.startswith(GZIP_MAGIC):
                     break  # padding after the last member
                 inflate = zlib.decompressobj(GZIP_WINDOW)
+            before = inflate.copy()
             try:
                 text = inflate.decompress(waiting, CHUNK_BYTES)
             except zlib.error as error:
                 self.damage = f"the gzip data is damaged ({error})"
+                yield from _salvaged(before, waiting)
                 return
             waiting = inflate.unconsumed_tail or inflate.unused_data
             if text:
@@ -221,6 +224,15 @@ class _Source:
             if self.progress is not None:
                 self.progress(self.bytes_read, total)
             yield data
+
+
+def _salvaged(inflate: Any, data: bytes) -> Iterator[bytes]:
+    """What came out before the damage, fed a few bytes at a time."""
+    for start in range(0, len(data), SALVAGE_BYTES):
+        try:
+            yield inflate.decompress(data[start : start + SALVAGE_BYTES])
+        except zlib.error:
+            return
 
 
 def _decoder(first: bytes) -> tuple[Callable[[bytes], bytes], bytes]:
