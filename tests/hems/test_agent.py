@@ -224,6 +224,22 @@ def test_override_by_hand_and_taking_part_again(start, vtn, clock):
     assert list((agent.folder / "button").iterdir()) == []
 
 
+def test_a_press_that_was_carried_out_but_not_cleared_away_counts_once(start, vtn, clock):
+    agent = start()
+    vtn.put(NAME, make_event())
+    agent.contact()
+    first = press(agent.folder, "override")
+    agent.step(clock.at)
+    press(agent.folder, "resume")
+    agent.step(clock.at)
+
+    first.touch()  # as a crash just before clearing it away leaves it
+    agent = start()
+    agent.step(clock.at)
+
+    assert agent.state.book.entries["E1"].opt == "optIn"
+
+
 def test_override_before_the_event_opts_out_of_the_next_one(start, vtn, clock):
     agent = start()
     vtn.put(NAME, make_event(), make_event("E2", starts_at=FIVE + 5 * 60 * MINUTE))

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from hems import state
 from hems.book import Book
 from hems.devices import Order
+from hems.ev_charger import Stay
+from hems.home import Home, make_asset
 from hems.signals import LONGEST
+from hems.simulation import SimulatedHome
 from hems.ven import Registration
 from oadr.messages import ActivePeriod, DistributeEvent, Target
-from tests.hems.conftest import FIVE, make_event
+from tests.hems.conftest import DAY, FIVE, make_event
 
 MINUTE = timedelta(minutes=1)
 
@@ -104,6 +107,44 @@ def test_whatever_comes_the_past_stands_and_every_order_ends(steps, says_no):
             assert running == []
         if what == "let go":
             assert all(order.ends_at <= at for order in after)
+
+
+def test_an_order_cut_short_remembers_the_end_it_was_given():
+    book, _ = take(Book("h"), make_event(target=Target(), levels=((30, 1.0), (60, 2.0))), at=FIVE - MINUTE)
+    book, _ = book.override(FIVE + 10 * MINUTE)
+
+    (order,) = [order for order in book.orders(ASSETS) if order.resource_id == "a"]
+    assert (order.ends_at, order.planned_ends_at) == (FIVE + 10 * MINUTE, FIVE + 90 * MINUTE)
+
+
+@given(steps, st.integers(20, 300), st.integers(2_000, 20_000), st.floats(0, 60))
+@settings(max_examples=60, deadline=None)
+def test_what_the_meter_has_logged_never_changes(steps, stay_minutes, energy_wh, arrives_with_pct):
+    """A car in a hurry decides by what it knows; whatever is said later, its past stands."""
+    stay = Stay(
+        FIVE - 45 * MINUTE,
+        FIVE + stay_minutes * MINUTE,
+        energy_wh,
+        arrives_with_pct=arrives_with_pct,
+    )
+    car = replace(make_asset("a", "ev_charger"), stays={DAY: (stay,), DAY - timedelta(days=1): ()})
+    water = make_asset("b", "immersion_heater", seed="3")
+    home = SimulatedHome(Home("CAD", {DAY: (100,) * 48}, (car, water)))
+    book, at, logged = Book("HUB-0001"), FIVE - 60 * MINUTE, home.readings_csv(FIVE - 60 * MINUTE)
+    for minutes, what in steps:
+        at += minutes * MINUTE
+        logged = home.readings_csv(at)
+        if isinstance(what, tuple):
+            book, _ = take(book, *what, at=at)
+        elif what == "override":
+            book, _ = book.override(at)
+        elif what == "resume":
+            book, _ = book.resume(at)
+        elif what == "let go":
+            book = book.stop_all(at, "registration cancelled")
+        home.command(book.orders(home.drivers))
+
+        assert home.readings_csv(at) == logged
 
 
 instants = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))
