@@ -13,13 +13,14 @@ from typing import Final
 from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 from campaigns.models import Campaign
 from campaigns.outcomes import record_outcomes
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError, NotFound
 from settlement import gathering, ledger, queries, recording, statements, terms
-from settlement.models import Entry, SettlementRun
+from settlement.models import Entry, SettlementRun, SettlementTerms
 from settlement.readiness import Readiness, readiness_of
 from settlement.reckoning import Input, Reckoning, reckon
 
@@ -98,6 +99,7 @@ def settle_campaign(
 ) -> Settled:
     """Settle the campaign from readings known by `as_known_at` (`at` when not given).
 
+    Terms are those in force when it started, and stay the same for its corrections.
     `is_forced` settles although readings of the event are missing: those half-hours earn nothing. Raises
     CampaignUnknown, CampaignNotCompleted, ReadingsIncomplete, KnowledgeRunsBackwards, SettlementBusy, and the
     errors of terms, rules and sharing; whatever it raises, nothing is posted.
@@ -108,12 +110,12 @@ def settle_campaign(
         campaign = _campaign(campaign_id)
         if campaign.state != Campaign.State.COMPLETED:
             raise CampaignNotCompleted(campaign_id=campaign_id, state=campaign.state)
-        newest = SettlementRun.objects.filter(campaign=campaign).order_by("-sequence").first()
+        newest = queries.newest_run(campaign_id)
         if newest is not None and known_at < newest.as_known_at:
             raise KnowledgeRunsBackwards(
                 campaign_id=campaign_id, as_known_at=known_at, newest_known_at=newest.as_known_at
             )
-        published = terms.terms_by_id(campaign.programme.settlement_terms_id)
+        published = _terms(campaign, newest)
         given = gathering.gather(campaign, published, known_at=known_at)
         result = reckon(given)
         if newest is not None and newest.input_sha256 == result.input_sha256:
@@ -223,6 +225,13 @@ def _campaign(campaign_id: UUID) -> Campaign:
     return campaign
 
 
+def _terms(campaign: Campaign, newest: SettlementRun | None) -> SettlementTerms:
+    """A correction keeps the terms of the runs before it; the first takes those in force at the start."""
+    if newest is not None:
+        return newest.terms
+    return terms.terms_in_force(campaign.programme.settlement_terms_id, campaign.starts_at)
+
+
 def _lock(campaign_id: UUID) -> None:
     """One settlement of a campaign at a time, until the transaction ends."""
     try:
@@ -231,4 +240,6 @@ def _lock(campaign_id: UUID) -> None:
                 "SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [LOCK, str(campaign_id)]
             )
     except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
         raise SettlementBusy(campaign_id=campaign_id) from error

@@ -83,6 +83,18 @@ def terms_by_id(terms_id: UUID) -> SettlementTerms:
     return terms
 
 
+def terms_in_force(terms_id: UUID, at: datetime) -> SettlementTerms:
+    """The terms a programme names, or the version before them that was the newest by `at`: never retroactive.
+
+    A programme whose terms were all published later is settled by those it names. Raises TermsUnknown.
+    """
+    named = terms_by_id(terms_id)
+    earlier = SettlementTerms.objects.filter(
+        name=named.name, version__lte=named.version, published_at__lte=at
+    )
+    return earlier.order_by("-version").first() or named
+
+
 def baseline_rule(terms: SettlementTerms) -> rules.BaselineRule:
     """The terms' baseline rule with its parameters; raises UnknownRule when a preset has gone."""
     return rules.preset(terms.baseline_rule, terms.baseline_parameters)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from campaigns.models import Campaign
 from opendsr.kernel.models import AuditEntry, OutboxFact
@@ -14,7 +15,7 @@ from opendsr.kernel.money import rate_mp
 from settlement import ledger, queries, settling
 from settlement.delivery import Cap, Floor
 from settlement.models import Account, Entry, HomeDelivery, Posting, SettlementRun, Statement
-from settlement.settling import settle_campaign
+from settlement.settling import LOCK, settle_campaign
 from tests.cast import bob as make_bob
 from tests.factories import make_resident
 from tests.racing import at_once
@@ -395,6 +396,32 @@ def test_an_unknown_rule_stops_before_any_posting():
     with pytest.raises(UnknownRule):
         settle(stage)
     assert not Entry.objects.exists()
+
+
+def test_new_terms_never_reach_back():
+    before = make_terms(pence_per_kwh="300", at=EVENT[0] - timedelta(days=1))
+    stage = make_measured(700, published=before)
+    programme = stage.campaign.programme
+    programme.settlement_terms_id = make_terms(pence_per_kwh="1", at=EVENT[0] + timedelta(hours=1)).pk
+    programme.save()
+
+    assert settle(stage).run.terms == before
+    programme.settlement_terms_id = make_terms(pence_per_kwh="2", at=LATER).pk
+    programme.save()
+    store_event(stage.residents[0], 0, 1_000, 1_000, 1_000, at=LATER)
+    assert settle(stage, at=LATER).run.terms == before
+
+
+def test_a_campaign_somebody_else_is_settling_is_busy():
+    stage = make_measured(700)
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext(%s), hashtext(%s))", [LOCK, str(stage.campaign.pk)])
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '50ms'")
+
+        with pytest.raises(settling.SettlementBusy), transaction.atomic():
+            settle(stage)
+    assert not SettlementRun.objects.exists()
 
 
 def test_a_household_that_vanished_stops_before_any_posting():
