@@ -9,19 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from campaigns.models import Campaign, OptRecord, Participation, PlanLine, Programme
-
-
-class LookedAtOnly(admin.ModelAdmin):
-    """No adding, changing or deleting."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+from opendsr.kernel.records import ReadOnlyAdmin
 
 
 @admin.register(Programme)
@@ -33,7 +21,7 @@ class ProgrammeAdmin(admin.ModelAdmin):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(LookedAtOnly):
+class CampaignAdmin(ReadOnlyAdmin):
     list_display = ("name", "programme", "state", "direction", "zone", "size_w", "starts_at", "ends_at")
     list_filter = ("state", "programme", "direction")
     search_fields = ("name", "reason")
@@ -42,14 +30,14 @@ class CampaignAdmin(LookedAtOnly):
 
 
 @admin.register(PlanLine)
-class PlanLineAdmin(LookedAtOnly):
+class PlanLineAdmin(ReadOnlyAdmin):
     list_display = ("campaign", "asset", "expected_w", "left_out")
     list_filter = ("left_out",)
     list_select_related = ("campaign", "asset")
 
 
 @admin.register(Participation)
-class ParticipationAdmin(LookedAtOnly):
+class ParticipationAdmin(ReadOnlyAdmin):
     list_display = (
         "campaign",
         "asset",
@@ -66,7 +54,7 @@ class ParticipationAdmin(LookedAtOnly):
 
 
 @admin.register(OptRecord)
-class OptRecordAdmin(LookedAtOnly):
+class OptRecordAdmin(ReadOnlyAdmin):
     list_display = ("participation", "opt", "source", "reason", "received_at")
     list_filter = ("opt", "source")
     list_select_related = ("participation__campaign", "participation__asset")

@@ -15,8 +15,8 @@ from vtn.port import (
     VenId,
     Vtn,
     VtnEventId,
-    embedded,
 )
+from vtn.service import EmbeddedVtn
 
 __all__ = [
     "EventClosed",
@@ -34,4 +34,4 @@ __all__ = [
 
 def vtn() -> Vtn:
     """The VTN that campaigns are handed to."""
-    return embedded()
+    return EmbeddedVtn()

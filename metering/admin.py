@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from metering.models import ImportGap, ImportReject, ImportRun
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Records that only the import writes."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from opendsr.kernel.records import ReadOnlyAdmin
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(ReadOnly):
+class ImportRunAdmin(ReadOnlyAdmin):
     list_display = (
         "id",
         "imported_at",
@@ -56,7 +41,7 @@ class ImportRunAdmin(ReadOnly):
 
 
 @admin.register(ImportReject)
-class ImportRejectAdmin(ReadOnly):
+class ImportRejectAdmin(ReadOnlyAdmin):
     list_display = ("run_id", "line", "field", "value", "code", "reason", "rows")
     list_filter = ("code",)
     search_fields = ("=run__id",)
@@ -64,7 +49,7 @@ class ImportRejectAdmin(ReadOnly):
 
 
 @admin.register(ImportGap)
-class ImportGapAdmin(ReadOnly):
+class ImportGapAdmin(ReadOnlyAdmin):
     list_display = ("run_id", "line", "stream_id", "starts_at", "half_hours")
     search_fields = ("=run__id",)
     ordering = ("-run_id", "line")

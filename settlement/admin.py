@@ -6,10 +6,9 @@ Money moves through `settling.py` only.
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
 
 from opendsr.kernel.money import pounds
+from opendsr.kernel.records import ReadOnly, ReadOnlyAdmin
 from settlement.models import (
     Account,
     Entry,
@@ -20,25 +19,6 @@ from settlement.models import (
     SettlementTerms,
     Statement,
 )
-
-
-class ReadOnly:
-    """Nothing can be added, changed or deleted, by anybody."""
-
-    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-
-class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):
-    """A page that is only looked at, without counting every row of a large table."""
-
-    show_full_result_count = False
 
 
 class PostingInline(ReadOnly, admin.TabularInline):

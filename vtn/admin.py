@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from opendsr.kernel import clock
+from opendsr.kernel.records import ReadOnlyAdmin
 from vtn.enrolling import revoke_certificate
 from vtn.models import Event, EventOpt, OptSchedule, Ven, VenCertificate, WireLog
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Shows and searches; the wire and the services write."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Ven)

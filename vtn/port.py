@@ -1,7 +1,7 @@
 """What the rooms above need from a VTN; nothing here knows XML, HTTP or OpenADR versions.
 
 Frozen: completing the VTN behind it changes nothing in front. All datetimes are
-world time, aware UTC. `embedded()` gives the implementation of this installation.
+world time, aware UTC. `vtn.service` has the implementation.
 """
 
 from __future__ import annotations
@@ -185,10 +185,3 @@ class Vtn(Protocol):
 
     def trusted(self, ven_ids: Iterable[VenId]) -> set[VenId]:
         """Return those of the VENs that a certificate speaks for now: in date (wall clock), not revoked."""
-
-
-def embedded() -> Vtn:
-    """The VTN that lives in this installation's own database."""
-    from vtn.service import EmbeddedVtn
-
-    return EmbeddedVtn()

@@ -8,19 +8,7 @@ from django.http import HttpRequest
 
 from opendsr.kernel import outbox
 from opendsr.kernel.models import AuditEntry, Heartbeat, Installation, OutboxDelivery, OutboxFact
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Records that only services write."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from opendsr.kernel.records import ReadOnlyAdmin
 
 
 @admin.register(OutboxDelivery)

@@ -23,8 +23,8 @@ from vtn.port import (
     UnknownVen,
     Vtn,
     VtnEventId,
-    embedded,
 )
+from vtn.service import EmbeddedVtn
 
 pytestmark = pytest.mark.django_db
 
@@ -50,11 +50,11 @@ def test_many_are_published_in_few_queries(
     notices = {f"k{number}": notice_to((hub, stranger)[number % 2].ven_id) for number in range(500)}
 
     with django_assert_max_num_queries(8):  # type: ignore[operator]
-        published = embedded().publish_many(notices, at=AT)
+        published = EmbeddedVtn().publish_many(notices, at=AT)
 
     assert published.keys() == notices.keys()
     assert len(set(published.values())) == 500
-    assert embedded().publish_many({}, at=AT) == {}
+    assert EmbeddedVtn().publish_many({}, at=AT) == {}
 
 
 def test_one_unknown_ven_stops_them_all(vtn: Vtn, hub: hubs.TestHub) -> None:
