@@ -11,10 +11,11 @@ from decimal import Decimal
 from campaigns.models import Campaign, Participation, Programme, UseCase
 from metering import ingest
 from opendsr.kernel.periods import period_starts
-from settlement import terms
+from settlement import ledger, queries, terms
 from settlement.delivery import Cap, Floor
-from settlement.models import SettlementTerms
-from tests.factories import Resident, make_hub, make_resident
+from settlement.models import Account, HomeDelivery, SettlementRun, SettlementTerms
+from settlement.settling import Settled, settle_campaign
+from tests.factories import Resident, make_asset, make_hub, make_resident
 from tests.settlement.cubes import days_between, half_hours
 
 # A Tuesday; 17:00 to 19:00 GMT.
@@ -109,8 +110,6 @@ def make_part(
         kit = make_hub(resident.home, kinds=(kind,), through_vtn=False)
         asset = kit.assets[0]
     else:
-        from tests.factories import make_asset
-
         asset = hub.assets.first() if not campaign.participations.filter(asset__hub=hub) else None
         asset = asset or make_asset(hub, kind)
     return Participation.objects.create(
@@ -163,3 +162,42 @@ def make_measured(*delivered_wh: int, published: SettlementTerms | None = None) 
         store_history(resident)
         store_event(resident, USUAL_WH - wh, USUAL_WH, USUAL_WH, USUAL_WH)
     return stage
+
+
+def settle(stage: Stage, at: datetime = AFTER, **options: object) -> Settled:
+    """Settle the stage's campaign."""
+    return settle_campaign(campaign_id=stage.campaign.pk, at=at, **options)  # type: ignore[arg-type]
+
+
+def delivery_of(run: SettlementRun, resident: Resident) -> HomeDelivery:
+    """The resident's household in the run."""
+    return HomeDelivery.objects.get(run=run, occupancy=resident.occupancy)
+
+
+def balance_of(resident: Resident) -> int:
+    """What the resident's household is owed."""
+    return ledger.balance_mp(Account.objects.get(occupancy=resident.occupancy))
+
+
+def assert_everything_sums() -> None:
+    """Ledger, runs, deliveries and statements say the same, to the millipenny."""
+    assert ledger.trial_balance().total_mp == 0
+    for campaign in Campaign.objects.all():
+        run = queries.newest_run(campaign.pk)
+        if run is None:
+            continue
+        assert queries.money_table(run).sums
+        posted = ledger.posted_for_campaign_mp(campaign.pk)
+        codes = {account.pk: account for account in Account.objects.filter(pk__in=posted)}
+        due = {delivery.occupancy_id: delivery.earned_mp for delivery in run.deliveries.all()}
+        assert {
+            account.occupancy_id: posted[account_id]
+            for account_id, account in codes.items()
+            if account.occupancy_id and posted[account_id]
+        } == {occupancy_id: earned for occupancy_id, earned in due.items() if earned}
+        assert (
+            sum(mp for account_id, mp in posted.items() if codes[account_id].kind == "buyer")
+            == -run.revenue_mp
+        )
+        for household in {statement.delivery_id: statement for statement in run.statements.all()}.values():
+            assert household.earned_mp == due[household.delivery.occupancy_id]
