@@ -65,7 +65,7 @@ def slices_of(event: Event) -> tuple[Slice, ...]:
 def ends_of(event: Event) -> datetime:
     """When the event is over for this hub: open-ended and overlong events are cut at LONGEST."""
     seconds = event.active_period.duration_seconds or LONGEST.seconds
-    return event.active_period.starts_at + min(timedelta(seconds=seconds), LONGEST)
+    return event.active_period.starts_at + timedelta(seconds=min(max(0, seconds), LONGEST.seconds))
 
 
 ActionOf = Callable[[float], Action | None]

@@ -124,17 +124,18 @@ def register_wh(joules: Sequence[int]) -> tuple[int, ...]:
     return tuple(whole)
 
 
-def curtailed_wh(saved_j: Sequence[int], without_wh: Sequence[int]) -> tuple[int, ...]:
-    """Joules held back in whole Wh, odd joules carried forward.
+def curtailed_wh(free_j: Sequence[int], held_j: Sequence[int], without_wh: Sequence[int]) -> tuple[int, ...]:
+    """The difference in whole Wh, odd joules carried forward; `without_wh` is the register of `free_j`.
 
-    The sign of each half-hour is kept (none saved is 0, never -1 Wh of rounding) and none exceeds what was
-    there.
+    The sign of each half-hour is kept (none saved is 0, never -1 Wh of rounding), none exceeds what was
+    there, and an asset that was off all through shows 0 Wh.
     """
     whole, carry_j = [], 0
-    for energy_j, most_wh in zip(saved_j, without_wh, strict=True):
+    for free, held, most_wh in zip(free_j, held_j, without_wh, strict=True):
+        energy_j = free - held
         carry_j += energy_j
         if energy_j > 0:
-            wh = min(max(carry_j // JOULES_PER_WH, 0), most_wh)
+            wh = min(max(carry_j // JOULES_PER_WH, 0), most_wh) if held else most_wh
         elif energy_j < 0:
             wh = min(-(-carry_j // JOULES_PER_WH), 0)
         else:
@@ -191,14 +192,15 @@ class SimulatedDriver:
 
     def half_hours(self, days: Sequence[date]) -> dict[date, list[HalfHour]]:
         """Every half-hour of consecutive days, with and without what was ordered."""
-        saved_j: list[int] = []
+        free_j: list[int] = []
+        held_j: list[int] = []
         without_wh: list[int] = []
         for day in days:
-            free_j = joules_of(self._free, half_hours(day))
-            held_j = joules_of(self._segments, half_hours(day))
-            saved_j += [free - held for free, held in zip(free_j, held_j, strict=True)]
-            without_wh += register_wh(free_j)
-        flat = zip(without_wh, curtailed_wh(saved_j, without_wh), strict=True)
+            days_j = joules_of(self._free, half_hours(day))
+            free_j += days_j
+            without_wh += register_wh(days_j)
+            held_j += joules_of(self._segments, half_hours(day))
+        flat = zip(without_wh, curtailed_wh(free_j, held_j, without_wh), strict=True)
         return {day: [HalfHour(start, *next(flat)) for start in half_hours(day)] for day in days}
 
 
