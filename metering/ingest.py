@@ -17,7 +17,7 @@ from uuid import UUID
 
 import numpy as np
 from django.db import transaction
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from members.queries import consent_windows
 from metering import revising, sources
@@ -88,9 +88,9 @@ def store_readings(
     at: datetime,
     stream_ids: Sequence[UUID],
     starts_at: Sequence[datetime] | NDArray[np.datetime64],
-    import_wh: NDArray[Any] | Sequence[int],
-    export_wh: NDArray[Any] | Sequence[int] | None = None,
-    quality: NDArray[Any] | Sequence[int] | Quality | None = None,
+    import_wh: ArrayLike,
+    export_wh: ArrayLike | None = None,
+    quality: ArrayLike | Quality | None = None,
 ) -> ImportReport:
     """Store arrays of whole Wh; a line in the report is a place in the arrays, from 1.
 
@@ -268,14 +268,14 @@ def _numbered(stream_ids: Sequence[UUID]) -> tuple[list[UUID], Ints]:
     return list(numbers), stream
 
 
-def _whole_numbers(values: NDArray[Any] | Sequence[int], name: str) -> tuple[Ints, Bools]:
+def _whole_numbers(values: ArrayLike, name: str) -> tuple[Ints, Bools]:
     array: np.ma.MaskedArray[Any, np.dtype[Any]] = np.ma.asarray(values)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{name} must be whole Wh, not {array.dtype}")
     return array.filled(0).astype(np.int64), np.ma.getmaskarray(array)
 
 
-def _qualities(quality: NDArray[Any] | Sequence[int] | Quality | None, shape: tuple[int, ...]) -> Ints:
+def _qualities(quality: ArrayLike | Quality | None, shape: tuple[int, ...]) -> Ints:
     if quality is None or isinstance(quality, Quality):
         return np.full(shape, quality or Quality.MEASURED, dtype=np.int64)
     array = np.asarray(quality, dtype=np.int64)
