@@ -125,6 +125,16 @@ def test_a_correction_is_a_new_revision_and_nothing_is_edited(ash):
     ]
 
 
+def test_an_estimate_that_is_confirmed_is_a_revision_too(ash):
+    row = f"{ash},2026-01-05T00:00:00Z,431,0,"
+    header = "meter,starts_at,import_wh,export_wh,quality"
+    offer([row + "estimated"], None, header=header)
+
+    report = offer([row + "measured"], None, header=header)
+
+    assert report.rows_corrected == 1
+
+
 def test_an_old_file_offered_again_does_not_undo_a_later_correction(ash):
     old, new = lcl_lines(["0.1"]), lcl_lines(["0.2"])
     offer(old, {"ASH": ash})

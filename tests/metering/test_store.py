@@ -145,6 +145,19 @@ def test_a_source_speaks_by_its_newest_revision_even_when_that_is_an_estimate(as
     assert store.day_cube([ash], [WINTER]).net_wh[0, 0, 0] == 250
 
 
+def test_each_source_speaks_by_its_own_newest_revision(ash):
+    start = period_starts(WINTER)[:1]
+    for day, (source, wh) in enumerate(
+        [("cad", 1), ("n3rgy_csv", 10), ("cad", 2), ("n3rgy_csv", 11), ("cad", 3)]
+    ):
+        put(ash, start, [wh], source=source, at=AT + timedelta(days=day))
+
+    def believed(day: int) -> int:
+        return int(store.day_cube([ash], [WINTER], known_at=AT + timedelta(days=day)).net_wh[0, 0, 0])
+
+    assert [believed(day) for day in range(5)] == [1, 10, 10, 11, 11]
+
+
 def test_pages_get_the_believed_half_hours_in_order(ash):
     starts = period_starts(WINTER)[:4]
     put(ash, starts[::-1][:2], [4, 3], at=AT)
