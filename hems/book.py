@@ -180,10 +180,11 @@ class Book:
     def orders(self, assets: Iterable[Rated]) -> tuple[Order, ...]:
         """Every order past and to come, by asset and time."""
         orders: list[Order] = []
+        assets = tuple(assets)
         for asset in assets:
             for entry in self.entries.values():
                 mine = [order for order in entry.past if order.resource_id == asset.resource_id]
-                orders += _joined([*mine, *self._orders_of(entry, asset)])
+                orders += _joined([*mine, *self._orders_of(entry, asset, assets)])
         return tuple(sorted(orders, key=lambda order: (order.resource_id, order.starts_at, order.event_id)))
 
     def _judge(
@@ -238,7 +239,7 @@ class Book:
             past = tuple(
                 cut
                 for asset in assets
-                for order in self._orders_of(known, asset)
+                for order in self._orders_of(known, asset, assets)
                 if (cut := _until(order, at))
             )
             entry = replace(
@@ -246,11 +247,12 @@ class Book:
             )
         return entry, entry.opt, 200, ""
 
-    def _orders_of(self, entry: Entry, asset: Rated) -> list[Order]:
+    def _orders_of(self, entry: Entry, asset: Rated, assets: Iterable[Rated]) -> list[Order]:
         """The orders of the version in force, randomised, without what the member is out of."""
         if entry.is_test or not _targeted(entry.resource_ids, [asset]):
             return []
         delay = timedelta(seconds=self._draw(entry.tolerance_seconds, entry.event_id, asset.resource_id))
+        together_w = sum(each.rated_w for each in assets if _targeted(entry.resource_ids, [each]))
         orders = []
         for part in entry.slices:
             starts_at = max(part.starts_at + delay, entry.known_at)
@@ -266,7 +268,7 @@ class Book:
                         ends_at=until,
                         planned_ends_at=entry.ends_at + delay,
                         direction=part.action.direction,
-                        limit_w=part.action.limit_w(asset.rated_w),
+                        limit_w=part.action.limit_w(asset.rated_w, together_w=together_w),
                         urgency=entry.urgency,
                     )
                 )

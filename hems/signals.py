@@ -32,14 +32,19 @@ class SignalUnsupported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What an asset is asked: at most (down) or at least (up) `share` of its rating plus `offset_w`."""
+    """What is asked of assets: at most (down) or at least (up) `share` of the rating plus `offset_w`.
+
+    Watts on the wire are the hub's; its assets that take part carry them by their rating.
+    """
 
     direction: Direction
     share: float
     offset_w: int = 0
 
-    def limit_w(self, rated_w: int) -> int:
-        return min(max(int(rated_w * self.share) + self.offset_w, 0), rated_w)
+    def limit_w(self, rated_w: int, *, together_w: int) -> int:
+        """The limit of an asset of `rated_w` among assets of `together_w` in all."""
+        part_w = int(self.offset_w * rated_w / together_w)
+        return min(max(int(rated_w * self.share) + part_w, 0), rated_w)
 
 
 @dataclass(frozen=True, slots=True)

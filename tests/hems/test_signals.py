@@ -39,7 +39,7 @@ def test_what_a_signal_asks(signal, direction, limit_w):
     (part,) = slices_of(event(signal))
 
     assert part.action.direction == direction
-    assert part.action.limit_w(7360) == limit_w
+    assert part.action.limit_w(7360, together_w=7360) == limit_w
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,16 @@ def test_the_finer_signal_is_followed():
         event(("SIMPLE", "level", 3, ""), ("LOAD_CONTROL", "x-loadControlCapacity", 0.25, ""))
     )
 
-    assert part.action.limit_w(7360) == 1840
+    assert part.action.limit_w(7360, together_w=7360) == 1840
+
+
+@pytest.mark.parametrize("kilowatts", [2, -2])
+def test_assets_carry_the_hubs_watts_by_their_rating(kilowatts):
+    (part,) = slices_of(event(("LOAD_DISPATCH", "delta", kilowatts, "k")))
+
+    rated_w = (7360, 3000)
+    limits_w = [part.action.limit_w(each, together_w=sum(rated_w)) for each in rated_w]
+
+    changed_w = sum(limits_w) if kilowatts > 0 else sum(limits_w) - sum(rated_w)
+    assert abs(changed_w - 1000 * kilowatts) <= len(rated_w)
+    assert limits_w[0] > limits_w[1]
