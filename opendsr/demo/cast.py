@@ -22,14 +22,14 @@ TREASURER_EMAIL = "tess@caldervale.example"
 class Story(StrEnum):
     """What a household does about the event, so that every outcome is seen once."""
 
-    WILLING = "takes part"
-    SKIPS = "skips it beforehand on the member's page"
-    OVERRIDES = "presses the override button during the event"
-    OFFLINE = "loses its connection before the event arrives"
-    HUB_SAYS_NO = "has told its hub to answer no"
-    ON_HOLIDAY = "has opted out for the fortnight"
-    WITHDREW = "has withdrawn consent to control"
-    ELSEWHERE = "lives outside the zone"
+    WILLING = "taking part"
+    SKIPS = "skipping it beforehand on the member's page"
+    OVERRIDES = "pressing override during the event"
+    OFFLINE = "losing the connection before the event arrives"
+    HUB_SAYS_NO = "with a hub told to answer no"
+    ON_HOLIDAY = "opted out for the fortnight"
+    WITHDREW = "without consent to control any more"
+    ELSEWHERE = "outside the zone"
 
 
 @dataclass(frozen=True, slots=True)

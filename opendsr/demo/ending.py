@@ -6,14 +6,15 @@ from collections import Counter
 
 from campaigns import reporting
 from campaigns.models import Campaign, Participation
-from opendsr.demo.loading import DemoCoop
+from opendsr.demo.loading import DemoCoop, demo_folder
+from opendsr.demo.papers import write_statements
 from opendsr.demo.telling import Teller
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.money import pounds
 from opendsr.kernel.periods import LONDON
 from opendsr.web.measured import measured_report
 from settlement import ledger, queries
-from settlement.models import SettlementRun, Standing, Statement
+from settlement.models import SettlementRun, Standing
 
 
 class SumsDiffer(DomainError):
@@ -50,7 +51,7 @@ def print_report(campaign: Campaign, coop: DemoCoop, teller: Teller) -> None:
     _print_periods(campaign, teller)
 
 
-def print_money(campaign: Campaign, teller: Teller) -> None:
+def print_money(campaign: Campaign, teller: Teller, *, site: str) -> None:
     """Print who earned what; raises SumsDiffer unless revenue, shares, ledger and statements agree."""
     run = _run(campaign)
     table = queries.money_table(run)
@@ -80,10 +81,12 @@ def print_money(campaign: Campaign, teller: Teller) -> None:
         words=2,
     )
     _require_sums(run, table)
-    issued = Statement.objects.filter(run=run).count()
+    folder = demo_folder() / "statements"
+    issued = write_statements(run, folder, site=site)
     teller.text(
         f"The parts sum to the revenue to the millipenny ({run.revenue_mp:,} mp) and the ledger balances."
-        f" {issued} statements: one for each member of the {len(table.lines)} homes asked."
+        f"\n{issued} statements, one for each member of the {len(table.lines)} homes asked, as HTML and CSV:"
+        f" {folder}"
     )
 
 

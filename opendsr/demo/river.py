@@ -264,7 +264,7 @@ def _answered(campaign_id: UUID) -> tuple[int, int]:
 def _stories(coop: DemoCoop) -> str:
     told = Counter(home.household.spec.story for home in coop.homes)
     told.pop(Story.WILLING, None)
-    return "Of the homes: " + "; ".join(f"{count} {story}" for story, count in told.items())
+    return "Homes: " + "; ".join(f"{count} {story}" for story, count in told.items())
 
 
 def _world() -> str:

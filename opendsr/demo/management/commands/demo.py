@@ -52,9 +52,8 @@ class Command(BaseCommand):
             raise
         except (KeyboardInterrupt, Stopped):
             raise CommandError("Stopped. `make demo` starts afresh.") from None
-        port = up.port_from_env("PORT", 8000)
         self.stdout.write(
-            f"\nPlayed in {time.monotonic() - began:.0f} s. `make up` shows the same at http://{up.HOST}:{port}/"
+            f"\nPlayed in {time.monotonic() - began:.0f} s. `make up` shows the same at {_site()}"
             " and prints the logins."
         )
 
@@ -64,5 +63,9 @@ class Command(BaseCommand):
         coop = load_demo(teller, homes_file=options["homes"], demo_date=options["date"])
         campaign = river.play(coop, teller, speed=options["speed"])
         ending.print_report(campaign, coop, teller)
-        ending.print_money(campaign, teller)
+        ending.print_money(campaign, teller, site=_site())
         ensure_upcoming_event(at=clock.now())
+
+
+def _site() -> str:
+    return f"http://{up.HOST}:{up.port_from_env('PORT', 8000)}/"

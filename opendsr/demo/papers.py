@@ -1,0 +1,37 @@
+"""Writes every statement of a run as the two files a member would keep: the page, and the table as CSV."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.template.loader import render_to_string
+from django.test import RequestFactory
+
+from opendsr.web import statement_page
+from settlement import statements
+from settlement.models import SettlementRun
+
+SHEET = "css/opendsr.css"
+
+
+def write_statements(run: SettlementRun, folder: Path, *, site: str) -> int:
+    """Write `<member number>.html` and `.csv` into the folder, emptied first; how many members.
+
+    The page carries its stylesheet with it; its links lead to `site`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    style = (Path(settings.BASE_DIR) / "static" / SHEET).read_text()
+    request = RequestFactory().get("/")
+    request.user = AnonymousUser()
+    rows = list(run.statements.select_related("member").order_by("member__number"))
+    for row in rows:
+        page = statement_page.in_words(statements.statement_view(row))
+        html = render_to_string("settlement/statement.html", {"statement": page}, request=request)
+        head = f'<head>\n    <base href="{site}">\n    <style>\n{style}</style>'
+        (folder / f"{row.member.number}.html").write_text(html.replace("<head>", head, 1))
+        (folder / f"{row.member.number}.csv").write_text(statements.render_csv(row), encoding="utf-8-sig")
+    return len(rows)
