@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from django.db import transaction
 
 from campaigns import life
 from campaigns.models import Campaign, Direction, Programme, ZoneKind
-from opendsr.kernel.errors import Invalid
+from opendsr.kernel.errors import DomainError, Invalid
+from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.periods import is_half_hour
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ class CampaignInvalid(Invalid):
     errors: Mapping[str, str]
 
 
+class AlreadyCreated(DomainError):
+    """There is a campaign of that id, and it asks for something else."""
+
+    campaign_id: UUID
+
+
 @transaction.atomic
 def create_campaign(
     *,
@@ -43,11 +51,13 @@ def create_campaign(
     at: datetime,
     by: User | None,
     reason: str = "",
+    campaign_id: UUID | None = None,
 ) -> Campaign:
     """Draft a campaign over whole half-hours [starts_at, ends_at), in the future and four hours at most.
 
-    The zone is stored as written on the grid's own lists ("_g" becomes "G"). Raises CampaignInvalid with
-    every field that is wrong.
+    The zone is stored as written on the grid's own lists ("_g" becomes "G"). With a `campaign_id`, asking
+    again for the same returns the campaign that stands. Raises CampaignInvalid with every field that is
+    wrong, AlreadyCreated when the campaign of that id asks for something else.
     """
     name, reason = name.strip(), reason.strip()
     zone = _written_zone(zone_kind, zone)
@@ -58,19 +68,24 @@ def create_campaign(
     }
     if errors:
         raise CampaignInvalid(errors=errors)
-    campaign = Campaign.objects.create(
-        programme=programme,
-        name=name,
-        reason=reason,
-        direction=Direction(direction),
-        zone_kind=ZoneKind(zone_kind),
-        zone=zone,
-        size_w=size_w,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        created_by=by,
-        created_at=at,
+    asked: dict[str, object] = {
+        "programme": programme,
+        "name": name,
+        "reason": reason,
+        "direction": Direction(direction),
+        "zone_kind": ZoneKind(zone_kind),
+        "zone": zone,
+        "size_w": size_w,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
+    campaign, is_new = Campaign.objects.get_or_create(
+        pk=campaign_id or new_uuid(), defaults={**asked, "created_by": by, "created_at": at}
     )
+    if not is_new:
+        if any(getattr(campaign, field) != value for field, value in asked.items()):
+            raise AlreadyCreated(campaign_id=campaign.pk)
+        return campaign
     life.note(
         campaign.pk,
         "campaign.created",

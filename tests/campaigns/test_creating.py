@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from campaigns.creating import CampaignInvalid
+from campaigns.creating import AlreadyCreated, CampaignInvalid
 from campaigns.models import Campaign
+from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.models import AuditEntry
 from tests.campaigns.staging import ENDS_AT, NOON, STARTS_AT, make_campaign
 from tests.cast import sam
@@ -82,3 +83,22 @@ def test_four_hours_are_allowed_and_a_summer_half_hour_is_one() -> None:
     )
 
     assert Campaign.objects.count() == 2
+
+
+def test_asking_twice_by_one_id_makes_one_campaign() -> None:
+    campaign_id = new_uuid()
+
+    first = make_campaign(campaign_id=campaign_id)
+    again = make_campaign(campaign_id=campaign_id, at=NOON + timedelta(seconds=1))
+
+    assert first == again
+    assert again.created_at == NOON
+    assert Campaign.objects.count() == 1
+    assert AuditEntry.objects.filter(verb="campaign.created").count() == 1
+
+
+def test_an_id_that_is_taken_by_another_campaign_is_refused() -> None:
+    taken = make_campaign()
+
+    with pytest.raises(AlreadyCreated):
+        make_campaign(campaign_id=taken.pk, size_w=6_000)
