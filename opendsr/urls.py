@@ -9,6 +9,7 @@ from django.urls import include, path
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "OpenDSR records"
+admin.site.index_title = "Records"
 
 urlpatterns = [
     path("accounts/", include("allauth.urls")),

@@ -2,17 +2,130 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
 
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
+from rest_framework.views import APIView, exception_handler
 
+import campaigns.policy
+import campaigns.queries
+import settlement.queries
+from campaigns import reporting
+from campaigns.models import Campaign
+from members.models import Role
+from members.policy import has_role
 from opendsr.kernel.errors import DomainError
+from opendsr.web.refusals import sentence
+
+PROBLEM: Final = "application/problem+json"
 
 
 def problem_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer a DomainError as RFC 9457 problem+json with its status; leave the rest to REST framework."""
+    """Answer every refusal as RFC 9457 problem+json by its status; the unanticipated stays a fault."""
     if isinstance(exception, DomainError):
-        body = {"type": "about:blank", "title": exception.code, "status": exception.status, "detail": str(exception)}
-        return Response(body, status=exception.status, content_type="application/problem+json")
-    return exception_handler(exception, context)
+        return _problem(exception.status, exception.code, sentence(exception))
+    response = exception_handler(exception, context)
+    if response is None:
+        return None
+    detail = response.data.get("detail", "") if isinstance(response.data, dict) else ""
+    code = str(getattr(detail, "code", "")) or "refused"
+    problem = _problem(response.status_code, code, str(detail))
+    for header in ("Allow", "WWW-Authenticate", "Retry-After"):
+        if header in response.headers:
+            problem[header] = response.headers[header]
+    return problem
+
+
+def _problem(status: int, code: str, detail: str) -> Response:
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return Response(body, status=status, content_type=PROBLEM)
+
+
+class SeesCampaigns(BasePermission):
+    """Staff, and API applications acting for the co-op."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Whether the account holds one of the roles."""
+        return has_role(request.user, *campaigns.policy.SEES_CAMPAIGNS, Role.API_APPLICATION)
+
+
+class CampaignSerializer(serializers.ModelSerializer[Campaign]):
+    """A campaign as machines read it; times are UTC, power in watts."""
+
+    assets = serializers.IntegerField()
+    homes = serializers.IntegerField()
+    expected_w = serializers.IntegerField()
+
+    class Meta:
+        model = Campaign
+        fields = (
+            "id",
+            "name",
+            "programme",
+            "direction",
+            "zone_kind",
+            "zone",
+            "size_w",
+            "starts_at",
+            "ends_at",
+            "state",
+            "assets",
+            "homes",
+            "expected_w",
+        )
+
+
+class NewestFirst(CursorPagination):
+    """Newest first; ties by creation."""
+
+    ordering = ("-starts_at", "-created_at")
+
+
+class CampaignList(ListAPIView[Campaign]):
+    """Campaigns, newest first, by cursor."""
+
+    permission_classes = (SeesCampaigns,)
+    serializer_class = CampaignSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[Campaign]:
+        """Every campaign with its counts."""
+        return campaigns.queries.campaigns_for_staff()
+
+
+class CampaignReport(APIView):
+    """The event report: counts and energies, never a household's name or profile."""
+
+    permission_classes = (SeesCampaigns,)
+
+    def get(self, request: Request, campaign_id: UUID) -> Response:
+        """Answer with the report, the measured half once it is settled; 404 for an unknown campaign."""
+        report = asdict(reporting.event_report(campaign_id))
+        report.pop("lines")
+        run = settlement.queries.newest_run(campaign_id)
+        report["settlement"] = run and {
+            "run": run.sequence,
+            "delivered_wh": run.delivered_wh,
+            "paid_wh": run.paid_wh,
+            "revenue_mp": run.revenue_mp,
+            "coop_mp": run.coop_mp,
+            "members_mp": run.members_mp,
+            "missing_half_hours": run.missing_half_hours,
+            "input_sha256": run.input_sha256,
+        }
+        return Response(report)

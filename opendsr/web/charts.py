@@ -1,6 +1,7 @@
 """Figures for the pages: plotly.py builds and checks them here, plotly.js draws them in the browser.
 
-Every page that shows one shows the same numbers in a table beside it.
+Every page that shows one shows the same numbers in a table beside it. Colours of text and lines come from the
+stylesheet (`static/js/charts.js`), so that a figure is legible in light and in dark.
 """
 
 from __future__ import annotations
@@ -8,19 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 import plotly.graph_objects as go
+from django.utils.translation import gettext as _
 
-from opendsr.kernel.periods import LONDON
+from opendsr.kernel.interval import HALF_HOUR
+from opendsr.web import wording
 
 METERED_COLOUR, BASELINE_COLOUR, EVENT_COLOUR = "#2f7fb8", "#d9730d", "rgba(224, 161, 0, 0.22)"
+BAR_WIDTH: Final = 0.86
+MOST_TICKS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure ready for `partials/_chart.html`: its JSON, the element's id and words for who cannot see it."""
+    """A figure for `partials/_chart.html`: its JSON, the element's id and words for who cannot see it."""
 
     element_id: str
     label: str
@@ -36,46 +41,73 @@ def half_hour_figure(
     baseline_kwh: Sequence[float | None],
     event: tuple[datetime, datetime] | None = None,
 ) -> Figure:
-    """Bars of metered energy by half-hour, the baseline as a stepped line, the event as a band.
+    """Bars of metered energy by half-hour, the baseline as a step across each, the event as a band.
 
-    `starts` are UTC; the axis shows UK local time. A missing half-hour leaves a gap.
+    `starts` are UTC and in order; the axis counts half-hours and is labelled in UK local time, so the days on
+    which the clocks change have their 46 or 50 bars. A missing half-hour leaves a gap.
     """
-    hours = [_wall(start) for start in starts]
+    count = len(starts)
+    names = [wording.half_hour(start, start + HALF_HOUR) for start in starts]
     figure = go.Figure()
-    figure.add_bar(x=hours, y=list(metered_kwh), name="Metered", marker_color=METERED_COLOUR)
+    figure.add_bar(
+        x=list(range(count)),
+        y=list(metered_kwh),
+        offset=(1 - BAR_WIDTH) / 2,
+        width=BAR_WIDTH,
+        name=_("Metered"),
+        marker_color=METERED_COLOUR,
+        customdata=names,
+        hovertemplate="%{customdata}: %{y:.3f} kWh<extra></extra>",
+    )
     if any(value is not None for value in baseline_kwh):
         figure.add_scatter(
-            x=hours,
-            y=list(baseline_kwh),
-            name="Baseline",
-            mode="lines+markers",
-            line={"color": BASELINE_COLOUR, "width": 3, "shape": "hvh"},
+            **_steps(baseline_kwh, names),
+            name=_("Baseline"),
+            mode="lines",
+            line={"color": BASELINE_COLOUR, "width": 3},
+            hovertemplate="%{customdata}: %{y:.3f} kWh<extra></extra>",
         )
     if event:
+        first = sum(start < event[0] for start in starts)
+        past = sum(start < event[1] for start in starts)
         figure.add_shape(
-            type="rect",
-            x0=_wall(event[0], shift=-15),
-            x1=_wall(event[1], shift=-15),
-            y0=0,
-            y1=1,
-            yref="paper",
-            fillcolor=EVENT_COLOUR,
-            line_width=0,
-            layer="below",
-        )
+            type="rect", x0=first, x1=past, y0=0, y1=1, yref="paper",
+            fillcolor=EVENT_COLOUR, line_width=0, layer="below",
+        )  # fmt: skip
+    ticks = _ticks(starts)
     figure.update_layout(
-        margin={"l": 50, "r": 10, "t": 10, "b": 40},
-        legend={"orientation": "h", "y": 1.12, "x": 0},
-        yaxis={"title": {"text": "kWh in the half-hour"}, "rangemode": "tozero", "fixedrange": True},
-        xaxis={"fixedrange": True, "type": "date", "tickformat": "%H:%M"},
-        bargap=0.15,
-        hovermode="x unified",
+        margin={"l": 48, "r": 24, "t": 36, "b": 36},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        yaxis={"title": {"text": "kWh", "standoff": 6}, "rangemode": "tozero", "fixedrange": True},
+        xaxis={
+            "fixedrange": True,
+            "range": [0, count],
+            "tickvals": [place for place, _text in ticks],
+            "ticktext": [text for _place, text in ticks],
+        },
+        hovermode="closest",
     )
     plain = json.loads(figure.to_json())
     plain["layout"].pop("template", None)
     return Figure(element_id=element_id, label=label, data=plain)
 
 
-def _wall(at: datetime, shift: int = 0) -> str:
-    """UK wall time as text without a zone: plotly.js shows such times as they are."""
-    return (at.astimezone(LONDON) + timedelta(minutes=shift)).strftime("%Y-%m-%dT%H:%M:%S")
+def _steps(values: Sequence[float | None], names: Sequence[str]) -> dict[str, list[Any]]:
+    """A horizontal line across each half-hour, joined to its neighbours, broken where there is no value."""
+    x: list[int] = []
+    y: list[float | None] = []
+    texts: list[str] = []
+    for place, value in enumerate(values):
+        x += [place, place + 1]
+        y += [value, value]
+        texts += [names[place], names[place]]
+    return {"x": x, "y": y, "customdata": texts}
+
+
+def _ticks(starts: Sequence[datetime]) -> list[tuple[int, str]]:
+    """Places and UK times of the labels: whole hours when there are many, at most MOST_TICKS."""
+    edges = [*starts, starts[-1] + HALF_HOUR] if starts else []
+    every = 1
+    while len(edges) / every > MOST_TICKS + 1:
+        every *= 2 if every != 2 else 3
+    return [(place, wording.clock_time(edge)) for place, edge in enumerate(edges) if place % every == 0]

@@ -7,17 +7,29 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from members.models import Role
-from members.policy import has_role
-from opendsr.kernel import clock, installation
+import campaigns.policy
+from opendsr.kernel import installation
+from opendsr.kernel.models import Installation
 
-STAFF_ROLES = (Role.ADMINISTRATOR, Role.DISPATCHER, Role.FINANCE, Role.AUDITOR, Role.MEMBER_SERVICES, Role.DEVICE_MANAGER)
+UNFOUNDED = "OpenDSR"
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Give the co-op's name, whether this is the demo, the world time and whether the viewer is staff."""
+    """Give the co-op's name, whether this is the demo, and whether the viewer works with campaigns."""
     return {
-        "coop": SimpleLazyObject(installation.current),
-        "world_now": clock.now(),
-        "viewer_is_staff": SimpleLazyObject(lambda: has_role(request.user, *STAFF_ROLES)),
+        "coop": SimpleLazyObject(_coop),
+        "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
     }
+
+
+def _coop() -> Installation:
+    """The co-op; before it is founded, a nameless one, so that error pages and sign-in still show."""
+    try:
+        return installation.current()
+    except installation.NotFounded:
+        return Installation(coop_name=UNFOUNDED, is_demo=False)
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and campaigns.policy.may_see_campaigns(user)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import unquote
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from opendsr.kernel.errors import DomainError
+from opendsr.web.refusals import sentence
+
+PAGES = {403: "403.html", 404: "404.html"}
 
 
 class DomainErrorMiddleware:
-    """Renders `templates/web/error.html` for a DomainError that a page did not handle itself."""
+    """Renders the page of a DomainError that a view did not handle itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -20,7 +25,20 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Map the error to its own 4xx status."""
+        """Map the error to its own status: the 403 and 404 pages, or a page that says the refusal."""
         if not isinstance(exception, DomainError):
             return None
-        return render(request, "web/error.html", {"error": exception}, status=exception.status)
+        page = PAGES.get(exception.status, "web/error.html")
+        return render(request, page, {"error": sentence(exception)}, status=exception.status)
+
+
+class NoNulMiddleware:
+    """Refuses addresses with a NUL character, which PostgreSQL cannot hold, before anything looks them up."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path or "\0" in unquote(request.META.get("QUERY_STRING", "")):
+            raise BadRequest("the address holds a NUL character")
+        return self.get_response(request)

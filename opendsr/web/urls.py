@@ -1,7 +1,28 @@
-"""Pages of the portal and the console."""
+"""Pages of the portal and the console, the API root and the health checks."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import include, path
 
-urlpatterns: list[URLPattern] = []
+from opendsr.web import api, console, health, portal
+
+api_urls = [
+    path("campaigns/", api.CampaignList.as_view(), name="api_campaigns"),
+    path("campaigns/<uuid:campaign_id>/report/", api.CampaignReport.as_view(), name="api_campaign_report"),
+]
+
+urlpatterns = [
+    path("", portal.home, name="home"),
+    path("events/<uuid:campaign_id>/<uuid:occupancy_id>/", portal.answer_event, name="answer_event"),
+    path("statements/<uuid:statement_id>/", portal.statement, name="statement"),
+    path("statements/<uuid:statement_id>.csv", portal.statement_csv, name="statement_csv"),
+    path("campaigns/", console.campaign_list, name="campaign_list"),
+    path("campaigns/new/", console.campaign_new, name="campaign_new"),
+    path("campaigns/<uuid:campaign_id>/", console.campaign_detail, name="campaign_detail"),
+    path("campaigns/<uuid:campaign_id>/live/", console.campaign_live, name="campaign_live"),
+    path("campaigns/<uuid:campaign_id>/report/", console.event_report, name="event_report"),
+    path("campaigns/<uuid:campaign_id>/<slug:verb>/", console.campaign_action, name="campaign_action"),
+    path("api/v1/", include(api_urls)),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+]

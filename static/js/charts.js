@@ -2,18 +2,24 @@
 // Each figure stands beside a table with the same numbers, so a failure here costs nothing.
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const NARROW = 480;
 
-function themed(layout) {
+function themed(layout, width) {
   const style = getComputedStyle(document.documentElement);
-  const ink = style.getPropertyValue("--ink").trim();
-  const line = style.getPropertyValue("--line").trim();
-  const axis = { gridcolor: line, linecolor: line, zerolinecolor: line };
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line") };
+  const labels = { ...layout.xaxis };
+  if (width < NARROW && labels.tickvals?.length > 5) {
+    labels.tickvals = labels.tickvals.filter((_value, place) => place % 2 === 0);
+    labels.ticktext = labels.ticktext.filter((_text, place) => place % 2 === 0);
+  }
   return {
     ...layout,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.getPropertyValue("--font").trim(), color: ink, size: 14 },
-    xaxis: { ...axis, ...layout.xaxis },
+    font: { family: colour("--font"), color: colour("--ink"), size: 13 },
+    hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--ink-soft"), font: { color: colour("--ink") } },
+    xaxis: { ...axis, ...labels },
     yaxis: { ...axis, ...layout.yaxis },
   };
 }
@@ -21,7 +27,10 @@ function themed(layout) {
 function draw(holder) {
   const figure = JSON.parse(document.getElementById(holder.dataset.figure).textContent);
   holder.hidden = false;
-  window.Plotly.react(holder, figure.data, themed(figure.layout), { displayModeBar: false, responsive: true });
+  window.Plotly.react(holder, figure.data, themed(figure.layout, holder.clientWidth), {
+    displayModeBar: false,
+    responsive: true,
+  });
 }
 
 function drawAll() {
@@ -35,5 +44,4 @@ if (first) {
   script.addEventListener("load", drawAll);
   document.head.append(script);
   dark.addEventListener("change", drawAll);
-  document.body.addEventListener("htmx:afterSettle", drawAll);
 }

@@ -1,0 +1,229 @@
+"""Staff pages: the campaigns, one campaign's life, and the event report with both its halves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+import campaigns.policy
+import campaigns.queries
+import settlement.policy
+from campaigns import approving, cancelling, creating, planning, reporting
+from campaigns.life import Verb
+from campaigns.models import Campaign
+from members.policy import has_role, require_role
+from opendsr.kernel import clock
+from opendsr.kernel.errors import DomainError
+from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.periods import civil_date
+from opendsr.web import campaign_page, measured, wording
+from opendsr.web.entering import signed_in
+from opendsr.web.forms import CampaignForm
+from opendsr.web.paging import paged
+from opendsr.web.refusals import sentence
+from settlement import settling
+from settlement.models import SettlementRun
+
+CAMPAIGNS_SHOWN: Final = 25
+HOMES_SHOWN: Final = 50
+FIELD_OF: Final = {"size_w": "size_kw", "starts_at": "starts", "ends_at": "ends"}
+SETTLE: Final = "settle"
+REFUSED_FOR_GOOD: Final = (403, 404)
+
+
+@require_GET
+@signed_in
+def campaign_list(request: HttpRequest) -> HttpResponse:
+    """Every campaign, newest first, a page at a time."""
+    require_role(request.user, *campaigns.policy.SEES_CAMPAIGNS)
+    wanted = request.GET.get("state", "")
+    rows = campaigns.queries.campaigns_for_staff()
+    state = wanted if wanted in Campaign.State.values else ""
+    shown, pager = paged(request, rows.filter(state=state) if state else rows, size=CAMPAIGNS_SHOWN)
+    context = {
+        "campaigns": [
+            {
+                "id": row.pk,
+                "name": row.name,
+                "when": wording.stretch(row.starts_at, row.ends_at, form=wording.SHORT_DAY),
+                "where": campaign_page.where(row),
+                "size": wording.kw(row.size_w),
+                "homes": f"{row.homes:,}" if row.approved_at else wording.NOTHING,  # type: ignore[attr-defined]
+                "state": wording.state(row.state),
+                "tag": wording.tag(row.state),
+            }
+            for row in shown
+        ],
+        "pager": pager,
+        "state": state,
+        "states": [(code, wording.state(code)) for code in Campaign.State.values],
+        "may_create": campaigns.policy.may_run_campaigns(request.user),
+    }
+    return render(request, "campaigns/campaign_list.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def campaign_new(request: HttpRequest) -> HttpResponse:
+    """Create a campaign and plan it; the form sent twice makes one."""
+    campaigns.policy.require_runs_campaigns(request.user)
+    at = clock.now()
+    tomorrow = civil_date(at) + timedelta(days=1)
+    form = CampaignForm(request.POST or None, initial={"day": tomorrow, "key": new_uuid()})
+    if request.method == "POST" and form.is_valid():
+        campaign = _create(request, form, at=at)
+        if campaign is not None:
+            return redirect("campaign_detail", campaign.pk)
+    context = {"form": form, "zones": form.known_zones(), "has_programme": form.has_programme()}
+    return render(request, "campaigns/campaign_new.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+@signed_in
+def campaign_detail(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
+    """One campaign: what is asked, the next step, who takes part, who is left out and why."""
+    campaign = campaigns.policy.access_campaign(request.user, campaign_id)
+    return render(request, "campaigns/campaign_detail.html", campaign_page.whole_page(request, campaign))
+
+
+@require_GET
+@signed_in
+def campaign_live(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
+    """The part of the campaign page that changes while it runs; a new state asks for the whole page again."""
+    campaign = campaigns.policy.access_campaign(request.user, campaign_id)
+    if request.GET.get("state") != campaign.state:
+        response = HttpResponse(status=204)
+        response["HX-Refresh"] = "true"
+        return response
+    return render(request, "campaigns/partials/_live.html", campaign_page.live_part(request, campaign))
+
+
+@require_POST
+@signed_in
+def campaign_action(request: HttpRequest, campaign_id: UUID, verb: str) -> HttpResponse:
+    """Do one thing to a campaign and come back to it; what cannot be done is said, not shown as a fault."""
+    action = ACTIONS.get(verb)
+    if action is None:
+        raise Http404
+    try:
+        return action(request, campaign_id, at=clock.now())
+    except DomainError as error:
+        if error.status in REFUSED_FOR_GOOD:
+            raise
+        messages.error(request, sentence(error))
+    return redirect("event_report" if verb == SETTLE else "campaign_detail", campaign_id)
+
+
+@require_GET
+@signed_in
+def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
+    """Who answered and what was expected (campaigns), what meters show and what it earned (settlement)."""
+    campaign = campaigns.policy.access_campaign(request.user, campaign_id)
+    report = reporting.event_report(campaign_id)
+    view = measured.measured_report(campaign)
+    lines, pager = paged(request, view.lines if view else (), size=HOMES_SHOWN, anchor="money")
+    waiting, is_incomplete = ("", False) if view else measured.waiting(campaign)
+    may_settle = has_role(request.user, *settlement.policy.MAY_SETTLE)
+    context = {
+        "campaign": campaign,
+        "when": wording.stretch(campaign.starts_at, campaign.ends_at),
+        "where": campaign_page.where(campaign),
+        "figures": measured.figures(report, view),
+        "measured": view,
+        "homes": measured.home_rows(campaign, lines),
+        "homes_pager": pager,
+        "waiting": waiting,
+        "is_incomplete": is_incomplete,
+        "may_settle": may_settle and campaign.state == Campaign.State.COMPLETED,
+        "outcomes": [
+            {"label": wording.state(code), "tag": wording.tag(code), "count": f"{count:,}"}
+            for code, count in sorted(report.outcomes.items())
+        ],
+        "left_out": [{"label": label, "count": f"{count:,}"} for label, count in report.left_out_reasons],
+    }
+    return render(request, "campaigns/event_report.html", context)
+
+
+def _create(request: HttpRequest, form: CampaignForm, *, at: datetime) -> Campaign | None:
+    """The campaign of a valid form, planned; None when the service refuses it, said at the fields."""
+    data = form.cleaned_data
+    try:
+        campaign = creating.create_campaign(
+            campaign_id=data["key"],
+            programme=data["programme"],
+            name=data["name"],
+            direction=data["direction"],
+            zone_kind=data["zone_kind"],
+            zone=data["zone"],
+            size_w=int(data["size_kw"] * Decimal(1000)),
+            starts_at=data["starts_at"],
+            ends_at=data["ends_at"],
+            reason=data["reason"],
+            at=at,
+            by=request.user,  # type: ignore[arg-type]
+        )
+    except creating.CampaignInvalid as error:
+        for field, words in error.errors.items():
+            form.add_error(FIELD_OF.get(field, field), words)
+        return None
+    if campaign.state == Campaign.State.DRAFT:
+        planning.plan_campaign(campaign_id=campaign.pk, at=at)
+    return campaign
+
+
+def _plan(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    planning.plan_campaign(campaign_id=campaign_id, at=at)
+    return redirect("campaign_detail", campaign_id)
+
+
+def _approve(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    approving.approve_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
+    messages.success(request, _("Approved. The hubs are being told now."))
+    return redirect("campaign_detail", campaign_id)
+
+
+def _cancel(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    cancelling.cancel_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
+    messages.success(request, _("Cancelled. Hubs that know of the event are being told."))
+    return redirect("campaign_detail", campaign_id)
+
+
+def _settle(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    campaigns.policy.access_campaign(request.user, campaign_id)
+    settlement.policy.require_may_settle(request.user)
+    done = settling.settle_campaign(
+        campaign_id=campaign_id,
+        at=at,
+        is_forced=request.POST.get("without_missing") == "yes",
+        actor=f"user:{request.user.pk}",
+    )
+    messages.success(request, _settled_words(done.run, is_new=done.is_new, posted=done.posted))
+    return redirect("event_report", campaign_id)
+
+
+def _settled_words(run: SettlementRun, *, is_new: bool, posted: bool) -> str:
+    if not is_new:
+        return _("Nothing has changed since run %(run)s, so nothing was posted.") % {"run": run.sequence}
+    if not posted:
+        return _("Settled by run %(run)s. No money moves.") % {"run": run.sequence}
+    return _("Settled by run %(run)s. The statements are out.") % {"run": run.sequence}
+
+
+ACTIONS: Final[Mapping[str, Callable[..., HttpResponse]]] = {
+    Verb.PLAN.value: _plan,
+    Verb.APPROVE.value: _approve,
+    Verb.CANCEL.value: _cancel,
+    SETTLE: _settle,
+}

@@ -1,0 +1,119 @@
+"""Forms of the staff pages: text to typed values; the rules themselves are the services'."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django import forms
+from django.core.validators import MaxValueValidator, ProhibitNullCharactersValidator
+from django.utils.translation import gettext_lazy as _
+
+from campaigns.models import Direction, Programme, ZoneKind
+from members.models import Home
+from opendsr.kernel.periods import LONDON
+from opendsr.web import wording
+
+HALF_HOURS: Final = [(f"{hour:02d}:{minute:02d}",) * 2 for hour in range(24) for minute in (0, 30)]
+LATEST_DAY: Final = date(2099, 12, 31)
+ZONES_OFFERED: Final = 200
+MOST_KW: Final = 2_000_000
+
+
+class ProgrammeField(forms.ModelChoiceField):
+    """A programme by its code; text that no code can be is a wrong choice, not a fault."""
+
+    def to_python(self, value: Any) -> Any:
+        """The programme, None when empty; raises ValidationError."""
+        if isinstance(value, str) and "\0" in value:
+            raise forms.ValidationError(self.error_messages["invalid_choice"], code="invalid_choice")
+        return super().to_python(value)
+
+
+class CampaignForm(forms.Form):
+    """What to ask, where, how much and when, in UK local time.
+
+    `key` becomes the campaign's id, so that a form sent twice makes one campaign.
+    """
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    name = forms.CharField(label=_("Name"), max_length=120)
+    programme = ProgrammeField(Programme.objects.order_by("name"), label=_("Programme"), empty_label=None)
+    direction = forms.ChoiceField(
+        label=_("What homes should do"),
+        choices=[(code, wording.DIRECTIONS[code]) for code in Direction.values],
+    )
+    zone_kind = forms.ChoiceField(label=_("Kind of zone"), choices=ZoneKind.choices, initial=ZoneKind.CMZ)
+    zone = forms.CharField(
+        label=_("Zone"),
+        required=False,
+        max_length=60,
+        help_text=_("For example G, Calder Bank or OL. Leave it empty for everywhere."),
+        widget=forms.TextInput(attrs={"list": "known-zones"}),
+    )
+    size_kw = forms.DecimalField(
+        label=_("Size in kW"),
+        min_value=Decimal("0.001"),
+        max_value=Decimal(MOST_KW),
+        max_digits=10,
+        decimal_places=3,
+        widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+    )
+    day = forms.DateField(
+        label=_("Day"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        validators=[MaxValueValidator(LATEST_DAY, message=_("Choose a day before the year 2100."))],
+    )
+    starts = forms.ChoiceField(label=_("From"), choices=HALF_HOURS, initial="17:00")
+    ends = forms.ChoiceField(
+        label=_("Until"),
+        choices=HALF_HOURS,
+        initial="18:30",
+        help_text=_("Four hours at most; an earlier time is on the next day."),
+    )
+    reason = forms.CharField(
+        label=_("Why"),
+        required=False,
+        max_length=200,
+        help_text=_("Members read this. For example: the substation is near its limit."),
+        validators=[ProhibitNullCharactersValidator()],
+    )
+
+    @staticmethod
+    def has_programme() -> bool:
+        """Whether there is any programme to choose."""
+        return Programme.objects.exists()
+
+    @staticmethod
+    def known_zones() -> list[str]:
+        """Names of zones with homes in them, to choose from while typing."""
+        names: set[str] = set()
+        for field in ("cmz", "primary_substation", "gsp_group"):
+            named = (
+                Home.objects.exclude(**{field: ""}).order_by(field).values_list(field, flat=True).distinct()
+            )
+            names.update(named[:ZONES_OFFERED])
+        return sorted(names)
+
+    def clean(self) -> dict[str, Any]:
+        """Turn the day and the two times into instants; a time the clocks skip is refused by name."""
+        data = super().clean() or {}
+        if {"day", "starts", "ends"} <= data.keys():
+            starts_at = self._instant("starts", data["day"], data["starts"])
+            ends_at = self._instant("ends", data["day"], data["ends"])
+            if starts_at and ends_at and ends_at <= starts_at:
+                ends_at = self._instant("ends", data["day"] + timedelta(days=1), data["ends"])
+            data |= {"starts_at": starts_at, "ends_at": ends_at}
+        return data
+
+    def _instant(self, field: str, day: date, clock: str) -> datetime | None:
+        """UTC of a UK local time; of a time that comes twice, the first."""
+        local = datetime.combine(day, time.fromisoformat(clock), tzinfo=LONDON)
+        instant = local.astimezone(UTC)
+        if instant.astimezone(LONDON).replace(tzinfo=None) != local.replace(tzinfo=None):
+            self.add_error(
+                field, _("The clocks go forward: %(time)s does not exist that day.") % {"time": clock}
+            )
+            return None
+        return instant

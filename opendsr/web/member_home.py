@@ -1,0 +1,202 @@
+"""What a member's home page shows: the next events and their answers, what was earned, what was agreed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
+import campaigns.queries
+import members.queries
+from assets.models import Asset
+from campaigns.models import Campaign, Direction, Participation
+from members.models import Consent, Member, Occupancy
+from opendsr.web import wording
+from settlement import ledger
+from settlement.models import Account, Statement
+
+OUT = (Participation.State.OPTED_OUT, Participation.State.OVERRIDDEN)
+AWAITING_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A button: what is sent, what it says, and what it says while it is being sent."""
+
+    value: str
+    label: str | Promise
+    busy: str | Promise
+    style: str = ""
+
+
+OPT_IN = Answer("in", _lazy("Opt back in"), _lazy("Opting in…"))
+SKIP = Answer("out", _lazy("Skip this event"), _lazy("Telling your hub…"), "quiet")
+STOP = replace(SKIP, label=_lazy("Stop it now"))
+
+
+@dataclass(frozen=True, slots=True)
+class UpcomingEvent:
+    """One campaign's event for one household, as `partials/_upcoming_event.html` shows it."""
+
+    element_id: str
+    name: str
+    home: str
+    when: str
+    status: str | Promise
+    tag: str
+    plan: str
+    why: str
+    consequence: str | Promise
+    action: str
+    answers: tuple[Answer, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """One statement in the list of what was earned."""
+
+    url: str
+    name: str
+    day: str
+    is_correction: bool
+    change: str
+    earned: str
+
+
+def stays_of(member: Member, at: datetime) -> list[Occupancy]:
+    """The homes whose use and events the member may see: none any more after leaving the co-op."""
+    return members.queries.occupancies_of(member, at) if member.is_current(at) else []
+
+
+def upcoming_events(stays: Sequence[Occupancy], at: datetime) -> list[UpcomingEvent]:
+    """What the homes are asked for from now on, one entry a campaign and home, soonest first."""
+    found = campaigns.queries.upcoming_participations([stay.pk for stay in stays], at)
+    parts = sorted(found, key=lambda part: (part.starts_at, str(part.campaign_id), str(part.occupancy_id)))
+    grouped = groupby(parts, key=lambda part: (part.campaign_id, part.occupancy_id))
+    return [_event(list(group), at, has_choice=len(stays) > 1) for _key, group in grouped]
+
+
+def upcoming_event(
+    stay: Occupancy, campaign_id: UUID, at: datetime, *, problem: str = ""
+) -> UpcomingEvent | None:
+    """One of them, with what went wrong when it was answered; None when it is over or called off."""
+    found = campaigns.queries.upcoming_participations([stay.pk], at).filter(campaign=campaign_id)
+    parts = list(found)
+    has_choice = stay.household.occupancies.exclude(pk=stay.pk).filter(ends_at__isnull=True).exists()
+    return replace(_event(parts, at, has_choice=has_choice), problem=problem) if parts else None
+
+
+def awaiting(stays: Sequence[Occupancy], at: datetime) -> list[str]:
+    """Recent events of the homes that are over and not settled yet, in words, newest first."""
+    over = Campaign.objects.filter(
+        participations__occupancy__in=[stay.pk for stay in stays],
+        participations__sent_at__isnull=False,
+        ends_at__lte=at,
+        settlement_runs__isnull=True,
+    ).exclude(state=Campaign.State.CANCELLED)
+    newest = over.order_by("-starts_at", "id").distinct()[:AWAITING_SHOWN]
+    return [f"{campaign.name}, {wording.day(campaign.starts_at)}" for campaign in newest]
+
+
+def assets_of(stays: Sequence[Occupancy]) -> QuerySet[Asset]:
+    """What is installed in the homes."""
+    homes = [stay.home_id for stay in stays]
+    return Asset.objects.filter(hub__home__in=homes, retired_at__isnull=True).order_by("name", "id")
+
+
+def consents_of(stays: Sequence[Occupancy], at: datetime) -> list[dict[str, object]]:
+    """What the household agreed to that is in force."""
+    found = Consent.objects.select_related("text").filter(occupancy__in=stays, starts_at__lte=at)
+    return [
+        {
+            "purpose": consent.get_purpose_display(),
+            "since": wording.day(consent.starts_at, "j F Y"),
+            "version": consent.text.version,
+        }
+        for consent in found.order_by("purpose", "starts_at")
+        if consent.ends_at is None or consent.ends_at > at
+    ]
+
+
+def statement_rows(statements: Sequence[Statement]) -> list[StatementRow]:
+    """Statements in words."""
+    return [
+        StatementRow(
+            url=reverse("statement", args=[row.pk]),
+            name=row.run.campaign.name,
+            day=wording.day(row.run.campaign.starts_at, "j F Y"),
+            is_correction=row.run.sequence > 1,
+            change=change(row.run.campaign.direction, row.delivery.delivered_wh),
+            earned=wording.money(row.posted_mp),
+        )
+        for row in statements
+    ]
+
+
+def change(direction: str, delivered_wh: int) -> str:
+    """What was delivered, as a member would say it: 3.427 kWh less."""
+    is_less = (direction == Direction.TURN_DOWN) == (delivered_wh >= 0)
+    words = _("%(kwh)s kWh less") if is_less else _("%(kwh)s kWh more")
+    return words % {"kwh": wording.kwh(abs(delivered_wh))}
+
+
+def balance_mp(stays: Sequence[Occupancy]) -> int:
+    """What the household is owed for the homes it lives in."""
+    accounts = Account.objects.filter(occupancy__in=stays).values_list("pk", flat=True)
+    return sum(ledger.balances_mp(accounts).values())
+
+
+def _event(parts: Sequence[Participation], at: datetime, *, has_choice: bool) -> UpcomingEvent:
+    first, campaign = parts[0], parts[0].campaign
+    running = [part for part in parts if part.state not in OUT]
+    has_started = at >= campaign.starts_at
+    status, tag, answers = _stand(len(running), len(parts), has_started=has_started)
+    return UpcomingEvent(
+        element_id=f"event-{first.campaign_id}-{first.occupancy_id}",
+        name=campaign.name,
+        home=first.occupancy.home.name if has_choice else "",
+        when=wording.stretch(campaign.starts_at, campaign.ends_at),
+        status=status,
+        tag=tag,
+        plan=_plan(campaign, running or parts, is_out=not running),
+        why=campaign.reason,
+        consequence=_("Free of charge, at any time, without a reason.")
+        if running
+        else _("You are paid nothing for an event you skip; nothing else happens."),
+        action=reverse("answer_event", args=[first.campaign_id, first.occupancy_id]),
+        answers=answers,
+    )
+
+
+def _stand(running: int, parts: int, *, has_started: bool) -> tuple[str, str, tuple[Answer, ...]]:
+    """Status, tag and answers by how many of the home's assets still take part."""
+    no = STOP if has_started else SKIP
+    if not running:
+        return _("You are out"), "warn", (OPT_IN,)
+    if running < parts:
+        return _("Partly out"), "warn", (no, replace(OPT_IN, style="quiet"))
+    return (_("On now") if has_started else _("You are in")), "good", (no,)
+
+
+def _plan(campaign: Campaign, parts: Sequence[Participation], *, is_out: bool) -> str:
+    words = {
+        "power": wording.power(sum(part.expected_w for part in parts)),
+        "names": ", ".join(part.asset.name for part in parts),
+    }
+    if campaign.direction == Direction.TURN_DOWN:
+        told = _("Your hub lets these use less, by about %(power)s: %(names)s.")
+        told_out = _("These would have used less, by about %(power)s: %(names)s.")
+        told += " " + _("Hot water and a charged car come first.")
+    else:
+        told = _("Your hub lets these use more, by about %(power)s: %(names)s.")
+        told_out = _("These would have used more, by about %(power)s: %(names)s.")
+    return (told_out if is_out else told) % words

@@ -1,0 +1,108 @@
+"""What services refuse, in sentences for people: the code and data of a DomainError to words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final, cast
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
+
+from campaigns.models import PlanLine
+from opendsr.kernel.errors import DomainError
+from opendsr.web import wording
+
+VERBS: Final[Mapping[str, str | Promise]] = {
+    "plan": _lazy("planned"),
+    "approve": _lazy("approved"),
+    "dispatch": _lazy("dispatched"),
+    "complete": _lazy("completed"),
+    "cancel": _lazy("cancelled"),
+}
+
+
+def sentence(error: DomainError) -> str:
+    """The refusal as one or two sentences; a code without words of its own is spelt out."""
+    words = SENTENCES.get(error.code)
+    if words is not None:
+        return words(error)
+    return f"{str(error)[:1].upper()}{str(error)[1:]}."
+
+
+def _wrong_state(error: DomainError) -> str:
+    return _("It is %(state)s, so it cannot be %(verb)s any more.") % {
+        "state": wording.state(str(error.data["state"])).lower(),
+        "verb": VERBS[str(error.data["verb"])],
+    }
+
+
+def _campaign_ended(error: DomainError) -> str:
+    ends_at = cast(datetime, error.data["ends_at"])
+    return _("It was over at %(time)s on %(day)s.") % {
+        "time": wording.clock_time(ends_at),
+        "day": wording.day(ends_at),
+    }
+
+
+def _cannot_opt_back_in(error: DomainError) -> str:
+    label = PlanLine.LeftOut(str(error.data["reason"])).label
+    return _("You cannot opt back in just now. The reason: %(reason)s.") % {
+        "reason": _lower_first(str(label))
+    }
+
+
+def _participation_closed(error: DomainError) -> str:
+    reason = str(error.data["left_out"])
+    if not reason:
+        return _("The event was called off, so there is nothing to answer.")
+    label = str(PlanLine.LeftOut(reason).label)
+    return _("Your home is not in this event. The reason: %(reason)s.") % {"reason": _lower_first(label)}
+
+
+def _readings_incomplete(error: DomainError) -> str:
+    half_hours, households = int(str(error.data["half_hours"])), int(str(error.data["households"]))
+    some = ngettext("%(n)s half-hourly reading", "%(n)s half-hourly readings", half_hours) % {"n": half_hours}
+    where = ngettext("%(n)s home", "%(n)s homes", households) % {"n": households}
+    return _("It still lacks %(readings)s of %(homes)s. Wait for them, or settle without them.") % {
+        "readings": some,
+        "homes": where,
+    }
+
+
+def _told(words: str | Promise) -> Callable[[DomainError], str]:
+    return lambda error: str(words)
+
+
+SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
+    "wrong_state": _wrong_state,
+    "campaign_ended": _campaign_ended,
+    "cannot_opt_back_in": _cannot_opt_back_in,
+    "participation_closed": _participation_closed,
+    "readings_incomplete": _readings_incomplete,
+    "already_created": _told(
+        _lazy("This form was sent before, for another campaign. Open an empty form for a new one.")
+    ),
+    "nobody_to_ask": _told(
+        _lazy("The plan has nobody left to ask. Plan again; if nobody is found, choose another zone or time.")
+    ),
+    "campaign_not_completed": _told(_lazy("Only a campaign that is over can be settled.")),
+    "settlement_busy": _told(_lazy("Somebody else is settling it at this moment. Try again in a minute.")),
+    "knowledge_runs_backwards": _told(
+        _lazy("A newer settlement than this one exists already. Reload the page to see it.")
+    ),
+    "households_vanished": _told(
+        _lazy(
+            "Homes that were paid before are no longer in the campaign. Somebody has to look into it first."
+        )
+    ),
+    "not_founded": _told(
+        _lazy("This installation has no co-op yet. Its administrator has to set it up first.")
+    ),
+}
+
+
+def _lower_first(words: str) -> str:
+    return words[:1].lower() + words[1:]

@@ -1,0 +1,248 @@
+"""A statement in words: what the meter shows, how the baseline was made, and the money sum step by step.
+
+Every number comes from `settlement.statements.StatementView`; only how it is written is worked out here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from uuid import UUID
+
+from django.utils import dateformat
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from opendsr.kernel.interval import HALF_HOUR
+from opendsr.kernel.money import MP_PER_POUND
+from opendsr.web import wording
+from opendsr.web.charts import Figure, half_hour_figure
+from opendsr.web.member_home import change
+from settlement.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
+from settlement.statements import StatementView
+
+SHARE_DECIMALS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class HalfHourRow:
+    """One half-hour of the event."""
+
+    label: str
+    baseline: str
+    metered: str
+    delivered: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTable:
+    """The readings behind the baseline of one civil day's half-hours, newest day first."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    means: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the sum: what it is, how it comes about, and the amount."""
+
+    label: str
+    how: str
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """All that `settlement/statement.html` shows."""
+
+    statement_id: UUID
+    title: str
+    when: str
+    issued: str
+    member_number: str
+    correction: str
+    earned: str
+    earned_exact: str
+    change: str
+    standing: str
+    missing: str
+    figure: Figure
+    rows: tuple[HalfHourRow, ...]
+    delivered: str
+    delivered_is: str
+    baseline_rule: str
+    history: tuple[HistoryTable, ...]
+    adjustment: str
+    steps: tuple[Step, ...]
+    balance: str
+    provenance: str
+
+
+def in_words(view: StatementView) -> StatementPage:
+    """The statement for the page."""
+    return StatementPage(
+        statement_id=view.statement_id,
+        title=view.campaign,
+        when=wording.stretch(view.starts_at, view.ends_at),
+        issued=wording.day(view.issued_at, "j F Y"),
+        member_number=view.member_number,
+        correction=_correction(view),
+        earned=wording.money(view.earned_mp),
+        earned_exact=wording.millipence(view.earned_mp),
+        change=change(view.direction, view.delivered_wh),
+        standing=view.standing_words,
+        missing=_missing(view),
+        figure=half_hour_figure(
+            element_id="statement-figure",
+            label=_("Your baseline and what your meter shows, by half-hour; the table has the numbers"),
+            starts=[each.starts_at for each in view.half_hours],
+            metered_kwh=[
+                None if each.metered_wh is None else each.metered_wh / 1000 for each in view.half_hours
+            ],
+            baseline_kwh=[
+                None if each.baseline_wh is None else each.baseline_wh / 1000 for each in view.half_hours
+            ],
+        ),
+        rows=tuple(
+            HalfHourRow(
+                label=wording.half_hour(each.starts_at, each.starts_at + HALF_HOUR),
+                baseline=wording.kwh(each.baseline_wh),
+                metered=wording.kwh(each.metered_wh),
+                delivered=wording.kwh(each.delivered_wh),
+            )
+            for each in view.half_hours
+        ),
+        delivered=wording.kwh(view.delivered_wh),
+        delivered_is=view.direction_words,
+        baseline_rule=view.rule_title,
+        history=tuple(_history(view, part) for part in view.explanation.parts),
+        adjustment=_adjustment(view.explanation),
+        steps=_steps(view),
+        balance=wording.millipence(view.balance_mp),
+        provenance=_provenance(view),
+    )
+
+
+def _correction(view: StatementView) -> str:
+    if not view.is_correction:
+        return ""
+    words = _(
+        "This statement corrects an earlier one, because readings came or were corrected afterwards."
+        " %(before)s had been posted for this event; %(now)s is posted now."
+    )
+    return words % {"before": wording.millipence(view.previous_mp), "now": wording.millipence(view.posted_mp)}
+
+
+def _missing(view: StatementView) -> str:
+    words = []
+    if view.missing_half_hours:
+        some = ngettext(
+            "%(n)s half-hour has no meter reading and earns nothing.",
+            "%(n)s half-hours have no meter reading and earn nothing.",
+            view.missing_half_hours,
+        )
+        words.append(some % {"n": view.missing_half_hours})
+    if view.without_baseline:
+        some = ngettext(
+            "%(n)s half-hour has too few days of readings for a baseline and earns nothing.",
+            "%(n)s half-hours have too few days of readings for a baseline and earn nothing.",
+            view.without_baseline,
+        )
+        words.append(some % {"n": view.without_baseline})
+    return " ".join(words)
+
+
+def _history(view: StatementView, part: PartExplanation) -> HistoryTable:
+    starts = part.starts[: part.event_count]
+    baseline = {each.starts_at: each.baseline_wh for each in view.half_hours}
+    return HistoryTable(
+        heads=tuple(wording.half_hour(start, start + HALF_HOUR) for start in starts),
+        rows=tuple(
+            (
+                dateformat.format(used.day, wording.SHORT_DAY),
+                tuple(wording.kwh(wh) for wh in used.wh[: part.event_count]),
+            )
+            for used in part.used
+        ),
+        means=tuple(wording.kwh(baseline.get(start)) for start in starts),
+        left_out=tuple(
+            (dateformat.format(out.day, wording.SHORT_DAY), LEFT_OUT_WORDS[out.reason])
+            for out in part.left_out
+        ),
+    )
+
+
+def _adjustment(explanation: Explanation) -> str:
+    if explanation.adjustment_wh is None:
+        return ""
+    words = _(
+        "The baseline includes an adjustment of %(kwh)s kWh in each half-hour: what you used more or less"
+        " than usual before the event."
+    )
+    return words % {"kwh": f"{float(explanation.adjustment_wh) / 1000:+,.3f}"}
+
+
+def _steps(view: StatementView) -> tuple[Step, ...]:
+    unit = "%s kWh"
+    steps = [
+        Step(
+            _("Delivered by your home"),
+            _("sum of the half-hours: %(what)s") % {"what": view.direction_words},
+            unit % wording.kwh(view.delivered_wh),
+        ),
+        Step(_("Of which paid"), f"{view.floor_words}. {view.cap_words}.", unit % wording.kwh(view.paid_wh)),
+        Step(_("Paid for all homes together"), "", unit % wording.kwh(view.total_paid_wh)),
+        Step(
+            _("Revenue"),
+            _("at %(rate)s p per kWh") % {"rate": f"{view.pence_per_kwh.normalize():f}"},
+            wording.millipence(view.revenue_mp),
+        ),
+        Step(
+            _("The co-op's share"),
+            _("%(pct)s %%, rounded down") % {"pct": f"{view.coop_share_pct.normalize():f}"},
+            wording.millipence(view.coop_mp),
+        ),
+        Step(_("The members' pool"), _("the rest"), wording.millipence(view.members_mp)),
+        Step(
+            _("Your exact share"),
+            _("pool × %(mine)s / %(all)s")
+            % {"mine": wording.kwh(view.paid_wh), "all": wording.kwh(view.total_paid_wh)},
+            _exact(view.exact_share_mp),
+        ),
+        Step(
+            _("You earned"),
+            _("to the thousandth of a penny, so that all shares sum to the pool"),
+            wording.millipence(view.earned_mp),
+        ),
+    ]
+    if view.previous_mp or view.is_correction:
+        steps += [
+            Step(_("Posted before"), _("by earlier runs"), wording.millipence(view.previous_mp)),
+            Step(_("Posted now"), _("the difference"), wording.millipence(view.posted_mp)),
+        ]
+    return tuple(steps)
+
+
+def _exact(share_mp: Fraction) -> str:
+    """A fraction of millipence in pounds, cut after SHARE_DECIMALS decimals; dots show that it goes on."""
+    scale = 10**SHARE_DECIMALS
+    scaled = share_mp * scale / MP_PER_POUND
+    whole, rest = divmod(int(scaled), scale)
+    return f"£{whole:,}.{rest:0{SHARE_DECIMALS}d}{'' if scaled.denominator == 1 else '…'}"
+
+
+def _provenance(view: StatementView) -> str:
+    words = _(
+        "Settlement run %(run)s, from readings known by %(known)s. Terms: %(terms)s. Baseline rule from:"
+        " %(source)s (%(certainty)s). Inputs: SHA-256 %(hash)s…"
+    )
+    return words % {
+        "run": view.run_number,
+        "known": wording.moment(view.as_known_at),
+        "terms": view.terms,
+        "source": view.rule_source,
+        "certainty": view.rule_certainty,
+        "hash": view.input_sha256[:16],
+    }

@@ -1,0 +1,136 @@
+"""A household's use on one day, half-hour by half-hour, with its baseline where an event was settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+from django.utils import dateformat
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+import members.queries
+from members.models import Occupancy
+from metering import store
+from opendsr.kernel.interval import HALF_HOUR
+from opendsr.kernel.periods import day_interval, period_starts
+from opendsr.web import wording
+from opendsr.web.charts import Figure, half_hour_figure
+from settlement.models import PeriodDelivery
+
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """One half-hour as the table shows it; a dash where the reading is missing."""
+
+    label: str
+    used: str
+    usual: str
+    in_event: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """A day for the page: figure, the same as rows, and the days to go to."""
+
+    day: date
+    oldest: date
+    newest: date
+    previous_day: date | None
+    next_day: date | None
+    title: str
+    summary: str
+    figure: Figure
+    rows: tuple[UsageRow, ...]
+
+
+def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> DayUsage | None:
+    """The homes' use on a London day, by default the newest with readings; None when there are none yet."""
+    streams = list(members.queries.streams_of([stay.pk for stay in stays], at).values())
+    span = store.day_span(streams) if streams else None
+    if span is None:
+        return None
+    oldest, newest = span
+    day = min(max(day or newest, oldest), newest)
+    starts = period_starts(day)
+    used_wh = _used_wh(streams, day, len(starts))
+    usual_wh = _baselines(stays, day)
+    event_starts = [start for start in starts if start in usual_wh]
+    event = (event_starts[0], event_starts[-1] + HALF_HOUR) if event_starts else None
+    known = [wh for wh in used_wh if wh is not None]
+    return DayUsage(
+        day=day,
+        oldest=oldest,
+        newest=newest,
+        previous_day=day - ONE_DAY if day > oldest else None,
+        next_day=day + ONE_DAY if day < newest else None,
+        title=dateformat.format(day, wording.LONG_DAY),
+        summary=_summary(sum(known), len(starts) - len(known), event),
+        figure=half_hour_figure(
+            element_id="usage-figure",
+            label=_("Electricity used in each half-hour of the day; the table below has the same numbers"),
+            starts=starts,
+            metered_kwh=[_kwh(wh) for wh in used_wh],
+            baseline_kwh=[_kwh(usual_wh.get(start)) for start in starts],
+            event=event,
+        ),
+        rows=tuple(
+            UsageRow(
+                label=wording.half_hour(start, start + HALF_HOUR),
+                used=wording.kwh(wh),
+                usual=wording.kwh(usual_wh[start]) if start in usual_wh else "",
+                in_event=start in usual_wh,
+            )
+            for start, wh in zip(starts, used_wh, strict=True)
+        ),
+    )
+
+
+def _used_wh(streams: Sequence[UUID], day: date, periods: int) -> list[int | None]:
+    """Net import of all streams by half-hour; None where any of them lacks the reading."""
+    cube = store.day_cube(streams, [day])
+    present: list[bool] = np.all(cube.present[:, 0, :periods], axis=0).tolist()
+    net_wh: list[int] = cube.net_wh[:, 0, :periods].sum(axis=0).tolist()
+    return [wh if is_there else None for wh, is_there in zip(net_wh, present, strict=True)]
+
+
+def _baselines(stays: Sequence[Occupancy], day: date) -> dict[datetime, int | None]:
+    """Baseline Wh of the day's settled half-hours, by the newest run of each campaign, all homes together."""
+    interval = day_interval(day)
+    rows = PeriodDelivery.objects.filter(
+        delivery__occupancy__in=stays, starts_at__gte=interval.starts_at, starts_at__lt=interval.ends_at
+    ).values_list("delivery__occupancy", "starts_at", "delivery__run__sequence", "baseline_wh")
+    newest: dict[tuple[object, datetime], tuple[int, int | None]] = {}
+    for occupancy_id, starts_at, sequence, baseline_wh in rows:
+        key = (occupancy_id, starts_at)
+        if key not in newest or sequence > newest[key][0]:
+            newest[key] = (sequence, baseline_wh)
+    totals: dict[datetime, int | None] = {}
+    for (_occupancy, starts_at), (_sequence, baseline_wh) in newest.items():
+        so_far = totals.get(starts_at, 0)
+        totals[starts_at] = None if so_far is None or baseline_wh is None else so_far + baseline_wh
+    return totals
+
+
+def _summary(used_wh: int, missing: int, event: tuple[datetime, datetime] | None) -> str:
+    words = [_("%(kwh)s kWh in all.") % {"kwh": f"{used_wh / 1000:,.1f}"}]
+    if missing:
+        some = ngettext(
+            "%(n)s half-hour has no reading yet.", "%(n)s half-hours have no reading yet.", missing
+        )
+        words.append(some % {"n": missing})
+    if event:
+        words.append(
+            _("The shaded event ran from %(start)s to %(end)s; the line is what you usually use then.")
+            % {"start": wording.clock_time(event[0]), "end": wording.clock_time(event[1])}
+        )
+    return " ".join(words)
+
+
+def _kwh(wh: int | None) -> float | None:
+    return None if wh is None else wh / 1000
