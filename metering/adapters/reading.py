@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 from metering.adapters import UnknownHeader, detect, format_named, known_headers
 from metering.adapters.columns import Block, ColumnReader
 from metering.adapters.formats import CsvFormat, Layout, Reject, expected_header
-from metering.adapters.rows import VALUE_CHARACTERS, find_layout
+from metering.adapters.rows import VALUE_CHARACTERS, find_layout, is_blank
 from opendsr.kernel.errors import Invalid
 
 CHUNK_BYTES: Final = 1 << 20
@@ -118,7 +118,7 @@ def open_reading(
         if not found and source.damage:
             raise FileUnusable(file=name, found=source.damage, expected=_expected(format))
         header = line.decode("utf-8", errors="replace").strip()
-        if header.strip(",;\t| ") and not (header_line == 1 and header.startswith("sep=")):
+        if not is_blank(header) and not (header_line == 1 and header.startswith("sep=")):
             break
         if not found:
             what = "nothing but blank lines" if source.bytes_read else "an empty file"

@@ -31,7 +31,7 @@ INFINITIES: Final = frozenset({"inf", "infinity"})
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?", re.A)
 QUALITIES: Final = {"measured": 0, "estimated": 1, "substituted": 2}
 VALUE_CHARACTERS: Final = 200
-WHITE: Final = " \t\r\n\f\v\xa0"
+NOTHING: Final = "".join(DELIMITERS) + " \r\n\f\v\xa0"
 LIKELY_KWH: Final = 40
 
 
@@ -45,9 +45,9 @@ def parse_lines(format: CsvFormat, lines: Iterable[str]) -> Iterator[Row | Rejec
         line = text.rstrip("\r\n")
         if number == 1:
             line = line.removeprefix("\ufeff")
-        if not line.strip():
-            continue
         if layout is None:
+            if is_blank(line):
+                continue
             layout = find_layout(format, line)
             if layout is None:
                 yield Reject(
@@ -73,9 +73,14 @@ def find_layout(format: CsvFormat, line: str) -> Layout | None:
     return None
 
 
+def is_blank(text: str) -> bool:
+    """True for a line of nothing but spaces and delimiters, as spreadsheets leave at the end."""
+    return not text.strip(NOTHING)
+
+
 def parse_line(layout: Layout, number: int, text: str) -> Row | Reject | None:
     """The row in a line of text, None when it is blank."""
-    if not text.strip(layout.delimiter + WHITE):
+    if is_blank(text):
         return None
     try:
         fields = next(csv.reader([text], delimiter=layout.delimiter, skipinitialspace=True, strict=True))

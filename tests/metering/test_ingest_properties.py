@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db
 many = settings(
     deadline=None,
     max_examples=30,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -158,6 +158,16 @@ def test_each_source_speaks_by_its_own_newest_revision(ash):
     assert [believed(day) for day in range(5)] == [1, 10, 10, 11, 11]
 
 
+def test_a_revision_that_was_replaced_speaks_no_more_whatever_its_quality(ash):
+    start = period_starts(WINTER)[:1]
+    put(ash, start, [1], source="cad", at=AT)
+    put(ash, start, [10], source="n3rgy_csv", at=AT)
+    put(ash, start, [2], source="cad", at=LATER)
+    put(ash, start, [11], source="n3rgy_csv", at=LATER, quality=Quality.ESTIMATED)
+
+    assert store.day_cube([ash], [WINTER]).net_wh[0, 0, 0] == 2
+
+
 def test_pages_get_the_believed_half_hours_in_order(ash):
     starts = period_starts(WINTER)[:4]
     put(ash, starts[::-1][:2], [4, 3], at=AT)
