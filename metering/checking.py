@@ -42,7 +42,7 @@ class Readings:
     def __len__(self) -> int:
         return len(self.slot)
 
-    def where(self, rows: Bools | Ints) -> Readings:
+    def where(self, rows: Bools | Ints | slice) -> Readings:
         """The chosen rows, in the order given."""
         return Readings(*(getattr(self, column.name)[rows] for column in fields(self)))
 
@@ -120,6 +120,14 @@ def checked(
     return Checked(readings, gaps, gap_half_hours)
 
 
+def kept(readings: Readings, is_right: Bools, refusals: Refusals, code: str, reason: str) -> Readings:
+    """The rows that are right; the others are noted."""
+    if is_right.all():
+        return readings
+    refusals.add_rows(readings.where(~is_right), code, lambda row: reason)
+    return readings.where(is_right)
+
+
 def _of_known_meters(
     readings: Readings, meters: Sequence[str], stream_of_meter: Ints, refusals: Refusals
 ) -> Readings:
@@ -160,12 +168,8 @@ def _without_doubtful_units(readings: Readings, meters: Sequence[str], refusals:
 
 def _finished(readings: Readings, at: datetime, refusals: Refusals) -> Readings:
     """Only half-hours that had ended at `at`."""
-    ended = readings.slot < slot_of(at)
-    if ended.all():
-        return readings
     reason = f"in the future: the half-hour had not ended at {at:%Y-%m-%d %H:%M}Z"
-    refusals.add_rows(readings.where(~ended), "future", lambda row: reason)
-    return readings.where(ended)
+    return kept(readings, readings.slot < slot_of(at), refusals, "future", reason)
 
 
 def _resolved(readings: Readings, ambiguous: Ambiguous, refusals: Refusals) -> Readings:
@@ -188,10 +192,8 @@ def _resolved(readings: Readings, ambiguous: Ambiguous, refusals: Refusals) -> R
                 if len(pair) == 2:
                     slot[pair[0 if (steps < 0).any() else 1]] += 2
                     open_question[pair] = False
-    if open_question.any():
-        reason = "this local time happened twice (the clocks went back) and the stamp has no offset"
-        refusals.add_rows(readings.where(open_question), "ambiguous_time", lambda row: reason)
-    return replace(readings, slot=slot).where(~open_question)
+    reason = "this local time happened twice (the clocks went back) and the stamp has no offset"
+    return kept(replace(readings, slot=slot), ~open_question, refusals, "ambiguous_time", reason)
 
 
 def _in_order(readings: Readings) -> Readings:

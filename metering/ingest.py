@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
 from typing import IO, Any, Final
@@ -23,14 +24,14 @@ from members.queries import consent_windows
 from metering import revising, sources
 from metering.adapters import reading
 from metering.adapters.formats import Ambiguous, Reject, Role
-from metering.checking import NO_STREAM, Checked, Readings, Refusals, checked
+from metering.checking import NO_STREAM, Checked, Readings, Refusals, checked, kept
 from metering.models import ImportGap, ImportReject, ImportRun, Quality
 from metering.report import ImportReport
-from metering.slots import Bools, Ints, from_times, start_of
+from metering.slots import Bools, Ints, from_times
 from opendsr.kernel import outbox
-from opendsr.kernel.interval import Interval
 
 STORED: Final = "metering.readings.stored"
+MOST_WH: Final = 2**31 - 1
 NAME_CHARACTERS: Final = 200
 REASON_CHARACTERS: Final = 300
 
@@ -64,21 +65,20 @@ def import_file(
     refusals = Refusals()
     readings = _read(contents, refusals)
     stream_ids, stream_of_meter = _streams_of(contents, streams)
-    return _store(
-        readings,
+    offer = Offer(
+        readings=readings,
         meters=contents.meters,
         stream_ids=stream_ids,
         stream_of_meter=stream_of_meter,
         refusals=refusals,
         rows_read=len(readings) + refusals.rows,
-        ambiguous=contents.format.ambiguous,
         source=source or contents.format.name,
         name=given,
         convention=contents.format.convention,
         content_sha256=contents.content_sha256,
-        at=at,
-        dry_run=dry_run,
+        ambiguous=contents.format.ambiguous,
     )
+    return _store(offer, at=at, dry_run=dry_run)
 
 
 def store_readings(
@@ -122,110 +122,114 @@ def store_readings(
         export_wh=exports.ravel(),
         quality=qualities.ravel(),
         flags=np.zeros(imports.size, dtype=np.int64),
-    ).where(~missing.ravel())
+    )
+    if missing.any():
+        readings, on_grid = readings.where(~missing.ravel()), on_grid[~missing.ravel()]
     refusals = Refusals()
     offered = len(readings)
-    readings = _storable(readings, on_grid[~missing.ravel()], refusals)
+    readings = _storable(readings, on_grid, refusals)
     digest = hashlib.sha256(name.encode())
     digest.update(b"".join(known_id.bytes for known_id in known))
     for column in (readings.stream, readings.slot, readings.import_wh, readings.export_wh, readings.quality):
         digest.update(np.ascontiguousarray(column).data)
-    return _store(
-        readings,
+    offer = Offer(
+        readings=readings,
         meters=[str(stream_id) for stream_id in known],
         stream_ids=known,
         stream_of_meter=np.arange(len(known), dtype=np.int64),
         refusals=refusals,
         rows_read=offered,
-        ambiguous=Ambiguous.REJECT,
         source=source,
         name=name,
         convention="half-hours by their start in UTC, values in wh",
         content_sha256=digest.hexdigest(),
-        at=at,
-        dry_run=False,
     )
+    return _store(offer, at=at)
 
 
-def _store(
-    readings: Readings,
-    *,
-    meters: Sequence[str],
-    stream_ids: Sequence[UUID],
-    stream_of_meter: Ints,
-    refusals: Refusals,
-    rows_read: int,
-    ambiguous: Ambiguous,
-    source: str,
-    name: str,
-    convention: str,
-    content_sha256: str,
-    at: datetime,
-    dry_run: bool,
-) -> ImportReport:
-    with transaction.atomic(), revising.turn_of([] if dry_run else stream_ids):
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Readings on their way in; `readings.stream` numbers `meters`, each of a stream or of NO_STREAM."""
+
+    readings: Readings
+    meters: Sequence[str]
+    stream_ids: Sequence[UUID]
+    stream_of_meter: Ints
+    refusals: Refusals
+    rows_read: int
+    source: str
+    name: str
+    convention: str
+    content_sha256: str
+    ambiguous: Ambiguous = Ambiguous.REJECT
+
+
+def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport:
+    with transaction.atomic(), revising.turn_of([] if dry_run else offer.stream_ids):
         outcome = checked(
-            readings,
-            meters=meters,
-            streams=stream_ids,
-            stream_of_meter=stream_of_meter,
-            windows=consent_windows(stream_ids),
+            offer.readings,
+            meters=offer.meters,
+            streams=offer.stream_ids,
+            stream_of_meter=offer.stream_of_meter,
+            windows=consent_windows(offer.stream_ids),
             at=at,
-            ambiguous=ambiguous,
-            refusals=refusals,
+            ambiguous=offer.ambiguous,
+            refusals=offer.refusals,
         )
-        good = outcome.readings
+        earlier = ImportRun.objects.filter(content_sha256=offer.content_sha256, source=offer.source)
+        is_replay = earlier.exists()
         run = ImportRun(
-            source=source,
-            name=name[:NAME_CHARACTERS],
-            convention=convention,
-            content_sha256=content_sha256,
+            source=offer.source,
+            name=offer.name[:NAME_CHARACTERS],
+            convention=offer.convention,
+            content_sha256=offer.content_sha256,
             imported_at=at,
-            rows_read=rows_read,
-            rows_unchanged=len(good),
-            rows_rejected=refusals.rows,
+            rows_read=offer.rows_read,
+            rows_unchanged=len(outcome.readings),
+            rows_rejected=offer.refusals.rows,
             gap_half_hours=outcome.gap_half_hours,
         )
-        changed: tuple[UUID, ...] = ()
-        interval = None
-        if len(good):
-            source_id = sources.source_id(source)
-            is_replay = ImportRun.objects.filter(content_sha256=content_sha256, source=source).exists()
-            held = revising.known_revisions(good, stream_ids, source_id=source_id)
-            decision = revising.decide(good, held, at=at, is_replay=is_replay)
-            run.rows_landed, run.rows_corrected = decision.landed, decision.corrected
-            run.rows_unchanged = len(good) - decision.landed
-            if decision.landed:
-                changed, interval = _touched(good.where(decision.is_news), stream_ids)
         if not dry_run:
             run.save()
-            if interval is not None:
-                revising.write(good, decision, stream_ids, run_id=run.pk, source_id=source_id)
+        news = revising.revise(
+            outcome.readings,
+            offer.stream_ids,
+            source_id=sources.source_id(offer.source),
+            run_id=run.pk,
+            at=at,
+            is_replay=is_replay,
+        )
+        run.rows_landed, run.rows_corrected = news.landed, news.corrected
+        run.rows_unchanged -= news.landed
+        changed = tuple(offer.stream_ids[number] for number in news.streams)
+        if not dry_run:
+            run.save()
+            _keep(run, offer.refusals, outcome)
+            if news.interval is not None:
                 outbox.record(
                     STORED,
                     at=at,
                     run_id=run.pk,
-                    source=source,
+                    source=offer.source,
                     stream_ids=changed,
-                    starts_at=interval.starts_at,
-                    ends_at=interval.ends_at,
+                    starts_at=news.interval.starts_at,
+                    ends_at=news.interval.ends_at,
                 )
-            _keep(run, refusals, outcome)
     return ImportReport(
         run_id=run.pk,
-        source=source,
-        name=name,
-        convention=convention,
+        source=offer.source,
+        name=offer.name,
+        convention=offer.convention,
         rows_read=run.rows_read,
         rows_landed=run.rows_landed,
         rows_corrected=run.rows_corrected,
         rows_unchanged=run.rows_unchanged,
         rows_rejected=run.rows_rejected,
         gap_half_hours=run.gap_half_hours,
-        rejects=refusals.in_order(),
+        rejects=offer.refusals.in_order(),
         gaps=tuple(sorted(outcome.gaps, key=lambda gap: gap.line)),
         stream_ids=changed,
-        interval=interval,
+        interval=news.interval,
     )
 
 
@@ -285,24 +289,13 @@ def _qualities(quality: ArrayLike | Quality | None, shape: tuple[int, ...]) -> I
 
 
 def _storable(readings: Readings, on_grid: Bools, refusals: Refusals) -> Readings:
-    refusals.add_rows(readings.where(~on_grid), "off_grid", lambda row: "not on the hour or half-hour")
-    readings = readings.where(on_grid)
-    for values in (readings.import_wh, readings.export_wh):
-        if not len(values):
-            return readings
-    negative = (readings.import_wh < 0) | (readings.export_wh < 0)
-    refusals.add_rows(
-        readings.where(negative), "negative", lambda row: "negative: import and export are each zero or more"
-    )
-    readings = readings.where(~negative)
-    too_large = np.maximum(readings.import_wh, readings.export_wh) > np.iinfo(np.int32).max
-    refusals.add_rows(readings.where(too_large), "implausible", lambda row: "more than any meter can record")
-    return readings.where(~too_large)
-
-
-def _touched(news: Readings, stream_ids: Sequence[UUID]) -> tuple[tuple[UUID, ...], Interval]:
-    changed = tuple(stream_ids[number] for number in np.unique(news.stream).tolist())
-    return changed, Interval(start_of(news.slot.min()), start_of(news.slot.max() + 1))
+    """Rows that a file's adapter would have passed."""
+    readings = kept(readings, on_grid, refusals, "off_grid", "not on the hour or half-hour")
+    least = np.minimum(readings.import_wh, readings.export_wh)
+    reason = "negative: import and export are each zero or more"
+    readings = kept(readings, least >= 0, refusals, "negative", reason)
+    most = np.maximum(readings.import_wh, readings.export_wh)
+    return kept(readings, most <= MOST_WH, refusals, "implausible", "more than any meter can record")
 
 
 def _keep(run: ImportRun, refusals: Refusals, outcome: Checked) -> None:

@@ -21,14 +21,16 @@ from psycopg.errors import LockNotAvailable
 
 from metering import copying
 from metering.checking import Readings
-from metering.slots import Bools, Ints, slots_of_timestamps, timestamp, timestamps
+from metering.slots import Bools, Ints, slots_of_timestamps, start_of, timestamp, timestamps
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.interval import Interval
 
 LOCK_CLASS: Final = 0x4D45
 LOCK_BUCKETS: Final = 64
 LOCK_WAIT: Final = "10min"
 RUN_BREAK: Final = 48
 RUNS_A_QUERY: Final = 20_000
+ROWS_A_SLICE: Final = 500_000
 
 KNOWN: Final = """
     SELECT run.number::int4, found.*
@@ -87,6 +89,16 @@ class Decision:
         return int((self.is_news & (self.revision > 0)).sum())
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an import changed: rows, the numbers of the streams touched, and from when to when."""
+
+    landed: int = 0
+    corrected: int = 0
+    streams: tuple[int, ...] = ()
+    interval: Interval | None = None
+
+
 @contextmanager
 def turn_of(streams: Sequence[UUID]) -> Iterator[None]:
     """Wait until no other transaction writes these streams, and hold them until this one ends."""
@@ -107,6 +119,37 @@ def turn_of(streams: Sequence[UUID]) -> Iterator[None]:
             raise
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [usual])
     yield
+
+
+def revise(
+    readings: Readings,
+    streams: Sequence[UUID],
+    *,
+    source_id: int,
+    run_id: int | None,
+    at: datetime,
+    is_replay: bool,
+) -> News:
+    """Store what is news in the readings (in order, each half-hour once); without a run only tell it."""
+    landed = corrected = 0
+    touched: set[int] = set()
+    earliest, latest = np.inf, -np.inf
+    for start in range(0, len(readings), ROWS_A_SLICE):
+        some = readings.where(slice(start, start + ROWS_A_SLICE))
+        known = known_revisions(some, streams, source_id=source_id)
+        decision = decide(some, known, at=at, is_replay=is_replay)
+        if not decision.landed:
+            continue
+        landed, corrected = landed + decision.landed, corrected + decision.corrected
+        touched.update(np.unique(some.stream[decision.is_news]).tolist())
+        slots = some.slot[decision.is_news]
+        earliest, latest = min(earliest, slots.min()), max(latest, slots.max())
+        if run_id is not None:
+            write(some, decision, streams, run_id=run_id, source_id=source_id)
+    if not landed:
+        return News()
+    interval = Interval(start_of(int(earliest)), start_of(int(latest) + 1))
+    return News(landed, corrected, tuple(sorted(touched)), interval)
 
 
 def known_revisions(readings: Readings, streams: Sequence[UUID], *, source_id: int) -> Known:

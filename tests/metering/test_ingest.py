@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from members import consenting
-from metering import ingest
+from metering import ingest, revising
 from metering.models import HalfHour, ImportGap, ImportReject, ImportRun, Quality
 from metering.report import ImportReport
 from opendsr.kernel.interval import Interval
@@ -123,6 +123,21 @@ def test_a_correction_is_a_new_revision_and_nothing_is_edited(ash):
         (200, 0, AT),
         (250, 1, AT + timedelta(days=1)),
     ]
+
+
+def test_a_large_import_goes_in_slices_and_nobody_can_tell(ash, birch, monkeypatch):
+    monkeypatch.setattr(revising, "ROWS_A_SLICE", 7)
+    streams = {"ASH": ash, "BIRCH": birch}
+    lines = [*lcl_lines(["0.1"] * 20), *lcl_lines(["0.2"] * 20, meter="BIRCH")]
+    offer(lines, streams)
+
+    report = offer([*lines[:18], *lcl_lines(["0.3"] * 20, meter="BIRCH")], streams)
+
+    assert (report.rows_corrected, report.rows_unchanged) == (20, 18)
+    assert report.stream_ids == (birch,)
+    assert report.interval == Interval(START, START + timedelta(hours=10))
+    assert wh_of(ash) == [100] * 20
+    assert wh_of(birch) == [200, 300] * 20
 
 
 def test_an_estimate_that_is_confirmed_is_a_revision_too(ash):
