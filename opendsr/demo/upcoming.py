@@ -13,7 +13,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date, is_working_day
 
 FROM, UNTIL = time(17), time(18, 30)
-SIZE_W = 30_000
+SIZE_W = 60_000
 
 
 def ensure_upcoming_event(*, at: datetime) -> Campaign | None:
