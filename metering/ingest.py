@@ -63,7 +63,7 @@ def import_file(
     given = name or (str(getattr(file, "name", "") or "upload") if path is None else PurePath(path).name)
     contents = reading.open_reading(opened, name=given, adapter=adapter, progress=progress, **options)
     refusals = Refusals()
-    readings = _read(contents, refusals)
+    readings = readings_in(contents, refusals)
     stream_ids, stream_of_meter = _streams_of(contents, streams)
     offer = Offer(
         readings=readings,
@@ -233,8 +233,8 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
     )
 
 
-def _read(contents: reading.Reading, refusals: Refusals) -> Readings:
-    """All readings of the file, numbered by meter."""
+def readings_in(contents: reading.Reading, refusals: Refusals) -> Readings:
+    """All readings of the file, numbered by meter; rows that are none are noted."""
     blocks = []
     for block in contents.blocks():
         refusals.add(block.rejects)

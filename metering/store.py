@@ -22,11 +22,14 @@ from opendsr.kernel.periods import MAX_PERIODS, civil_date
 
 STREAMS_A_QUERY: Final = 2_000
 
+# Net Wh, source, quality and revision of a row travel as one number: 32, 15, 2 and 15 bits.
 CUBE: Final = """
     SELECT asked.number::int4, found.* FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (stream_id, number)
     CROSS JOIN unnest(%s::timestamptz[], %s::timestamptz[]) AS stretch (starts_at, ends_at)
     CROSS JOIN LATERAL (
-        SELECT array_agg(starts_at) AS starts, array_agg(import_wh - export_wh){worth}
+        SELECT array_agg(starts_at) AS starts, array_agg(
+            ((import_wh - export_wh)::int8 << 32) | (source_id::int8 << 17) | (quality::int8 << 15) | revision
+        )
         FROM metering_half_hour AS held
         WHERE held.stream_id = asked.stream_id
           AND held.starts_at >= stretch.starts_at AND held.starts_at < stretch.ends_at
@@ -34,8 +37,7 @@ CUBE: Final = """
     ) AS found
     WHERE found.starts IS NOT NULL
 """
-VALUES: Final = CUBE.format(worth="")
-VALUES_AND_WORTH: Final = CUBE.format(worth=", array_agg(source_id), array_agg(quality), array_agg(revision)")
+CUBE_KINDS: Final = (copying.INT8, copying.INT8)
 ROWS: Final = """
     SELECT held.starts_at, held.import_wh, held.export_wh, held.quality, source.code, held.revision,
            held.known_at, held.source_id
@@ -54,8 +56,6 @@ SPAN: Final = """
     LATERAL (SELECT starts_at FROM metering_half_hour AS held WHERE held.stream_id = asked.stream_id
              ORDER BY starts_at DESC LIMIT 1) AS latest
 """
-VALUE_KINDS: Final = (copying.INT8, copying.INT4)
-WORTH_KINDS: Final = (copying.INT2, copying.INT2, copying.INT2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +98,16 @@ def day_cube(
     present = np.zeros(net_wh.shape, dtype=bool)
     if len(stream_ids) and len(days):
         places, first_slot, stretches = _places(days)
-        offered = np.zeros(len(stream_ids), dtype=np.int64)
+        rank = sources.ranks()
         for start in range(0, len(stream_ids), STREAMS_A_QUERY):
             some = list(stream_ids[start : start + STREAMS_A_QUERY])
-            found = copying.read_groups(VALUES, [some, *stretches, known_at], kinds=VALUE_KINDS)
-            for number, (starts_at, net) in found:
-                place = places[slots_of_timestamps(starts_at.astype(np.int64)) - first_slot]
+            parameters = [some, *stretches, known_at]
+            for number, (starts_at, packed) in copying.read_groups(CUBE, parameters, kinds=CUBE_KINDS):
                 row = start + number - 1
+                place = places[slots_of_timestamps(starts_at.astype(np.int64)) - first_slot]
+                place, net = _one_a_place(place, packed.astype(np.int64), rank)
                 net_wh[row, place] = net
                 present[row, place] = True
-                offered[row] += len(place)
-        told_twice = np.flatnonzero(offered > present.sum(axis=1))
-        for start in range(0, len(told_twice), STREAMS_A_QUERY):
-            rows = told_twice[start : start + STREAMS_A_QUERY]
-            some = [stream_ids[row] for row in rows]
-            kinds = VALUE_KINDS + WORTH_KINDS
-            found = copying.read_groups(VALUES_AND_WORTH, [some, *stretches, known_at], kinds=kinds)
-            rank = sources.ranks()
-            for number, (starts_at, net, *worth) in found:
-                place = places[slots_of_timestamps(starts_at.astype(np.int64)) - first_slot]
-                best = believed(place, *(column.astype(np.int64) for column in worth), rank=rank)
-                net_wh[rows[number - 1], place[best]] = net[best]
     shape = (len(stream_ids), len(days), MAX_PERIODS)
     return DayCube(tuple(stream_ids), tuple(days), net_wh.reshape(shape), present.reshape(shape))
 
@@ -175,6 +164,18 @@ def believed(place: Ints, source_id: Ints, quality: Ints, revision: Ints, *, ran
     newest = newest[np.lexsort((-ranks, -quality[newest], place[newest]))]
     best: Ints = newest[_ends(place[newest])]
     return best
+
+
+def _one_a_place(place: Ints, packed: Ints, rank: Mapping[int, int]) -> tuple[Ints, Ints]:
+    """Places, each once, and their believed net Wh, from what CUBE packs."""
+    told = np.bincount(place)[place]
+    if told.max() > 1:
+        again = np.flatnonzero(told > 1)
+        worth = packed[again]
+        best = believed(place[again], worth >> 17 & 0x7FFF, worth >> 15 & 0x3, worth & 0x7FFF, rank=rank)
+        rows = np.concatenate((np.flatnonzero(told == 1), again[best]))
+        place, packed = place[rows], packed[rows]
+    return place, packed >> 32
 
 
 def _ends(*columns: Ints) -> Bools:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -220,11 +220,9 @@ def test_the_content_hash_follows_the_believed_values_and_nothing_else(ash, birc
     assert store.content_hash([ash], days) != store.content_hash([birch], days)
 
 
-def test_a_cube_takes_one_query_and_one_more_only_where_sources_differ(ash, birch, monkeypatch):
-    starts = period_starts(WINTER)
-    put(ash, starts, [1] * 48)
-    put(birch, starts, [1] * 48)
-
+def test_a_cube_of_many_streams_takes_one_query_for_two_thousand(ash, birch, monkeypatch):
+    put(ash, period_starts(WINTER), [1] * 48)
+    put(birch, period_starts(WINTER)[:1], [2])
     asked: list[int] = []
 
     def read_groups(query: str, parameters: Any, *, kinds: Any) -> Any:
@@ -232,12 +230,19 @@ def test_a_cube_takes_one_query_and_one_more_only_where_sources_differ(ash, birc
         return copying.read_groups(query, parameters, kinds=kinds)
 
     monkeypatch.setattr(store, "copying", SimpleNamespace(read_groups=read_groups))
+    strangers = [uuid4() for _ in range(2_500)]
 
-    store.day_cube([ash, birch], [WINTER])
-    assert asked == [2]
-    put(birch, starts[:1], [2])
-    store.day_cube([ash, birch], [WINTER])
-    assert asked == [2, 2, 1]
+    cube = store.day_cube([ash, *strangers, birch], [WINTER])
+
+    assert asked == [2_000, 502]
+    assert (cube.net_wh[0].sum(), cube.net_wh[-1].sum(), cube.present.sum()) == (48, 2, 49)
+
+
+def test_large_and_negative_values_survive_the_journey(ash):
+    starts = period_starts(WINTER)[:3]
+    put(ash, starts, [2**31 - 1, 0, 0], export_wh=[0, 2**31 - 1, 0])
+
+    assert store.day_cube([ash], [WINTER]).net_wh[0, 0, :3].tolist() == [2**31 - 1, 1 - 2**31, 0]
 
 
 def test_the_interval_of_rows_is_half_open(ash):
