@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -68,7 +69,9 @@ def local_instant(day: date, clock_time: time) -> datetime:
     return datetime.combine(day, clock_time, tzinfo=LONDON).astimezone(clock.wall_now().tzinfo)
 
 
-def load_demo(teller: Teller | None = None, *, homes_file: str = "", demo_date: str = "") -> DemoCoop:
+def load_demo(
+    teller: Teller | None = None, *, homes_file: str = "", demo_date: str = "", **conventions: str | None
+) -> DemoCoop:
     """Empty the demo's database and load the co-op afresh, up to the morning of the event day.
 
     Raises DomainErrors that say what to do: a database not the demo's, a date or a file that cannot be.
@@ -77,7 +80,7 @@ def load_demo(teller: Teller | None = None, *, homes_file: str = "", demo_date: 
     founding.require_demo_database()
     event_day = event_date(demo_date, civil_date(clock.wall_now()))
     joined_at = local_instant(event_day, time(9)) - JOINED_BEFORE
-    source, pasts_of_homes = _pasts(teller, homes_file, event_day)
+    source, pasts_of_homes = _pasts(teller, homes_file, event_day, conventions)
     with teller.step("A database for the demo co-op"):
         founding.start_afresh(at=joined_at)
         staff = people.hire_staff(at=joined_at)
@@ -103,16 +106,24 @@ def load_demo(teller: Teller | None = None, *, homes_file: str = "", demo_date: 
     return coop
 
 
-def _pasts(teller: Teller, homes_file: str, event_day: date) -> tuple[str, list[pasts.Past]]:
+def _pasts(
+    teller: Teller, homes_file: str, event_day: date, conventions: Mapping[str, str | None]
+) -> tuple[str, list[pasts.Past]]:
     if not homes_file:
         generated = pasts.generated(len(cast.homes()), event_day)
         return "generated households (seeded), simulated assets", list(generated)
-    found = pasts.from_file(Path(homes_file).expanduser(), event_day)
+    found = pasts.from_file(Path(homes_file).expanduser(), event_day, **conventions)
     teller.note(f"{found.name} ({found.convention}): {len(found.pasts)} homes")
     if found.rejected:
         teller.note(f"{found.rejected:,} rows of it cannot be used:")
         for reject in found.rejects:
             teller.note(f"  line {reject.line:,}: {reject.field} {reject.value!r}: {reject.reason}")
+    if found.gaps:
+        gap = found.gaps[0]
+        teller.note(
+            f"{found.gap_half_hours:,} half-hours are missing and stay so, in {len(found.gaps)} gaps; the first:"
+            f" {gap.half_hours} of {gap.meter} from {gap.starts_at:%Y-%m-%d %H:%M}Z, after line {gap.line:,}"
+        )
     if found.left_out:
         teller.note(f"without a single complete day, left out: {', '.join(found.left_out)}")
     for past in found.pasts[:20]:

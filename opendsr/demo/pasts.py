@@ -5,11 +5,11 @@ Both give the home without its flexible assets; their simulated load is laid ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,15 @@ from numpy.typing import NDArray
 from hems.household import base_load_wh
 from metering.adapters.formats import Reject
 from metering.adapters.reading import open_reading
+from metering.checking import Refusals, checked
+from metering.ingest import readings_in
+from metering.report import Gap
 from metering.slots import slot_of, start_of
 from opendsr.demo.days import TooLittleHistory, redating
+from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.interval import EPOCH
 from opendsr.kernel.periods import period_starts
 
 SLOTS_A_DAY = 48
@@ -104,6 +110,8 @@ class HomesFile:
     rejects: tuple[Reject, ...]
     rejected: int
     left_out: tuple[str, ...]
+    gaps: tuple[Gap, ...]
+    gap_half_hours: int
 
 
 def generated(count: int, event_day: date) -> list[GeneratedPast]:
@@ -111,43 +119,55 @@ def generated(count: int, event_day: date) -> list[GeneratedPast]:
     return [GeneratedPast(seed=f"caldervale-{number + 1}") for number in range(count)]
 
 
-def from_file(
-    path: Path, event_day: date, *, progress: Callable[[int, int | None], None] | None = None
-) -> HomesFile:
+def from_file(path: Path, event_day: date, **conventions: str | None) -> HomesFile:
     """Read half-hourly readings of one or more homes and move each home onto the demo's days.
 
-    Bad rows are left out and told. Raises HomesFileMissing, the adapters' FileUnusable, or TooLittleHistory
-    when no home has a single complete day.
+    The adapter is found by the header; `conventions` (adapter, stamp, tz) override what it states. Rows are
+    checked as in any import: bad ones are left out and told. Raises HomesFileMissing, what the adapters
+    raise, or TooLittleHistory when no home has a single complete day.
     """
     if not path.is_file():
         raise HomesFileMissing(value=str(path), fix="HOMES is the path of a CSV file, plain or gzipped")
-    reading = open_reading(path, name=path.name, adapter=None, progress=progress)
-    columns: list[tuple[NDArray[np.int64], ...]] = []
-    rejects: list[Reject] = []
-    for block in reading.blocks():
-        columns.append((block.meter, block.slot, block.import_wh, block.export_wh))
-        rejects += block.rejects
-    rejects += reading.rejects
-    meter, slot, import_wh, export_wh = (
-        np.concatenate(parts) if columns else np.empty(0, np.int64) for parts in zip(*columns, strict=True)
+    adapter = conventions.pop("adapter", None) or None
+    options: dict[str, Any] = {name: value or None for name, value in conventions.items()}
+    contents = open_reading(path, name=path.name, adapter=adapter, **options)
+    refusals = Refusals()
+    readings = readings_in(contents, refusals)
+    streams = [new_uuid() for _ in contents.meters]
+    offered = checked(
+        readings,
+        meters=contents.meters,
+        streams=streams,
+        stream_of_meter=np.arange(len(streams)),
+        windows={stream: [(EPOCH, None)] for stream in streams},
+        at=clock.wall_now(),
+        ambiguous=contents.format.ambiguous,
+        refusals=refusals,
     )
-    pasts, left_out = [], []
-    for number, name in enumerate(reading.meters):
-        mine = meter == number
-        past = _past(name, slot[mine], import_wh[mine], export_wh[mine], event_day)
+    rows = offered.readings
+    found, left_out = [], []
+    for number, name in enumerate(contents.meters):
+        mine = rows.where(rows.stream == number)
+        past = _past(name, mine.slot, mine.import_wh, mine.export_wh, event_day)
         if past is None:
             left_out.append(name)
         else:
-            pasts.append(past)
-    if not pasts:
-        raise TooLittleHistory(file=path.name, found="no home with a complete day of 48 half-hours")
+            found.append(past)
+    if not found:
+        raise TooLittleHistory(
+            file=path.name,
+            found="no home with a complete day of 48 half-hours",
+            first_refusals="; ".join(f"line {each.line}: {each.reason}" for each in refusals.in_order()[:3]),
+        )
     return HomesFile(
         name=path.name,
-        convention=f"{reading.format.name}: period {reading.format.stamp.value}, {reading.format.tz}",
-        pasts=tuple(pasts),
-        rejects=tuple(sorted(rejects, key=lambda each: each.line)[:REJECTS_SHOWN]),
-        rejected=sum(each.rows for each in rejects),
+        convention=contents.format.convention,
+        pasts=tuple(found),
+        rejects=refusals.in_order()[:REJECTS_SHOWN],
+        rejected=refusals.rows,
         left_out=tuple(left_out),
+        gaps=offered.gaps,
+        gap_half_hours=offered.gap_half_hours,
     )
 
 

@@ -73,6 +73,32 @@ def test_bad_rows_are_told_and_the_good_ones_kept(tmp_path: Path) -> None:
     assert len(found.pasts) == 1
 
 
+def test_a_half_hour_that_comes_twice_is_told_whether_it_agrees_or_not(tmp_path: Path) -> None:
+    lines = lcl(48 * 90).splitlines()
+    lines.insert(51, lines[50])
+    lines.append(lines[200].rsplit(",", 1)[0] + ",0.999")
+    path = tmp_path / "homes.csv"
+    path.write_text("\n".join(lines))
+
+    found = pasts.from_file(path, EVENT_DAY)
+
+    assert {(reject.line, reject.code) for reject in found.rejects} == {
+        (52, "duplicate"),
+        (201, "conflict"),
+        (len(lines), "conflict"),
+    }
+
+
+def test_a_stated_convention_can_be_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "homes.csv"
+    path.write_text(lcl(48 * 90))
+
+    (as_stated,) = pasts.from_file(path, EVENT_DAY).pasts
+    (as_told,) = pasts.from_file(path, EVENT_DAY, stamp="start").pasts
+
+    assert as_told.first_slot == as_stated.first_slot + 1
+
+
 def test_a_half_hour_that_is_missing_stays_missing(tmp_path: Path) -> None:
     lines = lcl(48 * 90).splitlines()
     gone = lines.pop(48 * 60 + 10)

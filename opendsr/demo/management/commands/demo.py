@@ -21,6 +21,12 @@ from opendsr.run import ports, up
 from opendsr.run.errors import RunError
 from opendsr.run.supervisor import Stopped
 
+CONVENTIONS = {
+    "adapter": "how to read the file, when its header does not tell",
+    "stamp": "start or end of the half-hour, over what the adapter states",
+    "tz": "time zone of stamps, over what the adapter states",
+}
+
 
 class Command(BaseCommand):
     """Play the demo."""
@@ -32,6 +38,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--homes", default=os.environ.get("HOMES", ""), help="CSV of real readings (HOMES)"
         )
+        for name, meaning in CONVENTIONS.items():
+            variable = f"HOMES_{name.upper()}"
+            parser.add_argument(
+                f"--{name}", default=os.environ.get(variable, ""), help=f"{meaning} ({variable})"
+            )
         parser.add_argument(
             "--date", default=os.environ.get("DEMO_DATE", ""), help="event day, ISO (DEMO_DATE)"
         )
@@ -60,7 +71,8 @@ class Command(BaseCommand):
     def _play(self, options: dict[str, Any]) -> None:
         ports.require_free(stage.vtn_port(), what="the VTN", variable="VTN_PORT")
         teller = Teller(LOADING_STEPS + river.PLAY_STEPS, sys.stdout)
-        coop = load_demo(teller, homes_file=options["homes"], demo_date=options["date"])
+        conventions = {name: options[name] for name in CONVENTIONS}
+        coop = load_demo(teller, homes_file=options["homes"], demo_date=options["date"], **conventions)
         campaign = river.play(coop, teller, speed=options["speed"])
         ending.print_report(campaign, coop, teller)
         ending.print_money(campaign, teller, site=_site())
