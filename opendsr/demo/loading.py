@@ -115,14 +115,14 @@ def _pasts(
     found = pasts.from_file(Path(homes_file).expanduser(), event_day, **conventions)
     teller.note(f"{found.name} ({found.convention}): {len(found.pasts)} homes")
     if found.rejected:
-        teller.note(f"{found.rejected:,} rows of it cannot be used:")
+        teller.note(f"of its rows, {found.rejected:,} cannot be used:")
         for reject in found.rejects:
             teller.note(f"  line {reject.line:,}: {reject.field} {reject.value!r}: {reject.reason}")
     if found.gaps:
         gap = found.gaps[0]
         teller.note(
-            f"{found.gap_half_hours:,} half-hours are missing and stay so, in {len(found.gaps)} gaps; the first:"
-            f" {gap.half_hours} of {gap.meter} from {gap.starts_at:%Y-%m-%d %H:%M}Z, after line {gap.line:,}"
+            f"{found.gap_half_hours:,} half-hours are missing and stay so; the first gap is of {gap.half_hours}, in"
+            f" {gap.meter} from {gap.starts_at:%Y-%m-%d %H:%M}Z, after line {gap.line:,}"
         )
     if found.left_out:
         teller.note(f"without a single complete day, left out: {', '.join(found.left_out)}")
