@@ -6,7 +6,6 @@ runs get their secrets and their PostgreSQL from `opendsr.run`; production gets 
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +157,7 @@ USE_TZ = True
 TIME_ZONE = "Europe/London"
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = VAR_DIR / "static" if IS_PRODUCTION else None  # elsewhere they are served where they lie
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
@@ -166,8 +165,6 @@ STATICFILES_FINDERS = [
     "opendsr.web.finders.PlotlyFinder",
 ]
 WHITENOISE_USE_FINDERS = not IS_PRODUCTION
-if not IS_PRODUCTION:
-    warnings.filterwarnings("ignore", message="No directory at", module="django.core.handlers.base")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -78,7 +78,9 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
     campaigns.policy.require_runs_campaigns(request.user)
     at = clock.now()
     tomorrow = civil_date(at) + timedelta(days=1)
-    form = CampaignForm(request.POST or None, initial={"day": tomorrow, "key": new_uuid()})
+    form = CampaignForm(
+        request.POST if request.method == "POST" else None, initial={"day": tomorrow, "key": new_uuid()}
+    )
     if request.method == "POST" and form.is_valid():
         campaign = _create(request, form, at=at)
         if campaign is not None:

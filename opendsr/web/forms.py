@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
-from django.core.validators import MaxValueValidator, ProhibitNullCharactersValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, ProhibitNullCharactersValidator
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Direction, Programme, ZoneKind
@@ -16,7 +16,7 @@ from opendsr.kernel.periods import LONDON
 from opendsr.web import wording
 
 HALF_HOURS: Final = [(f"{hour:02d}:{minute:02d}",) * 2 for hour in range(24) for minute in (0, 30)]
-LATEST_DAY: Final = date(2099, 12, 31)
+EARLIEST_DAY, LATEST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 ZONES_OFFERED: Final = 200
 MOST_KW: Final = 2_000_000
 
@@ -63,7 +63,10 @@ class CampaignForm(forms.Form):
     day = forms.DateField(
         label=_("Day"),
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        validators=[MaxValueValidator(LATEST_DAY, message=_("Choose a day before the year 2100."))],
+        validators=[
+            MinValueValidator(EARLIEST_DAY, message=_("Choose a day in the future.")),
+            MaxValueValidator(LATEST_DAY, message=_("Choose a day before the year 2100.")),
+        ],
     )
     starts = forms.ChoiceField(label=_("From"), choices=HALF_HOURS, initial="17:00")
     ends = forms.ChoiceField(

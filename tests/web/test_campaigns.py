@@ -1,0 +1,268 @@
+"""The staff's pages: the list, a new campaign, one campaign's life and what is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from campaigns import dispatching, planning
+from campaigns.models import Campaign, Participation
+from members import opting_out
+from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.models import AuditEntry
+from tests.factories import make_hub, make_resident
+from tests.web.conftest import Visit
+from tests.web.pages import Seen, seen
+from tests.web.scene import JOINED_AT, NEXT_STARTS_AT, NOW, Scene, freeze, make_campaign
+from tests.web.test_bad_input import GOOD
+
+NEW = "/campaigns/new/"
+
+
+@pytest.fixture
+def sams(scene: Scene, visit: Visit) -> Client:
+    """Sam's browser."""
+    return visit(scene.sam)
+
+
+def look(client: Client, campaign: Campaign, **query: str) -> Seen:
+    """The campaign's page."""
+    return seen(client.get(reverse("campaign_detail", args=[campaign.pk]), query))
+
+
+def do(client: Client, campaign: Campaign, verb: str, **data: str) -> Seen:
+    """Press a button and look at the page that follows."""
+    response = client.post(reverse("campaign_action", args=[campaign.pk, verb]), data, follow=True)
+    assert response.status_code == 200
+    return seen(response)
+
+
+def test_the_list_has_every_campaign_newest_first(scene: Scene, sams: Client) -> None:
+    page = seen(sams.get("/campaigns/"))
+
+    rows = page.tree.xpath("//tbody/tr")
+    assert [row.xpath("./th")[0].text_content().strip() for row in rows] == [
+        "Friday tea-time",
+        "Thursday tea-time",
+        "Wednesday tea-time",
+    ]
+    assert "Wed 14 Jan 2026, 17:00 to 19:00" in page.text("//tbody")
+    assert "3 campaigns" in page.text("//caption")
+
+
+def test_the_list_can_be_narrowed_to_a_state(scene: Scene, sams: Client) -> None:
+    assert "1 campaign" in seen(sams.get("/campaigns/?state=completed")).text("//caption")
+    assert "No campaign is in that state." in seen(sams.get("/campaigns/?state=cancelled")).text()
+
+
+def test_ten_thousand_campaigns_come_25_at_a_time(
+    scene: Scene, sams: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    many = [
+        Campaign(
+            programme=scene.past.programme,
+            name=f"Old {number}",
+            direction="turn_down",
+            zone_kind="everywhere",
+            size_w=1_000,
+            starts_at=JOINED_AT - timedelta(days=number),
+            ends_at=JOINED_AT - timedelta(days=number) + timedelta(hours=1),
+            created_at=JOINED_AT,
+        )
+        for number in range(10_000)
+    ]
+    Campaign.objects.bulk_create(many)
+
+    with django_assert_max_num_queries(9):
+        page = seen(sams.get("/campaigns/?page=200&state=draft"))
+
+    assert len(page.tree.xpath("//tbody/tr")) == 25
+    assert "Page 200 of 400" in page.text()
+    assert page.tree.xpath("//a[@rel='next']/@href") == ["?page=201&state=draft"]
+
+
+def test_a_new_campaign_is_planned_at_once(scene: Scene, sams: Client) -> None:
+    response = sams.post(NEW, {**GOOD, "key": str(new_uuid()), "reason": "Frost"}, follow=True)
+
+    campaign = Campaign.objects.get(name="Cold snap")
+    assert (campaign.state, campaign.size_w, campaign.created_by) == ("planned", 12_500, scene.sam)
+    page = seen(response)
+    assert page.heading == "Cold snap"
+    assert "12.5 kW less" in page.text()
+    assert "Frost" in page.text()
+    assert page.cells("taking-part")
+
+
+def test_the_form_sent_twice_makes_one_campaign(scene: Scene, sams: Client) -> None:
+    sent = {**GOOD, "key": str(new_uuid())}
+
+    first, second = sams.post(NEW, sent), sams.post(NEW, sent)
+
+    assert first.status_code == second.status_code == 302
+    assert first["Location"] == second["Location"]
+    assert Campaign.objects.filter(name="Cold snap").count() == 1
+    assert AuditEntry.objects.filter(verb="campaign.planned", target__endswith=sent["key"]).count() == 1
+
+
+def test_a_form_that_was_sent_before_does_not_swallow_another_campaign(scene: Scene, sams: Client) -> None:
+    sent = {**GOOD, "key": str(new_uuid())}
+    sams.post(NEW, sent)
+
+    response = sams.post(NEW, {**sent, "size_kw": "99"})
+
+    assert response.status_code == 409
+    assert "This form was sent before, for another campaign." in seen(response).text()
+    assert Campaign.objects.filter(name="Cold snap").count() == 1
+
+
+def test_an_end_before_the_start_is_on_the_next_day(scene: Scene, sams: Client) -> None:
+    response = sams.post(
+        NEW, {**GOOD, "key": str(new_uuid()), "starts": "23:00", "ends": "01:00"}, follow=True
+    )
+
+    assert "Tuesday 20 January 2026, 23:00 to Wednesday 21 January 2026, 01:00" in seen(response).text()
+
+
+def test_the_form_offers_the_zones_that_have_homes(scene: Scene, sams: Client) -> None:
+    make_resident("Zoe Zest", at=JOINED_AT, cmz="Calder Bank", primary_substation="Mill Lane")
+
+    page = seen(sams.get(NEW))
+
+    assert page.tree.xpath("//datalist/option/@value") == ["Calder Bank", "G", "Mill Lane"]
+    assert page.tree.xpath("//input[@name='day']/@value") == ["2026-01-16"]
+
+
+def test_a_campaign_in_an_unknown_zone_says_to_look_at_its_name(scene: Scene, sams: Client) -> None:
+    sent = {**GOOD, "key": str(new_uuid()), "zone_kind": "cmz", "zone": "Nowhere"}
+
+    assert "There is no asset in this zone." in seen(sams.post(NEW, sent, follow=True)).text()
+
+
+def test_a_planned_campaign_shows_the_plan_and_the_way_on(scene: Scene, sams: Client) -> None:
+    page = look(sams, scene.planned)
+
+    assert page.tree.xpath("//li[@aria-current='step']/text()") == ["Planned"]
+    assert "Nothing has been sent to any home yet" in page.text()
+    assert [each.text_content().strip() for each in page.tree.xpath("//main//button")] == [
+        "Approve and send",
+        "Plan again",
+        "Yes: Cancel the campaign",
+    ]
+    assert "short of the 40 kW asked" in page.text()
+    assert [row[3] for row in page.cells("taking-part")] == ["Planned"] * 3
+
+
+def test_who_is_left_out_is_listed_with_the_reason(scene: Scene, sams: Client) -> None:
+    stranger = make_resident("Nobody's Consent", at=JOINED_AT, consents=())
+    make_hub(stranger.home, at=JOINED_AT, through_vtn=False)
+    planning.plan_campaign(campaign_id=scene.planned.pk, at=NOW)
+
+    rows = look(sams, scene.planned).cells("left-out")
+
+    assert rows == [[stranger.home.name, "ev charger", "No consent for flexibility"]]
+
+
+def test_approve_sends_and_a_second_press_is_harmless(scene: Scene, sams: Client) -> None:
+    page = do(sams, scene.planned, "approve")
+    assert "Approved. The hubs are being told now." in page.text()
+    count = Participation.objects.filter(campaign=scene.planned).count()
+
+    again = do(sams, scene.planned, "approve")
+
+    assert "Approved." in again.text()
+    assert Participation.objects.filter(campaign=scene.planned).count() == count == 3
+    assert page.tree.xpath("//li[@aria-current='step']/text()") == ["Approved"]
+
+
+def test_cancel_asks_once_more_and_is_final(scene: Scene, sams: Client) -> None:
+    assert "It cannot be taken up again." in look(sams, scene.next).text("//details")
+
+    page = do(sams, scene.next, "cancel")
+
+    assert "Cancelled. Hubs that know of the event are being told." in page.text()
+    assert "It was called off." in page.text()
+    assert not page.tree.xpath("//main//form")
+    assert {row[3] for row in page.cells("taking-part")} == {"Cancelled"}
+
+
+def test_what_cannot_be_done_is_said_in_a_sentence(scene: Scene, sams: Client) -> None:
+    assert "It is completed, so it cannot be planned any more." in do(sams, scene.past, "plan").text()
+    assert "It is completed, so it cannot be cancelled any more." in do(sams, scene.past, "cancel").text()
+
+    for occupancy in (scene.alice.occupancy, scene.carol.occupancy):
+        opting_out.start_standing_opt_out(occupancy=occupancy, at=NOW, starts_at=NOW)
+    do(sams, scene.planned, "plan")
+    page = do(sams, scene.planned, "approve")
+    assert "The plan has nobody left to ask." in page.text()
+    assert "Nobody can be asked: every asset in the zone is left out" in page.text()
+
+    freeze(scene.planned.ends_at)
+    assert "It was over at 19:00 on Friday 16 January 2026." in do(sams, scene.planned, "plan").text()
+
+
+def test_finance_looks_and_does_not_touch(scene: Scene, visit: Visit) -> None:
+    assert not look(visit(scene.fay), scene.planned).tree.xpath("//main//form")
+
+
+def test_answers_show_as_they_come(scene: Scene, sams: Client) -> None:
+    before = look(sams, scene.next)
+    Participation.objects.filter(pk=scene.part_of(scene.alice).pk).update(state="opted_in")
+
+    live = sams.get(reverse("campaign_live", args=[scene.next.pk]), {"state": "dispatched"})
+
+    assert "0 of 3" in before.text("//*[@id='live']")
+    assert "1 of 3" in seen(live).text("//*[@id='live']")
+    assert before.tree.xpath("//*[@id='live']/@hx-trigger") == ["every 5s"]
+
+
+def test_a_new_state_reloads_the_page_that_shows_the_old(scene: Scene, sams: Client) -> None:
+    response = sams.get(reverse("campaign_live", args=[scene.next.pk]), {"state": "approved"})
+
+    assert response.status_code == 204
+    assert response["HX-Refresh"] == "true"
+
+
+def test_what_is_over_is_not_asked_for_again(scene: Scene, sams: Client) -> None:
+    for campaign in (scene.past, scene.planned):
+        assert not look(sams, campaign).tree.xpath("//*[@hx-get]")
+
+
+def test_an_asset_kept_back_at_the_last_moment_says_why(scene: Scene, sams: Client) -> None:
+    do(sams, scene.planned, "approve")
+    scene.homes[0].hub.hub.assets.filter(kind="ev_charger").update(state="faulty")
+    dispatching.dispatch_campaign(campaign_id=scene.planned.pk, at=NOW)
+
+    rows = look(sams, scene.planned).cells("taking-part")
+
+    assert "Kept back Asset faulty" in [row[3] for row in rows]
+
+
+def test_long_plans_come_a_page_at_a_time_and_cost_the_same(
+    scene: Scene,
+    sams: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    look(sams, scene.next)
+    with django_assert_max_num_queries(13):
+        look(sams, scene.next)
+    monkeypatch.setattr("opendsr.web.campaign_page.LINES_SHOWN", 1)
+    with django_assert_max_num_queries(13):
+        page = look(sams, scene.next, page="2")
+
+    assert len(page.cells("taking-part")) == 1
+    assert page.tree.xpath("//a[@rel='prev']/@href") == ["?page=1#taking-part"]
+    assert "page=2" in page.tree.xpath("//*[@id='live']/@hx-get")[0]
+
+
+def test_a_draft_that_was_never_planned_says_so(scene: Scene, sams: Client) -> None:
+    draft = make_campaign("Draft", starts_at=NEXT_STARTS_AT + timedelta(days=3), at=NOW)
+
+    page = look(sams, draft)
+
+    assert "There is no plan yet." in page.text()
+    assert "Plan it: see who could take part" in page.text()
