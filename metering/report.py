@@ -46,5 +46,5 @@ class ImportReport:
 
     @property
     def changed_nothing(self) -> bool:
-        """True when every good row was already known."""
+        """True when the store is as it was: every good row was known already, or there was none."""
         return self.rows_landed == 0

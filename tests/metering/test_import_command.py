@@ -53,6 +53,13 @@ def test_the_same_again_says_unchanged(ash, export):
     assert "Unchanged" in run(export, "--map", f"ASH={ash}")
 
 
+def test_a_file_without_a_good_row_says_so(ash, export):
+    printed = run(export, "--map", f"NOBODY={ash}")
+
+    assert "Nothing was stored: there was no good row." in printed
+    assert "Unchanged" not in printed
+
+
 def test_a_dry_run_stores_nothing(ash, export):
     printed = run(export, "--map", f"ASH={ash}", "--dry-run")
 

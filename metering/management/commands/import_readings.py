@@ -118,8 +118,10 @@ class Command(BaseCommand):
             self._more(len(report.gaps) - LISTED)
         if dry_run:
             write("Dry run: nothing was stored.")
-        elif report.changed_nothing:
+        elif report.rows_unchanged and report.changed_nothing:
             write("Unchanged: the store holds every good row already.")
+        elif report.changed_nothing:
+            write("Nothing was stored: there was no good row.")
 
     def _more(self, count: int) -> None:
         if count > 0:
