@@ -121,8 +121,8 @@ def _pasts(
     if found.gaps:
         gap = found.gaps[0]
         teller.note(
-            f"{found.gap_half_hours:,} half-hours are missing and stay so; the first gap is of {gap.half_hours}, in"
-            f" {gap.meter} from {gap.starts_at:%Y-%m-%d %H:%M}Z, after line {gap.line:,}"
+            f"{found.gap_half_hours:,} half-hours are missing and stay so; the first gap is of"
+            f" {gap.half_hours}, in {gap.meter} from {gap.starts_at:%Y-%m-%d %H:%M}Z, after line {gap.line:,}"
         )
     if found.left_out:
         teller.note(f"without a single complete day, left out: {', '.join(found.left_out)}")
