@@ -1,0 +1,84 @@
+"""Everybody can use it: WCAG 2.2 A and AA by axe-core, light and dark, from the narrowest phone to a desk."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from members.models import User
+from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
+from tests.web.scene import Scene
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+NARROW, WIDE = 320, 1280
+
+
+def test_a_member_s_home_on_the_narrowest_phone(scene: Scene, open_page: OpenPage) -> None:
+    page = open_page("/", user=scene.alice.user, width=NARROW)
+    wait_for_charts(page)
+
+    assert _violations(page) == []
+    assert not is_too_wide(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_in_every_light(scheme: str, width: int, scene: Scene, open_page: OpenPage) -> None:
+    found = {}
+    for path, user in _pages(scene):
+        page = open_page(path, user=user, scheme=scheme, width=width)
+        wait_for_charts(page)
+        for details in page.locator("details:not([open]) > summary").all():
+            details.click()
+        troubles = _violations(page)
+        if is_too_wide(page):
+            troubles.append("has to be moved sideways")
+        if troubles:
+            found[path] = troubles
+        page.context.close()
+
+    assert found == {}
+
+
+@pytest.mark.slow
+def test_a_form_with_mistakes_tells_everybody(scene: Scene, open_page: OpenPage, troubles: list[str]) -> None:
+    page = open_page("/campaigns/new/", user=scene.sam, width=NARROW)
+    page.get_by_role("button", name="Create and plan").click()
+    page.get_by_role("alert").wait_for()
+    troubles.clear()
+
+    assert _violations(page) == []
+    field = page.get_by_label("Name")
+    assert field.get_attribute("aria-invalid") == "true"
+    assert field.get_attribute("aria-describedby") == "id_name_error"
+    page.get_by_role("link", name="Name: This field is required.").click()
+    assert page.evaluate("document.activeElement.name") == "name"
+
+
+def _pages(scene: Scene) -> list[tuple[str, User | None]]:
+    statement = scene.statement_of(scene.alice)
+    return [
+        ("/accounts/login/", None),
+        ("/accounts/password/reset/", None),
+        ("/", scene.alice.user),
+        (f"/statements/{statement.pk}/", scene.alice.user),
+        ("/accounts/password/change/", scene.alice.user),
+        ("/campaigns/", scene.sam),
+        ("/campaigns/new/", scene.sam),
+        (f"/campaigns/{scene.next.pk}/", scene.sam),
+        (f"/campaigns/{scene.planned.pk}/", scene.sam),
+        (f"/campaigns/{scene.past.pk}/report/", scene.fay),
+        (f"/campaigns/{scene.next.pk}/report/", scene.fay),
+    ]
+
+
+def _violations(page: Page) -> list[str]:
+    options = {"runOnly": RULES, "resultTypes": ["violations"]}
+    results = Axe().run(page, options=options).response
+    return [
+        f"{each['id']}: {node['target'][0]} {node['failureSummary']}"
+        for each in results["violations"]
+        for node in each["nodes"]
+    ]
