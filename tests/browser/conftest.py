@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One chromium a file: while it runs, its event loop is in the way of tests that start one of their own."""
+    """One chromium a file: while it runs, its event loop is in the way of tests with one of their own."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
