@@ -15,7 +15,7 @@ ROOMS := $(wildcard manage.py opendsr oadr vtn members assets metering campaigns
 TESTING = OPENDSR_ENV=test OPENDSR_VAR="$(CURDIR)/var/test"
 PYTEST = $(TESTING) $(PY) -m pytest -n 2
 
-.PHONY: up demo test test-all test-slow bench lint types migrations-check shell migrate lock clean help
+.PHONY: up demo test unit test-all test-slow bench lint types migrations-check shell migrate lock clean help
 
 up: ## Serve the site, the worker and the VTN for use; Ctrl-C stops all (PORT=8000 VTN_PORT=8443)
 	@$(INSTALL) site server
@@ -28,6 +28,10 @@ demo: ## Play one campaign from consent to pence (HOMES=readings.csv, DEMO_DATE=
 test: lint types migrations-check ## Everything that must hold before a commit, in minutes
 	@$(INSTALL) server interop tests
 	$(PYTEST) -m "not slow"
+
+unit: ## The unit part of the tests alone
+	@$(INSTALL) dev server
+	$(PYTEST) -m "not slow and not process"
 
 test-all: test test-slow ## The same and the slow matrices
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -20,6 +21,27 @@ from tests.factories import HubKit, Resident, make_coop
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=1_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+PROCESS_FOLDERS = ("run", "interop", "browser", "river")
+PROCESS_FILES = (
+    "campaigns/test_river.py",
+    "hems/test_process.py",
+    "hems/test_with_our_vtn.py",
+    "kernel/test_kill_nine.py",
+    "vtn/test_alone.py",
+    "vtn/test_listener.py",
+    "web/test_production.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts programs of its own, so that the unit part can be run alone."""
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here)
+        if place.parts[0] in PROCESS_FOLDERS or place.as_posix() in PROCESS_FILES:
+            item.add_marker(pytest.mark.process)
 
 
 @receiver(connection_created)
