@@ -7,14 +7,14 @@ import os
 import sys
 from contextlib import ExitStack
 
-COMMANDS_WITHOUT_A_DATABASE = {"help", "version", "--help", "-h", "--version", "makemessages", "compilemessages"}
+WITHOUT_A_DATABASE = {"help", "version", "--help", "-h", "--version", "makemessages", "compilemessages"}
 
 
 def main() -> None:
     """Run one management command with a database at hand and local secrets loaded."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opendsr.settings")
     with ExitStack() as stack:
-        if len(sys.argv) > 1 and sys.argv[1] not in COMMANDS_WITHOUT_A_DATABASE:
+        if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_A_DATABASE:
             from opendsr.run.bootstrap import local_environment
 
             stack.enter_context(local_environment())
