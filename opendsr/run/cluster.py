@@ -209,11 +209,13 @@ class Cluster:
 
     def _serves_here(self, process_id: int) -> bool:
         process = Path(f"/proc/{process_id}")
-        with suppress(OSError):
-            if process.exists():
+        if process.exists():
+            with suppress(OSError):  # closed to a root without all its powers, as in containers
                 return (process / "cwd").samefile(self.data)
-        words = ["ps", "-o", "command=", "-p", str(process_id)]
-        command = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+            command = (process / "cmdline").read_bytes().decode(errors="replace")
+        else:
+            words = ["ps", "-o", "command=", "-p", str(process_id)]
+            command = subprocess.run(words, capture_output=True, text=True, check=False).stdout
         return "postgres" in command and str(self.data) in command
 
     def _stop(self) -> None:

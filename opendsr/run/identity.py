@@ -1,8 +1,9 @@
 """Under which user PostgreSQL's programs run, since they refuse root.
 
 An ordinary user runs them plainly. Root runs them in a user namespace of their own, where root's files
-look like an unprivileged user's: they can then read a clone under a folder closed to others. Where that
-does not serve (namespaces refused, a folder closed to root without its powers), root drops to another user.
+look like an unprivileged user's: they can then read a clone under a folder closed to others. Where
+namespaces are refused, as in many containers, root drops to another user: plainly where that user can
+reach the clone, else with root's power to pass closed folders kept, and no other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -23,11 +24,15 @@ NAMESPACES_OFF = "OPENDSR_NO_NAMESPACE"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How to start a PostgreSQL program: words put before it, and the user to drop to, if any."""
+    """How to start a PostgreSQL program: words put before it, and the user to drop to, if any.
+
+    With `passes_closed_folders` those words do the dropping, since a plain drop loses every power of root.
+    """
 
     prefix: tuple[str, ...] = ()
     user: int | None = None
     group: int | None = None
+    passes_closed_folders: bool = False
 
     @property
     def owner(self) -> int:
@@ -50,6 +55,7 @@ class Identity:
     def start(self, command: list[str], *, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a program in a session of its own, away from the terminal's Ctrl-C."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        drops = self.user is not None and not self.passes_closed_folders
         return subprocess.Popen(
             [*self.prefix, *command],
             cwd="/",
@@ -58,9 +64,9 @@ class Identity:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            user=self.user,
-            group=self.group,
-            extra_groups=None if self.user is None else [],
+            user=self.user if drops else None,
+            group=self.group if drops else None,
+            extra_groups=[] if drops else None,
         )
 
 
@@ -99,9 +105,11 @@ def _candidates(home: Path, *, owner: int, made: bool) -> Iterator[Identity]:
     if made:
         if owner != 0:
             yield _dropped(owner)
+            yield from _passing(owner)
         return
     yield from (_dropped(parent.stat().st_uid) for parent in home.parents if parent.stat().st_uid != 0)
     yield _dropped(_stand_in().pw_uid)
+    yield from _passing(_stand_in().pw_uid)
 
 
 def _known(uid: int) -> bool:
@@ -127,6 +135,15 @@ def _stand_in() -> pwd.struct_passwd:
 
 def _dropped(uid: int) -> Identity:
     return Identity(user=uid, group=pwd.getpwuid(uid).pw_gid if _known(uid) else uid)
+
+
+def _passing(uid: int) -> Iterator[Identity]:
+    """Drop to `uid` with one power of root kept: to pass folders that are closed to it."""
+    if shutil.which("setpriv"):
+        dropped = _dropped(uid)
+        user = (f"--reuid={uid}", f"--regid={dropped.group}", "--clear-groups")
+        power = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+        yield replace(dropped, prefix=("setpriv", *user, *power, "--"), passes_closed_folders=True)
 
 
 def _namespaced() -> Iterator[Identity]:

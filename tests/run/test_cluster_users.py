@@ -67,8 +67,40 @@ def test_root_drops_to_another_user_without_namespaces(var: Path, monkeypatch: p
 
 
 @needs_root
-def test_a_closed_folder_without_namespaces_is_said(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_runs_it_under_a_closed_folder_without_namespaces(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: the other user passes the closed folders with one power of root."""
     monkeypatch.setenv(identity.NAMESPACES_OFF, "1")
+    if not next(identity._passing(identity._stand_in().pw_uid)).can_use(var, Path("/bin/true")):
+        pytest.skip("this machine lets nobody keep a power of root")
+
+    round_trip(var)
+    round_trip(var)
+
+    assert next(var.glob("postgres-*")).stat().st_uid != 0
+
+
+@needs_root
+def test_a_server_whose_folder_the_system_hides_is_known_by_its_command_line(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root without all its powers cannot see where another user's process stands."""
+
+    def hidden(_self: Path, _other: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "samefile", hidden)
+
+    round_trip(var)
+
+    assert not any(var.glob("postgres-*/data/postmaster.pid"))
+
+
+@needs_root
+def test_a_closed_folder_without_any_way_in_is_said(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(identity.NAMESPACES_OFF, "1")
+    monkeypatch.setattr(identity, "_passing", lambda _uid: iter(()))
 
     with pytest.raises(ClusterError, match="refuses to run as root"):
         round_trip(var)
