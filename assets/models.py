@@ -104,6 +104,7 @@ class Cad(models.Model):
     retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "CAD"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["home"], condition=Q(retired_at__isnull=True), name="cad_one_in_use_a_home"

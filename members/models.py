@@ -193,6 +193,7 @@ class Occupancy(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name_plural = "occupancies"
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),

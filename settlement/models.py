@@ -53,6 +53,8 @@ class SettlementTerms(models.Model):
     published_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "settlement terms"
+        verbose_name_plural = "settlement terms"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["name", "version"], name="settlementterms_one_per_version"),
             models.CheckConstraint(
@@ -132,6 +134,7 @@ class HomeDelivery(models.Model):
     explanation = models.JSONField(help_text="Days used with their readings, days left out and why")
 
     class Meta:
+        verbose_name_plural = "home deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["run", "occupancy"], name="homedelivery_one_per_household"),
             models.CheckConstraint(
@@ -156,6 +159,7 @@ class PeriodDelivery(models.Model):
     delivered_wh = models.IntegerField(null=True)
 
     class Meta:
+        verbose_name_plural = "period deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["delivery", "starts_at"], name="perioddelivery_one_per_period"),
             models.CheckConstraint(
@@ -210,6 +214,9 @@ class Entry(models.Model):
     memo = models.CharField(max_length=200)
     run = models.ForeignKey(SettlementRun, null=True, on_delete=models.PROTECT, related_name="entries")
     posted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "entries"
 
     def __str__(self) -> str:
         return self.key

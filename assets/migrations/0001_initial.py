@@ -198,6 +198,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "CAD",
                 "constraints": [
                     models.UniqueConstraint(
                         condition=models.Q(("retired_at__isnull", True)),

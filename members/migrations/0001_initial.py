@@ -230,6 +230,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name_plural": "occupancies",
+            },
         ),
         migrations.CreateModel(
             name="MeterStream",

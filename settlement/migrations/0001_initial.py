@@ -40,6 +40,9 @@ class Migration(migrations.Migration):
                 ("memo", models.CharField(max_length=200)),
                 ("posted_at", models.DateTimeField()),
             ],
+            options={
+                "verbose_name_plural": "entries",
+            },
         ),
         migrations.CreateModel(
             name="Account",
@@ -120,6 +123,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name_plural": "home deliveries",
+            },
         ),
         migrations.CreateModel(
             name="PeriodDelivery",
@@ -144,6 +150,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name_plural": "period deliveries",
+            },
         ),
         migrations.CreateModel(
             name="Posting",
@@ -285,6 +294,8 @@ class Migration(migrations.Migration):
                 ("published_at", models.DateTimeField()),
             ],
             options={
+                "verbose_name": "settlement terms",
+                "verbose_name_plural": "settlement terms",
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("name", "version"), name="settlementterms_one_per_version"
