@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 import campaigns.policy
+import settlement.queries
 from campaigns import life
 from campaigns.life import Verb
 from campaigns.models import Campaign, Direction, Participation, PlanLine
@@ -85,7 +86,7 @@ def whole_page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         "where": where(campaign),
         "asked": _asked(campaign),
         "steps": _steps(campaign),
-        "next_step": NEXT_STEP[campaign.state],
+        "next_step": _next_step(campaign),
         "actions": _actions(request, campaign),
         "left_out": [
             {
@@ -125,6 +126,12 @@ def where(campaign: Campaign) -> str:
     """The campaign's place in words."""
     kind = campaign.get_zone_kind_display()
     return kind if not campaign.zone else f"{kind} {campaign.zone}"
+
+
+def _next_step(campaign: Campaign) -> str:
+    if campaign.state == State.COMPLETED and settlement.queries.newest_run(campaign.pk) is not None:
+        return _("The event is over and settled. The event report has the energy and the money.")
+    return str(NEXT_STEP[campaign.state])
 
 
 def _asked(campaign: Campaign) -> str:

@@ -21,7 +21,7 @@ from opendsr.web.member_home import change
 from settlement.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
 from settlement.statements import StatementView
 
-SHARE_DECIMALS = 9
+SHARE_DECIMALS, MP_DECIMALS = 9, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,10 @@ def _exact(share_mp: Fraction) -> str:
     scale = 10**SHARE_DECIMALS
     scaled = share_mp * scale / MP_PER_POUND
     whole, rest = divmod(int(scaled), scale)
-    return f"£{whole:,}.{rest:0{SHARE_DECIMALS}d}{'' if scaled.denominator == 1 else '…'}"
+    decimals = f"{rest:0{SHARE_DECIMALS}d}"
+    if scaled.denominator == 1:
+        return f"£{whole:,}.{decimals[:MP_DECIMALS]}{decimals[MP_DECIMALS:].rstrip('0')}"
+    return f"£{whole:,}.{decimals}…"
 
 
 def _provenance(view: StatementView) -> str:

@@ -204,6 +204,10 @@ def test_what_cannot_be_done_is_said_in_a_sentence(scene: Scene, sams: Client) -
     assert "It was over at 19:00 on Friday 16 January 2026." in do(sams, scene.planned, "plan").text()
 
 
+def test_a_settled_campaign_leads_to_its_report(scene: Scene, sams: Client) -> None:
+    assert "The event is over and settled." in look(sams, scene.past).text()
+
+
 def test_finance_looks_and_does_not_touch(scene: Scene, visit: Visit) -> None:
     assert not look(visit(scene.fay), scene.planned).tree.xpath("//main//form")
 
