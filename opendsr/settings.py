@@ -137,7 +137,7 @@ LOGIN_URL = "account_login"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_EMAIL_VERIFICATION = "none"  # the co-op makes the accounts and keeps their addresses
 ACCOUNT_ADAPTER = "opendsr.web.accounts.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "opendsr.web.account_forms.LoginForm",

@@ -150,3 +150,31 @@ def test_pages_of_one_s_account_are_sound(name: str, alice: Resident, visit: Vis
 
     assert response.status_code == 200
     assert seen(response).faults() == []
+
+
+def test_another_s_address_cannot_be_taken(alice: Resident, carol: Resident) -> None:
+    client = Client()
+    sign_in(client)
+    url = reverse("account_email")
+
+    added = client.post(url, {"action_add": "", "email": "carol@example.org"})
+
+    assert added.status_code == 405
+    assert "You sign in with alice@example.org." in seen(client.get(url)).text()
+    alice.user.refresh_from_db()
+    assert alice.user.email == "alice@example.org"
+    assert sign_in(Client(), "carol@example.org") == "/"
+
+
+def test_a_second_factor_can_be_set_up(alice: Resident) -> None:
+    client = Client()
+    sign_in(client)
+
+    page = client.get(reverse("mfa_activate_totp"), follow=True)
+    if page.redirect_chain:
+        again = page.request["PATH_INFO"] + "?" + page.request["QUERY_STRING"]
+        page = client.post(again, {"password": PASSWORD}, follow=True)
+
+    assert page.status_code == 200
+    assert seen(page).faults() == []
+    assert seen(page).tree.xpath("//img/@src")[0].startswith("data:image/")
