@@ -138,11 +138,14 @@ def _dropped(uid: int) -> Identity:
 
 
 def _passing(uid: int) -> Iterator[Identity]:
-    """Drop to `uid` with one power of root kept: to pass folders that are closed to it."""
+    """Drop to `uid` with one power of root kept: to pass folders that are closed to it.
+
+    The secure bit lets access(2) count that power too, by which PostgreSQL finds its own programs.
+    """
     if shutil.which("setpriv"):
         dropped = _dropped(uid)
         user = (f"--reuid={uid}", f"--regid={dropped.group}", "--clear-groups")
-        power = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+        power = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup")
         yield replace(dropped, prefix=("setpriv", *user, *power, "--"), passes_closed_folders=True)
 
 
