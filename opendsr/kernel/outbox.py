@@ -20,7 +20,8 @@ from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import DurationField, ExpressionWrapper, F, Max, Q, Value
+from django.db.models.functions import Least
 
 from opendsr.kernel import clock, plain, waking
 from opendsr.kernel.broker import SWEPT_QUEUES
@@ -225,14 +226,16 @@ def adopt(*, window: timedelta = ADOPTION_WINDOW) -> int:
 
 
 def backlog() -> Backlog:
-    """How much is due now and dead, and how long the oldest due delivery has waited."""
-    wall = clock.wall_now()
-    due = OutboxDelivery.objects.filter(state=DeliveryState.DUE, due_at__lte=clock.now())
-    oldest = due.order_by("fact__recorded_wall_at").values_list("fact__recorded_wall_at", flat=True).first()
+    """How much is due now and dead, and how long the oldest has waited since it was recorded and fell due."""
+    now, wall = clock.now(), clock.wall_now()
+    since_recorded = ExpressionWrapper(Value(wall) - F("fact__recorded_wall_at"), DurationField())
+    since_due = ExpressionWrapper(Value(now) - F("due_at"), DurationField())
+    due = OutboxDelivery.objects.filter(state=DeliveryState.DUE, due_at__lte=now)
+    waited = due.aggregate(longest=Max(Least(since_recorded, since_due)))["longest"]
     return Backlog(
         due=due.count(),
         dead=OutboxDelivery.objects.filter(state=DeliveryState.DEAD).count(),
-        oldest_due_seconds=(wall - oldest).total_seconds() if oldest else 0.0,
+        oldest_due_seconds=waited.total_seconds() if waited else 0.0,
     )
 
 

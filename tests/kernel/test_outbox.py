@@ -354,6 +354,13 @@ class TestOtherProcesses:
 
         assert outbox.backlog() == outbox.Backlog(due=1, dead=0, oldest_due_seconds=42)
 
+    def test_what_was_recorded_long_before_it_fell_due_has_not_waited_that_long(self, consumers, pass_time):
+        watch()
+        happen(due_at=NOON + timedelta(hours=1))
+        pass_time(3607)
+
+        assert outbox.backlog() == outbox.Backlog(due=1, dead=0, oldest_due_seconds=7)
+
 
 def test_the_claim_reads_its_index(consumers, django_assert_num_queries):
     watch()
