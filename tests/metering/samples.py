@@ -7,27 +7,16 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from metering.adapters.columns import ColumnReader
 from metering.adapters.formats import CsvFormat, Reject, Row
 from metering.adapters.rows import find_layout
 from metering.slots import start_of
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 LCL = "lcl_4homes_halfhourly.csv.gz"
 POWERSHAPER = "powershaper_export_1home_halfhourly_2022-09_2023-12.csv.gz"
 AT = datetime(2026, 3, 4, 9, tzinfo=UTC)
 SPRING = datetime(2025, 3, 30, tzinfo=UTC)  # 01:00 to 02:00 does not happen
 AUTUMN = datetime(2025, 10, 26, tzinfo=UTC)  # 01:00 to 02:00 happens twice
-
-
-def real(name: str) -> Path:
-    """A real sample file, or a skip that says why."""
-    path = SHARED / name
-    if not path.exists():
-        pytest.skip(f"no real samples beside this checkout: {path} is absent")
-    return path
 
 
 def lines_of(path: Path) -> list[str]:

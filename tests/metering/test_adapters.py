@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from metering import adapters
 from metering.adapters import generic_csv, lcl_csv, n3rgy_csv, opendsr_csv, powershaper_csv
 from metering.adapters.formats import BadOption, Reject, Row
-from tests.metering.samples import AUTUMN, LCL, POWERSHAPER, SPRING, by_columns, half_hours, lines_of, real
+from tests.metering.samples import AUTUMN, LCL, POWERSHAPER, SPRING, by_columns, half_hours, lines_of
+from tests.samples import shared_data
 
 
 def starts_of(rows: Iterable[Row | Reject]) -> list[datetime]:
@@ -158,7 +159,7 @@ def test_forty_eight_bare_local_rows_on_a_46_period_day_leave_two_that_never_hap
 
 
 def test_the_low_carbon_london_sample_reads_whole_but_for_its_bad_row():
-    lines = lines_of(real(LCL))
+    lines = lines_of(shared_data(LCL))
 
     rows = list(lcl_csv.parse(lines))
 
@@ -177,7 +178,7 @@ def test_the_low_carbon_london_sample_reads_whole_but_for_its_bad_row():
 
 
 def test_low_carbon_london_days_are_whole_only_when_stamps_are_ends():
-    lines = [line for line in lines_of(real(LCL)) if line.startswith(("LCLid", "MAC000002"))]
+    lines = [line for line in lines_of(shared_data(LCL)) if line.startswith(("LCLid", "MAC000002"))]
 
     of_one_home = starts_of(lcl_csv.parse(lines))
 
@@ -186,7 +187,7 @@ def test_low_carbon_london_days_are_whole_only_when_stamps_are_ends():
 
 
 def test_the_powershaper_sample_is_newest_first_and_begins_at_a_period_start():
-    lines = lines_of(real(POWERSHAPER))
+    lines = lines_of(shared_data(POWERSHAPER))
 
     rows = list(powershaper_csv.parse(lines))
 

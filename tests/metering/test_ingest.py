@@ -18,7 +18,8 @@ from opendsr.kernel.interval import Interval
 from opendsr.kernel.models import OutboxFact
 from tests.factories import JOINED_AT
 from tests.metering.meters import START, held, lcl_lines, offer, reasons, wh_of
-from tests.metering.samples import AT, LCL, POWERSHAPER, half_hours, real
+from tests.metering.samples import AT, LCL, POWERSHAPER, half_hours
+from tests.samples import shared_data
 
 pytestmark = pytest.mark.django_db
 
@@ -412,8 +413,8 @@ def test_the_low_carbon_london_sample_lands_once(ash, birch, monkeypatch):
     monkeypatch.setattr(ingest, "consent_windows", lambda stream_ids: windows)
     streams = {"MAC000002": ash, "MAC000010": birch}
 
-    report = ingest.import_file(path=real(LCL), at=AT, streams=streams)
-    again = ingest.import_file(path=real(LCL), at=AT, streams=streams)
+    report = ingest.import_file(path=shared_data(LCL), at=AT, streams=streams)
+    again = ingest.import_file(path=shared_data(LCL), at=AT, streams=streams)
 
     assert (report.rows_read, report.rows_landed, report.rows_rejected) == (85_056, 24_140, 60_916)
     assert [(reject.code, reject.rows) for reject in report.rejects] == [
@@ -431,9 +432,9 @@ def test_the_powershaper_sample_lands_once_compressed_or_not(ash, monkeypatch, t
     windows = {ash: [(datetime(2010, 1, 1, tzinfo=UTC), None)]}
     monkeypatch.setattr(ingest, "consent_windows", lambda stream_ids: windows)
     plain = tmp_path / "export.csv"
-    plain.write_bytes(gzip.decompress(real(POWERSHAPER).read_bytes()))
+    plain.write_bytes(gzip.decompress(shared_data(POWERSHAPER).read_bytes()))
 
-    report = ingest.import_file(path=real(POWERSHAPER), at=AT, streams={"home": ash})
+    report = ingest.import_file(path=shared_data(POWERSHAPER), at=AT, streams={"home": ash})
     again = ingest.import_file(path=plain, at=AT, streams={"home": ash})
 
     assert (report.rows_landed, report.rows_rejected, report.gap_half_hours) == (22_810, 0, 0)
