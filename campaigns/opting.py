@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from campaigns import guarding, life, outcomes, sending
 from campaigns.models import Campaign, OptRecord, Participation, PlanLine
@@ -85,6 +85,7 @@ def skip(
     _ensure_open(hub, at=at)
     if _standpoint(hub).is_by_people:
         return hub.part
+    at = _after_all_said(hub, at)
     _keep(hub.part, opt=Opt.OUT, source=source, at=at, by=by, reason=reason)
     sending.take_out(hub.campaign, hub.parts, {hub.part.pk}, at=at)
     _restate(hub)
@@ -110,6 +111,7 @@ def opt_back_in(
     _ensure_open(hub, at=at)
     if hub.part.state not in (State.OPTED_OUT, State.OVERRIDDEN):
         return hub.part
+    at = _after_all_said(hub, at)
     record = _keep(hub.part, opt=Opt.IN, source=source, at=at, by=by, reason=reason)
     hub.part.state = State.PLANNED
     held = guarding.reasons_to_hold(hub.campaign, [hub.part], at=at)
@@ -267,6 +269,15 @@ def _ensure_open(hub: HubParts, *, at: datetime) -> None:
     if hub.campaign.state not in RUNNING_CAMPAIGNS:
         raise life.CampaignEnded(campaign_id=hub.campaign.pk, ends_at=hub.campaign.ends_at)
     life.ensure_running(hub.campaign, at=at)
+
+
+def _after_all_said(hub: HubParts, at: datetime) -> datetime:
+    """`at`, or just past the newest opt: a page's clock is read before the lock, and its word acts after it.
+
+    Of a no and a yes pressed at once the later to act then also decides, so that state and event agree.
+    """
+    newest: datetime | None = hub.part.opts.aggregate(newest=Max("received_at"))["newest"]
+    return at if newest is None or newest < at else newest + timedelta(microseconds=1)
 
 
 def _keep(

@@ -71,6 +71,24 @@ def test_skipping_and_coming_back_before_sending_is_sent(paper_vtn: PaperVtn) ->
     assert dispatch_campaign(campaign_id=campaign.pk, at=NOON + MINUTE).sent == 1
 
 
+def test_a_no_and_a_yes_pressed_at_once_leave_state_and_event_agreeing(paper_vtn: PaperVtn) -> None:
+    """Each page reads its clock before it has the lock, so the later to act may carry the earlier time."""
+    _, kit = make_ready_home()
+    campaign = make_dispatched(kit.assets)
+    skip(participation=part_of(campaign, kit.assets[0]), at=NOON + 2 * MINUTE, by=None)
+
+    back = opt_back_in(participation=part_of(campaign, kit.assets[0]), at=NOON + MINUTE, by=None)
+
+    assert back.state == "sent"
+    assert len(paper_vtn.live()) == 1
+
+    out = skip(participation=part_of(campaign, kit.assets[0]), at=NOON + MINUTE, by=None)
+
+    assert out.state == "opted_out"
+    assert paper_vtn.live() == []
+    assert opts_of(out) == [("out", "portal"), ("in", "portal"), ("out", "portal")]
+
+
 def test_skipping_after_sending_calls_the_hubs_event_off(paper_vtn: PaperVtn) -> None:
     _, kit = make_ready_home()
     campaign = make_dispatched(kit.assets)
