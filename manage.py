@@ -13,14 +13,21 @@ WITHOUT_A_DATABASE = {"help", "version", "--help", "-h", "--version", "makemessa
 def main() -> None:
     """Run one management command with a database at hand and local secrets loaded."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opendsr.settings")
-    with ExitStack() as stack:
-        if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_A_DATABASE:
-            from opendsr.run.bootstrap import local_environment
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
 
-            stack.enter_context(local_environment())
-        from django.core.management import execute_from_command_line
+    from opendsr.run.bootstrap import local_environment
+    from opendsr.run.supervisor import Stopped
 
-        execute_from_command_line(sys.argv)
+    try:
+        with ExitStack() as stack:
+            if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_A_DATABASE:
+                stack.enter_context(local_environment())
+            execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        raise SystemExit(f"OpenDSR cannot start.\n{error}") from error
+    except (KeyboardInterrupt, Stopped):
+        raise SystemExit("\nStopped.") from None
 
 
 if __name__ == "__main__":

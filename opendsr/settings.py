@@ -96,7 +96,10 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
-DATABASE: dict[str, Any] = dict(dj_database_url.parse(env_secret("DATABASE_URL")))
+DATABASE_URL = env_secret("DATABASE_URL")
+if not DATABASE_URL.startswith(("postgresql://", "postgres://")):
+    raise ImproperlyConfigured("DATABASE_URL: write postgresql://user:password@host:5432/name")
+DATABASE: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
 DATABASES = {
     "default": {
         **DATABASE,

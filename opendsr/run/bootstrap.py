@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from opendsr.run import cluster, localsecrets
+from opendsr.run import cluster, database, localsecrets
 from opendsr.run.errors import RunError
 from opendsr.run.places import var_folder
+from opendsr.run.supervisor import stopping_unwinds
 
 
 @contextmanager
@@ -19,9 +21,12 @@ def local_environment() -> Iterator[None]:
     """
     with ExitStack() as stack:
         if os.environ.get("OPENDSR_ENV") != "production":
+            stack.enter_context(stopping_unwinds())
             try:
                 localsecrets.load(var_folder())
-                if not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")):
+                if url := _database_of_the_caller():
+                    database.require_usable(url)
+                else:
                     os.environ["DATABASE_URL"] = stack.enter_context(cluster.running())
                     stack.callback(os.environ.pop, "DATABASE_URL", None)
             except RunError as error:
@@ -32,3 +37,13 @@ def local_environment() -> Iterator[None]:
                     " yours, free some disk space, or set OPENDSR_VAR to another."
                 ) from error
         yield
+
+
+def _database_of_the_caller() -> str | None:
+    url, file = os.environ.get("DATABASE_URL"), os.environ.get("DATABASE_URL_FILE")
+    if url or not file:
+        return url
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"DATABASE_URL_FILE={file} cannot be read: {error}.") from error

@@ -12,8 +12,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -27,6 +27,7 @@ TAIL_LINES = 15
 LARGEST_LOG_BYTES = 5_000_000
 RESTART_SECONDS = (1, 2, 5, 10, 30)
 STEADY_SECONDS = 60
+STOPPING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,17 @@ class Stopped(BaseException):
     """SIGTERM or SIGHUP came: unwinds to the block that stops everything, as Ctrl-C does."""
 
 
+@contextmanager
+def stopping_unwinds() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise Stopped in the block, so that what it holds is let go."""
+    handlers = {number: signal.signal(number, _stopped) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 class Supervisor:
     """A block in which programs run: `with Supervisor(logs) as supervisor: supervisor.start(...)`."""
 
@@ -88,7 +100,7 @@ class Supervisor:
 
     def __enter__(self) -> Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in STOPPING:
             self._handlers[number] = signal.signal(number, _stopped)
         return self
 
