@@ -103,6 +103,7 @@ def load_demo(
     _import_history(teller, coop)
     for household in households:
         people.act_beforehand(household, at=local_instant(event_day - timedelta(days=1), time(18)))
+    founding.mark_loaded(at=local_instant(event_day, time(9)), homes=len(fitted))
     return coop
 
 

@@ -32,6 +32,7 @@ HUBS_A_PROCESS = 16
 POLL_SECONDS = "1"
 LOOK_SECONDS = 0.2
 NIGHT_SECONDS = 120
+AGAIN = "then try again: `make demo` starts afresh"
 
 
 class PlayStalled(DomainError):
@@ -107,20 +108,22 @@ def run_to_midnight(homes: Sequence[FittedHome], midnight: datetime, *, vtn_port
     anchor = anchored_now(midnight, 1)
     for program in hubs(anchor, homes, vtn_port=vtn_port, until=midnight, size=HUBS_A_PROCESS):
         log = var_folder() / "log" / f"{program.name}-night.log"
-        with log.open("wb") as output:
-            ended = subprocess.run(  # noqa: S603
-                program.command,
-                env={**os.environ, **program.env},
-                cwd=REPOSITORY,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=NIGHT_SECONDS,
-                check=False,
-            )
+        what = "the hubs to finish their day"
+        try:
+            with log.open("wb") as output:
+                ended = subprocess.run(  # noqa: S603
+                    program.command,
+                    env={**os.environ, **program.env},
+                    cwd=REPOSITORY,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=NIGHT_SECONDS,
+                    check=False,
+                )
+        except subprocess.TimeoutExpired:
+            raise PlayStalled(waited_for=what, seconds=NIGHT_SECONDS, fix=f"see {log}, {AGAIN}") from None
         if ended.returncode != 0:
-            raise PlayStalled(
-                waited_for="the hubs to finish their day", exit_code=ended.returncode, logs=str(log)
-            )
+            raise PlayStalled(waited_for=what, exit_code=ended.returncode, fix=f"see {log}, {AGAIN}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,11 @@ def wait_until(done: Callable[[], bool], *, seconds: float, what: str, superviso
     while not done():
         supervisor.check()
         if time.monotonic() > deadline:
-            raise PlayStalled(waited_for=what, seconds=seconds, logs=str(var_folder() / "log"))
+            raise PlayStalled(
+                waited_for=what,
+                seconds=f"{seconds:.0f}",
+                fix=f"see the logs in {var_folder() / 'log'}, {AGAIN}",
+            )
         time.sleep(LOOK_SECONDS)
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from opendsr.demo import ending, river, stage
+from opendsr.demo import ending, founding, river, stage
+from opendsr.demo.edge import in_plain_words
 from opendsr.demo.loading import LOADING_STEPS, load_demo
 from opendsr.demo.telling import Teller
 from opendsr.demo.upcoming import ensure_upcoming_event
 from opendsr.kernel import clock
-from opendsr.kernel.errors import DomainError
 from opendsr.run import ports, up
-from opendsr.run.errors import RunError
-from opendsr.run.supervisor import Stopped
 
 CONVENTIONS = {
     "adapter": "how to read the file, when its header does not tell",
@@ -51,18 +48,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Play, print, and say where to look; anything foreseen ends with a sentence that says what to do."""
         began = time.monotonic()
-        try:
+        with in_plain_words(stopped="Stopped. `make demo` starts afresh."), founding.held_alone():
             self._play(options)
-        except (DomainError, RunError) as error:
-            raise CommandError(str(error)) from error
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise CommandError(
-                    f"The disk is full ({error.filename or 'var'}): free some space, then again."
-                ) from error
-            raise
-        except (KeyboardInterrupt, Stopped):
-            raise CommandError("Stopped. `make demo` starts afresh.") from None
         self.stdout.write(
             f"\nPlayed in {time.monotonic() - began:.0f} s. `make up` shows the same at {_site()}"
             " and prints the logins."

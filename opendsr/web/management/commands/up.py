@@ -11,13 +11,12 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from opendsr.demo import founding
+from opendsr.demo.edge import in_plain_words
 from opendsr.demo.loading import demo_logins, load_demo
 from opendsr.demo.upcoming import ensure_upcoming_event
 from opendsr.kernel import clock, installation
-from opendsr.kernel.errors import DomainError
 from opendsr.kernel.models import Installation
 from opendsr.run import up
-from opendsr.run.errors import RunError
 from opendsr.run.places import var_folder
 
 
@@ -30,7 +29,7 @@ class Command(BaseCommand):
         """Refuse in production, where a process manager runs each program."""
         if os.environ.get("OPENDSR_ENV") == "production":
             raise CommandError("`up` is for one machine without a process manager; see docs/install.md.")
-        try:
+        with in_plain_words(stopped="Stopped. `make up` starts again."):
             port = up.port_from_env("PORT", 8000)
             vtn_port = up.port_from_env("VTN_PORT", 8443)
             up.require_free_ports(port=port, vtn_port=vtn_port)
@@ -39,18 +38,20 @@ class Command(BaseCommand):
             with founding.held_for_use():
                 connection.close()
                 up.serve(var=var_folder(), port=port, vtn_port=vtn_port, welcome=welcome)
-        except (DomainError, RunError) as error:
-            raise CommandError(str(error)) from error
 
     def _bring_database_up_to_date(self) -> None:
+        founding.require_ours()
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self.stderr.write("Bringing the database up to date ...")
             call_command("migrate", verbosity=0, interactive=False)
         call_command("createcachetable", verbosity=0)
-        if not Installation.objects.exists():
-            self.stderr.write("The database is empty: loading the demo co-op ...")
-            load_demo()
+        is_empty = not Installation.objects.exists()
+        if is_empty or founding.is_cut_short():
+            found = "is empty" if is_empty else "holds a demo that was cut short"
+            self.stderr.write(f"The database {found}: loading the demo co-op ...")
+            with founding.held_alone():
+                load_demo()
         if installation.current().is_demo:
             ensure_upcoming_event(at=clock.now())
 
