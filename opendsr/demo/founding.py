@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
 
+from campaigns.models import Campaign
 from members.models import Member, User
 from opendsr.demo.cast import COOP_NAME
 from opendsr.kernel import audit, installation
@@ -92,8 +93,12 @@ def mark_loaded(*, at: datetime, homes: int) -> None:
 
 
 def is_cut_short() -> bool:
-    """Return whether a demo co-op was begun here and never loaded to its end."""
-    return installation.current().is_demo and not AuditEntry.objects.filter(verb=LOADED).exists()
+    """Return whether a demo co-op was begun here and never loaded to its end.
+
+    Campaigns come after the loading: with one there, the mark is missing because an older version loaded it.
+    """
+    is_whole = AuditEntry.objects.filter(verb=LOADED).exists() or Campaign.objects.exists()
+    return installation.current().is_demo and not is_whole
 
 
 def prepare() -> None:

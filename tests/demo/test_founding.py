@@ -10,6 +10,7 @@ from django.db import connection
 from opendsr.demo import founding
 from opendsr.kernel import installation
 from tests import cast, factories
+from tests.campaigns.staging import make_campaign
 
 AT = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
@@ -82,6 +83,14 @@ def test_a_demo_is_whole_once_it_was_loaded_to_its_end() -> None:
     assert founding.is_cut_short()
 
     founding.mark_loaded(at=AT, homes=20)
+
+    assert not founding.is_cut_short()
+
+
+def test_a_demo_with_a_campaign_is_whole_whoever_loaded_it() -> None:
+    installation.found(coop_name="Demo", is_demo=True, at=AT)
+
+    make_campaign()
 
     assert not founding.is_cut_short()
 
