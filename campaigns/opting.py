@@ -145,7 +145,8 @@ def record_opt(
     """Take in a yes ("in") or no ("out") received at `at`, from anyone, in any order and however often.
 
     What comes by a page or staff is a `skip` or `opt_back_in`. What the hub says counts unless the
-    participation is cancelled, or the hub says yes to an event that it was taken out of by then.
+    participation is cancelled, or the hub says yes to an event that it was taken out of by then. Received
+    when the campaign is over it is kept on record and changes nothing: nobody acts on a past event.
     """
     if source in PEOPLE:
         answer = skip if opt == Opt.OUT else opt_back_in
@@ -157,9 +158,10 @@ def record_opt(
     if is_known or is_late_yes or part.state == State.CANCELLED:
         return part
     _keep(part, opt=opt, source=source, at=at, by=by, reason=reason, vtn_sequence=vtn_sequence)
-    part.responded_at = min(part.responded_at or at, at)
-    _restate(hub)
-    _save([part])
+    if at < _counts_until(hub):
+        part.responded_at = min(part.responded_at or at, at)
+        _restate(hub)
+        _save([part])
     return part
 
 
@@ -304,11 +306,16 @@ def _keep(
 def _standpoint(hub: HubParts) -> Standpoint:
     said = (
         Said(opt=opt, source=source, reason=reason, received_at=received_at, sequence=sequence or row_id)
-        for opt, source, reason, received_at, sequence, row_id in hub.part.opts.values_list(
-            "opt", "source", "reason", "received_at", "vtn_sequence", "id"
-        )
+        for opt, source, reason, received_at, sequence, row_id in hub.part.opts.filter(
+            received_at__lt=_counts_until(hub)
+        ).values_list("opt", "source", "reason", "received_at", "vtn_sequence", "id")
     )
     return standpoint(said, starts_at=hub.part.starts_at)
+
+
+def _counts_until(hub: HubParts) -> datetime:
+    """When the last of the hub's assets may still be at it: the end, moved by the start tolerance."""
+    return hub.part.ends_at + timedelta(seconds=hub.campaign.programme.start_tolerance_seconds)
 
 
 def _restate(hub: HubParts) -> None:

@@ -166,7 +166,10 @@ def _body(environ: Environ) -> bytes:
         raise Unacceptable(411, "no_length", "send Content-Length")
     if length > codec.LARGEST_BYTES:
         raise Unacceptable(413, TooLarge.code, f"{length} bytes, at most {codec.LARGEST_BYTES}")
-    body: bytes = environ["wsgi.input"].read(length)
+    try:
+        body: bytes = environ["wsgi.input"].read(length)
+    except OSError as error:  # silent for too long, or gone
+        raise Unacceptable(400, "cut_short", f"{length} bytes were announced and did not come") from error
     if len(body) != length:
         raise Unacceptable(400, "cut_short", f"{len(body)} of {length} bytes came")
     return body

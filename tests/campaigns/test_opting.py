@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.completing import complete_campaign
 from campaigns.dispatching import dispatch_campaign
 from campaigns.life import CampaignEnded
 from campaigns.models import Campaign, OptRecord
@@ -378,3 +379,22 @@ def test_a_standing_opt_out_touches_only_campaigns_in_its_time(paper_vtn: PaperV
 
     assert part_of(now, kit.assets[0]).state == "opted_out"
     assert part_of(later, kit.assets[0]).state == "sent"
+
+
+@pytest.mark.parametrize("opt", ["in", "out"])
+def test_what_a_hub_says_of_a_past_event_is_kept_and_changes_nothing(paper_vtn: PaperVtn, opt: str) -> None:
+    kits = [make_ready_home()[1] for _ in range(2)]
+    campaign = make_dispatched([kit.assets[0] for kit in kits])
+    willing, silent = (part_of(campaign, kit.assets[0]) for kit in kits)
+    answer(willing, "in", at=NOON)
+    complete_campaign(campaign_id=campaign.pk, at=ENDS_AT)
+
+    for part in (willing, silent):
+        answer(part, opt, at=ENDS_AT + timedelta(days=1))
+
+    assert [opts_of(part)[-1] for part in (willing, silent)] == [(opt, "hub")] * 2
+    assert [(part.state, part.outcome) for part in (willing, silent)] == [
+        ("opted_in", ""),
+        ("sent", "unresponsive"),
+    ]
+    assert silent.responded_at is None

@@ -356,3 +356,17 @@ def test_no_sample_file_is_answered_with_5xx(hub: hubs.TestHub) -> None:
         for service in answering.SERVICES:
             path = f"/OpenADR2/Simple/2.0b/{service}"
             assert post(hub, body, path=path).status in ACCEPTABLE, (name, service)
+
+
+def test_a_body_that_stalls_is_a_refusal_like_any_other(hub: hubs.TestHub) -> None:
+    class Stalled(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise TimeoutError("timed out")
+
+    before = state()
+
+    replied = post(hub, poll_of(hub), environ={"wsgi.input": Stalled()})
+
+    assert replied.status == 400
+    assert WireLog.objects.get().code == "cut_short"
+    assert state() == before
