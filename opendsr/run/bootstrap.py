@@ -12,6 +12,8 @@ from opendsr.run.errors import RunError
 from opendsr.run.places import var_folder
 from opendsr.run.supervisor import stopping_unwinds
 
+OURS = "OPENDSR_PRIVATE_CLUSTER"  # set when DATABASE_URL is the private cluster's
+
 
 @contextmanager
 def local_environment() -> Iterator[None]:
@@ -28,7 +30,9 @@ def local_environment() -> Iterator[None]:
                     database.require_usable(url)
                 else:
                     os.environ["DATABASE_URL"] = stack.enter_context(cluster.running())
-                    stack.callback(os.environ.pop, "DATABASE_URL", None)
+                    os.environ[OURS] = "yes"
+                    for name in ("DATABASE_URL", OURS):
+                        stack.callback(os.environ.pop, name, None)
             except RunError as error:
                 raise SystemExit(f"OpenDSR cannot start.\n{error}") from error
             except OSError as error:

@@ -145,6 +145,7 @@ class Supervisor:
             elif not child.program.restarts:
                 raise SupervisorError(self._obituary(child))
             elif child.restart_at is None:
+                _end_group(child)
                 wait = RESTART_SECONDS[min(child.times_restarted, len(RESTART_SECONDS) - 1)]
                 child.restart_at = now + wait
                 self.tell(f"{self._obituary(child)}\nIt is started again in {wait} s.")
@@ -165,8 +166,7 @@ class Supervisor:
                 child.process.send_signal(how)
             with suppress(subprocess.TimeoutExpired):
                 child.process.wait(child.program.stop_seconds)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.process.pid, signal.SIGKILL)
+        _end_group(child)
         child.process.wait()
 
     def stop_all(self) -> None:
@@ -205,6 +205,12 @@ class Supervisor:
         code = child.process.returncode
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return f"{child.program.name} {how}. Its last words, in {child.log}:\n{child.last_words()}"
+
+
+def _end_group(child: Child) -> None:
+    """Kill what is left of a program: itself, and what it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, signal.SIGKILL)
 
 
 def _tied_to_this_process() -> list[str]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from opendsr.run import ports
+from opendsr.run import cluster, ports
 from opendsr.run.errors import SupervisorError
 from opendsr.run.places import say
 from opendsr.run.supervisor import Program, Stopped, Supervisor
 
 HOST = "127.0.0.1"
+LOOK_SECONDS = 1.0
 
 
 def port_from_env(variable: str, default: int) -> int:
@@ -47,12 +49,14 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
             command=[python, "manage.py", "vtn", "--port", str(vtn_port)],
             env=env,
             ready=lambda _written: ports.answers(vtn_port, HOST),
+            restarts=True,
         ),
         Program(
             name="web",
             command=[*web, "--workers", "2", "--threads", "4", "--no-control-socket"],
             env=env,
             ready=lambda _written: ports.answers(port, HOST),
+            restarts=True,
         ),
         Program(
             name="worker",
@@ -64,13 +68,28 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
     ]
 
 
-def serve(*, var: Path, port: int, vtn_port: int, welcome: Sequence[str]) -> None:
-    """Run the site until Ctrl-C or SIGTERM; raises SupervisorError when a program cannot run."""
+def keep_cluster_up(var: Path) -> None:
+    """Start the private cluster again when it has died; nothing when it answers. Raises ClusterError."""
+    with cluster.running(var):
+        pass
+
+
+def serve(
+    *, var: Path, port: int, vtn_port: int, welcome: Sequence[str], is_cluster_ours: bool = False
+) -> None:
+    """Run the site until Ctrl-C or SIGTERM; raises RunError when a program or the database cannot run.
+
+    What dies is started again: the programs, and the private cluster when the database `is_cluster_ours`.
+    """
     try:
         with Supervisor(var / "log") as supervisor:
             supervisor.start(*programs(var=var, port=port, vtn_port=vtn_port))
             for line in welcome:
                 say(line)
-            supervisor.watch()
+            while True:
+                supervisor.check()
+                if is_cluster_ours:
+                    keep_cluster_up(var)
+                time.sleep(LOOK_SECONDS)
     except (KeyboardInterrupt, Stopped):
         say("\nStopped. The data stays; `make up` starts again.")

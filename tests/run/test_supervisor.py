@@ -149,6 +149,26 @@ def test_a_program_that_may_be_restarted_comes_back(tmp_path: Path, monkeypatch:
     assert "worker was killed by SIGKILL" in told[0]
 
 
+def test_what_a_killed_program_started_ends_before_it_comes_back(tmp_path: Path) -> None:
+    """The worker's beat, left alone, would go on beating beside the new one's."""
+    with Supervisor(tmp_path, tell=lambda _line: None) as supervisor:
+        supervisor.start(
+            Program(
+                name="parent",
+                command=[sys.executable, "-c", PARENT],
+                ready=lambda written: "child" in written,
+                restarts=True,
+            )
+        )
+        grandchild = int(supervisor.children["parent"].written().split()[1])
+        supervisor.children["parent"].process.kill()
+        supervisor.children["parent"].process.wait()
+
+        supervisor.check()
+
+        wait_until(lambda: not is_alive(grandchild))
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything(tmp_path: Path, how: signal.Signals) -> None:
     command = [sys.executable, "-c", SUPERVISES, str(tmp_path), SLEEPS]
