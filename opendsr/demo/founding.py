@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import LiteralString
 
@@ -124,7 +124,7 @@ def held_for_use() -> Iterator[None]:
 @contextmanager
 def _held(function: LiteralString, *, fix: str) -> Iterator[None]:
     """Hold the lock on a connection of its own, which ends with the block however that ends."""
-    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as holder:
+    with closing(psycopg.connect(**connection.get_connection_params(), autocommit=True)) as holder:
         taken = holder.execute(f"SELECT {function}(%s)", [USE_LOCK]).fetchone()
         if not taken or not taken[0]:
             raise DatabaseInUse(database=_name(), fix=fix)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from opendsr.run import cluster
+from opendsr.run import cluster, up
 from tests.run.conftest import Hold
 
 
@@ -119,6 +119,18 @@ def test_a_killed_server_is_started_again(var: Path) -> None:
         with cluster.running(var, fsync=False) as url:
             assert ask(url, "SELECT 1") == 1
             assert server_process(var) != killed
+
+
+def test_a_served_site_brings_its_killed_server_back_and_takes_it_along(var: Path) -> None:
+    with cluster.running(var, fsync=False) as url:
+        killed = server_process(var)
+        os.kill(killed, signal.SIGKILL)
+        wait_until_gone(killed)
+
+        up.keep_cluster_up(var)
+
+        assert ask(url, "SELECT 1") == 1
+    assert not is_up(var)
 
 
 def test_a_stale_file_that_names_a_strangers_process_is_no_server(var: Path) -> None:

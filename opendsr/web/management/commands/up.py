@@ -16,7 +16,7 @@ from opendsr.demo.loading import demo_logins, load_demo
 from opendsr.demo.upcoming import ensure_upcoming_event
 from opendsr.kernel import clock, installation
 from opendsr.kernel.models import Installation
-from opendsr.run import up
+from opendsr.run import bootstrap, up
 from opendsr.run.places import var_folder
 
 
@@ -37,7 +37,13 @@ class Command(BaseCommand):
             welcome = self._welcome(port=port, vtn_port=vtn_port)
             with founding.held_for_use():
                 connection.close()
-                up.serve(var=var_folder(), port=port, vtn_port=vtn_port, welcome=welcome)
+                up.serve(
+                    var=var_folder(),
+                    port=port,
+                    vtn_port=vtn_port,
+                    welcome=welcome,
+                    is_cluster_ours=bootstrap.OURS in os.environ,
+                )
 
     def _bring_database_up_to_date(self) -> None:
         founding.require_ours()
