@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,13 @@ def in_plain_words(*, stopped: str) -> Iterator[None]:
         raise CommandError(_disk_words(error)) from error
     except (KeyboardInterrupt, Stopped):
         raise CommandError(stopped) from None
+
+
+def require_room() -> None:
+    """Raise OSError when the disk is as good as full, before each program finds out in its own way."""
+    var = var_folder()
+    if shutil.disk_usage(var).free < FULL_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(var))
 
 
 def refusal(error: DomainError) -> str:

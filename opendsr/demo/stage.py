@@ -20,6 +20,7 @@ from typing import Any
 from django.conf import settings
 
 from hems.agent import STATUS
+from opendsr.demo.edge import require_room
 from opendsr.demo.homes import FittedHome
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
@@ -153,9 +154,13 @@ def look(homes: Sequence[FittedHome]) -> Seen:
 
 
 def wait_until(done: Callable[[], bool], *, seconds: float, what: str, supervisor: Supervisor) -> None:
-    """Look again and again until `done`; PlayStalled after `seconds`, SupervisorError when a process dies."""
+    """Look again and again until `done`.
+
+    Raises PlayStalled after `seconds`, SupervisorError when a process dies, OSError when the disk is full.
+    """
     deadline = time.monotonic() + seconds
     while not done():
+        require_room()
         supervisor.check()
         if time.monotonic() > deadline:
             raise PlayStalled(

@@ -74,6 +74,14 @@ def test_a_full_disk_explains_whatever_went_wrong_on_it(var: Path, monkeypatch: 
         raise TeaIsOut(kind="Assam")
 
 
+def test_a_disk_with_room_and_one_without(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge.require_room()
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=1_000))
+
+    with said(f"The disk of {var} is full"):
+        edge.require_room()
+
+
 @pytest.mark.parametrize("how", [KeyboardInterrupt, Stopped])
 def test_being_stopped(how: type[BaseException]) -> None:
     with said("Stopped."):
