@@ -211,7 +211,7 @@ def apt_words(*packages: str) -> str:
 def run(words: list[str]) -> None:
     """Run a step that must succeed."""
     if subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode:
-        stop(f"This step failed: {' '.join(words)}")
+        stop(f"This step failed; its words are above: {' '.join(words)}. On a full disk, free about 600 MB.")
 
 
 def say(line: str) -> None:
