@@ -47,6 +47,8 @@ STATUS_LINES: Final = {
     503: "503 Service Unavailable",
 }
 CONNECTION_SECONDS: Final = 60
+DRAINED_BYTES: Final = 4 * 1024 * 1024
+"""How much of a refused body is read and thrown away, so that the peer, still sending, hears why."""
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +167,7 @@ def _body(environ: Environ) -> bytes:
     if length < 0:
         raise Unacceptable(411, "no_length", "send Content-Length")
     if length > codec.LARGEST_BYTES:
+        _drain(environ, min(length, DRAINED_BYTES))
         raise Unacceptable(413, TooLarge.code, f"{length} bytes, at most {codec.LARGEST_BYTES}")
     try:
         body: bytes = environ["wsgi.input"].read(length)
@@ -173,6 +176,15 @@ def _body(environ: Environ) -> bytes:
     if len(body) != length:
         raise Unacceptable(400, "cut_short", f"{len(body)} of {length} bytes came")
     return body
+
+
+def _drain(environ: Environ, length: int) -> None:
+    """Read and drop up to `length` bytes; closing on unread ones would reset the peer before it reads."""
+    try:
+        while length > 0 and (dropped := environ["wsgi.input"].read(min(length, 65_536))):
+            length -= len(dropped)
+    except OSError:
+        pass  # silent for too long, or gone: the refusal stands all the same
 
 
 def _refusal_body(refused: Unacceptable) -> bytes:
