@@ -28,6 +28,8 @@ LOCKS = (
     "requirements-demo",
     "requirements-schemas",
     "requirements-interop",
+    "requirements-interop-pyoadr",
+    "requirements-bench",
 )
 ALONE = {"requirements-schemas"}  # installed without what it asks for: only its files are wanted
 TEST_PACKAGES = {
