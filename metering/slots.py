@@ -61,11 +61,17 @@ def slots_of_timestamps(microseconds: Ints) -> Ints:
 
 def from_times(times: Sequence[datetime] | NDArray[np.datetime64]) -> tuple[Ints, Bools]:
     """Slots of aware datetimes, or of a numpy datetime64 array in UTC, and whether each is on the grid."""
+    instants = micros(times)
+    return instants // MICROSECONDS, instants % MICROSECONDS == 0
+
+
+def micros(times: Sequence[datetime] | NDArray[np.datetime64]) -> Ints:
+    """Microseconds since 1970 UTC of aware datetimes, or of a numpy datetime64 array in UTC."""
     if isinstance(times, np.ndarray) and times.dtype.kind == "M":
-        micros = times.astype("datetime64[us]").astype(np.int64)
+        found: Ints = times.astype("datetime64[us]").astype(np.int64)
     else:
-        micros = np.fromiter((_microseconds(at) for at in times), dtype=np.int64, count=len(times))
-    return micros // MICROSECONDS, micros % MICROSECONDS == 0
+        found = np.fromiter((_microseconds(at) for at in times), dtype=np.int64, count=len(times))
+    return found
 
 
 def civil_day_slots(days: Sequence[date]) -> tuple[Ints, Ints]:
