@@ -23,9 +23,9 @@ from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import MAX_PERIODS
 from settlement import terms as terms_service
 from settlement.baselines import Cube, Mask, Wh, days_needed
+from settlement.baselines.rules import BaselineRule
 from settlement.models import SettlementTerms, Standing
 from settlement.reckoning import Agreement, Household, Input
-from settlement.rules import BaselineRule
 
 State = Participation.State
 

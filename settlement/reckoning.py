@@ -19,8 +19,8 @@ import numpy as np
 
 from settlement import baselines, revenue, sharing
 from settlement.baselines import Baseline, Cube, Mask, Wh
+from settlement.baselines.rules import BaselineRule
 from settlement.delivery import Delivery, DeliveryRule, measure
-from settlement.rules import BaselineRule
 from settlement.sharing import Shares
 
 METHOD: Final = "settlement-1"

@@ -8,8 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from opendsr.kernel.ids import new_uuid
+from settlement.baselines.explaining import as_json, explain
 from settlement.copying import copy_rows
-from settlement.explaining import as_json, explain
 from settlement.models import HomeDelivery, PeriodDelivery, SettlementRun, SettlementTerms
 from settlement.reckoning import METHOD, Input, Reckoning
 

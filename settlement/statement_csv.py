@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from opendsr.kernel.money import pounds
 from opendsr.kernel.periods import LONDON
-from settlement.explaining import LEFT_OUT_WORDS
+from settlement.baselines.explaining import LEFT_OUT_WORDS
 
 if TYPE_CHECKING:
     from settlement.statements import StatementView

@@ -19,10 +19,10 @@ from campaigns.models import Campaign, Direction
 from members.models import Member
 from opendsr.kernel.ids import new_uuid
 from settlement import statement_csv
+from settlement.baselines.explaining import Explanation, from_json
+from settlement.baselines.rules import CERTAINTY_WORDS, Certainty
 from settlement.copying import copy_rows
-from settlement.explaining import Explanation, from_json
 from settlement.models import Cap, Floor, SettlementRun, Standing, Statement
-from settlement.rules import CERTAINTY_WORDS, Certainty
 from settlement.sharing import exact_share_mp
 
 COLUMNS = (

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from opendsr.kernel.errors import Invalid, NotFound
-from settlement import rules
+from settlement.baselines import rules
 from settlement.delivery import Cap, DeliveryRule, Floor
 from settlement.models import SettlementTerms
 

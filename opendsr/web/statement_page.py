@@ -18,7 +18,7 @@ from opendsr.kernel.money import MP_PER_POUND
 from opendsr.web import wording
 from opendsr.web.charts import Figure, half_hour_figure
 from opendsr.web.member_home import change
-from settlement.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
+from settlement.baselines.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
 from settlement.statements import StatementView
 
 SHARE_DECIMALS, MP_DECIMALS = 9, 5

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from settlement.rules import Adjustment, BaselineRule, DayType, Gaps, Keep
+from settlement.baselines.rules import Adjustment, BaselineRule, DayType, Gaps, Keep
 
 LONDON = ZoneInfo("Europe/London")
 Readings = Mapping[datetime, int]

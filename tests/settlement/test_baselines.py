@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendsr.kernel.periods import period_starts
-from settlement import baselines, rules
+from settlement import baselines
+from settlement.baselines import rules
+from settlement.baselines.explaining import Explanation, explain
+from settlement.baselines.rules import Adjustment, BaselineRule, DayType, Gaps, Keep
 from settlement.delivery import DeliveryRule, measure
-from settlement.explaining import Explanation, explain
-from settlement.rules import Adjustment, BaselineRule, DayType, Gaps, Keep
 from tests.settlement import oracle
 from tests.settlement.cubes import Cube, cube_of, days_between, half_hours
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendsr.kernel.periods import period_count, period_of, period_starts
-from settlement import baselines, rules
-from settlement.alignment import local_half_hour, slot_of
-from settlement.explaining import LeftOut, as_json, explain, from_json
+from settlement import baselines
+from settlement.baselines import rules
+from settlement.baselines.alignment import local_half_hour, slot_of
+from settlement.baselines.explaining import LeftOut, as_json, explain, from_json
 from tests.settlement.cubes import cube_of, half_hours
 from tests.settlement.test_baselines import EVERY_RULE, homes
 

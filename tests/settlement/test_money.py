@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from opendsr.kernel.money import pounds, split_mp
 from settlement import ledger, sharing
+from settlement.baselines.rules import DFS_2023_DOMESTIC
 from settlement.delivery import Cap, DeliveryRule, Floor, measure
 from settlement.reckoning import Agreement, Household, Input, Reckoning, reckon
 from settlement.revenue import RevenueImpossible, utilisation_mp
-from settlement.rules import DFS_2023_DOMESTIC
 from settlement.sharing import SharingImpossible, exact_share_mp, share
 from tests.settlement.cubes import Cube, days_between, half_hours
 

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError
 
-from settlement import rules, terms
+from settlement import terms
+from settlement.baselines import rules
 from settlement.models import SettlementTerms
 from tests.racing import at_once
 from tests.settlement.staging import AFTER, make_terms

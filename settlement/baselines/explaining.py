@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Any
 
 from opendsr.kernel.periods import period_count
-from settlement.baselines import ONE_DAY, Baseline, DayPart
-from settlement.rules import BaselineRule, Keep
+from settlement.baselines.computing import ONE_DAY, Baseline, DayPart
+from settlement.baselines.rules import BaselineRule, Keep
 
 
 class LeftOut(StrEnum):

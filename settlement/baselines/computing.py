@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.kernel.periods import period_count
-from settlement.alignment import LocalHalfHour, local_half_hour, slot_of
-from settlement.rules import Adjustment, BaselineRule, DayType, Gaps, Keep
+from settlement.baselines.alignment import LocalHalfHour, local_half_hour, slot_of
+from settlement.baselines.rules import Adjustment, BaselineRule, DayType, Gaps, Keep
 
 Wh = NDArray[np.int64]
 Mask = NDArray[np.bool_]
