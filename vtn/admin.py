@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from opendsr.kernel import clock
 from opendsr.kernel.records import ReadOnlyAdmin
 from vtn.enrolling import revoke_certificate
-from vtn.models import Event, EventOpt, OptSchedule, Ven, VenCertificate, WireLog
+from vtn.models import Event, EventOpt, OptSchedule, QueuedMessage, Ven, VenCertificate, WireLog
 
 
 @admin.register(Ven)
@@ -85,6 +85,15 @@ class OptScheduleAdmin(ReadOnlyAdmin):
     list_select_related = ("ven",)
     search_fields = ("ven__ven_id", "opt_id")
     ordering = ("-received_at",)
+
+
+@admin.register(QueuedMessage)
+class QueuedMessageAdmin(ReadOnlyAdmin):
+    list_display = ("ven", "kind", "state", "attempts", "queued_at", "delivered_at", "finished_at", "note")
+    list_select_related = ("ven",)
+    list_filter = ("kind", "state")
+    search_fields = ("ven__ven_id", "request_id")
+    ordering = ("-id",)
 
 
 @admin.register(WireLog)

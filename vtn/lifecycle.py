@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from oadr.messages import EventStatus
+from opendsr.kernel.interval import EPOCH
 from vtn.models import Event
 
 LONGEST_WAIT_SECONDS = 600
@@ -52,19 +53,18 @@ def is_acknowledged(event: Event) -> bool:
     return event.acknowledged_modification == event.modification_number
 
 
-def is_due(event: Event, *, wall: datetime, poll_seconds: int) -> bool:
-    """True when the version in force has yet to be handed over, or was and nothing came back.
+def due_wall_at(event: Event, *, poll_seconds: int) -> datetime | None:
+    """Return when a live event is to be handed over (again), in wall time; None when never.
 
-    At least once: the wait doubles with each hand-over, up to ten minutes of wall time.
+    Before all time for a version not yet handed over. At least once: the wait doubles
+    with each hand-over, up to ten minutes.
     """
     if event.delivered_modification != event.modification_number or event.delivered_wall_at is None:
-        return True
-    if is_acknowledged(event):
-        return False
-    if not event.is_response_required and _is_delivered_enough(event):
-        return False
+        return EPOCH
+    if is_acknowledged(event) or (not event.is_response_required and _is_delivered_enough(event)):
+        return None
     wait_seconds = min(poll_seconds * 2 ** min(event.delivery_count, 10), LONGEST_WAIT_SECONDS)
-    return wall - event.delivered_wall_at >= timedelta(seconds=wait_seconds)
+    return event.delivered_wall_at + timedelta(seconds=wait_seconds)
 
 
 def in_order(events: Iterable[Event], *, at: datetime) -> list[Event]:

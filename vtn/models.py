@@ -21,12 +21,16 @@ class Ven(models.Model):
     registration_id = models.CharField(max_length=64, blank=True)
     poll_seconds = models.PositiveIntegerField(null=True, help_text="Empty: the site's own.")
     is_report_only = models.BooleanField(default=False)
+    profile_name = models.CharField(max_length=8, blank=True, help_text="As it registered: 2.0a or 2.0b.")
+    transport_name = models.CharField(max_length=16, blank=True)
+    transport_address = models.CharField(
+        max_length=255, blank=True, help_text="What it said of itself; never called because it said so."
+    )
+    is_http_pull = models.BooleanField(default=True)
+    has_xml_signature = models.BooleanField(default=False)
     enrolled_at = models.DateTimeField()
     registered_at = models.DateTimeField(null=True)
     last_seen_wall_at = models.DateTimeField(null=True)
-    is_resync_due = models.BooleanField(
-        default=False, help_text="The next poll hands over the full set of events again."
-    )
 
     class Meta:
         db_table = "ven"
@@ -215,6 +219,95 @@ class OptSchedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.ven_id} {self.opt_id}"
+
+
+class MessageKind(models.TextChoices):
+    EVENTS = "events", "Its full set of events"
+    REQUEST_REREGISTRATION = "request_reregistration", "Register again"
+    CANCEL_REGISTRATION = "cancel_registration", "Registration ended"
+    REGISTER_REPORT = "register_report", "Our own reports"
+    CREATE_REPORT = "create_report", "Report wanted"
+    CANCEL_REPORT = "cancel_report", "Report no longer wanted"
+
+
+class MessageState(models.TextChoices):
+    QUEUED = "queued", "Waiting"
+    DELIVERED = "delivered", "Handed over"
+    ANSWERED = "answered", "Answered"
+    EXPIRED = "expired", "Out of date"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    DEAD = "dead", "Given up"
+
+
+OPEN_STATES = (MessageState.QUEUED, MessageState.DELIVERED)
+
+
+class QueuedMessage(models.Model):
+    """One message this VTN begins with a VEN; `vtn.queueing` is the only module that writes it."""
+
+    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="queue")
+    kind = models.CharField(max_length=24, choices=MessageKind.choices)
+    rank = models.PositiveSmallIntegerField(default=1, help_text="Lower goes first; then the older.")
+    content = models.JSONField(default=dict, blank=True, help_text="Protocol-neutral; ids, never wire text.")
+    request_id = models.CharField(max_length=64, help_text="The correlated reply echoes it.")
+    dedupe_key = models.CharField(
+        max_length=200, blank=True, help_text="One open message a VEN and key; empty: never the same."
+    )
+    state = models.CharField(max_length=12, choices=MessageState.choices, default=MessageState.QUEUED)
+    attempts = models.PositiveIntegerField(default=0, help_text="How often it was handed over.")
+    queued_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    next_try_wall_at = models.DateTimeField()
+    leased_by = models.CharField(max_length=100, blank=True)
+    lease_until_wall_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True, help_text="When it was first handed over.")
+    delivered_by = models.CharField(max_length=12, blank=True, help_text="The transport of the latest time.")
+    finished_at = models.DateTimeField(null=True, help_text="Answered, expired, withdrawn or given up.")
+    answer_code = models.PositiveIntegerField(null=True)
+    note = models.CharField(max_length=300, blank=True, help_text="The answer's words, or the last failure.")
+
+    class Meta:
+        db_table = "vtn_queue"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(kind__in=MessageKind.values), name="vtn_queue_kind_known"),
+            models.CheckConstraint(condition=Q(state__in=MessageState.values), name="vtn_queue_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=OPEN_STATES, finished_at__isnull=True)
+                | (~Q(state__in=OPEN_STATES) & Q(finished_at__isnull=False)),
+                name="vtn_queue_finished_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=MessageState.DELIVERED) | Q(delivered_at__isnull=False),
+                name="vtn_queue_delivered_when",
+            ),
+            models.CheckConstraint(
+                condition=Q(lease_until_wall_at__isnull=True, leased_by="")
+                | (Q(lease_until_wall_at__isnull=False) & ~Q(leased_by="")),
+                name="vtn_queue_leased_by_someone",
+            ),
+            models.UniqueConstraint(
+                fields=["ven", "dedupe_key"],
+                condition=Q(state__in=OPEN_STATES) & ~Q(dedupe_key=""),
+                name="vtn_queue_open_once",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["ven", "rank", "id"], condition=Q(state__in=OPEN_STATES), name="vtn_queue_next"
+            ),
+            models.Index(
+                fields=["next_try_wall_at"], condition=Q(state__in=OPEN_STATES), name="vtn_queue_due"
+            ),
+            models.Index(fields=["ven", "request_id"], name="vtn_queue_by_request"),
+            models.Index(fields=["finished_at"], name="vtn_queue_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.state}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
 
 
 class WireLog(models.Model):

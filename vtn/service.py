@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from opendsr.kernel import clock, ids
-from vtn import feeds, notices, queries
+from vtn import feeds, notices, queries, queueing
 from vtn.models import Event, EventOpt, Ven
 from vtn.port import (
     Acknowledgement,
@@ -64,8 +64,15 @@ class EmbeddedVtn:
             batch_size=BATCH,
             ignore_conflicts=True,
         )
-        published = Event.objects.filter(key__in=list(notices_by_key)).values_list("key", "event_id")
-        return {key: VtnEventId(event_id) for key, event_id in published}
+        published = list(
+            Event.objects.filter(key__in=list(notices_by_key)).values_list(
+                "key", "event_id", "ven_id", "closes_at", "delivered_at"
+            )
+        )
+        _queue(
+            ((ven, closes_at) for _, _, ven, closes_at, delivered_at in published if not delivered_at), at=at
+        )
+        return {key: VtnEventId(event_id) for key, event_id, *_ in published}
 
     @transaction.atomic
     def amend(self, event_id: VtnEventId, notice: EventNotice, *, at: datetime, reason: str = "") -> int:
@@ -84,6 +91,7 @@ class EmbeddedVtn:
         event.modification_reason = reason[:LONGEST_REASON]
         event.delivery_count = 0
         event.save()
+        _queue([(event.ven_id, event.closes_at)], at=at)
         return event.modification_number
 
     def cancel(self, event_id: VtnEventId, *, at: datetime, reason: str = "") -> None:
@@ -93,17 +101,18 @@ class EmbeddedVtn:
     def cancel_many(self, event_ids: Iterable[VtnEventId], *, at: datetime, reason: str = "") -> None:
         wanted = set(event_ids)
         locked = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk")
-        rows = list(locked.values_list("pk", "event_id", "cancelled_at", "closes_at"))
-        missing = wanted - {event_id for _, event_id, _, _ in rows}
+        rows = list(locked.values_list("pk", "event_id", "cancelled_at", "closes_at", "ven_id"))
+        missing = wanted - {event_id for _, event_id, *_ in rows}
         if missing:
             raise UnknownEvent(event_id=min(missing))
-        open_ones = [pk for pk, _, cancelled_at, closes_at in rows if cancelled_at is None and at < closes_at]
-        Event.objects.filter(pk__in=open_ones).update(
+        open_ones = [row for row in rows if row[2] is None and at < row[3]]
+        Event.objects.filter(pk__in=[pk for pk, *_ in open_ones]).update(
             cancelled_at=at,
             modification_number=F("modification_number") + 1,
             modification_reason=reason[:LONGEST_REASON],
             delivery_count=0,
         )
+        _queue(((ven, closes_at) for _, _, _, closes_at, ven in open_ones), at=at)
 
     def opts_since(self, cursor: Cursor, *, limit: int = 1000) -> tuple[list[Opt], Cursor]:
         rows = feeds.opts_after(cursor, limit=limit)
@@ -133,6 +142,14 @@ class EmbeddedVtn:
     def trusted(self, ven_ids: Iterable[VenId]) -> set[VenId]:
         states = queries.ven_states(ven_ids, wall=clock.wall_now())
         return {ven_id for ven_id, state in states.items() if state.may_connect}
+
+
+def _queue(ends: Iterable[tuple[int, datetime]], *, at: datetime) -> None:
+    """Offer each VEN's set of events again, until the latest of these is over."""
+    latest: dict[int, datetime] = {}
+    for ven, closes_at in ends:
+        latest[ven] = max(closes_at, latest.get(ven, closes_at))
+    queueing.enqueue_events(latest, at=at)
 
 
 def _locked(event_id: str) -> Event:

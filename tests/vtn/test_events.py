@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from django.db.models import F
 
 from oadr import messages as m
 from opendsr.kernel import clock
@@ -13,7 +14,7 @@ from opendsr.kernel.interval import Interval
 from opendsr.kernel.models import OutboxFact
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
-from vtn.models import Event, EventOpt
+from vtn.models import Event, EventOpt, QueuedMessage
 from vtn.port import START, Vtn, VtnEventId
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +30,11 @@ def event_id(vtn: Vtn, hub: hubs.TestHub) -> VtnEventId:
 
 def age_delivery(seconds: int) -> None:
     """Let wall time pass since the events were last handed over."""
-    Event.objects.update(delivered_wall_at=clock.wall_now() - timedelta(seconds=seconds))
+    ago = timedelta(seconds=seconds)
+    for event in Event.objects.all():
+        shift = event.delivered_wall_at - (clock.wall_now() - ago)
+        Event.objects.filter(pk=event.pk).update(delivered_wall_at=event.delivered_wall_at - shift)
+        QueuedMessage.objects.filter(ven=event.ven).update(next_try_wall_at=F("next_try_wall_at") - shift)
 
 
 def fetched(hub: hubs.TestHub, at: datetime = AT) -> m.DistributeEvent:

@@ -90,7 +90,7 @@ def poll_of(hub: hubs.TestHub) -> bytes:
 def state() -> tuple[object, ...]:
     """Everything a message could change."""
     return (
-        list(Ven.objects.order_by("pk").values_list("ven_id", "registration_id", "is_resync_due")),
+        list(Ven.objects.order_by("pk").values_list("ven_id", "registration_id", "registered_at")),
         list(Event.objects.order_by("pk").values()),
         EventOpt.objects.count(),
         OptSchedule.objects.count(),

@@ -16,7 +16,7 @@ from oadr import messages as m
 from oadr.messages import EiResponse, Message
 from vtn.models import Ven
 from vtn.notices import vtn_id
-from vtn.services import events, opts, polling, registration, reports
+from vtn.services import events, opts, polling, registration, replying, reports
 from vtn.services.refusing import Refused
 
 Handler = Callable[..., Message]
@@ -25,13 +25,13 @@ _EI_REGISTER_PARTY: Final[dict[type, Handler]] = {
     m.QueryRegistration: registration.query_registration,
     m.CreatePartyRegistration: registration.create_party_registration,
     m.CancelPartyRegistration: registration.cancel_party_registration,
-    m.CanceledPartyRegistration: polling.take_note,
-    m.Response: polling.take_note,
+    m.CanceledPartyRegistration: replying.take_canceled_registration,
+    m.Response: replying.take_response,
 }
 _EI_EVENT: Final[dict[type, Handler]] = {
     m.RequestEvent: events.request_event,
     m.CreatedEvent: events.created_event,
-    m.Response: polling.take_note,
+    m.Response: replying.take_response,
 }
 _EI_OPT: Final[dict[type, Handler]] = {
     m.CreateOpt: opts.create_opt,
@@ -42,10 +42,10 @@ _EI_REPORT: Final[dict[type, Handler]] = {
     m.UpdateReport: reports.update_report,
     m.CreateReport: reports.create_report,
     m.CancelReport: reports.cancel_report,
-    m.RegisteredReport: polling.take_note,
-    m.CreatedReport: polling.take_note,
-    m.CanceledReport: polling.take_note,
-    m.Response: polling.take_note,
+    m.RegisteredReport: replying.take_registered_report,
+    m.CreatedReport: replying.take_created_report,
+    m.CanceledReport: replying.take_canceled_report,
+    m.Response: replying.take_response,
 }
 SERVICES: Final[dict[str, dict[type, Handler]]] = {
     "EiRegisterParty": _EI_REGISTER_PARTY,

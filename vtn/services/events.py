@@ -35,6 +35,7 @@ def created_event(*, ven: Ven, message: m.CreatedEvent, at: datetime) -> m.Respo
         for response in message.event_responses
         if (failure := _take(ven, events.get(response.event.event_id), response, at=at)) is not None
     ]
+    distributing.settle(ven, at=at)
     code, description = failures[0] if failures else (m.OK, "OK")
     return m.Response(
         response=EiResponse(code, description, message.response.request_id),

@@ -11,7 +11,7 @@ from oadr import messages as m
 from oadr.messages import EiResponse
 from oadr.timeformat import format_datetime
 from vtn.models import Event, OptChoice, OptSchedule, OptSource, Ven
-from vtn.services import opting
+from vtn.services import distributing, opting
 from vtn.services.refusing import Refused
 
 CHOICES: Final = {"optIn": OptChoice.IN, "optOut": OptChoice.OUT}
@@ -68,6 +68,7 @@ def _opt_for_event(ven: Ven, message: m.CreateOpt, wanted: m.QualifiedEventId, *
         opt_id=message.opt_id,
         at=at,
     )
+    distributing.settle(ven, at=at)
 
 
 def _opt_schedule(

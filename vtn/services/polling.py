@@ -1,4 +1,4 @@
-"""OadrPoll: the one next thing for a VEN, or nothing new; and answers that only need to be taken note of."""
+"""OadrPoll: the one next thing for a VEN, or nothing new."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from datetime import datetime
 from oadr import messages as m
 from oadr.messages import EiResponse
 from vtn.models import Ven
-from vtn.services import distributing
+from vtn.services import delivering
 
 
-def poll(*, ven: Ven, message: m.Poll, at: datetime) -> m.DistributeEvent | m.Response:
-    """Return the full set of events when one of them is due to be handed over, else oadrResponse."""
-    if distributing.is_anything_due(ven, at=at):
-        return distributing.distribute(ven, at=at, request_id="")
+def poll(*, ven: Ven, message: m.Poll, at: datetime) -> m.Message:
+    """Return the one next message of the VEN's queue, else oadrResponse; it polls on until it gets that."""
+    return delivering.next_message(ven=ven, at=at) or nothing_new(ven)
+
+
+def nothing_new(ven: Ven) -> m.Response:
     return m.Response(response=EiResponse(description="OK"), ven_id=ven.ven_id)
-
-
-def take_note(*, ven: Ven, message: m.Message, at: datetime) -> m.Response:
-    """Acknowledge a reply that a VEN posts to something it was handed in a poll."""
-    request_id: str = getattr(message, "request_id", "")
-    response: EiResponse | None = getattr(message, "response", None)
-    return m.Response(
-        response=EiResponse(description="OK", request_id=response.request_id if response else request_id),
-        ven_id=ven.ven_id,
-    )

@@ -6,11 +6,13 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 
 from oadr import messages as m
 from oadr.messages import EiResponse
 from opendsr.kernel import ids, outbox
-from vtn.models import Ven
+from vtn import queueing
+from vtn.models import Event, MessageKind, MessageState, QueuedMessage, Ven
 from vtn.notices import vtn_id
 from vtn.services.refusing import Refused
 
@@ -28,13 +30,11 @@ def create_party_registration(
 ) -> m.CreatedPartyRegistration:
     """Register, or register again: a VEN that has lost its registrationID is given the same one back.
 
-    Registering again hands over the full set of events anew, for a VEN that has
-    restarted has forgotten it.
+    What it now says of profile and transport replaces what it said before. Registering
+    again hands over the full set of events anew, for a VEN that has restarted has
+    forgotten it; and it answers a request to do so.
     """
-    if message.transport_name != "simpleHttp" or message.is_http_pull is False:
-        raise Refused(m.NOT_ALLOWED, "only simpleHttp in pull mode is offered")
-    if message.profile_name != "2.0b":
-        raise Refused(m.NOT_ALLOWED, "only profile 2.0b is offered")
+    require_offered(message)
     ven = Ven.objects.select_for_update().get(pk=ven.pk)
     if ven.registration_id and message.registration_id not in ("", ven.registration_id):
         raise Refused(m.INVALID_ID, "unknown registrationID")
@@ -43,11 +43,28 @@ def create_party_registration(
         ven.registration_id = f"REG-{ids.random_token()}"
     ven.registered_at = at
     ven.is_report_only = message.is_report_only
-    ven.is_resync_due = True
-    ven.save(update_fields=["registration_id", "registered_at", "is_report_only", "is_resync_due"])
+    ven.profile_name = message.profile_name
+    ven.transport_name = message.transport_name
+    ven.transport_address = message.transport_address[:255]
+    ven.is_http_pull = message.is_http_pull is not False
+    ven.has_xml_signature = message.has_xml_signature
+    ven.save()
+    asked = QueuedMessage.objects.filter(ven=ven, kind=MessageKind.REQUEST_REREGISTRATION)
+    queueing.finish(asked, state=MessageState.ANSWERED, at=at, code=m.OK)
+    latest = Event.objects.filter(ven=ven, closes_at__gt=at).aggregate(Max("closes_at"))["closes_at__max"]
+    if latest is not None:
+        queueing.enqueue_events({ven.pk: latest}, at=at, is_resync=True)
     if is_new:
         outbox.record("vtn.ven.registered", at=at, ven_id=ven.ven_id, registered_at=at)
     return _created(ven, request_id=message.request_id)
+
+
+def require_offered(message: m.CreatePartyRegistration) -> None:
+    """Refuse (451) a profile or transport that this VTN does not carry, saying what it does."""
+    if message.transport_name != "simpleHttp" or message.is_http_pull is False:
+        raise Refused(m.NOT_ALLOWED, "only simpleHttp in pull mode is offered")
+    if message.profile_name != "2.0b":
+        raise Refused(m.NOT_ALLOWED, "only profile 2.0b is offered")
 
 
 @transaction.atomic
@@ -58,14 +75,20 @@ def cancel_party_registration(
     ven = Ven.objects.select_for_update().get(pk=ven.pk)
     if not ven.registration_id or message.registration_id != ven.registration_id:
         raise Refused(m.INVALID_ID, "unknown registrationID")
-    ven.registration_id = ""
-    ven.save(update_fields=["registration_id"])
-    outbox.record("vtn.ven.unregistered", at=at, ven_id=ven.ven_id, unregistered_at=at)
+    end(ven, at=at, note="cancelled by the VEN")
     return m.CanceledPartyRegistration(
         response=EiResponse(description="OK", request_id=message.request_id),
         registration_id=message.registration_id,
         ven_id=ven.ven_id,
     )
+
+
+def end(ven: Ven, *, at: datetime, note: str) -> None:
+    """End the registration inside the caller's transaction: its queue is dropped."""
+    ven.registration_id = ""
+    ven.save(update_fields=["registration_id"])
+    queueing.drop_all(ven=ven, at=at, note=note)
+    outbox.record("vtn.ven.unregistered", at=at, ven_id=ven.ven_id, unregistered_at=at)
 
 
 def poll_seconds(ven: Ven) -> int:

@@ -1,0 +1,385 @@
+"""The durable queue: one message at a time, at least once, until its reply; leases; waking."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Event as Flag
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from oadr import messages as m
+from opendsr.kernel import clock
+from tests import racing
+from tests.vtn import hubs
+from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
+from vtn import queueing, registering
+from vtn.models import MessageKind, MessageState, QueuedMessage
+from vtn.port import Vtn
+from vtn.services import delivering
+
+pytestmark = pytest.mark.django_db
+
+END = STARTS_AT + timedelta(hours=2)
+STAFF = "staff:1"
+
+
+def let_wall_pass(seconds: int) -> None:
+    for row in QueuedMessage.objects.all():
+        row.next_try_wall_at -= timedelta(seconds=seconds)
+        row.save()
+
+
+def claimed(**changes: object) -> list[QueuedMessage]:
+    settings: dict[str, object] = {
+        "holder": "push-1",
+        "limit": 10,
+        "lease_seconds": 30,
+        "at": AT,
+        "wall": clock.wall_now(),
+    }
+    return queueing.claim(**(settings | changes))  # type: ignore[arg-type]
+
+
+def ask_to_register_again(hub: hubs.TestHub) -> QueuedMessage:
+    return registering.request_reregistration(ven_id=hub.ven_id, at=AT, by=STAFF)
+
+
+def test_a_message_is_offered_until_its_reply_comes(hub: hubs.TestHub) -> None:
+    row = ask_to_register_again(hub)
+
+    assert hub.polls() == m.RequestReregistration(hub.ven_id)
+    assert isinstance(hub.polls(), m.Response)
+    let_wall_pass(20)
+    assert hub.polls() == m.RequestReregistration(hub.ven_id)
+    hub.says("EiRegisterParty", m.Response(m.EiResponse(), hub.ven_id))
+    let_wall_pass(3600)
+    assert isinstance(hub.polls(), m.Response)
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.answer_code, row.finished_at) == ("answered", 2, 200, AT)
+
+
+def test_the_wait_for_a_reply_doubles_up_to_ten_minutes() -> None:
+    waits = [queueing.wait_seconds(poll_seconds=10, attempts=attempts) for attempts in range(12)]
+
+    assert waits == [10, 20, 40, 80, 160, 320, 600, 600, 600, 600, 600, 600]
+
+
+def test_asked_twice_it_is_one_message(hub: hubs.TestHub) -> None:
+    assert ask_to_register_again(hub).pk == ask_to_register_again(hub).pk
+
+
+def test_after_it_was_answered_the_same_key_is_a_new_message(hub: hubs.TestHub) -> None:
+    first = ask_to_register_again(hub)
+    queueing.mark_answered(queued=first, at=AT)
+
+    assert ask_to_register_again(hub).pk != first.pk
+
+
+def test_events_go_first_and_the_rest_in_their_order(vtn: Vtn, hub: hubs.TestHub) -> None:
+    ask_to_register_again(hub)
+    registering.cancel_registration(ven_id=hub.ven_id, at=AT, by=STAFF)
+    vtn.publish(notice_to(hub.ven_id), key="k", at=AT)
+
+    said = [type(hub.polls()) for _ in range(4)]
+
+    assert said == [m.DistributeEvent, m.RequestReregistration, m.CancelPartyRegistration, m.Response]
+
+
+def test_many_events_are_one_row_of_the_queue(vtn: Vtn, hub: hubs.TestHub) -> None:
+    for key in "abc":
+        vtn.publish(notice_to(hub.ven_id), key=key, at=AT)
+
+    row = QueuedMessage.objects.get()
+    assert (row.kind, row.expires_at) == (MessageKind.EVENTS, END)
+
+
+def test_the_row_of_events_is_answered_with_the_last_of_them(vtn: Vtn, hub: hubs.TestHub) -> None:
+    for key in "ab":
+        vtn.publish(notice_to(hub.ven_id), key=key, at=AT)
+    reply = hub.polls()
+    assert isinstance(reply, m.DistributeEvent)
+
+    hub.answers(reply.events[0])
+    assert QueuedMessage.objects.get().state == MessageState.DELIVERED
+    hub.answers(reply.events[1])
+    assert QueuedMessage.objects.get().state == MessageState.ANSWERED
+
+
+def test_an_event_published_after_the_hand_over_is_news_again(vtn: Vtn, hub: hubs.TestHub) -> None:
+    vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+    hub.polls()
+    vtn.publish(notice_to(hub.ven_id), key="b", at=AT)
+
+    reply = hub.polls()
+
+    assert isinstance(reply, m.DistributeEvent)
+    assert len(reply.events) == 2
+
+
+def test_events_that_are_over_expire(vtn: Vtn, hub: hubs.TestHub) -> None:
+    vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+
+    assert isinstance(hub.polls(at=END), m.Response)
+    assert queueing.sweep(at=END, wall=clock.wall_now()) == 1
+    assert QueuedMessage.objects.get().state == MessageState.EXPIRED
+
+
+def test_what_nobody_answers_is_given_up_and_can_be_revived(hub: hubs.TestHub) -> None:
+    row = ask_to_register_again(hub)
+    for _ in range(queueing.MOST_ATTEMPTS):
+        hub.polls()
+        let_wall_pass(600)
+    assert queueing.sweep(at=AT, wall=clock.wall_now()) == 1
+    row.refresh_from_db()
+    assert row.state == MessageState.DEAD
+    assert "no reply after 10 times" in row.note
+    assert isinstance(hub.polls(), m.Response)
+
+    revived = queueing.revive(queued_pk=row.pk, at=AT)
+    assert revived is not None
+    assert revived.request_id != row.request_id
+    assert hub.polls() == m.RequestReregistration(hub.ven_id)
+    assert queueing.revive(queued_pk=revived.pk, at=AT) is None
+
+
+def test_a_withdrawn_message_is_not_said(hub: hubs.TestHub) -> None:
+    row = ask_to_register_again(hub)
+
+    assert queueing.withdraw(queued_pk=row.pk, at=AT, note="a mistake")
+    assert not queueing.withdraw(queued_pk=row.pk, at=AT)
+    assert isinstance(hub.polls(), m.Response)
+
+
+# ---- transports
+
+
+def test_a_claim_gives_each_ven_its_next_and_no_other_holder_the_same(
+    vtn: Vtn, hub: hubs.TestHub, stranger: hubs.TestHub
+) -> None:
+    vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+    ask_to_register_again(hub)
+    ask_to_register_again(stranger)
+
+    rows = claimed()
+
+    assert [(row.ven, row.kind) for row in rows] == [
+        (hub.ven, MessageKind.EVENTS),
+        (stranger.ven, MessageKind.REQUEST_REREGISTRATION),
+    ]
+    assert claimed(holder="push-2") == []
+
+
+def test_a_claim_is_for_the_vens_asked(hub: hubs.TestHub, stranger: hubs.TestHub) -> None:
+    ask_to_register_again(hub)
+    ask_to_register_again(stranger)
+
+    assert [row.ven for row in claimed(ven_pks=[stranger.ven.pk])] == [stranger.ven]
+    assert claimed(ven_pks=[]) == []
+
+
+def test_a_lease_runs_out_by_the_wall_clock(hub: hubs.TestHub) -> None:
+    ask_to_register_again(hub)
+    wall = clock.wall_now()
+    claimed(wall=wall)
+
+    assert claimed(holder="push-2", wall=wall + timedelta(seconds=29)) == []
+    assert len(claimed(holder="push-2", wall=wall + timedelta(seconds=31))) == 1
+
+
+def test_a_claimed_message_is_handed_over_and_closed_by_its_reply(vtn: Vtn, hub: hubs.TestHub) -> None:
+    vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+    (row,) = claimed()
+
+    event = only_event(delivering.hand_over(queued=row, at=AT, by="mqtt"))
+    row.refresh_from_db()
+    assert (row.state, row.delivered_by, row.leased_by) == ("delivered", "mqtt", "")
+    assert claimed(holder="push-2") == []
+    hub.answers(event)
+    row.refresh_from_db()
+    assert row.state == MessageState.ANSWERED
+    assert delivering.hand_over(queued=row, at=AT, by="mqtt") is None
+
+
+def test_pull_works_while_a_push_hangs(vtn: Vtn, hub: hubs.TestHub) -> None:
+    event_id = vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+    claimed()
+
+    assert only_event(hub.polls()).event_id == event_id
+
+
+def test_a_message_that_could_not_be_pushed_is_still_there_to_pull(hub: hubs.TestHub) -> None:
+    ask_to_register_again(hub)
+    wall = clock.wall_now()
+    (row,) = claimed(wall=wall)
+
+    queueing.release(queued=row, wall=wall, reason="connection refused", retry_seconds=60)
+
+    assert claimed(wall=wall) == []
+    assert hub.polls() == m.RequestReregistration(hub.ven_id)
+
+
+def test_the_same_message_again_has_the_same_request_id(hub: hubs.TestHub) -> None:
+    registering.cancel_registration(ven_id=hub.ven_id, at=AT, by=STAFF)
+    first = hub.polls()
+    let_wall_pass(60)
+
+    assert isinstance(first, m.CancelPartyRegistration)
+    assert hub.polls() == first
+
+
+# ---- registration, from this side
+
+
+def test_a_registration_cancelled_here_ends_when_the_ven_confirms(vtn: Vtn, hub: hubs.TestHub) -> None:
+    ask_to_register_again(hub)
+    registering.cancel_registration(ven_id=hub.ven_id, at=AT, by=STAFF)
+    hub.polls()
+    message = hub.polls()
+    assert isinstance(message, m.CancelPartyRegistration)
+    assert (message.registration_id, message.ven_id) == (hub.ven.registration_id, hub.ven_id)
+
+    confirmed = m.CanceledPartyRegistration(
+        m.EiResponse(request_id=message.request_id), message.registration_id, hub.ven_id
+    )
+    reply = hub.says("EiRegisterParty", confirmed)
+
+    assert reply == m.Response(m.EiResponse(200, "OK", message.request_id), hub.ven_id)
+    hub.ven.refresh_from_db()
+    assert not hub.ven.is_registered
+    assert not QueuedMessage.objects.filter(state__in=["queued", "delivered"]).exists()
+    assert hub.registers().registration_id not in ("", message.registration_id)
+
+
+def test_a_confirmation_of_nothing_ends_nothing(hub: hubs.TestHub) -> None:
+    hub.says("EiRegisterParty", m.CanceledPartyRegistration(m.EiResponse(request_id="R"), "", hub.ven_id))
+
+    hub.ven.refresh_from_db()
+    assert hub.ven.is_registered
+
+
+def test_a_ven_that_refuses_to_be_cancelled_stays_registered(hub: hubs.TestHub) -> None:
+    row = registering.cancel_registration(ven_id=hub.ven_id, at=AT, by=STAFF)
+    hub.polls()
+
+    refused = m.CanceledPartyRegistration(m.EiResponse(451, "not now", row.request_id), "", hub.ven_id)
+    hub.says("EiRegisterParty", refused)
+
+    row.refresh_from_db()
+    hub.ven.refresh_from_db()
+    assert (row.state, row.answer_code, row.note) == ("answered", 451, "not now")
+    assert hub.ven.is_registered
+
+
+def test_a_neighbour_cannot_answer_for_this_hub(hub: hubs.TestHub, stranger: hubs.TestHub) -> None:
+    row = registering.cancel_registration(ven_id=hub.ven_id, at=AT, by=STAFF)
+    hub.polls()
+
+    stranger.says(
+        "EiRegisterParty",
+        m.CanceledPartyRegistration(m.EiResponse(request_id=row.request_id), "", stranger.ven_id),
+    )
+
+    row.refresh_from_db()
+    hub.ven.refresh_from_db()
+    stranger.ven.refresh_from_db()
+    assert row.is_open
+    assert hub.ven.is_registered
+    assert stranger.ven.is_registered
+
+
+def test_staff_can_clear_a_registration_at_once(hub: hubs.TestHub) -> None:
+    ask_to_register_again(hub)
+
+    registering.clear_registration(ven_id=hub.ven_id, at=AT, by=STAFF)
+
+    assert isinstance(hub.polls(), m.Response)
+    with pytest.raises(registering.VenUnregistered):
+        ask_to_register_again(hub)
+
+
+def test_registering_again_answers_the_request_to(hub: hubs.TestHub) -> None:
+    row = ask_to_register_again(hub)
+    hub.polls()
+    hub.registers()
+
+    row.refresh_from_db()
+    assert row.state == MessageState.ANSWERED
+
+
+# ---- waking and racing
+
+
+def test_pending_tells_who_has_something_and_when(
+    vtn: Vtn, hub: hubs.TestHub, stranger: hubs.TestHub
+) -> None:
+    assert queueing.pending() == {}
+    ask_to_register_again(stranger)
+    vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+    hub.polls()
+
+    pending = queueing.pending()
+
+    assert pending[stranger.ven.pk] < clock.wall_now() < pending[hub.ven.pk]
+    assert set(queueing.pending([hub.ven.pk])) == {hub.ven.pk}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_listeners_are_woken_when_the_publisher_commits(vtn: Vtn) -> None:
+    hub, other = hubs.registered_hub("hub"), hubs.registered_hub("other")
+    with psycopg.connect(
+        **connection.get_connection_params() | {"cursor_factory": None}, autocommit=True
+    ) as ear:
+        ear.execute(f"LISTEN {queueing.CHANNEL}")
+        with transaction.atomic():
+            vtn.publish_many(
+                {hub.ven_id: notice_to(hub.ven_id), other.ven_id: notice_to(other.ven_id)}, at=AT
+            )
+            assert list(ear.notifies(timeout=0)) == []
+        (notice,) = ear.notifies(timeout=5, stop_after=1)
+
+    assert notice.payload == f"{hub.ven.pk},{other.ven.pk}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_holders_never_lease_the_same_row(vtn: Vtn) -> None:
+    vens = [hubs.registered_hub(f"hub-{number}") for number in range(6)]
+    vtn.publish_many({hub.ven_id: notice_to(hub.ven_id) for hub in vens}, at=AT)
+
+    taken = racing.at_once(*(lambda name=name: claimed(holder=name, limit=4) for name in ("a", "b", "c")))
+
+    rows = [row.pk for part in taken for row in part]  # type: ignore[attr-defined]
+    assert len(rows) == len(set(rows)) == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_published_during_a_hand_over_is_never_lost(
+    vtn: Vtn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publisher commits after the set was read and before the queue's row is marked."""
+    hub = hubs.registered_hub("hub")
+    vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+    read, published = Flag(), Flag()
+    settle = delivering.distributing._settle
+
+    def slow_settle(*args: object, **settings: object) -> None:
+        read.set()
+        published.wait(5)
+        settle(*args, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(delivering.distributing, "_settle", slow_settle)
+
+    def publish() -> None:
+        read.wait(5)
+        vtn.publish(notice_to(hub.ven_id), key="b", at=AT)
+        published.set()
+
+    first, _ = racing.at_once(hub.polls, publish)
+    monkeypatch.undo()
+
+    assert isinstance(first, m.DistributeEvent)
+    assert len(first.events) == 1
+    reply = hub.polls()
+    assert isinstance(reply, m.DistributeEvent)
+    assert len(reply.events) == 2

@@ -1,0 +1,64 @@
+"""What staff do about a VEN's registration: ask for it again, end it over the wire, or end it here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from opendsr.kernel import audit
+from opendsr.kernel.errors import DomainError
+from vtn import queueing
+from vtn.models import MessageKind, QueuedMessage, Ven
+from vtn.port import UnknownVen
+from vtn.services import registration
+
+
+class VenUnregistered(DomainError):
+    """The VEN has no registration to speak of: `ven_id`."""
+
+
+@transaction.atomic
+def request_reregistration(*, ven_id: str, at: datetime, by: str) -> QueuedMessage:
+    """Queue oadrRequestReregistration; asked twice it is one message. Raises UnknownVen, VenUnregistered."""
+    ven = _registered(ven_id)
+    queued = queueing.enqueue(
+        ven=ven, kind=MessageKind.REQUEST_REREGISTRATION, at=at, dedupe_key="reregistration"
+    )
+    _record("vtn.registration.requested_again", ven, at=at, by=by)
+    return queued
+
+
+@transaction.atomic
+def cancel_registration(*, ven_id: str, at: datetime, by: str) -> QueuedMessage:
+    """Queue oadrCancelPartyRegistration; the registration ends when the VEN confirms it.
+
+    The certificate stands: the VEN may register again. Raises UnknownVen, VenUnregistered.
+    """
+    ven = _registered(ven_id)
+    queued = queueing.enqueue(
+        ven=ven, kind=MessageKind.CANCEL_REGISTRATION, at=at, dedupe_key="cancel_registration"
+    )
+    _record("vtn.registration.cancelling", ven, at=at, by=by)
+    return queued
+
+
+@transaction.atomic
+def clear_registration(*, ven_id: str, at: datetime, by: str) -> None:
+    """End the registration here at once, for a VEN that no longer answers. Raises as above."""
+    ven = _registered(ven_id)
+    registration.end(ven, at=at, note="cleared by staff")
+    _record("vtn.registration.cleared", ven, at=at, by=by)
+
+
+def _registered(ven_id: str) -> Ven:
+    ven = Ven.objects.select_for_update().filter(ven_id=ven_id).first()
+    if ven is None:
+        raise UnknownVen(ven_id=ven_id)
+    if not ven.is_registered:
+        raise VenUnregistered(ven_id=ven_id)
+    return ven
+
+
+def _record(verb: str, ven: Ven, *, at: datetime, by: str) -> None:
+    audit.record(at=at, actor=by, verb=verb, target=f"ven:{ven.ven_id}")
