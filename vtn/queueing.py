@@ -29,13 +29,13 @@ services: `Event` rows by pk, then the queue's row.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
 from django.db.models import F, Min, Q, QuerySet
-from psycopg.types.json import Jsonb
 
 from opendsr.kernel import clock, ids
 from opendsr.kernel.interval import EPOCH
@@ -139,7 +139,7 @@ def _insert(
             {
                 "kind": kind.value,
                 "rank": _RANKS.get(kind, 1),
-                "content": Jsonb(dict(content)),
+                "content": json.dumps(dict(content)),
                 "key": dedupe_key,
                 "at": at,
                 "wall": clock.wall_now(),

@@ -32,6 +32,7 @@ def age_delivery(seconds: int) -> None:
     """Let wall time pass since the events were last handed over."""
     ago = timedelta(seconds=seconds)
     for event in Event.objects.all():
+        assert event.delivered_wall_at is not None
         shift = event.delivered_wall_at - (clock.wall_now() - ago)
         Event.objects.filter(pk=event.pk).update(delivered_wall_at=event.delivered_wall_at - shift)
         QueuedMessage.objects.filter(ven=event.ven).update(next_try_wall_at=F("next_try_wall_at") - shift)

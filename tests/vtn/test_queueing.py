@@ -17,7 +17,7 @@ from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
 from vtn import queueing, registering
 from vtn.models import MessageKind, MessageState, QueuedMessage
 from vtn.port import Vtn
-from vtn.services import delivering
+from vtn.services import delivering, distributing
 
 pytestmark = pytest.mark.django_db
 
@@ -192,7 +192,9 @@ def test_a_claimed_message_is_handed_over_and_closed_by_its_reply(vtn: Vtn, hub:
     vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
     (row,) = claimed()
 
-    event = only_event(delivering.hand_over(queued=row, at=AT, by="mqtt"))
+    message = delivering.hand_over(queued=row, at=AT, by="mqtt")
+    assert message is not None
+    event = only_event(message)
     row.refresh_from_db()
     assert (row.state, row.delivered_by, row.leased_by) == ("delivered", "mqtt", "")
     assert claimed(holder="push-2") == []
@@ -361,14 +363,14 @@ def test_an_event_published_during_a_hand_over_is_never_lost(
     hub = hubs.registered_hub("hub")
     vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
     read, published = Flag(), Flag()
-    settle = delivering.distributing._settle
+    settle = distributing._settle
 
     def slow_settle(*args: object, **settings: object) -> None:
         read.set()
         published.wait(5)
-        settle(*args, **settings)  # type: ignore[arg-type]
+        settle(*args, **settings)
 
-    monkeypatch.setattr(delivering.distributing, "_settle", slow_settle)
+    monkeypatch.setattr(distributing, "_settle", slow_settle)
 
     def publish() -> None:
         read.wait(5)
