@@ -247,7 +247,8 @@ def readings_in(contents: reading.Reading, refusals: Refusals) -> Readings:
 
 def _streams_of(contents: reading.Reading, streams: Mapping[str, UUID] | None) -> tuple[list[UUID], Ints]:
     """Stream ids and the number of each meter's stream among them, or NO_STREAM."""
-    if streams is not None and len(streams) == 1 and Role.METER not in contents.layout.places:
+    is_single = Role.METER not in contents.layout.places and not contents.format.is_wide
+    if streams is not None and len(streams) == 1 and is_single:
         streams = dict.fromkeys(contents.meters, *streams.values())
     stream_ids: dict[UUID, int] = {}
     numbers = []

@@ -13,12 +13,18 @@ from django.db import connection
 
 PRECEDENCE: Final = (
     "n3rgy_csv",
+    "n3rgy_json",
+    "glowmarkt_json",
+    "octopus",
     "powershaper_csv",
     "supplier",
     "lcl_csv",
     "generic_csv",
+    "wide_csv",
     "opendsr_csv",
     "cad",
+    "emoncms",
+    "openadr",
     "hub",
     "simulated",
 )

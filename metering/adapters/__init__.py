@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from metering.adapters import generic_csv, lcl_csv, n3rgy_csv, opendsr_csv, powershaper_csv
+from metering.adapters import (
+    generic_csv,
+    glowmarkt_json,
+    lcl_csv,
+    n3rgy_csv,
+    n3rgy_json,
+    octopus,
+    opendsr_csv,
+    powershaper_csv,
+    wide_csv,
+)
 from metering.adapters.formats import CsvFormat, Reject, Row, expected_header
 from metering.adapters.rows import find_layout
 from opendsr.kernel.errors import Invalid
@@ -13,8 +23,21 @@ from opendsr.kernel.errors import Invalid
 __all__ = ["ADAPTERS", "Reject", "Row", "UnknownAdapter", "UnknownHeader", "detect", "format_named"]
 
 ADAPTERS: Final = {
-    module.FORMAT.name: module for module in (lcl_csv, powershaper_csv, n3rgy_csv, opendsr_csv, generic_csv)
+    module.FORMAT.name: module
+    for module in (
+        lcl_csv,
+        powershaper_csv,
+        n3rgy_csv,
+        n3rgy_json,
+        glowmarkt_json,
+        octopus,
+        opendsr_csv,
+        generic_csv,
+        wide_csv,
+    )
 }
+TOLD: Final = (generic_csv.FORMAT.name, wide_csv.FORMAT.name)
+"""Adapters that no header can ask for: the caller names them."""
 
 
 class UnknownAdapter(Invalid):
@@ -43,7 +66,7 @@ def detect(header: str | Sequence[str]) -> str:
     """The adapter that reads files with this first line (or list of column names); raises UnknownHeader."""
     line = header if isinstance(header, str) else ",".join(f'"{name}"' for name in header)
     for name, module in ADAPTERS.items():
-        if module is not generic_csv and find_layout(module.FORMAT, line.removeprefix("\ufeff").strip()):
+        if name not in TOLD and find_layout(module.FORMAT, line.removeprefix("\ufeff").strip()):
             return name
     raise UnknownHeader(found=line[:200], expected=known_headers())
 
@@ -54,7 +77,7 @@ def known_headers() -> str:
         "; ".join(
             f"{expected_header(module.FORMAT)} ({name})"
             for name, module in ADAPTERS.items()
-            if module is not generic_csv
+            if name not in TOLD
         )
-        + "; or generic_csv with columns named"
+        + "; or generic_csv with columns named, wide_csv with one column a meter"
     )

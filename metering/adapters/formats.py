@@ -99,7 +99,8 @@ class CsvFormat:
     """One kind of delimited file. `columns` gives each role its accepted header names, any case.
 
     Stamp and import are always needed, the meter column when it is named here; without one a file is of a
-    single meter, called `meter`. `basis` says why the stamp convention is believed.
+    single meter, called `meter`. In a wide file every column but the stamp is a meter. `basis` says why the
+    stamp convention is believed.
     """
 
     name: str
@@ -113,6 +114,7 @@ class CsvFormat:
     delimiter: str | None = None
     ambiguous: Ambiguous = Ambiguous.REJECT
     max_kwh: float = HOME_LIMIT_KWH
+    is_wide: bool = False
 
     @property
     def convention(self) -> str:
@@ -137,7 +139,12 @@ class CsvFormat:
                 changes[name] = reader(value)
             except (ValueError, TypeError, AttributeError, ZoneInfoNotFoundError) as error:
                 raise BadOption(option=name, value=value, expected=EXPECTED[name]) from error
+            if name == "columns" and not self._is_enough(changes[name]):
+                raise BadOption(option=name, value=value, expected=EXPECTED[name])
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    def _is_enough(self, columns: Any) -> bool:
+        return ({Role.STAMP} if self.is_wide else {Role.STAMP, Role.IMPORT}) <= set(columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,8 @@ def match(format: CsvFormat, header: Sequence[str], delimiter: str) -> Layout | 
             return None
         if found:
             places[role] = found[0]
+    if format.is_wide and (len(set(folded) - {""}) < len(list(filter(None, folded))) or len(folded) < 2):
+        return None
     return Layout(format, delimiter, tuple(name.strip() for name in header), places)
 
 
@@ -179,13 +188,10 @@ def _zone(value: str) -> str:
 
 
 def _columns(value: Mapping[str, str | Sequence[str]]) -> dict[Role, tuple[str, ...]]:
-    columns = {
+    return {
         Role(role.casefold()): (names,) if isinstance(names, str) else tuple(names)
         for role, names in value.items()
     }
-    if not {Role.STAMP, Role.IMPORT} <= set(columns):
-        raise ValueError(value)
-    return columns
 
 
 def _one_of(allowed: str) -> Any:

@@ -11,13 +11,15 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
-from metering.adapters import UnknownHeader, detect, format_named, known_headers
+from metering.adapters import UnknownHeader, detect, documents, format_named, known_headers
 from metering.adapters.columns import Block, ColumnReader
 from metering.adapters.formats import CsvFormat, Layout, Reject, expected_header
 from metering.adapters.rows import VALUE_CHARACTERS, find_layout, is_blank
+from metering.adapters.wide_csv import WideReader
 from opendsr.kernel.errors import Invalid
 
 CHUNK_BYTES: Final = 1 << 20
@@ -49,7 +51,7 @@ class Reading:
     name: str
     format: CsvFormat
     layout: Layout
-    reader: ColumnReader
+    reader: ColumnReader | WideReader
     header_line: int
     _chunks: Iterator[bytes]
     _source: _Source
@@ -58,6 +60,17 @@ class Reading:
 
     def blocks(self) -> Iterator[Block]:
         """The readings, in stretches of whole lines."""
+        for text, line in self._stretches():
+            yield self.reader.read(text, line)
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Every line below the header with its number, as text; instead of `blocks`."""
+        for text, line in self._stretches():
+            for number, each in enumerate(text.removesuffix(b"\n").split(b"\n"), start=line):
+                yield number, each.rstrip(b"\r").decode("utf-8", errors="replace")
+
+    def _stretches(self) -> Iterator[tuple[bytes, int]]:
+        """Whole lines of the file, and the number of the first of them."""
         line, rest = self.header_line + 1, self._rest
         for chunk in self._chunks:
             rest += chunk
@@ -70,7 +83,7 @@ class Reading:
                         expected="lines of text",
                     )
                 continue
-            yield self.reader.read(rest[:cut], line)
+            yield rest[:cut], line
             line += rest.count(b"\n", 0, cut)
             rest = rest[cut:]
         if self._source.damage:
@@ -78,7 +91,7 @@ class Reading:
             reason = f"{self._source.damage}: this row and what followed are lost"
             self.rejects.append(Reject(line, "file", shown, "damaged_file", reason))
         elif rest.strip():
-            yield self.reader.read(rest, line)
+            yield rest, line
 
     @property
     def meters(self) -> list[str]:
@@ -103,6 +116,10 @@ def open_reading(
     format = None if adapter is None else format_named(adapter).with_options(**options)
     source = _Source(file, name, progress)
     chunks = source.chunks()
+    first = next(chunks, b"")
+    if documents.looks_like_one(first):
+        return _document(chain([first], chunks), source, name, format, options)
+    chunks = chain([first], chunks) if first else chunks
     text, header_line = b"", 0
     while True:
         line, found, text = text.partition(b"\n")
@@ -124,7 +141,37 @@ def open_reading(
             what = "nothing but blank lines" if source.bytes_read else "an empty file"
             raise FileUnusable(file=name, found=what, expected=_expected(format))
     format, layout = _format_and_layout(header, name, format, options)
-    return Reading(name, format, layout, ColumnReader(layout), header_line, chunks, source, text)
+    return Reading(name, format, layout, _reader(layout), header_line, chunks, source, text)
+
+
+def _document(
+    chunks: Iterator[bytes], source: _Source, name: str, format: CsvFormat | None, options: dict[str, object]
+) -> Reading:
+    """A JSON answer of a service, read whole and recoded to the lines of its adapter."""
+    data = b""
+    for chunk in chunks:
+        data += chunk
+        if len(data) > documents.MOST_BYTES:
+            found = f"a JSON document of more than {documents.MOST_BYTES >> 20} MB"
+            raise FileUnusable(file=name, found=found, expected="the same in smaller parts")
+    if source.damage:
+        raise FileUnusable(file=name, found=source.damage, expected=documents.expected(None))
+    try:
+        recoded = documents.recode(
+            data.decode("utf-8", errors="replace"), adapter=None if format is None else format.name
+        )
+    except documents.NotADocument as error:
+        raise FileUnusable(file=name, found=error.found, expected=error.expected) from None
+    format, layout = _format_and_layout(
+        recoded.header, name, format or format_named(recoded.adapter).with_options(**options), options
+    )
+    text = recoded.text.encode("utf-8", errors="replace")
+    rejects = list(recoded.rejects)
+    return Reading(name, format, layout, _reader(layout), 0, iter(()), source, text, rejects)
+
+
+def _reader(layout: Layout) -> ColumnReader | WideReader:
+    return WideReader(layout) if layout.format.is_wide else ColumnReader(layout)
 
 
 def _format_and_layout(

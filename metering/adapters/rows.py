@@ -113,9 +113,9 @@ def parse_fields(layout: Layout, number: int, fields: Sequence[str]) -> Row | Re
         role = Role.UNIT
         _check_unit(values.get(role), layout.format.unit)
         role = Role.IMPORT
-        import_wh, import_flags = _read_wh(values[role], layout.format)
+        import_wh, import_flags = read_wh(values[role], layout.format)
         role = Role.EXPORT
-        export_wh, export_flags = _read_wh(values[role], layout.format) if role in values else (0, 0)
+        export_wh, export_flags = read_wh(values[role], layout.format) if role in values else (0, 0)
         role = Role.QUALITY
         quality = _read_quality(values[role]) if role in values else 0
     except Refused as error:
@@ -128,7 +128,7 @@ def parse_fields(layout: Layout, number: int, fields: Sequence[str]) -> Row | Re
     )
 
 
-def _read_wh(text: str, format: CsvFormat) -> tuple[int, int]:
+def read_wh(text: str, format: CsvFormat) -> tuple[int, int]:
     """Whole Wh, rounded half to even, and flags."""
     folded = text.casefold()
     if folded in NULLS:

@@ -105,3 +105,16 @@ def test_a_file_or_option_that_cannot_be_used_ends_with_a_reason(db, tmp_path, t
 def test_a_file_that_is_not_there_ends_with_a_reason(tmp_path):
     with pytest.raises(CommandError, match="No such file"):
         run(tmp_path / "gone.csv")
+
+
+@pytest.mark.django_db
+def test_the_refused_rows_are_written_to_a_file(tmp_path, ash):
+    path = tmp_path / "lcl.csv"
+    path.write_text("LCLid,tstp,energy_kWh\nASH,2026-01-05 00:30:00,0.1\nASH,2026-01-05 01:00:00,much\n")
+    out = tmp_path / "rejects.csv"
+
+    run(path, f"--map=ASH={ash}", f"--rejects={out}")
+
+    header, line = out.read_text().splitlines()
+    assert header.startswith("LCLid,tstp,energy_kWh,reject_line")
+    assert line.startswith("ASH,2026-01-05 01:00:00,much,3,energy_kWh,much,not a number,")

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from metering import ingest
+from metering import ingest, rejects
 from metering.adapters import ADAPTERS
 from metering.adapters.formats import Role
 from metering.report import ImportReport
@@ -23,7 +23,7 @@ LISTED = 10
 
 
 class Command(BaseCommand):
-    help = "Read a file of half-hourly meter readings (CSV, or the same gzipped) into the store."
+    help = "Read a file of half-hourly meter readings (CSV or JSON, or the same gzipped) into the store."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The file, whose meters are whose, and how the file departs from its adapter's conventions."""
@@ -54,6 +54,9 @@ class Command(BaseCommand):
             help=f"for generic_csv: which column is the {', '.join(Role)}",
         )
         parser.add_argument("--source", help="what to file the readings under (default: the adapter)")
+        parser.add_argument(
+            "--rejects", type=Path, metavar="FILE", help="write the refused rows here, to correct and import"
+        )
         parser.add_argument("--dry-run", action="store_true", help="check and report, store nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -61,6 +64,15 @@ class Command(BaseCommand):
         path: Path = options["file"]
         streams = {meter: _stream(text) for meter, text in _pairs(options["map"], "--map")}
         columns = dict(_pairs(options["column"], "--column"))
+        conventions = {
+            "stamp": options["stamp"],
+            "tz": options["tz"],
+            "unit": options["unit"],
+            "decimal": options["decimal"],
+            "max_kwh": options["max_kwh"],
+            "ambiguous": options["ambiguous"],
+            "columns": columns or None,
+        }
         try:
             report = ingest.import_file(
                 path=path,
@@ -70,14 +82,14 @@ class Command(BaseCommand):
                 source=options["source"],
                 dry_run=options["dry_run"],
                 progress=self._progress if sys.stderr.isatty() else None,
-                stamp=options["stamp"],
-                tz=options["tz"],
-                unit=options["unit"],
-                decimal=options["decimal"],
-                max_kwh=options["max_kwh"],
-                ambiguous=options["ambiguous"],
-                columns=columns or None,
+                **conventions,
             )
+            if options["rejects"] is not None:
+                lines = rejects.reject_file(
+                    path, report.rejects, name=path.name, adapter=options["adapter"], **conventions
+                )
+                with options["rejects"].open("w", encoding="utf-8", newline="") as out:
+                    out.writelines(lines)
         except DomainError as error:
             raise CommandError(str(error)) from error
         if sys.stderr.isatty():
