@@ -219,6 +219,11 @@ _celery["beat_schedule"]["settle-what-is-ready"] = {
     "schedule": 300.0,
     "options": {"queue": "settlement", "expires": 240},
 }
+_celery["beat_schedule"]["prune-vtn-message-log"] = {
+    "task": "vtn.tasks.prune_messages",
+    "schedule": 3_600.0,
+    "options": {"queue": "default", "expires": 3_000},
+}
 for _name, _value in _celery.items():
     globals()[f"CELERY_{_name.upper()}"] = _value
 
@@ -227,6 +232,9 @@ VTN_PKI_DIR = Path(env_str("OPENDSR_PKI_DIR", default=str(VAR_DIR / "pki")))
 VTN_POLL_SECONDS = env_int("VTN_POLL_SECONDS", default=10)
 VTN_HOST = env_str("VTN_HOST", default="localhost")
 VTN_PORT = env_int("VTN_PORT", default=8443)
+VTN_LOG_BODIES = env_bool("VTN_LOG_BODIES", default=False)
+VTN_BODY_DAYS = env_int("VTN_BODY_DAYS", default=30)
+VTN_LOG_DAYS = env_int("VTN_LOG_DAYS", default=90)
 
 LOGGING = {
     "version": 1,

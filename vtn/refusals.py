@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
 from datetime import datetime
 
 from opendsr.kernel import clock
 from vtn.models import Ven, WireLog
+from vtn.redacting import outline, redacted, without_values
 
 logger = logging.getLogger("vtn.wire")
 
-_SECRET = re.compile(r"(registrationID[^>]*>)[^<]*", re.IGNORECASE)
 _LONGEST_EXCERPT = 160
 
 
@@ -25,9 +24,16 @@ def log_refusal(
     reason: str,
     message: str = "",
     body: bytes = b"",
+    reply: str = "",
+    reply_body: bytes = b"",
+    transport: str = "http",
+    tolerances: tuple[str, ...] = (),
 ) -> None:
-    """Write the refusal down once, in the table for staff and in the process's log."""
-    reason = one_line(reason)
+    """Write the refusal down once, in the table for staff and in the process's log.
+
+    The body is kept redacted: what was refused is what somebody will want to read.
+    """
+    reason = one_line(without_values(reason))
     WireLog.objects.create(
         at=at,
         recorded_wall_at=clock.wall_now(),
@@ -37,7 +43,15 @@ def log_refusal(
         code=code[:40],
         http_status=http_status,
         reason=reason[:300],
-        excerpt=_excerpt(body),
+        excerpt=one_line(outline(body, longest=_LONGEST_EXCERPT)) if body else "",
+        is_refused=True,
+        reply=reply[:40],
+        transport=transport[:16],
+        tolerances=list(tolerances),
+        request_bytes=len(body),
+        reply_bytes=len(reply_body),
+        request_body=redacted(body) if ven is not None else "",
+        reply_body=redacted(reply_body, is_ours=True) if ven is not None else "",
     )
     who = ven.ven_id if ven is not None else "unknown certificate"
     logger.warning("refused %s %s of %s: %s %s", service, message or "body", who, code, reason)
@@ -47,8 +61,3 @@ def one_line(text: str) -> str:
     """Return text with every run of white space and unprintable characters as one blank."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())
-
-
-def _excerpt(body: bytes) -> str:
-    start = body[:4096].decode("utf-8", "replace")
-    return one_line(_SECRET.sub(r"\1…", start))[:_LONGEST_EXCERPT]

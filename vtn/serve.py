@@ -109,6 +109,8 @@ class _Listener(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
+        from vtn import messagelog
         from vtn.wsgi import application
 
+        messagelog.start_writer()
         return application

@@ -24,9 +24,9 @@ from django.db import OperationalError, close_old_connections, connections  # no
 from oadr import codec  # noqa: E402
 from oadr.errors import TooLarge, WireError  # noqa: E402
 from oadr.fingerprint import full_fingerprint  # noqa: E402
-from oadr.messages import COMPLIANCE_ERROR, NOT_REGISTERED, EiResponse, Response  # noqa: E402
+from oadr.messages import COMPLIANCE_ERROR, NOT_REGISTERED, OK, EiResponse, Response  # noqa: E402
 from opendsr.kernel import clock  # noqa: E402
-from vtn import identifying  # noqa: E402
+from vtn import identifying, messagelog  # noqa: E402
 from vtn.refusals import log_refusal  # noqa: E402
 from vtn.services import answering  # noqa: E402
 
@@ -124,6 +124,8 @@ def _serve(environ: Environ, service: str) -> Reply:
         return Reply(refused.status, _refusal_body(refused))
     answer = answering.answer(service=service, ven=ven, message=parsed.message, at=at)
     identifying.note_seen(ven)
+    reply = codec.serialise(answer.message, is_enveloped=parsed.is_enveloped)
+    message_name, reply_name = codec.message_name(parsed.message), codec.message_name(answer.message)
     if answer.refusal is not None:
         log_refusal(
             at=at,
@@ -132,10 +134,29 @@ def _serve(environ: Environ, service: str) -> Reply:
             code=str(answer.refusal.code),
             http_status=200,
             reason=answer.refusal.description,
-            message=codec.message_name(parsed.message),
+            message=message_name,
             body=body,
+            reply=reply_name,
+            reply_body=reply,
+            tolerances=parsed.tolerances,
         )
-    return Reply(200, codec.serialise(answer.message, is_enveloped=parsed.is_enveloped))
+    else:
+        messagelog.note(
+            messagelog.Exchange(
+                ven_pk=ven.pk,
+                service=service,
+                message=parsed.message,
+                message_name=message_name,
+                reply_name=reply_name,
+                code=OK,
+                at=at,
+                software=environ.get("HTTP_USER_AGENT", ""),
+                tolerances=parsed.tolerances,
+                request_body=body,
+                reply_body=reply,
+            )
+        )
+    return Reply(200, reply)
 
 
 def _caller(environ: Environ) -> identifying.Ven:

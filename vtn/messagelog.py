@@ -1,0 +1,270 @@
+"""The message log: every exchange with a VEN, written in groups beside the answering, and its retention.
+
+A listener calls `note` once an exchange is answered; where `start_writer` has run,
+rows are gathered in memory and written by a thread about once a second, so that a
+poll's answer waits for no log. What a killed process had gathered is lost: the log
+explains, it is no record of events or opts. Refusals go through `vtn.refusals`,
+which writes at once.
+
+Bodies are redacted (`vtn.redacting`) and kept only where VTN_LOG_BODIES is on, or
+for one VEN while staff watch it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, transaction
+
+from oadr import messages as m
+from opendsr.kernel import clock
+from vtn.records import MessageLog, VenWatch
+from vtn.redacting import redacted
+
+WRITE_EVERY_SECONDS: Final = 1.0
+MOST_WAITING: Final = 20_000
+"""Rows gathered while the database is away; older ones are dropped first."""
+BATCH: Final = 2_000
+PRUNE_BATCH: Final = 5_000
+WATCH_FOR: Final = timedelta(hours=24)
+SKEW_NEWS_SECONDS: Final = 5
+_SOFTWARE: Final = re.compile(r"[^A-Za-z0-9 ._/()+;:-]")
+
+logger = logging.getLogger("vtn.wire")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One message and its reply, as a listener saw them; bodies are redacted before they are written."""
+
+    ven_pk: int
+    service: str
+    message: m.Message | None
+    message_name: str
+    reply_name: str
+    code: int
+    at: datetime
+    http_status: int = 200
+    direction: str = "from_ven"
+    transport: str = "http"
+    software: str = ""
+    tolerances: tuple[str, ...] = ()
+    request_body: bytes = b""
+    reply_body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What retention took, or would take."""
+
+    bodies: int
+    rows: int
+
+
+_waiting: deque[tuple[Exchange, datetime]] = deque(maxlen=MOST_WAITING)
+_seen: dict[int, tuple[str, str, frozenset[str], int | None]] = {}
+_watched: frozenset[int] = frozenset()
+_writer: threading.Thread | None = None
+_writer_pid = 0
+_stop = threading.Event()
+
+
+def is_idle_poll(message_name: str, reply_name: str) -> bool:
+    """True for the one exchange that is never logged: a poll with nothing new."""
+    return message_name == "oadrPoll" and reply_name == "oadrResponse"
+
+
+def note(exchange: Exchange) -> None:
+    """Log an answered exchange: gathered where a writer runs, written at once elsewhere."""
+    if is_idle_poll(exchange.message_name, exchange.reply_name) and exchange.code == m.OK:
+        return
+    entry = (exchange, clock.wall_now())
+    if _writer is not None and _writer_pid == os.getpid():
+        _waiting.append(entry)
+    else:
+        _write([entry])
+
+
+def start_writer() -> None:
+    """Gather this process's rows and write them by a thread of their own; again in each forked worker."""
+    global _writer, _writer_pid
+    if _writer is not None and _writer_pid == os.getpid():
+        return
+    _waiting.clear()
+    _stop.clear()
+    _writer_pid = os.getpid()
+    _writer = threading.Thread(target=_write_on, name="message-log", daemon=True)
+    _writer.start()
+    atexit.register(stop_writer)
+
+
+def stop_writer() -> None:
+    """Write what is gathered and end the thread."""
+    global _writer
+    writer, _writer = _writer, None
+    if writer is not None and _writer_pid == os.getpid():
+        _stop.set()
+        writer.join(5)
+
+
+def keeps_bodies(ven_pk: int, *, wall: datetime) -> bool:
+    """True while this VEN's message bodies are kept."""
+    if getattr(settings, "VTN_LOG_BODIES", False):
+        return True
+    if _writer is not None and _writer_pid == os.getpid():
+        return ven_pk in _watched
+    return VenWatch.objects.filter(ven_id=ven_pk, bodies_until_wall_at__gt=wall).exists()
+
+
+def watch(*, ven_pk: int, wall: datetime) -> datetime:
+    """Keep the VEN's message bodies, redacted, for a day; returns until when."""
+    until = wall + WATCH_FOR
+    VenWatch.objects.update_or_create(ven_id=ven_pk, defaults={"bodies_until_wall_at": until})
+    return until
+
+
+def unwatch(*, ven_pk: int) -> None:
+    """Keep no more bodies; those kept so far stay until their time is up."""
+    VenWatch.objects.filter(ven_id=ven_pk).update(bodies_until_wall_at=None)
+
+
+def prune(*, wall: datetime, is_dry_run: bool = False) -> Pruned:
+    """Empty bodies and delete rows past their time (VTN_BODY_DAYS, VTN_LOG_DAYS), in batches."""
+    bodies = MessageLog.objects.filter(
+        recorded_wall_at__lt=wall - timedelta(days=settings.VTN_BODY_DAYS)
+    ).exclude(request_body="", reply_body="")
+    rows = MessageLog.objects.filter(recorded_wall_at__lt=wall - timedelta(days=settings.VTN_LOG_DAYS))
+    if is_dry_run:
+        return Pruned(bodies=bodies.count(), rows=rows.count())
+    emptied = deleted = 0
+    while some := list(bodies.values_list("pk", flat=True)[:PRUNE_BATCH]):
+        emptied += MessageLog.objects.filter(pk__in=some).update(request_body="", reply_body="")
+    while some := list(rows.values_list("pk", flat=True)[:PRUNE_BATCH]):
+        deleted += MessageLog.objects.filter(pk__in=some)._raw_delete(using="default")
+    return Pruned(bodies=emptied, rows=deleted)
+
+
+def skew_seconds(message: m.Message | None, *, at: datetime) -> int | None:
+    """How far the VEN's clock is ahead, by the time it says it made the message; None when it says none."""
+    match message:
+        case m.CreateOpt():
+            created = message.created_at
+        case m.UpdateReport(reports=(first, *_)) | m.RegisterReport(reports=(first, *_)):
+            created = first.created_at
+        case _:
+            return None
+    seconds = (created - at).total_seconds()
+    return int(max(-(2**31), min(2**31 - 1, seconds)))
+
+
+def _write_on() -> None:
+    global _watched
+    while True:
+        is_last = _stop.wait(WRITE_EVERY_SECONDS)
+        try:
+            close_old_connections()
+            _watched = frozenset(
+                VenWatch.objects.filter(bodies_until_wall_at__gt=clock.wall_now()).values_list(
+                    "ven_id", flat=True
+                )
+            )
+            _write_gathered()
+        except (DatabaseError, InterfaceError):
+            logger.exception("the message log waits for the database")
+        finally:
+            close_old_connections()
+        if is_last:
+            return
+
+
+def _write_gathered() -> None:
+    while _waiting:
+        entries = [_waiting.popleft() for _ in range(min(BATCH, len(_waiting)))]
+        try:
+            _write(entries)
+        except (DatabaseError, InterfaceError):
+            _waiting.extendleft(reversed(entries))
+            raise
+
+
+def _write(entries: Sequence[tuple[Exchange, datetime]]) -> None:
+    with transaction.atomic():
+        MessageLog.objects.bulk_create(_row(exchange, wall) for exchange, wall in entries)
+        _write_observations(entries)
+
+
+def _row(exchange: Exchange, wall: datetime) -> MessageLog:
+    is_from_ven = exchange.direction == MessageLog.Direction.FROM_VEN
+    row = MessageLog(
+        at=exchange.at,
+        recorded_wall_at=wall,
+        ven_id=exchange.ven_pk,
+        direction=exchange.direction,
+        transport=exchange.transport,
+        service=exchange.service[:40],
+        message=exchange.message_name[:40],
+        reply=exchange.reply_name[:40],
+        code=str(exchange.code),
+        http_status=exchange.http_status,
+        is_refused=False,
+        tolerances=list(exchange.tolerances),
+        request_bytes=len(exchange.request_body),
+        reply_bytes=len(exchange.reply_body),
+    )
+    if keeps_bodies(exchange.ven_pk, wall=wall):
+        row.request_body = redacted(exchange.request_body, is_ours=not is_from_ven)
+        row.reply_body = redacted(exchange.reply_body, is_ours=is_from_ven)
+    return row
+
+
+def _write_observations(entries: Sequence[tuple[Exchange, datetime]]) -> None:
+    """Keep what is new about each VEN: software, transport, quirks, clock; mostly nothing."""
+    news: dict[int, tuple[str, str, frozenset[str], int | None]] = {}
+    walls: dict[int, datetime] = {}
+    for exchange, wall in entries:
+        known = news.get(exchange.ven_pk) or _seen.get(exchange.ven_pk) or ("", "", frozenset(), None)
+        skew = skew_seconds(exchange.message, at=exchange.at)
+        if skew is None or (known[3] is not None and abs(skew - known[3]) < SKEW_NEWS_SECONDS):
+            skew = known[3]
+        latest = (
+            software_name(exchange.software) or known[0],
+            exchange.transport or known[1],
+            known[2] | frozenset(exchange.tolerances),
+            skew,
+        )
+        if latest != known:
+            news[exchange.ven_pk] = latest
+            walls[exchange.ven_pk] = wall
+    for ven_pk, observed in sorted(news.items()):
+        _write_observation(ven_pk, observed, wall=walls[ven_pk])
+        _seen[ven_pk] = observed
+
+
+def _write_observation(
+    ven_pk: int, observed: tuple[str, str, frozenset[str], int | None], *, wall: datetime
+) -> None:
+    software, transport, quirks, skew = observed
+    row = VenWatch.objects.select_for_update().filter(ven_id=ven_pk).first() or VenWatch(ven_id=ven_pk)
+    changes: dict[str, Any] = {
+        "software": software or row.software,
+        "transport": transport or row.transport,
+        "quirks": sorted(quirks | set(row.quirks)),
+        "clock_skew_seconds": row.clock_skew_seconds if skew is None else skew,
+        "observed_wall_at": wall,
+    }
+    VenWatch.objects.update_or_create(ven_id=ven_pk, defaults=changes)
+
+
+def software_name(user_agent: str) -> str:
+    """Return a request's User-Agent as a short plain name."""
+    return " ".join(_SOFTWARE.sub("", user_agent).split())[:80]
