@@ -79,7 +79,7 @@ class _Refused(models.Manager["WireLog"]):
 class WireLog(MessageLog):
     """The refused part of the message log."""
 
-    objects: ClassVar[models.Manager[Any]] = _Refused()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager[Any]] = _Refused()
 
     class Meta:
         proxy = True

@@ -66,7 +66,7 @@ def redacted(body: bytes, *, is_ours: bool = False) -> str:
         return outline(body)
     for element in root.iter(etree.Element):
         for name, value in element.attrib.items():
-            if not (_is_plain(value) or value in vocabulary()):
+            if not (_is_plain(str(value)) or value in vocabulary()):
                 element.set(name, HIDDEN)
         if element.text and element.text.strip():
             element.text = _shown(element, element.text.strip(), is_ours=is_ours)
