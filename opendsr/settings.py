@@ -235,6 +235,7 @@ VTN_PORT = env_int("VTN_PORT", default=8443)
 VTN_LOG_BODIES = env_bool("VTN_LOG_BODIES", default=False)
 VTN_BODY_DAYS = env_int("VTN_BODY_DAYS", default=30)
 VTN_LOG_DAYS = env_int("VTN_LOG_DAYS", default=90)
+VTN_SOCKET = env_str("VTN_SOCKET", default="")  # set: a proxy ends TLS and comes in here
 
 LOGGING = {
     "version": 1,

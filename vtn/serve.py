@@ -1,4 +1,9 @@
-"""The VENs' listener as a process: gunicorn with mutual TLS on its own port, apart from the people's site."""
+"""The VENs' listener as processes under gunicorn, apart from the people's site, in one of two shapes.
+
+Embedded: it ends mutual TLS itself, on a port of its own. Behind a proxy: it listens on
+a unix socket, which only the proxy may open; the proxy ends TLS and hands on each VEN's
+certificate (`vtn.transports.nginx` writes its configuration).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -15,9 +21,8 @@ from vtn import pki
 
 KEEP_ALIVE_SECONDS = 120
 """Longer than two poll intervals, so that hubs keep their TLS connection."""
-CONNECTIONS_A_WORKER = 6_000
-PATIENCE_SECONDS = 10
-"""How long a peer may stay silent in the middle of something."""
+CONNECTIONS_A_WORKER = 12_000
+WORKER_CLASS = "vtn.transports.listener.VenWorker"
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
@@ -33,25 +38,46 @@ def serve(*, host: str, port: int, workers: int = 2, threads: int = 8) -> None:
     require_free(host, port)
     files = pki.authority().server_files(host=host, at=clock.wall_now())
     context = tls_context(files)
-    options: dict[str, Any] = {
+    tls: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "worker_class": "gthread",
-        "workers": workers,
-        "threads": threads,
-        "worker_connections": CONNECTIONS_A_WORKER,
-        "keepalive": KEEP_ALIVE_SECONDS,
         "certfile": str(files.certificate),
         "keyfile": str(files.key),
         "ca_certs": str(files.client_ca),
         "cert_reqs": ssl.CERT_REQUIRED,
         "ssl_context": lambda conf, default: context,
-        "limit_request_line": 1024,
-        "limit_request_fields": 40,
+    }
+    _Listener({**_options(workers, threads), **tls}).run()
+
+
+def serve_proxy(*, path: Path, workers: int = 2, threads: int = 8) -> None:
+    """Serve the proxy on a unix socket at `path` until told to stop; raises CannotListen.
+
+    The socket's folder says who may open it (0750: this user and the folder's group,
+    to which the proxy belongs); whoever can, speaks for every VEN.
+    """
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if path.parent.stat().st_mode & 0o007:
+        raise CannotListen(
+            f"{path.parent} can be entered by everybody, who could then speak for every VEN: chmod 750 it,"
+            " and give it the proxy's group."
+        )
+    if path.exists() and not path.is_socket():
+        raise CannotListen(f"{path} is there and is no socket: set VTN_SOCKET (--socket) to another.")
+    unix: dict[str, Any] = {"bind": f"unix:{path}", "umask": 0o007}
+    _Listener({**_options(workers, threads), **unix}).run()
+
+
+def _options(workers: int, threads: int) -> dict[str, Any]:
+    return {
+        "worker_class": WORKER_CLASS,
+        "workers": workers,
+        "threads": threads,
+        "worker_connections": CONNECTIONS_A_WORKER,
+        "keepalive": KEEP_ALIVE_SECONDS,
         "control_socket_disable": True,
         "proc_name": "opendsr-vtn",
         "forwarded_allow_ips": "",
     }
-    _Listener(options).run()
 
 
 def require_free(host: str, port: int) -> None:
@@ -79,22 +105,8 @@ def tls_context(files: pki.ServerFiles) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
-    context.sslsocket_class = _ImpatientSocket
+    context.options |= ssl.OP_NO_RENEGOTIATION
     return context
-
-
-class _ImpatientSocket(ssl.SSLSocket):
-    """What gunicorn calls blocking waits a bounded time, so that a silent peer gives its thread back.
-
-    Covers the handshake, heads and bodies; waiting for the next request is the poller's.
-    """
-
-    def setblocking(self, flag: bool) -> None:
-        self.settimeout(PATIENCE_SECONDS if flag else 0.0)
-
-    def do_handshake(self, block: bool = False) -> None:
-        self.setblocking(True)
-        super().do_handshake(block)
 
 
 class _Listener(BaseApplication):

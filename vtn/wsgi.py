@@ -1,15 +1,16 @@
 """The VENs' listener: five paths, POST only, beside Django's request machinery.
 
-gunicorn ends mutual TLS and hands over the peer's certificate, which is who the
-VEN is. No body gets an answer of 5xx; a refused message is logged once and
-changes nothing.
+The listener (`vtn.transports.listener`) hands over the peer's certificate in
+`vtn.certificate`, whether it ended TLS itself or the proxy before it did; that is who
+the VEN is. No body gets an answer of 5xx; a refused message is logged once and changes
+nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from wsgiref.types import StartResponse
@@ -29,23 +30,13 @@ from opendsr.kernel import clock  # noqa: E402
 from vtn import identifying, messagelog  # noqa: E402
 from vtn.refusals import log_refusal  # noqa: E402
 from vtn.services import answering  # noqa: E402
+from vtn.transports.http1 import STATUS_LINES  # noqa: E402
 
 Environ = dict[str, Any]
 
 PREFIX: Final = "/OpenADR2/Simple/2.0b/"
 XML: Final = "application/xml"
 XML_TYPES: Final = frozenset({XML, "text/xml", ""})
-STATUS_LINES: Final = {
-    200: "200 OK",
-    400: "400 Bad Request",
-    403: "403 Forbidden",
-    404: "404 Not Found",
-    405: "405 Method Not Allowed",
-    411: "411 Length Required",
-    413: "413 Content Too Large",
-    415: "415 Unsupported Media Type",
-    503: "503 Service Unavailable",
-}
 CONNECTION_SECONDS: Final = 60
 DRAINED_BYTES: Final = 4 * 1024 * 1024
 """How much of a refused body is read and thrown away, so that the peer, still sending, hears why."""
@@ -161,9 +152,7 @@ def _serve(environ: Environ, service: str) -> Reply:
 
 def _caller(environ: Environ) -> identifying.Ven:
     """Return the VEN whose certificate ended the handshake; fails closed."""
-    peer = environ.get("gunicorn.socket")
-    read: Callable[..., bytes | None] | None = getattr(peer, "getpeercert", None)
-    certificate = read(binary_form=True) if read is not None else None
+    certificate: bytes | None = environ.get("vtn.certificate")
     if not certificate:
         raise Unacceptable(403, "no_certificate", "no client certificate")
     try:

@@ -35,6 +35,8 @@ ALONE = {"requirements-schemas"}  # installed without what it asks for: only its
 TEST_PACKAGES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "redis-server": ("redis-server",),
+    "nginx-light": ("nginx", "/usr/sbin/nginx"),
+    "mosquitto": ("mosquitto", "/usr/sbin/mosquitto"),
 }
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

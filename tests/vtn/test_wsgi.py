@@ -34,17 +34,6 @@ def _keep_the_tests_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """Stands for the TLS socket."""
-
-    certificate: bytes | None
-
-    def getpeercert(self, binary_form: bool = False) -> bytes | None:
-        assert binary_form
-        return self.certificate
-
-
-@dataclass(frozen=True, slots=True)
 class Replied:
     status: int
     headers: dict[str, str]
@@ -76,7 +65,7 @@ def post(
         "CONTENT_TYPE": "application/xml",
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": io.BytesIO(body),
-        "gunicorn.socket": Peer(hub.certificate_der if hub else None),
+        "vtn.certificate": hub.certificate_der if hub else None,
     }
     chunks: Iterable[bytes] = wsgi.application(call | (environ or {}), start_response)
     ((status, headers),) = started
@@ -182,7 +171,7 @@ def test_no_certificate_is_403(hub: hubs.TestHub) -> None:
 
 
 def test_a_socket_that_knows_no_certificates_is_403(hub: hubs.TestHub) -> None:
-    assert post(hub, poll_of(hub), environ={"gunicorn.socket": None}).status == 403
+    assert post(hub, poll_of(hub), environ={"vtn.certificate": None}).status == 403
 
 
 def test_a_header_is_no_identity(hub: hubs.TestHub, stranger: hubs.TestHub) -> None:
@@ -200,7 +189,7 @@ def test_a_header_is_no_identity(hub: hubs.TestHub, stranger: hubs.TestHub) -> N
 
 
 def test_a_certificate_nobody_enrolled_is_403(hub: hubs.TestHub) -> None:
-    replied = post(hub, poll_of(hub), environ={"gunicorn.socket": Peer(b"another")})
+    replied = post(hub, poll_of(hub), environ={"vtn.certificate": b"another"})
 
     assert replied.status == 403
     entry = WireLog.objects.get()

@@ -1,15 +1,16 @@
-"""`manage.py vtn`: serve the VENs over mutual TLS."""
+"""`manage.py vtn`: serve the VENs over mutual TLS, or the proxy that does."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from vtn.serve import CannotListen, serve
+from vtn.serve import CannotListen, serve, serve_proxy
 
 
 class Command(BaseCommand):
@@ -20,17 +21,22 @@ class Command(BaseCommand):
             "--host", default=settings.VTN_HOST, help="address and certificate name (VTN_HOST)"
         )
         parser.add_argument("--port", type=int, default=settings.VTN_PORT, help="port (VTN_PORT)")
+        parser.add_argument(
+            "--socket",
+            type=Path,
+            help="unix socket for a proxy that ends TLS, in place of host and port (VTN_SOCKET)",
+        )
         parser.add_argument("--workers", type=int, default=2, help="processes")
         parser.add_argument("--threads", type=int, default=8, help="threads a process")
 
     def handle(self, *args: Any, **options: Any) -> None:
         connections.close_all()
+        shared = {"workers": options["workers"], "threads": options["threads"]}
+        path = options["socket"] or getattr(settings, "VTN_SOCKET", None)
         try:
-            serve(
-                host=options["host"],
-                port=options["port"],
-                workers=options["workers"],
-                threads=options["threads"],
-            )
+            if path:
+                serve_proxy(path=Path(path), **shared)
+            else:
+                serve(host=options["host"], port=options["port"], **shared)
         except CannotListen as error:
             raise CommandError(str(error)) from error
