@@ -79,11 +79,13 @@ def streams_of(occupancy_ids: Iterable[UUID], at: datetime, *, name: str = "elec
 def consent_windows(
     stream_ids: Iterable[UUID],
     *,
-    purpose: str = Purpose.SETTLEMENT,
+    purpose: str | None = Purpose.SETTLEMENT,
     granularity: str = Granularity.HALF_HOURLY,
     source: ReadingSource | None = None,
 ) -> dict[UUID, list[Window]]:
     """When each stream may be stored and read for the purpose this finely: [(starts_at, ends_at or None)].
+
+    A purpose of None is any: what may be kept at all, before it is asked what for.
 
     Windows are in order, never touch or overlap, and stay within the stream's and the household's own dates.
     Every asked stream has a key; an unknown one has no windows. `source` limits to consents for that source.
@@ -91,8 +93,8 @@ def consent_windows(
     windows: dict[UUID, list[Window]] = {stream_id: [] for stream_id in stream_ids}
     streams = MeterStream.objects.filter(
         stream_id__in=list(windows),
-        occupancy__consents__purpose=Purpose(purpose),
         occupancy__consents__granularity__in=Granularity(granularity).or_finer(),
+        **({} if purpose is None else {"occupancy__consents__purpose": Purpose(purpose)}),
         **({} if source is None else {"occupancy__consents__source": source}),
     )
     rows = streams.order_by("occupancy__consents__starts_at").values_list(

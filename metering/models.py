@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Func, Q
+from django.db.models import Func, Q, Value
 
 
 class Quality(models.IntegerChoices):
@@ -144,3 +144,67 @@ class HalfHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream_id} {self.starts_at:%Y-%m-%d %H:%M} r{self.revision}"
+
+
+class LivePower(models.Model):
+    """One raw power sample of a household that consents to live readings; `partitions.py` drops old weeks."""
+
+    pk = models.CompositePrimaryKey("stream_id", "at", "source_id")
+    at = models.DateTimeField()
+    stream_id = models.UUIDField()
+    power_w = models.IntegerField(help_text="+ import, - export")
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+
+    class Meta:
+        db_table = "metering_live"
+        verbose_name_plural = "live power"
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.at:%Y-%m-%d %H:%M:%S} {self.power_w} W"
+
+
+class OpenHalfHour(models.Model):
+    """A half-hour with live samples: due to be made a reading of, and what was counted of it without a trace.
+
+    `seen` has a bit for each 10-second tick counted into the sums; it is empty where raw samples are kept.
+    """
+
+    pk = models.CompositePrimaryKey("stream_id", "starts_at", "source_id")
+    stream_id = models.UUIDField()
+    starts_at = models.DateTimeField()
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    is_due = models.BooleanField(db_default=True)
+    seen = models.BinaryField(db_default=Value(bytes(23)))
+    imported_w_ticks = models.BigIntegerField(db_default=0)
+    exported_w_ticks = models.BigIntegerField(db_default=0)
+
+    class Meta:
+        db_table = "metering_open_half_hour"
+        indexes: ClassVar = [
+            models.Index(fields=["starts_at"], name="open_half_hour_due", condition=Q(is_due=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.starts_at:%Y-%m-%d %H:%M}"
+
+
+class Refusal(models.Model):
+    """How many live samples of a source were refused on a day (UTC), by reason."""
+
+    pk = models.CompositePrimaryKey("on_date", "source_id", "code")
+    on_date = models.DateField()
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    code = models.CharField(max_length=24)
+    rows = models.BigIntegerField()
+
+    class Meta:
+        db_table = "metering_refusal"
+
+    def __str__(self) -> str:
+        return f"{self.on_date} {self.code}: {self.rows}"

@@ -21,6 +21,7 @@ Bools = NDArray[np.bool_]
 MINUTES: Final = 30
 MICROSECONDS: Final = 1_800_000_000
 POSTGRES_EPOCH_SLOT: Final = (datetime(2000, 1, 1, tzinfo=UTC) - EPOCH) // HALF_HOUR
+POSTGRES_EPOCH: Final = POSTGRES_EPOCH_SLOT * MICROSECONDS
 
 
 def slot_of(at: datetime) -> int:
@@ -46,7 +47,7 @@ def whole_slots(starts_at: datetime, ends_at: datetime | None) -> tuple[int, int
 
 def timestamp(at: datetime) -> int:
     """PostgreSQL's binary timestamptz of an instant, to the microsecond."""
-    return _microseconds(at) - POSTGRES_EPOCH_SLOT * MICROSECONDS
+    return _microseconds(at) - POSTGRES_EPOCH
 
 
 def timestamps(slots: Ints) -> Ints:

@@ -223,6 +223,10 @@ _celery["beat_schedule"]["prune-vtn-message-log"] = {
     "task": "vtn.tasks.prune_messages",
     "schedule": 3_600.0,
     "options": {"queue": "default", "expires": 3_000},
+_celery["beat_schedule"]["close-half-hours"] = {
+    "task": "metering.tasks.close_half_hours",
+    "schedule": 60.0,
+    "options": {"queue": "metering", "expires": 50},
 }
 for _name, _value in _celery.items():
     globals()[f"CELERY_{_name.upper()}"] = _value
