@@ -223,6 +223,7 @@ _celery["beat_schedule"]["prune-vtn-message-log"] = {
     "task": "vtn.tasks.prune_messages",
     "schedule": 3_600.0,
     "options": {"queue": "default", "expires": 3_000},
+}
 _celery["beat_schedule"]["close-half-hours"] = {
     "task": "metering.tasks.close_half_hours",
     "schedule": 60.0,
