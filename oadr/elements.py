@@ -45,6 +45,7 @@ NSMAP = {
     "emix": EMIX.uri,
     "power": POWER.uri,
     "scale": SCALE.uri,
+    "gml": GML.uri,
 }
 
 

@@ -29,13 +29,13 @@ _PLACE = """
 
 @transaction.atomic
 def opts_after(position: int, *, limit: int) -> Sequence[EventOpt]:
-    """Return up to `limit` opts placed after `position`, in their order."""
+    """Return up to `limit` opts for whole events placed after `position`, in their order."""
     if EventOpt.objects.filter(feed_position=None).exists():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             cursor.execute(_PLACE)
     return list(
-        EventOpt.objects.filter(feed_position__gt=position)
+        EventOpt.objects.filter(feed_position__gt=position, resource_ids=[])
         .select_related("event__ven")
         .order_by("feed_position")[:limit]
     )

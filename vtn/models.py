@@ -103,9 +103,13 @@ class Event(models.Model):
     modification_reason = models.CharField(max_length=200, blank=True)
     market_context = models.CharField(max_length=200)
     starts_at = models.DateTimeField()
-    duration_seconds = models.PositiveIntegerField()
+    duration_seconds = models.PositiveIntegerField(help_text="0: until cancelled.")
     signals = models.JSONField()
     resource_ids = models.JSONField(default=list, blank=True, help_text="Empty: the VEN as a whole.")
+    targets = models.JSONField(default=list, blank=True, help_text="Pairs of kind and id, beside the VEN.")
+    content_digest = models.CharField(
+        max_length=32, blank=True, help_text="The same for all VENs told the same; what is rendered once."
+    )
     priority = models.PositiveIntegerField(default=0)
     is_test = models.BooleanField(default=False)
     is_response_required = models.BooleanField(default=True)
@@ -129,7 +133,9 @@ class Event(models.Model):
     class Meta:
         db_table = "vtn_event"
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(duration_seconds__gt=0), name="vtn_event_has_an_end"),
+            models.CheckConstraint(
+                condition=Q(closes_at__gte=models.F("starts_at")), name="vtn_event_closes_after_it_starts"
+            ),
             models.CheckConstraint(
                 condition=Q(delivered_modification__isnull=True)
                 | Q(delivered_modification__lte=models.F("modification_number")),
@@ -165,7 +171,7 @@ class OptChoice(models.TextChoices):
 
 
 class EventOpt(models.Model):
-    """One thing a VEN said about an event; the row with the highest id of an event holds."""
+    """One thing a VEN said about an event; of those for the whole event, the highest id holds."""
 
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="opts")
     opt = models.CharField(max_length=4, choices=OptChoice.choices)
@@ -173,6 +179,10 @@ class EventOpt(models.Model):
     source = models.CharField(max_length=16, choices=OptSource.choices)
     reason = models.CharField(max_length=120, blank=True)
     opt_id = models.CharField(max_length=64, blank=True)
+    resource_ids = models.JSONField(
+        default=list, blank=True, help_text="Empty: the event as a whole; else only for these."
+    )
+    withdrawn_at = models.DateTimeField(null=True, help_text="When the VEN cancelled this opt of its own.")
     received_at = models.DateTimeField()
     feed_position = models.BigIntegerField(
         null=True, unique=True, help_text="Place in the feed; given by the first reader after the commit."
@@ -189,6 +199,7 @@ class EventOpt(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["event", "-id"], name="vtn_event_opt_latest"),
             models.Index(fields=["id"], condition=Q(feed_position=None), name="vtn_event_opt_unplaced"),
+            models.Index(fields=["event", "opt_id"], condition=~Q(opt_id=""), name="vtn_event_opt_by_opt_id"),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ nothing or everything. See docs/decisions/0003-outbox.md.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -173,6 +174,46 @@ def record(
     if due_at is None or due_at <= clock.now():
         waking.wake_on_commit({entry.queue for entry in registrations} - _sweeping.get())
     return fact
+
+
+def record_many(topic: str, payloads: Sequence[tuple[str, dict[str, object]]], *, at: datetime) -> None:
+    """Write many facts of one topic, as pairs of key ("" for none) and payload, in one statement.
+
+    Inside the caller's transaction; due at once. A key met before is left as it stands.
+    """
+    if not connection.in_atomic_block:
+        raise NoTransaction(f"record {topic!r} inside the transaction that makes it true")
+    if not payloads:
+        return
+    registrations = [entry for entry in _registry.values() if entry.topic == topic]
+    wall = clock.wall_now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH fresh AS (
+                INSERT INTO outbox_fact (id, topic, key, payload, at, due_at, recorded_wall_at)
+                SELECT gen_random_uuid(), %(topic)s, told.key, told.payload::jsonb, %(at)s, NULL, %(wall)s
+                FROM unnest(%(keys)s::text[], %(payloads)s::text[]) AS told (key, payload)
+                ON CONFLICT DO NOTHING
+                RETURNING id
+            )
+            INSERT INTO outbox_delivery
+                (fact_id, consumer, queue, state, due_at, next_try_at, attempts, last_error)
+            SELECT fresh.id, known.consumer, known.queue, 'due', %(epoch)s, %(wall)s, 0, ''
+            FROM fresh, unnest(%(consumers)s::text[], %(queues)s::text[]) AS known (consumer, queue)
+            """,
+            {
+                "topic": topic,
+                "at": at,
+                "wall": wall,
+                "epoch": EPOCH,
+                "keys": [key for key, _ in payloads],
+                "payloads": [json.dumps(plain.json_object(payload)) for _, payload in payloads],
+                "consumers": [entry.name for entry in registrations],
+                "queues": [entry.queue for entry in registrations],
+            },
+        )
+    waking.wake_on_commit({entry.queue for entry in registrations} - _sweeping.get())
 
 
 def sweep(*, limit: int = 200, seconds: float = 60.0, queue: str | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from threading import Event as Flag
+from typing import Any
 
 import psycopg
 import pytest
@@ -363,14 +364,14 @@ def test_an_event_published_during_a_hand_over_is_never_lost(
     hub = hubs.registered_hub("hub")
     vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
     read, published = Flag(), Flag()
-    settle = distributing._settle
+    settle = distributing.settle
 
-    def slow_settle(*args: object, **settings: object) -> None:
+    def slow_settle(*args: Any, **settings: Any) -> None:
         read.set()
         published.wait(5)
         settle(*args, **settings)
 
-    monkeypatch.setattr(distributing, "_settle", slow_settle)
+    monkeypatch.setattr(distributing, "settle", slow_settle)
 
     def publish() -> None:
         read.wait(5)

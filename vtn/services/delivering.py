@@ -52,7 +52,7 @@ def hand_over(*, queued: QueuedMessage, at: datetime, by: str) -> m.Message | No
     ven = queued.ven
     if queued.kind == MessageKind.EVENTS:
         if not distributing.is_anything_left(ven, at=at, queued=queued):
-            distributing.settle(ven, at=at)
+            distributing.settle([ven], at=at)
             return None
         return distributing.distribute(ven, at=at, request_id="", by=by)
     row = QueuedMessage.objects.select_for_update().get(pk=queued.pk)

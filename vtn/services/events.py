@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -20,42 +21,48 @@ def request_event(*, ven: Ven, message: m.RequestEvent, at: datetime) -> m.Distr
     return distributing.distribute(ven, at=at, request_id=message.request_id)
 
 
-@transaction.atomic
 def created_event(*, ven: Ven, message: m.CreatedEvent, at: datetime) -> m.Response:
-    """Take each event's answer by itself: sound ones count, the reply names the first that did not.
+    """Take the VEN's answer to each event; see `created_events`."""
+    return created_events([(ven, message)], at=at)[0]
 
-       Rules 19 and 48. The outer response code is not looked at: one client sends 452
-    there beside perfectly good answers.
+
+@transaction.atomic
+def created_events(answers: Sequence[tuple[Ven, m.CreatedEvent]], *, at: datetime) -> list[m.Response]:
+    """Take the answers of many VENs in one transaction; returns the reply to each, in their order.
+
+    Each event's answer stands by itself (rules 19 and 48): sound ones count, the reply
+    names the first that did not. The outer response code is not looked at: one client
+    sends 452 there beside perfectly good answers. Reply once this has committed.
     """
-    wanted = {response.event.event_id for response in message.event_responses}
-    rows = Event.objects.select_for_update().filter(ven=ven, event_id__in=wanted).order_by("pk")
-    events = {event.event_id: event for event in rows}
-    failures = [
-        failure
-        for response in message.event_responses
-        if (failure := _take(ven, events.get(response.event.event_id), response, at=at)) is not None
-    ]
-    distributing.settle(ven, at=at)
-    code, description = failures[0] if failures else (m.OK, "OK")
-    return m.Response(
-        response=EiResponse(code, description, message.response.request_id),
-        ven_id=ven.ven_id,
-    )
+    wanted = {response.event.event_id for _, message in answers for response in message.event_responses}
+    rows = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk").defer("signals")
+    events = {(event.ven_id, event.event_id): event for event in rows}
+    sayings: list[opting.Saying] = []
+    replies: list[m.Response] = []
+    for ven, message in answers:
+        failures: list[tuple[int, str]] = []
+        for response in message.event_responses:
+            event = events.get((ven.pk, response.event.event_id))
+            if event is None:
+                failures.append((m.INVALID_ID, "unknown eventID"))
+            elif response.event.modification_number != event.modification_number:
+                failures.append((m.OUT_OF_SEQUENCE, "not the modificationNumber in force"))
+            else:
+                sayings.append(_saying(ven, event, response))
+        code, description = failures[0] if failures else (m.OK, "OK")
+        echoed = EiResponse(code, description, message.response.request_id)
+        replies.append(m.Response(response=echoed, ven_id=ven.ven_id))
+    opting.record_opts(sayings, at=at)
+    distributing.settle({ven.pk: ven for ven, _ in answers}.values(), at=at)
+    return replies
 
 
-def _take(ven: Ven, event: Event | None, response: EventResponse, *, at: datetime) -> tuple[int, str] | None:
-    """Record one answer; returns the code and reason when it cannot count."""
-    if event is None:
-        return m.INVALID_ID, "unknown eventID"
-    if response.event.modification_number != event.modification_number:
-        return m.OUT_OF_SEQUENCE, "not the modificationNumber in force"
+def _saying(ven: Ven, event: Event, response: EventResponse) -> opting.Saying:
     is_accepted = 200 <= response.code < 300
-    opting.record_opt(
+    return opting.Saying(
         ven=ven,
         event=event,
         opt=CHOICES[response.opt_type] if is_accepted else OptChoice.OUT,
         source=OptSource.CREATED_EVENT,
         reason="" if is_accepted else f"{response.code} {response.description}".strip(),
-        at=at,
     )
-    return None

@@ -1,57 +1,113 @@
-"""What a VEN says about an event, however it says it: recorded once, told upward as a fact."""
+"""What VENs say about events, however they say it: recorded once, told upward as facts, in groups."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+from django.db import connection
 
 from opendsr.kernel import outbox
 from vtn.models import Event, EventOpt, OptChoice, OptSource, Ven
 
-LONGEST_REASON = 120
+LONGEST_REASON: Final = 120
+RECEIVED: Final = "vtn.opt.received"
+RECEIVED_FOR_RESOURCES: Final = "vtn.opt.received_for_resources"
 
 
-def record_opt(
-    *, ven: Ven, event: Event, opt: OptChoice, source: OptSource, reason: str, at: datetime, opt_id: str = ""
-) -> EventOpt | None:
-    """Note that the VEN has the version in force, and what it chose; None when that says nothing new.
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """One VEN's word on one event; `resource_ids` when it speaks for some of its resources only."""
 
-    The event's row is locked by the caller, so that the highest id is the latest
+    ven: Ven
+    event: Event
+    opt: OptChoice
+    source: OptSource
+    reason: str = ""
+    opt_id: str = ""
+    resource_ids: tuple[str, ...] = ()
+
+
+def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
+    """Note that the VENs have the versions in force, and what they chose that is new.
+
+    The events' rows are locked by the caller, so that the highest id is the latest
     word. An answer to a cancelled event only confirms the cancellation (rule 36).
     An opt of its own stands against later answers to the same version: clients repeat
     their first answer whenever they are handed the full set, and a member's override
-    must outlive that.
+    must outlive that. An opt for some resources never stands for the whole event.
     """
-    if event.acknowledged_modification != event.modification_number:
-        event.acknowledged_modification = event.modification_number
-        event.acknowledged_at = at
-        event.save(update_fields=["acknowledged_modification", "acknowledged_at"])
-    if event.cancelled_at is not None:
-        return None
-    latest = EventOpt.objects.filter(event=event).order_by("-id").first()
-    if latest is not None and latest.modification_number == event.modification_number:
-        is_repeated = (latest.opt, latest.source) == (opt, source)
-        is_automatic = latest.source == OptSource.CREATE_OPT and source == OptSource.CREATED_EVENT
-        if is_repeated or is_automatic:
-            return None
-    row = EventOpt.objects.create(
-        event=event,
-        opt=opt,
-        modification_number=event.modification_number,
-        source=source,
-        reason=reason[:LONGEST_REASON],
-        opt_id=opt_id,
-        received_at=at,
-    )
-    outbox.record(
-        "vtn.opt.received",
+    _acknowledge({saying.event.pk: saying.event for saying in sayings}.values(), at=at)
+    latest = _latest_opts(saying.event.pk for saying in sayings)
+    rows: list[EventOpt] = []
+    told: list[Saying] = []
+    for saying in sayings:
+        if saying.event.cancelled_at is not None:
+            continue
+        before = latest.get((saying.event.pk, saying.resource_ids))
+        if before is not None and before.modification_number == saying.event.modification_number:
+            is_repeated = (before.opt, before.source) == (saying.opt, saying.source)
+            is_automatic = before.source == OptSource.CREATE_OPT and saying.source == OptSource.CREATED_EVENT
+            if is_repeated or is_automatic:
+                continue
+        row = EventOpt(
+            event=saying.event,
+            opt=saying.opt,
+            modification_number=saying.event.modification_number,
+            source=saying.source,
+            reason=saying.reason[:LONGEST_REASON],
+            opt_id=saying.opt_id,
+            resource_ids=list(saying.resource_ids),
+            received_at=at,
+        )
+        latest[saying.event.pk, saying.resource_ids] = row
+        rows.append(row)
+        told.append(saying)
+    EventOpt.objects.bulk_create(rows)
+    facts = [(saying, _told(saying, row)) for saying, row in zip(told, rows, strict=True)]
+    outbox.record_many(RECEIVED, [("", fact) for saying, fact in facts if not saying.resource_ids], at=at)
+    outbox.record_many(
+        RECEIVED_FOR_RESOURCES,
+        [
+            ("", fact | {"resource_ids": list(saying.resource_ids)})
+            for saying, fact in facts
+            if saying.resource_ids
+        ],
         at=at,
-        event_id=event.event_id,
-        ven_id=ven.ven_id,
-        opt=str(opt),
-        modification_number=row.modification_number,
-        source=str(source),
-        reason=row.reason,
-        sequence=row.pk,
-        received_at=at,
     )
-    return row
+
+
+def _told(saying: Saying, row: EventOpt) -> dict[str, object]:
+    return {
+        "event_id": saying.event.event_id,
+        "ven_id": saying.ven.ven_id,
+        "opt": str(saying.opt),
+        "modification_number": row.modification_number,
+        "source": str(saying.source),
+        "reason": row.reason,
+        "sequence": row.pk,
+        "received_at": row.received_at,
+    }
+
+
+def _acknowledge(events: Iterable[Event], *, at: datetime) -> None:
+    fresh = [event for event in events if event.acknowledged_modification != event.modification_number]
+    if not fresh:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE vtn_event SET acknowledged_modification = modification_number, acknowledged_at = %s
+            WHERE id = ANY(%s)
+            """,
+            [at, [event.pk for event in fresh]],
+        )
+    for event in fresh:
+        event.acknowledged_modification, event.acknowledged_at = event.modification_number, at
+
+
+def _latest_opts(event_pks: Iterable[int]) -> dict[tuple[int, tuple[str, ...]], EventOpt]:
+    rows = EventOpt.objects.filter(event_id__in=set(event_pks)).order_by("id")
+    return {(row.event_id, tuple(row.resource_ids)): row for row in rows}

@@ -1,4 +1,4 @@
-"""EiOpt: an opt for one event, or a schedule of opts; and its cancellation."""
+"""EiOpt: an opt for one event, or a schedule of opts; its replacement and its cancellation."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from django.db import transaction
 from oadr import messages as m
 from oadr.messages import EiResponse
 from oadr.timeformat import format_datetime
-from vtn.models import Event, OptChoice, OptSchedule, OptSource, Ven
+from vtn.models import Event, EventOpt, OptChoice, OptSchedule, OptSource, Ven
 from vtn.services import distributing, opting
 from vtn.services.refusing import Refused
 
 CHOICES: Final = {"optIn": OptChoice.IN, "optOut": OptChoice.OUT}
-LONGEST_ID = 64
-MOST_PERIODS = 366
-MOST_RESOURCES = 200
+LONGEST_ID: Final = 64
+MOST_PERIODS: Final = 366
+MOST_RESOURCES: Final = 200
+CANCELLED_REASON: Final = "opt cancelled"
 
 
 @transaction.atomic
 def create_opt(*, ven: Ven, message: m.CreateOpt, at: datetime) -> m.CreatedOpt:
     """Record an opt for an event of this VEN, or its schedule; the same optID again replaces."""
-    if len(message.opt_id) > LONGEST_ID:
-        raise Refused(m.INVALID_ID, f"optID longer than {LONGEST_ID} characters")
+    if not message.opt_id or len(message.opt_id) > LONGEST_ID:
+        raise Refused(m.INVALID_ID, f"optID of one to {LONGEST_ID} characters")
     if message.opt_type not in CHOICES:
         raise Refused(m.INVALID_DATA, "optType must be optIn or optOut")
     if message.target.ven_ids and ven.ven_id not in message.target.ven_ids:
         raise Refused(m.TARGET_MISMATCH, "the target names another VEN")
+    if len(message.target.resource_ids) > MOST_RESOURCES:
+        raise Refused(m.INVALID_DATA, f"more than {MOST_RESOURCES} resources")
     if message.event is not None:
         _opt_for_event(ven, message, message.event, at=at)
     elif message.availability is not None:
@@ -42,10 +45,13 @@ def create_opt(*, ven: Ven, message: m.CreateOpt, at: datetime) -> m.CreatedOpt:
 
 @transaction.atomic
 def cancel_opt(*, ven: Ven, message: m.CancelOpt, at: datetime) -> m.CanceledOpt:
-    """End a schedule. An opt for an event is not undone by this: the VEN says optIn or optOut again."""
-    ended = OptSchedule.objects.filter(ven=ven, opt_id=message.opt_id, cancelled_at=None).update(
-        cancelled_at=at
-    )
+    """End a schedule, or take back an opt of the VEN's own for an event.
+
+    What the VEN had answered before that opt then holds again; without an answer the
+    VEN counts as undecided. Twice the same is 452 the second time.
+    """
+    schedules = OptSchedule.objects.filter(ven=ven, opt_id=message.opt_id, cancelled_at=None)
+    ended = schedules.update(cancelled_at=at) + _cancel_event_opts(ven, message.opt_id, at=at)
     if not ended:
         raise Refused(m.INVALID_ID, "unknown optID")
     return m.CanceledOpt(
@@ -59,24 +65,82 @@ def _opt_for_event(ven: Ven, message: m.CreateOpt, wanted: m.QualifiedEventId, *
         raise Refused(m.INVALID_ID, "unknown eventID")
     if wanted.modification_number != event.modification_number:
         raise Refused(m.OUT_OF_SEQUENCE, "not the modificationNumber in force")
-    opting.record_opt(
+    strangers = set(message.target.resource_ids) - set(event.resource_ids)
+    if event.resource_ids and strangers:
+        raise Refused(m.TARGET_MISMATCH, f"the event is not for {min(strangers)[:40]}")
+    meant = set(message.target.resource_ids)
+    resource_ids = () if meant >= set(event.resource_ids) > set() else tuple(sorted(meant))
+    OptSchedule.objects.filter(ven=ven, opt_id=message.opt_id, cancelled_at=None).update(cancelled_at=at)
+    _cancel_event_opts(ven, message.opt_id, at=at, but=(event.pk, resource_ids))
+    saying = opting.Saying(
         ven=ven,
         event=event,
         opt=CHOICES[message.opt_type],
         source=OptSource.CREATE_OPT,
         reason=message.opt_reason,
         opt_id=message.opt_id,
+        resource_ids=resource_ids,
+    )
+    opting.record_opts([saying], at=at)
+    distributing.settle([ven], at=at)
+
+
+def _cancel_event_opts(
+    ven: Ven, opt_id: str, *, at: datetime, but: tuple[int, tuple[str, ...]] | None = None
+) -> int:
+    """Take back the event opts of one optID, `but` those of one event and resources; how many stood."""
+    said = EventOpt.objects.filter(
+        event__ven=ven, opt_id=opt_id, source=OptSource.CREATE_OPT, withdrawn_at=None
+    )
+    locked = Event.objects.select_for_update().filter(pk__in=said.values("event_id")).order_by("pk")
+    events = {event.pk: event for event in locked.defer("signals")}
+    rows = [row for row in said.order_by("id") if (row.event_id, tuple(row.resource_ids)) != but]
+    EventOpt.objects.filter(pk__in=[row.pk for row in rows]).update(withdrawn_at=at)
+    opting.record_opts(
+        [
+            opting.Saying(
+                ven=ven,
+                event=event,
+                opt=_opt_before(row),
+                source=OptSource.CREATE_OPT,
+                reason=CANCELLED_REASON,
+                resource_ids=tuple(row.resource_ids),
+            )
+            for row in rows
+            for event in [events[row.event_id]]
+            if _is_latest(row) and row.modification_number == event.modification_number
+        ],
         at=at,
     )
-    distributing.settle(ven, at=at)
+    return len(rows)
+
+
+def _is_latest(row: EventOpt) -> bool:
+    later = EventOpt.objects.filter(event=row.event_id, resource_ids=row.resource_ids, pk__gt=row.pk)
+    return not later.exists()
+
+
+def _opt_before(row: EventOpt) -> OptChoice:
+    before = (
+        EventOpt.objects.filter(
+            event=row.event_id,
+            resource_ids=row.resource_ids,
+            modification_number=row.modification_number,
+            withdrawn_at=None,
+            pk__lt=row.pk,
+        )
+        .order_by("-id")
+        .first()
+    )
+    return OptChoice(before.opt) if before is not None else OptChoice.NONE
 
 
 def _opt_schedule(
     ven: Ven, message: m.CreateOpt, periods: tuple[m.AvailablePeriod, ...], *, at: datetime
 ) -> None:
-    resource_ids = message.target.resource_ids
-    if len(periods) > MOST_PERIODS or len(resource_ids) > MOST_RESOURCES:
-        raise Refused(m.INVALID_DATA, f"more than {MOST_PERIODS} periods or {MOST_RESOURCES} resources")
+    if len(periods) > MOST_PERIODS:
+        raise Refused(m.INVALID_DATA, f"more than {MOST_PERIODS} periods")
+    _cancel_event_opts(ven, message.opt_id, at=at)
     OptSchedule.objects.update_or_create(
         ven=ven,
         opt_id=message.opt_id,
@@ -84,7 +148,7 @@ def _opt_schedule(
             "opt": CHOICES[message.opt_type],
             "reason": message.opt_reason[: opting.LONGEST_REASON],
             "market_context": message.market_context[:200],
-            "resource_ids": list(resource_ids),
+            "resource_ids": list(message.target.resource_ids),
             "periods": [
                 {"starts_at": format_datetime(period.starts_at), "duration_seconds": period.duration_seconds}
                 for period in periods

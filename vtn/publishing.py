@@ -1,0 +1,140 @@
+"""Events put up, changed and called off, in any number; each VEN concerned gets its set offered again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Case, F, Value, When
+
+from opendsr.kernel import ids
+from vtn import notices, queueing
+from vtn.content import EventContent
+from vtn.models import Event, Ven
+from vtn.port import EventClosed, NoticeInvalid, UnknownEvent, UnknownVen, VtnEventId
+
+BATCH: Final = 2_000
+LONGEST_REASON: Final = 200
+CANCELLATION_SHOWN_FOR: Final = timedelta(days=1)
+"""How long the end of an open-ended event stays in the set of a VEN that does not answer it."""
+
+
+@transaction.atomic
+def publish_events(contents_by_key: Mapping[str, EventContent], *, at: datetime) -> dict[str, VtnEventId]:
+    """Queue many events, by caller's key, in one go; all or none. The same key again is the same event.
+
+    Raises NoticeInvalid and UnknownVen.
+    """
+    if not contents_by_key:
+        return {}
+    notices.require_sound(list(contents_by_key.values()))
+    vens = _ven_keys({content.ven_id for content in contents_by_key.values()})
+    Event.objects.bulk_create(
+        (
+            Event(
+                event_id=ids.random_token(),
+                key=_sound_key(key),
+                ven_id=vens[content.ven_id],
+                published_at=at,
+                **notices.columns(content),
+            )
+            for key, content in sorted(contents_by_key.items())
+        ),
+        batch_size=BATCH,
+        ignore_conflicts=True,
+    )
+    published = list(
+        Event.objects.filter(key__in=list(contents_by_key)).values_list(
+            "key", "event_id", "ven_id", "closes_at", "delivered_at"
+        )
+    )
+    _offer(((ven, closes_at) for _, _, ven, closes_at, delivered_at in published if not delivered_at), at=at)
+    return {key: VtnEventId(event_id) for key, event_id, *_ in published}
+
+
+@transaction.atomic
+def amend_event(event_id: VtnEventId, content: EventContent, *, at: datetime, reason: str = "") -> int:
+    """Replace an event's content; returns the modification number, the same when nothing changed.
+
+    Raises UnknownEvent, EventClosed, NoticeInvalid.
+    """
+    event = _locked(event_id)
+    if event.cancelled_at is not None or at >= event.closes_at:
+        raise EventClosed(event_id=event_id, state="cancelled" if event.cancelled_at else "completed")
+    if event.ven.ven_id != content.ven_id:
+        raise NoticeInvalid(field="ven_id", reason="an event never changes its VEN")
+    notices.require_sound([content])
+    columns = notices.columns(content)
+    shown = columns.keys() - {"content_digest"}
+    if all(getattr(event, column) == columns[column] for column in shown):
+        return event.modification_number
+    for column, value in columns.items():
+        setattr(event, column, value)
+    event.modification_number += 1
+    event.modification_reason = _sound_reason(reason)
+    event.delivery_count = 0
+    event.save()
+    _offer([(event.ven_id, event.closes_at)], at=at)
+    return event.modification_number
+
+
+@transaction.atomic
+def cancel_events(event_ids: Iterable[VtnEventId], *, at: datetime, reason: str = "") -> None:
+    """Call events off in one go; all or none. Again, or after its end, changes nothing.
+
+    Raises UnknownEvent.
+    """
+    wanted = set(event_ids)
+    locked = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk")
+    rows = list(locked.values_list("pk", "event_id", "cancelled_at", "closes_at", "ven_id"))
+    missing = wanted - {event_id for _, event_id, *_ in rows}
+    if missing:
+        raise UnknownEvent(event_id=min(missing))
+    open_ones = [row for row in rows if row[2] is None and at < row[3]]
+    Event.objects.filter(pk__in=[pk for pk, *_ in open_ones]).update(
+        cancelled_at=at,
+        modification_number=F("modification_number") + 1,
+        modification_reason=_sound_reason(reason),
+        delivery_count=0,
+        closes_at=Case(
+            When(duration_seconds=0, then=Value(at + CANCELLATION_SHOWN_FOR)), default=F("closes_at")
+        ),
+    )
+    _offer(((ven, closes_at) for _, _, _, closes_at, ven in open_ones), at=at)
+
+
+def _offer(ends: Iterable[tuple[int, datetime]], *, at: datetime) -> None:
+    """Offer each VEN's set of events again, until the latest of these is over."""
+    latest: dict[int, datetime] = {}
+    for ven, closes_at in ends:
+        latest[ven] = max(closes_at, latest.get(ven, closes_at))
+    queueing.enqueue_events(latest, at=at)
+
+
+def _locked(event_id: str) -> Event:
+    try:
+        return Event.objects.select_for_update(of=("self",)).select_related("ven").get(event_id=event_id)
+    except Event.DoesNotExist as error:
+        raise UnknownEvent(event_id=event_id) from error
+
+
+def _ven_keys(ven_ids: Iterable[str]) -> dict[str, int]:
+    wanted = set(ven_ids)
+    keys = dict(Ven.objects.filter(ven_id__in=wanted).values_list("ven_id", "pk"))
+    if missing := wanted - keys.keys():
+        raise UnknownVen(ven_id=min(missing))
+    return keys
+
+
+def _sound_reason(reason: str) -> str:
+    """Return the reason as one line that XML can carry."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in reason)
+    return " ".join(printable.split())[:LONGEST_REASON]
+
+
+def _sound_key(key: str) -> str:
+    if not 0 < len(key) <= LONGEST_REASON:
+        raise NoticeInvalid(field="key", reason="one to 200 characters")
+    return key
