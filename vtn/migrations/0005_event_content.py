@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("vtn", "0002_durable_queue"),
+        ("vtn", "0004_standing_notifies"),
     ]
 
     operations = [
