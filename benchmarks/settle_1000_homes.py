@@ -201,7 +201,7 @@ def baseline_figures() -> Figures:
 
     from opendsr.kernel.periods import period_start
     from settlement import baselines, gathering
-    from settlement.baselines.rules import PRESETS
+    from settlement.baselines.presets import PRESETS
 
     event = [period_start(LATEST_DAY - timedelta(days=2), 35 + n) for n in range(HALF_HOURS)]
     figures: Figures = {}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from campaigns.models import Campaign, Participation
+from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import civil_date
 
+INSTANT: Final = timedelta(microseconds=1)
 State = Participation.State
 
 
@@ -57,20 +60,34 @@ def past_participations(occupancy_ids: Iterable[UUID], at: datetime) -> QuerySet
 def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> dict[UUID, set[date]]:
     """Europe/London dates on which an event changed each household's use; those without any are absent.
 
-    An event counts when it was sent and still stood for the household at its start: not one skipped or called
-    off before. With a `direction`, only events that way.
+    Both days of an event over midnight. An event counts when it was sent and still stood for the household at
+    its start: not one skipped or called off before. With a `direction`, only events that way.
     """
-    parts = (
-        Participation.objects.filter(occupancy__in=list(occupancy_ids), sent_at__isnull=False)
-        .filter(Q(dropped_at__isnull=True) | Q(dropped_at__gt=F("starts_at")))
-        .exclude(state=State.OPTED_OUT)
-    )
+    parts = _standing(occupancy_ids)
     if direction is not None:
         parts = parts.filter(campaign__direction=direction)
     days: dict[UUID, set[date]] = defaultdict(set)
-    for occupancy_id, starts_at in parts.values_list("occupancy_id", "starts_at").distinct():
-        days[occupancy_id].add(civil_date(starts_at))
+    rows = parts.values_list("occupancy_id", "starts_at", "ends_at").distinct()
+    for occupancy_id, starts_at, ends_at in rows:
+        days[occupancy_id].update((civil_date(starts_at), civil_date(ends_at - INSTANT)))
     return dict(days)
+
+
+def event_stretches(occupancy_ids: Iterable[UUID], within: Interval) -> dict[UUID, list[Interval]]:
+    """When the events that count as in `event_days` and touch the interval asked each household to change."""
+    parts = _standing(occupancy_ids).filter(starts_at__lt=within.ends_at, ends_at__gt=within.starts_at)
+    stretches: dict[UUID, list[Interval]] = defaultdict(list)
+    rows = parts.values_list("occupancy_id", "starts_at", "ends_at").distinct().order_by("starts_at")
+    for occupancy_id, starts_at, ends_at in rows:
+        stretches[occupancy_id].append(Interval(starts_at, ends_at))
+    return dict(stretches)
+
+
+def _standing(occupancy_ids: Iterable[UUID]) -> QuerySet[Participation]:
+    """Participations that were sent and still stood for the household at their start."""
+    sent = Participation.objects.filter(occupancy__in=list(occupancy_ids), sent_at__isnull=False)
+    stood = sent.filter(Q(dropped_at__isnull=True) | Q(dropped_at__gt=F("starts_at")))
+    return stood.exclude(state=State.OPTED_OUT)
 
 
 def _participations(occupancy_ids: Iterable[UUID]) -> QuerySet[Participation]:

@@ -19,10 +19,10 @@ import campaigns.queries
 import members.queries
 from campaigns.models import Campaign, Participation
 from metering import store
-from opendsr.kernel.interval import Interval
+from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.periods import MAX_PERIODS
 from settlement import terms as terms_service
-from settlement.baselines import Cube, Mask, Wh, days_needed
+from settlement.baselines import Cube, Mask, Wh, days_needed, window_half_hours
 from settlement.baselines.rules import BaselineRule
 from settlement.models import SettlementTerms, Standing
 from settlement.reckoning import Agreement, Household, Input
@@ -71,6 +71,7 @@ def gather(campaign: Campaign, terms: SettlementTerms, *, known_at: datetime) ->
         agreement=agreement_of(terms, rule),
         households=households,
         cube=load_cube(households, days, known_at=known_at),
+        busy=busy_half_hours(households, window_half_hours(rule, event), event=event),
     )
 
 
@@ -113,6 +114,24 @@ def households_of(campaign: Campaign) -> tuple[Household, ...]:
     )
 
 
+def busy_half_hours(
+    households: Sequence[Household], window: Sequence[datetime], *, event: Sequence[datetime]
+) -> Mask:
+    """[household, window half-hour]: it took part in another event then."""
+    busy = np.zeros((len(households), len(window)), np.bool_)
+    if not window:
+        return busy
+    span = Interval(window[0], max(window[-1], event[-1]) + HALF_HOUR)
+    others = campaigns.queries.event_stretches([home.occupancy_id for home in households], span)
+    own = set(event)
+    for row, home in enumerate(households):
+        for stretch in others.get(home.occupancy_id, ()):
+            for column, start in enumerate(window):
+                is_inside = stretch.starts_at < start + HALF_HOUR and start < stretch.ends_at
+                busy[row, column] |= is_inside and start not in own
+    return busy
+
+
 def load_cube(households: Sequence[Household], days: Sequence[date], *, known_at: datetime | None) -> Cube:
     """The days' readings, a row a household in their order."""
     shape = (len(households), len(days), MAX_PERIODS)
@@ -145,5 +164,6 @@ def _household(
         standing=standing,
         takes_part=takes_part,
         instructed_wh=expected_w // 2,
+        assets=sum(not takes_part or own in PAID for own, _ in assets),
         event_days=frozenset(event_days),
     )

@@ -28,13 +28,16 @@ METHOD: Final = "settlement-1"
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """One household of the campaign; `instructed_wh` is a half-hour's, `event_days` are civil days."""
+    """One household of the campaign: `instructed_wh` is a half-hour's, `assets` how many were instructed,
+    `event_days` are civil days.
+    """
 
     occupancy_id: UUID
     stream_id: UUID | None
     standing: str
     takes_part: bool
     instructed_wh: int
+    assets: int = 1
     event_days: frozenset[date] = frozenset()
 
 
@@ -59,6 +62,7 @@ class Input:
     agreement: Agreement
     households: tuple[Household, ...]
     cube: Cube
+    busy: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,14 @@ def reckon(given: Input) -> Reckoning:
     agreement = given.agreement
     takes_part = np.array([home.takes_part for home in given.households], np.bool_)
     event_days = [home.event_days for home in given.households]
-    result = baselines.baseline(agreement.baseline_rule, given.cube, given.event, event_days)
+    result = baselines.baseline(
+        agreement.baseline_rule,
+        given.cube,
+        given.event,
+        event_days,
+        busy=given.busy,
+        given=baselines.Given(units=np.array([home.assets for home in given.households], np.int64)),
+    )
     metered_wh, has_reading = baselines.readings_at(given.cube, given.event)
     delivery = measure(
         baseline_wh=result.wh,
@@ -139,12 +150,19 @@ def input_sha256(given: Input, result: Baseline, metered_wh: Wh, has_reading: Ma
         "pence_per_kwh": str(agreement.pence_per_kwh.normalize()),
         "coop_share_pct": str(agreement.coop_share_pct.normalize()),
         "households": [
-            [str(home.occupancy_id), str(home.stream_id), home.standing, home.takes_part, home.instructed_wh]
+            [
+                str(home.occupancy_id),
+                str(home.stream_id),
+                home.standing,
+                home.takes_part,
+                home.instructed_wh,
+                home.assets,
+            ]
             for home in given.households
         ],
     }
     digest = hashlib.sha256(json.dumps(head, sort_keys=True, separators=(",", ":")).encode())
-    readings = [(metered_wh, has_reading), (result.window_metered_wh, result.window_has_reading)]
+    readings = [(metered_wh, has_reading), (result.window_metered_wh, result.window_counted)]
     for part in result.parts:
         digest.update(part.day.isoformat().encode())
         digest.update(b"".join(day.isoformat().encode() for day in part.pool))

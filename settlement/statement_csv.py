@@ -96,12 +96,18 @@ def _history(view: StatementView) -> Iterator[Row]:
                 yield "history", item, start, used.day, wh, "Wh", note
         for out in part.left_out:
             yield "history", "day left out", None, out.day, None, "", LEFT_OUT_WORDS[out.reason]
-    for start, wh in view.explanation.window:
-        note = "" if wh is not None else "no meter reading: not in the adjustment"
-        yield "adjustment", "metered before the event", start, None, wh, "Wh", note
-    if view.explanation.adjustment_wh is not None:
-        note = "mean of metered less baseline before the event, added to each half-hour"
-        yield "adjustment", "in-day adjustment", None, None, view.explanation.adjustment_wh, "Wh", note
+    explained = view.explanation
+    for each in explained.window:
+        note = "" if each.is_counted else "no meter reading, too few days, or another event: not counted"
+        item = "metered before the event" if each.start < view.starts_at else "metered after the event"
+        yield "adjustment", item, each.start, None, each.wh, "Wh", note
+    bound = "; at the rule's bound" if explained.is_bounded else ""
+    if explained.adjustment_wh is not None:
+        note = f"mean of metered less usual in the window, added to each half-hour{bound}"
+        yield "adjustment", "in-day adjustment", None, None, explained.adjustment_wh, "Wh", note
+    if explained.adjustment_ratio is not None:
+        note = f"metered over usual in the window, times each half-hour's mean{bound}"
+        yield "adjustment", "in-day adjustment", None, None, explained.adjustment_ratio, "factor", note
 
 
 def _half_hours(view: StatementView) -> Iterator[Row]:

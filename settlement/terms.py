@@ -15,7 +15,8 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from opendsr.kernel.errors import Invalid, NotFound
-from settlement.baselines import rules
+from settlement import rules
+from settlement.baselines.rules import BaselineRule
 from settlement.delivery import Cap, DeliveryRule, Floor
 from settlement.models import SettlementTerms
 
@@ -49,9 +50,9 @@ def publish_terms(
 ) -> SettlementTerms:
     """Publish the next version of the terms of that name.
 
-    Raises rules.UnknownRule, rules.RuleInvalid and TermsInvalid, naming the field.
+    Raises rules.UnknownRule, rules.RuleInvalid, rules.RuleNeedsMore and TermsInvalid, naming the field.
     """
-    rules.preset(baseline_rule, baseline_parameters)
+    rules.preset_for_terms(baseline_rule, baseline_parameters)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [VERSION_LOCK, name])
     newest = SettlementTerms.objects.filter(name=name).aggregate(version=Max("version"))["version"] or 0
@@ -95,7 +96,7 @@ def terms_in_force(terms_id: UUID, at: datetime) -> SettlementTerms:
     return earlier.order_by("-version").first() or named
 
 
-def baseline_rule(terms: SettlementTerms) -> rules.BaselineRule:
+def baseline_rule(terms: SettlementTerms) -> BaselineRule:
     """The terms' baseline rule with its parameters; raises UnknownRule when a preset has gone."""
     return rules.preset(terms.baseline_rule, terms.baseline_parameters)
 

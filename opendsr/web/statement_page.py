@@ -175,6 +175,12 @@ def _history(view: StatementView, part: PartExplanation) -> HistoryTable:
 
 
 def _adjustment(explanation: Explanation) -> str:
+    if explanation.adjustment_ratio is not None:
+        words = _(
+            "The baseline is %(ratio)s times the mean: what you used outside the event against what you"
+            " usually use then."
+        )
+        return words % {"ratio": f"{float(explanation.adjustment_ratio):,.3f}"}
     if explanation.adjustment_wh is None:
         return ""
     words = _(

@@ -1,54 +1,55 @@
 """Baselines: what each meter would have shown without the event, by a rule that is data (`rules.py`).
 
 Pure numpy over whole Wh `int64[stream, day, 50]` with a mask: no ORM, no clock. Means are kept as exact
-fractions over one common denominator and rounded once, to whole Wh, half to even. A missing reading is
-never a zero: its day drops out of that half-hour's mean.
+fractions over one common denominator and rounded once, to whole Wh, half to even.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import groupby
 from math import lcm
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from opendsr.kernel.interval import HALF_HOUR
-from opendsr.kernel.periods import period_count
-from settlement.baselines.alignment import LocalHalfHour, local_half_hour, slot_of
-from settlement.baselines.rules import Adjustment, BaselineRule, DayType, Gaps, Keep
+from settlement.baselines import adjusting
+from settlement.baselines.arrays import (
+    NOTHING_GIVEN,
+    Cube,
+    EventDays,
+    Given,
+    Mask,
+    Places,
+    Streams,
+    Wh,
+    readings_at,
+)
+from settlement.baselines.clock import LocalHalfHour, local_half_hour
+from settlement.baselines.days import (
+    excluded_days,
+    like_days,
+    own_days,
+    reach,
+    reaches_further,
+    window_half_hours,
+)
+from settlement.baselines.errors import InputMissing
+from settlement.baselines.estimating import Exact, History, estimate
+from settlement.baselines.rules import BaselineRule, Busy, DayType, Method
 
-Wh = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
-ONE_DAY: Final = timedelta(days=1)
-
-
-class Cube(Protocol):
-    """Net Wh of streams by civil day and slot (settlement period less one), as `metering.store` gives."""
-
-    @property
-    def days(self) -> Sequence[date]: ...
-    @property
-    def net_wh(self) -> Wh: ...
-    @property
-    def present(self) -> Mask: ...
-
-
-class DayNotLoaded(LookupError):
-    """The cube lacks a day the rule has to look at; an empty day must be there, masked."""
+BLOCK: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class DayPart:
     """The half-hours of one civil day (event first, then adjustment window) and the like days before it.
 
-    Arrays run over [stream, like day newest first, half-hour]: `candidate` days the rule looked at, `kept`
-    those it did not drop as too high or too low; a kept day with a reading makes the mean of that half-hour.
+    Arrays run over [stream, like day newest first]: `candidate` days the rule looked at, `kept` those it did
+    not drop as too high or too low, `is_low` those left out for low use; a kept day with a reading makes the
+    mean of that half-hour. `day_count` is [stream, half-hour].
     """
 
     day: date
@@ -58,284 +59,343 @@ class DayPart:
     event_count: int
     pool: tuple[date, ...]
     is_event_day: Mask
+    is_low: Mask
     candidate: Mask
     kept: Mask
-    history_wh: Wh
-    has_history: Mask
     day_count: Wh
-    sum_wh: Wh
+    cube: Cube
+    places: Places
 
     @property
     def has_mean(self) -> Mask:
         """[stream, half-hour]: enough days with a reading."""
         return self.day_count >= self.kind.minimum
 
+    def history(self, streams: Streams) -> tuple[Wh, Mask]:
+        """Wh and mask [stream, like day, half-hour] of some of the streams."""
+        wh, has = self.places.read(self.cube, streams, len(self.pool))
+        return wh.transpose(2, 0, 1), has.transpose(2, 0, 1)
+
+    @property
+    def history_wh(self) -> Wh:
+        """Wh [stream, like day, half-hour] of every stream; 0 without a reading."""
+        return self.history(slice(None))[0]
+
+    @property
+    def has_history(self) -> Mask:
+        """[stream, like day, half-hour]: there is a reading."""
+        return self.history(slice(None))[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """The baseline of each stream in each event half-hour, whole Wh; `present` is False where there is none.
 
-    The in-day adjustment of stream i is `adjustment_over[i] / adjustment_under[i]` Wh a half-hour.
+    The in-day adjustment of stream i is `adjustment_over[i] / adjustment_under[i]`: Wh a half-hour that are
+    added, or for a ratio the factor. `window_counted` are the window half-hours it compares; `is_bounded`
+    streams met the rule's floor or cap. `parts` are empty for rules that use no days.
     """
 
     rule: BaselineRule
     starts: tuple[datetime, ...]
     wh: Wh
     present: Mask
-    adjustment_over: Wh
-    adjustment_under: Wh
+    adjustment_over: Exact
+    adjustment_under: Exact
+    is_bounded: Mask
     parts: tuple[DayPart, ...]
+    window: tuple[datetime, ...]
     window_metered_wh: Wh
     window_has_reading: Mask
+    window_counted: Mask
 
 
 def baseline(
-    rule: BaselineRule, cube: Cube, event: Sequence[datetime], event_days: Sequence[Collection[date]]
+    rule: BaselineRule,
+    cube: Cube,
+    event: Sequence[datetime],
+    event_days: Sequence[Collection[date]] | EventDays,
+    *,
+    busy: Mask | None = None,
+    given: Given = NOTHING_GIVEN,
 ) -> Baseline:
     """Baselines of every stream of the cube for the event's half-hours (UTC starts, in order).
 
     `event_days[i]` are the civil days on which stream i took part in any event; days of this event and later
-    are never looked at. Every half-hour is taken with the like days before its own civil day. Raises
-    DayNotLoaded unless the cube holds `days_needed(...)`.
+    are never looked at. `busy` [stream, window half-hour] is True where the stream took part in another
+    event. Every half-hour is taken with the like days before its own civil day. Raises DayNotLoaded unless
+    the cube holds `days_needed(...)`, and InputMissing.
     """
-    window = window_half_hours(rule, event)
-    parts = tuple(_day_parts(rule, cube, event, window, event_days))
-    scale = lcm(*range(1, 1 + max(_most_days(kind) for kind in rule.day_types)))
-    streams = len(cube.net_wh)
-    unadjusted = np.zeros((streams, len(event)), np.int64)
-    present = np.zeros((streams, len(event)), np.bool_)
-    window_over = np.zeros((streams, len(window)), np.int64)
-    window_present = np.zeros((streams, len(window)), np.bool_)
-    for part in parts:
-        over = part.sum_wh * (scale // np.maximum(part.day_count, 1))
-        for column, start in enumerate(part.starts):
-            if column < part.event_count:
-                unadjusted[:, event.index(start)] = over[:, column]
-                present[:, event.index(start)] = part.has_mean[:, column]
-            else:
-                window_over[:, window.index(start)] = over[:, column]
-                window_present[:, window.index(start)] = part.has_mean[:, column]
-    metered, has_reading = readings_at(cube, window)
-    differing = window_present & has_reading
-    half_hours = differing.sum(axis=1)
-    adjustment_over = np.where(differing, metered * scale - window_over, 0).sum(axis=1)
-    if rule.adjustment is Adjustment.ADDITIVE_UP_ONLY:
-        adjustment_over = np.maximum(adjustment_over, 0)
-    adjustment_under = scale * np.maximum(half_hours, 1)
-    numerator = unadjusted * np.maximum(half_hours, 1)[:, None] + adjustment_over[:, None]
-    wh = np.where(present, half_even(numerator, adjustment_under[:, None]), 0)
-    return Baseline(
-        rule=rule,
-        starts=tuple(event),
-        wh=wh,
-        present=present,
-        adjustment_over=adjustment_over,
-        adjustment_under=adjustment_under,
-        parts=parts,
-        window_metered_wh=metered,
-        window_has_reading=has_reading,
-    )
+    streams, window = len(cube.net_wh), window_half_hours(rule, event)
+    plans = _plans(rule, cube, event, window, EventDays.of(event_days)) if rule.uses_days else []
+    result = _Result.empty(rule, cube, tuple(event), tuple(window), busy)
+    for start in range(0, streams, BLOCK):
+        block = slice(start, min(start + BLOCK, streams))
+        if rule.uses_days:
+            estimates = [plan.estimate(rule, block, given) for plan in plans]
+        else:
+            estimates = [_without_days(rule, event, block, given)]
+        result.finish(block, estimates)
+    return result.baseline([plan.part() for plan in plans])
 
 
-def like_days(rule: BaselineRule, day: date) -> list[date]:
-    """Days of the same type before `day` within the look-back, newest first; event days still among them."""
-    kind = rule.day_type(day)
-    back = (day - ONE_DAY * n for n in range(1, rule.look_back_days + 1))
-    return [
-        past
-        for past in back
-        if rule.day_type(past) == kind
-        and not (rule.leaves_out_clock_change_days and period_count(past) != 48)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Unadjusted `over / scale` [half-hour, stream] of some half-hours (columns) of event and window."""
+
+    columns: tuple[int, ...]
+    over: Exact
+    scale: int
+    has: Mask
 
 
-def candidate_days(rule: BaselineRule, day: date, left_out: Collection[date] = ()) -> list[date]:
-    """The days the rule looks at for one household, newest first, were every reading there.
+@dataclass(slots=True)
+class _Plan:
+    """One civil day's half-hours, planned once and worked out block by block."""
 
-    `left_out` are the civil days on which it took part in an event.
-    """
-    kind = rule.day_type(day)
-    return [past for past in like_days(rule, day) if past not in left_out][: kind.candidates]
+    day: date
+    kind: DayType
+    starts: tuple[datetime, ...]
+    columns: tuple[int, ...]
+    half_hours: tuple[LocalHalfHour, ...]
+    event_count: int
+    pool: tuple[date, ...]
+    cube: Cube
+    places: Places
+    excluded: Mask
+    reached: int
+    low: Mask
+    candidate: Mask
+    kept: Mask
+    count: Wh
+
+    def estimate(self, rule: BaselineRule, block: slice, given: Given) -> _Level:
+        """The block's levels; streams that have to look further back than the rest are done again."""
+        over, scale = self._estimate(rule, block, self.reached, given)
+        if len(self.pool) > self.reached:
+            found = self.candidate[: self.reached, block].sum(axis=0)
+            short = np.flatnonzero(found < self.kind.candidates) + block.start
+            if len(short):
+                again, other = self._estimate(rule, short, len(self.pool), given)
+                common = lcm(scale, other)
+                over = over * (common // scale)
+                over[:, short - block.start] = again * (common // other)
+                scale = common
+        return _Level(self.columns, over, scale, self.count[:, block] >= self.kind.minimum)
+
+    def _estimate(self, rule: BaselineRule, streams: Streams, days: int, given: Given) -> tuple[Exact, int]:
+        wh, has = self.places.read(self.cube, streams, days)
+        history = History(wh, has, self.excluded[:days, streams], self.event_count or len(self.half_hours))
+        if rule.method is Method.REGRESSION and given.temperature_tenths_c is not None:
+            history = self._with_warmth(rule, history, given)
+        found = estimate(rule, self.kind, history)
+        self.low[:days, streams] = found.low
+        self.candidate[:days, streams] = found.candidate
+        self.kept[:days, streams] = found.kept
+        self.count[:, streams] = found.count
+        return found.over, found.scale
+
+    def _with_warmth(self, rule: BaselineRule, history: History, given: Given) -> History:
+        temperatures = _Temperatures(
+            self.cube.days,
+            np.asarray(given.temperature_tenths_c)[None],
+            np.ones((1, len(self.cube.days), 50), np.bool_)
+            if given.has_temperature is None
+            else given.has_temperature[None],
+        )
+        wh, has = self.places.read(temperatures, slice(None), len(history.wh))
+        own, has_own = readings_at(temperatures, self.starts)
+        base = rule.heating_base_tenths_c
+        return History(
+            history.wh,
+            history.has,
+            history.excluded,
+            history.ranked,
+            warmth=np.maximum(base - wh, 0),
+            has_warmth=has,
+            event_warmth=np.maximum(base - own, 0).T,
+            has_event_warmth=has_own.T,
+        )
+
+    def part(self) -> DayPart:
+        """The part as it was worked out, with no more of the pool than somebody needed."""
+        used = self.candidate.any(axis=1) | self.low.any(axis=1)
+        days = max(self.reached, int(np.flatnonzero(used).max(initial=-1)) + 1)
+        if days > self.reached:
+            days = len(self.pool)
+        return DayPart(
+            day=self.day,
+            kind=self.kind,
+            starts=self.starts,
+            half_hours=self.half_hours,
+            event_count=self.event_count,
+            pool=self.pool[:days],
+            is_event_day=self.excluded[:days].T,
+            is_low=self.low[:days].T,
+            candidate=self.candidate[:days].T,
+            kept=self.kept[:days].T,
+            day_count=self.count.T,
+            cube=self.cube,
+            places=self.places,
+        )
 
 
-def days_needed(
-    rule: BaselineRule, event: Sequence[datetime], event_days: Iterable[Collection[date]]
-) -> list[date]:
-    """Every civil day whose readings the rule may look at, for any of the streams, oldest first."""
-    own = frozenset(local_half_hour(at)[0] for at in [*event, *window_half_hours(rule, event)])
-    is_used = rule.leaves_out_event_days
-    left_out = {own | frozenset(days) if is_used else own for days in event_days} or {own}
-    needed = set(own)
-    for day in own:
-        pool = like_days(rule, day)
-        if rule.gaps is Gaps.DROP:
-            found = [candidate_days(rule, day, days) for days in left_out]
-            is_enough = all(len(days) == rule.day_type(day).candidates for days in found)
-            oldest = min(days[-1] for days in found) if is_enough else date.min
-            pool = [past for past in pool if past >= oldest]
-        needed.update(pool)
-    return sorted(needed)
+@dataclass(frozen=True, slots=True)
+class _Temperatures:
+    """Temperatures in the shape of a cube of one stream."""
+
+    days: Sequence[date]
+    net_wh: Wh
+    present: Mask
 
 
-def window_half_hours(rule: BaselineRule, event: Sequence[datetime]) -> list[datetime]:
-    """Starts of the adjustment window's half-hours, in order; none for a rule without adjustment."""
-    before = rule.window_ends_half_hours_before + rule.window_half_hours
-    return [event[0] + HALF_HOUR * (n - before) for n in range(rule.window_half_hours)]
+@dataclass(slots=True)
+class _Result:
+    """Arrays of the result, filled block by block."""
+
+    rule: BaselineRule
+    starts: tuple[datetime, ...]
+    window: tuple[datetime, ...]
+    wh: Wh
+    present: Mask
+    over: Exact
+    under: Exact
+    is_bounded: Mask
+    metered_wh: Wh
+    has_reading: Mask
+    free: Mask
+    counted: Mask
+
+    @classmethod
+    def empty(
+        cls,
+        rule: BaselineRule,
+        cube: Cube,
+        starts: tuple[datetime, ...],
+        window: tuple[datetime, ...],
+        busy: Mask | None,
+    ) -> _Result:
+        streams = len(cube.net_wh)
+        metered_wh, has_reading = readings_at(cube, window)
+        is_free = busy is None or rule.busy_window is Busy.KEEP
+        return cls(
+            rule=rule,
+            starts=starts,
+            window=window,
+            wh=np.zeros((streams, len(starts)), np.int64),
+            present=np.zeros((streams, len(starts)), np.bool_),
+            over=np.zeros(streams, np.int64),
+            under=np.ones(streams, np.int64),
+            is_bounded=np.zeros(streams, np.bool_),
+            metered_wh=metered_wh,
+            has_reading=has_reading,
+            free=has_reading if is_free else has_reading & ~np.asarray(busy, np.bool_),
+            counted=np.zeros((streams, len(window)), np.bool_),
+        )
+
+    def finish(self, block: slice, levels: Sequence[_Level]) -> None:
+        """Adjust and round the block's levels."""
+        event, width = len(self.starts), len(self.starts) + len(self.window)
+        scale = lcm(*(level.scale for level in levels))
+        is_object = any(level.over.dtype == object for level in levels)
+        count = block.stop - block.start
+        over = np.zeros((width, count), object if is_object else np.int64)
+        has = np.zeros((width, count), np.bool_)
+        for level in levels:
+            over[list(level.columns)] = level.over * (scale // level.scale)
+            has[list(level.columns)] = level.has
+        counted = has[event:] & self.free[block].T
+        done = adjusting.adjust(
+            self.rule, over[:event], over[event:], scale, self.metered_wh[block].T, counted
+        )
+        self.present[block] = has[:event].T
+        self.wh[block] = np.where(has[:event], done.wh, 0).T
+        self.counted[block] = counted.T
+        self.is_bounded[block] = done.is_bounded
+        if done.over.dtype == object and self.over.dtype != object:
+            self.over, self.under = self.over.astype(object), self.under.astype(object)
+        self.over[block], self.under[block] = done.over, done.under
+
+    def baseline(self, parts: Iterable[DayPart]) -> Baseline:
+        return Baseline(
+            rule=self.rule,
+            starts=self.starts,
+            wh=self.wh,
+            present=self.present,
+            adjustment_over=self.over,
+            adjustment_under=self.under,
+            is_bounded=self.is_bounded,
+            parts=tuple(parts),
+            window=self.window,
+            window_metered_wh=self.metered_wh,
+            window_has_reading=self.has_reading,
+            window_counted=self.counted,
+        )
 
 
-def readings_at(cube: Cube, starts: Sequence[datetime]) -> tuple[Wh, Mask]:
-    """Net Wh and mask [stream, half-hour] at these UTC half-hours; a masked value reads 0."""
-    where = [local_half_hour(at) for at in starts]
-    rows = _day_rows(cube, [day for day, _ in where])
-    slots = np.array([slot_of(half_hour, day) or 0 for day, half_hour in where], np.int64)
-    present = cube.present[:, rows, slots]
-    return np.where(present, cube.net_wh[:, rows, slots], 0), present
-
-
-def half_even(numerator: Wh, denominator: Wh) -> Wh:
-    """Integer division rounded half to even; the denominator is positive."""
-    whole, rest = np.divmod(numerator, denominator)
-    up = (2 * rest > denominator) | ((2 * rest == denominator) & (whole % 2 == 1))
-    return np.asarray(whole + up, np.int64)
-
-
-def _most_days(kind: DayType) -> int:
-    return kind.candidates if kind.kept is None else kind.kept
-
-
-def _day_rows(cube: Cube, days: Iterable[date]) -> NDArray[np.intp]:
-    row_of = {day: row for row, day in enumerate(cube.days)}
-    try:
-        return np.array([row_of[day] for day in days], np.intp)
-    except KeyError as missing:
-        raise DayNotLoaded(f"the cube has no {missing.args[0]}") from None
-
-
-def _day_parts(
+def _plans(
     rule: BaselineRule,
     cube: Cube,
     event: Sequence[datetime],
     window: Sequence[datetime],
-    event_days: Sequence[Collection[date]],
-) -> Iterable[DayPart]:
-    """One part a civil day: an event over midnight has two, and each takes its own like days."""
-    located = [(*local_half_hour(at), is_window, at) for is_window, at in _tagged(event, window)]
+    event_days: EventDays,
+) -> list[_Plan]:
+    """One plan a civil day: an event over midnight has two, and each takes its own like days."""
+    own = own_days(rule, event)
+    located = [
+        (*local_half_hour(at), column >= len(event), at, column)
+        for column, at in enumerate([*event, *window])
+    ]
     located.sort(key=lambda item: (item[0], item[2], item[3]))
-    own_days = {day for day, _, _, _ in located}
+    plans = []
     for day, group in groupby(located, key=lambda item: item[0]):
         items = list(group)
-        yield _day_part(
-            rule,
-            cube,
-            day,
-            starts=tuple(at for _, _, _, at in items),
-            half_hours=tuple(half_hour for _, half_hour, _, _ in items),
-            event_count=sum(not is_window for _, _, is_window, _ in items),
-            own_days=own_days,
-            event_days=event_days,
+        kind, pool = rule.day_type(day), like_days(rule, day)
+        excluded = excluded_days(rule, pool, own, event_days)
+        reached = reach(kind, excluded)
+        if not reaches_further(rule):
+            pool, excluded = pool[:reached], excluded[:reached]
+        half_hours = tuple(half_hour for _, half_hour, _, _, _ in items)
+        plans.append(
+            _Plan(
+                day=day,
+                kind=kind,
+                starts=tuple(at for _, _, _, at, _ in items),
+                columns=tuple(column for _, _, _, _, column in items),
+                half_hours=half_hours,
+                event_count=sum(not is_window for _, _, is_window, _, _ in items),
+                pool=tuple(pool),
+                cube=cube,
+                places=Places.of(cube, pool, half_hours),
+                excluded=excluded,
+                reached=reached,
+                low=np.zeros(excluded.shape, np.bool_),
+                candidate=np.zeros(excluded.shape, np.bool_),
+                kept=np.zeros(excluded.shape, np.bool_),
+                count=np.zeros((len(items), excluded.shape[1]), np.int64),
+            )
         )
+    return plans
 
 
-def _tagged(event: Sequence[datetime], window: Sequence[datetime]) -> Iterable[tuple[bool, datetime]]:
-    yield from ((False, at) for at in event)
-    yield from ((True, at) for at in window)
-
-
-def _day_part(
-    rule: BaselineRule,
-    cube: Cube,
-    day: date,
-    *,
-    starts: tuple[datetime, ...],
-    half_hours: tuple[LocalHalfHour, ...],
-    event_count: int,
-    own_days: Collection[date],
-    event_days: Sequence[Collection[date]],
-) -> DayPart:
-    kind = rule.day_type(day)
-    pool = like_days(rule, day)
-    excluded = _event_day_mask(pool, own_days, event_days, is_used=rule.leaves_out_event_days)
-    reached = _reach(rule, kind, excluded)
-    pool, excluded = pool[:reached], excluded[:, :reached]
-    history_wh, has_history = _history(cube, pool, half_hours)
-    ranked = slice(0, event_count or None)
-    eligible = ~excluded
-    if rule.gaps is Gaps.REACH_BACK:
-        eligible &= has_history[:, :, ranked].all(axis=2)
-    candidate = eligible & (np.cumsum(eligible, axis=1) <= kind.candidates)
-    kept = _kept(kind, candidate, history_wh[:, :, ranked], has_history[:, :, ranked])
-    used = kept[:, :, None] & has_history
-    return DayPart(
-        day=day,
-        kind=kind,
-        starts=starts,
-        half_hours=half_hours,
-        event_count=event_count,
-        pool=tuple(pool),
-        is_event_day=excluded,
-        candidate=candidate,
-        kept=kept,
-        history_wh=history_wh,
-        has_history=has_history,
-        day_count=used.sum(axis=1),
-        sum_wh=np.where(used, history_wh, 0).sum(axis=1),
-    )
-
-
-def _event_day_mask(
-    pool: Sequence[date], own_days: Collection[date], event_days: Sequence[Collection[date]], *, is_used: bool
-) -> Mask:
-    """[stream, like day]: the household took part in an event that day; the event's own days always count."""
-    column_of = {day: column for column, day in enumerate(pool)}
-    mask = np.zeros((len(event_days), len(pool)), np.bool_)
-    for day in own_days & column_of.keys():
-        mask[:, column_of[day]] = True
-    if is_used:
-        for stream, days in enumerate(event_days):
-            for day in days:
-                column = column_of.get(day)
-                if column is not None:
-                    mask[stream, column] = True
-    return mask
-
-
-def _reach(rule: BaselineRule, kind: DayType, excluded: Mask) -> int:
-    """How many like days have to be looked at: all when gaps reach back, else to the last candidate."""
-    days: int = excluded.shape[1]
-    if rule.gaps is Gaps.REACH_BACK:
-        return days
-    if not len(excluded):
-        return min(days, kind.candidates)
-    done = np.cumsum(~excluded, axis=1) >= kind.candidates
-    reached: list[int] = np.where(done.any(axis=1), done.argmax(axis=1) + 1, days).tolist()
-    return max(reached)
-
-
-def _history(cube: Cube, pool: Sequence[date], half_hours: Sequence[LocalHalfHour]) -> tuple[Wh, Mask]:
-    rows = _day_rows(cube, pool)
-    slots = [[slot_of(half_hour, day) for half_hour in half_hours] for day in pool]
-    exists = np.array([[slot is not None for slot in day] for day in slots], np.bool_)
-    index = np.array([[slot or 0 for slot in day] for day in slots], np.intp)
-    shape = (len(pool), len(half_hours))
-    where = (slice(None), rows[:, None], index.reshape(shape))
-    return cube.net_wh[where], cube.present[where] & exists.reshape(shape)
-
-
-def _kept(kind: DayType, candidate: Mask, history_wh: Wh, has_history: Mask) -> Mask:
-    """Candidates that make the mean; ranked by their mean over the half-hours, the newer of two equals
-    first.
-    """
-    if kind.kept is None:
-        return candidate
-    readings = has_history.sum(axis=2)
-    scale = lcm(*range(1, 1 + has_history.shape[2]))
-    mean = np.where(has_history, history_wh, 0).sum(axis=2) * (scale // np.maximum(readings, 1))
-    rankable = candidate & (readings > 0)
-    count = rankable.sum(axis=1)[:, None]
-    key = -mean if kind.keep is Keep.HIGH else mean
-    order = np.argsort(np.where(rankable, key, np.iinfo(np.int64).max), axis=1, kind="stable")
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(order.shape[1])[None, :], axis=1)
-    spare = np.maximum(count - kind.kept, 0)
-    lowest_rank = spare // 2 if kind.keep is Keep.MID else np.zeros_like(spare)
-    return np.asarray(rankable & (rank >= lowest_rank) & (rank < lowest_rank + count - spare), np.bool_)
+def _without_days(rule: BaselineRule, event: Sequence[datetime], block: slice, given: Given) -> _Level:
+    """Levels of the rules that use no days of the meter; they have no window in common use."""
+    count = block.stop - block.start
+    starts = [*event, *window_half_hours(rule, event)]
+    columns = tuple(range(len(starts)))
+    has = np.ones((len(starts), count), np.bool_)
+    if rule.method is Method.ZERO:
+        return _Level(columns, np.zeros(has.shape, np.int64), 1, has)
+    if rule.method is Method.PROFILE:
+        profiles = dict(rule.profile_w)
+        where = [local_half_hour(at) for at in starts]
+        watts = np.array([profiles[rule.day_type(day).name][at.ordinal] for day, at in where], np.int64)
+        units = np.ones(count, np.int64) if given.units is None else given.units[block]
+        return _Level(columns, watts[:, None] * units[None, :], 2, has)
+    if given.nominated_wh is None or given.has_nominated is None:
+        raise InputMissing(rule=rule.name, input="nominated_wh")
+    over = np.zeros(has.shape, np.int64)
+    has = np.zeros(has.shape, np.bool_)
+    over[: len(event)] = given.nominated_wh[block].T
+    has[: len(event)] = given.has_nominated[block].T
+    return _Level(columns, over, 1, has)

@@ -14,9 +14,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from opendsr.kernel.periods import period_count
-from settlement.baselines.computing import ONE_DAY, Baseline, DayPart
-from settlement.baselines.rules import BaselineRule, Keep
+import numpy as np
+
+from settlement.baselines.clock import HALF_HOURS_A_DAY, ONE_DAY, period_count
+from settlement.baselines.computing import Baseline, DayPart
+from settlement.baselines.rules import Adjustment, BaselineRule, Gaps, Keep, Method
 
 
 class LeftOut(StrEnum):
@@ -26,6 +28,8 @@ class LeftOut(StrEnum):
     BANK_HOLIDAY = "bank_holiday"
     CLOCK_CHANGE = "clock_change"
     NO_READING = "no_reading"
+    LOW_USE = "low_use"
+    OLDER = "older"
     HIGHEST = "highest"
     LOWEST = "lowest"
 
@@ -35,6 +39,8 @@ LEFT_OUT_WORDS: Mapping[LeftOut, str] = {
     LeftOut.BANK_HOLIDAY: "bank holiday",
     LeftOut.CLOCK_CHANGE: "the clocks changed that day",
     LeftOut.NO_READING: "no meter reading",
+    LeftOut.LOW_USE: "far lower use than the days around it",
+    LeftOut.OLDER: "older than the days the rule keeps",
     LeftOut.HIGHEST: "higher than the days the rule keeps",
     LeftOut.LOWEST: "lower than the days the rule keeps",
 }
@@ -68,17 +74,33 @@ class PartExplanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """One stream's baseline explained; `adjustment_wh` a half-hour as an exact fraction, None without a
-    window.
+class WindowHalfHour:
+    """A half-hour of the adjustment window: metered Wh, None where missing; whether the adjustment counts it.
 
-    `window` are the metered Wh before the event that the adjustment compares, None where missing.
+    A half-hour is not counted without a reading, without enough like days, or in another event.
+    """
+
+    start: datetime
+    wh: int | None
+    is_counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One stream's baseline explained.
+
+    `adjustment_wh` is added to each half-hour, as an exact fraction; `adjustment_ratio` is the factor of a
+    rule that scales instead. Both are None without a window; `is_bounded` says that the rule's floor or cap
+    decided it.
     """
 
     rule: str
     parts: tuple[PartExplanation, ...]
+    method: str = Method.MEAN.value
     adjustment_wh: Fraction | None = None
-    window: tuple[tuple[datetime, int | None], ...] = ()
+    adjustment_ratio: Fraction | None = None
+    is_bounded: bool = False
+    window: tuple[WindowHalfHour, ...] = ()
 
     @property
     def days_used(self) -> list[date]:
@@ -93,17 +115,28 @@ class Explanation:
 
 def explain(baseline: Baseline, stream: int) -> Explanation:
     """The explanation of one stream (row) of the baseline."""
-    window = [start for part in baseline.parts for start in part.starts[part.event_count :]]
-    metered = baseline.window_metered_wh[stream].tolist()
-    has_reading = baseline.window_has_reading[stream].tolist()
+    rule = baseline.rule
+    adjustment = None
+    if baseline.window:
+        over, under = int(baseline.adjustment_over[stream]), int(baseline.adjustment_under[stream])
+        adjustment = Fraction(over, under)
+    is_ratio = rule.adjustment is Adjustment.RATIO
     return Explanation(
-        rule=baseline.rule.name,
-        parts=tuple(_part(baseline.rule, part, stream) for part in baseline.parts),
-        adjustment_wh=Fraction(int(baseline.adjustment_over[stream]), int(baseline.adjustment_under[stream]))
-        if window
-        else None,
+        rule=rule.name,
+        parts=tuple(_part(rule, part, stream) for part in baseline.parts),
+        method=rule.method.value,
+        adjustment_wh=None if is_ratio else adjustment,
+        adjustment_ratio=adjustment if is_ratio else None,
+        is_bounded=bool(baseline.is_bounded[stream]),
         window=tuple(
-            (start, wh if has else None) for start, wh, has in zip(window, metered, has_reading, strict=True)
+            WindowHalfHour(start, wh if has else None, counted)
+            for start, wh, has, counted in zip(
+                baseline.window,
+                baseline.window_metered_wh[stream].tolist(),
+                baseline.window_has_reading[stream].tolist(),
+                baseline.window_counted[stream].tolist(),
+                strict=True,
+            )
         ),
     )
 
@@ -112,6 +145,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
     """Plain JSON for `HomeDelivery.explanation`; `from_json` reads it back unchanged."""
     return {
         "rule": explanation.rule,
+        "method": explanation.method,
         "parts": [
             {
                 "day": part.day.isoformat(),
@@ -124,8 +158,10 @@ def as_json(explanation: Explanation) -> dict[str, object]:
             }
             for part in explanation.parts
         ],
-        "adjustment_wh": None if explanation.adjustment_wh is None else str(explanation.adjustment_wh),
-        "window": [[_stamp(start), wh] for start, wh in explanation.window],
+        "adjustment_wh": _text(explanation.adjustment_wh),
+        "adjustment_ratio": _text(explanation.adjustment_ratio),
+        "is_bounded": explanation.is_bounded,
+        "window": [[_stamp(each.start), each.wh, each.is_counted] for each in explanation.window],
     }
 
 
@@ -133,6 +169,7 @@ def from_json(data: Mapping[str, Any]) -> Explanation:
     """What `as_json` wrote."""
     return Explanation(
         rule=data["rule"],
+        method=data["method"],
         parts=tuple(
             PartExplanation(
                 day=date.fromisoformat(part["day"]),
@@ -147,8 +184,13 @@ def from_json(data: Mapping[str, Any]) -> Explanation:
             )
             for part in data["parts"]
         ),
-        adjustment_wh=None if data["adjustment_wh"] is None else Fraction(data["adjustment_wh"]),
-        window=tuple((datetime.fromisoformat(start), wh) for start, wh in data["window"]),
+        adjustment_wh=_fraction(data["adjustment_wh"]),
+        adjustment_ratio=_fraction(data["adjustment_ratio"]),
+        is_bounded=data["is_bounded"],
+        window=tuple(
+            WindowHalfHour(datetime.fromisoformat(start), wh, is_counted)
+            for start, wh, is_counted in data["window"]
+        ),
     )
 
 
@@ -156,8 +198,10 @@ def _part(rule: BaselineRule, part: DayPart, stream: int) -> PartExplanation:
     is_event_day = part.is_event_day[stream].tolist()
     candidate = part.candidate[stream].tolist()
     kept = part.kept[stream].tolist()
-    history = part.history_wh[stream].tolist()
-    has_history = part.has_history[stream].tolist()
+    is_low = part.is_low[stream].tolist()
+    wh, has = part.history(np.array([stream]))
+    history, has_history = wh[0].tolist(), has[0].tolist()
+    ranked = part.event_count or len(part.half_hours)
     used: list[UsedDay] = []
     dropped: list[UsedDay] = []
     left_out: list[LeftOutDay] = []
@@ -168,10 +212,14 @@ def _part(rule: BaselineRule, part: DayPart, stream: int) -> PartExplanation:
         reading = UsedDay(day, tuple(value if has else None for value, has in values))
         if is_event_day[row]:
             left_out.append(LeftOutDay(day, LeftOut.EVENT_DAY))
+        elif is_low[row]:
+            left_out.append(LeftOutDay(day, LeftOut.LOW_USE))
         elif not candidate[row] or not any(has_history[row]):
             left_out.append(LeftOutDay(day, LeftOut.NO_READING))
         elif kept[row]:
             used.append(reading)
+        elif rule.gaps is Gaps.WHOLE_DAY and not all(has_history[row][:ranked]):
+            left_out.append(LeftOutDay(day, LeftOut.NO_READING))
         else:
             dropped.append(reading)
     left_out.extend(LeftOutDay(day.day, _rank_reason(part, day, used)) for day in dropped)
@@ -196,6 +244,8 @@ def _looked_at(part: DayPart, candidate: list[bool]) -> int:
 
 
 def _rank_reason(part: DayPart, day: UsedDay, used: list[UsedDay]) -> LeftOut:
+    if part.kind.keep is Keep.RECENT:
+        return LeftOut.OLDER
     if part.kind.keep is not Keep.MID:
         return LeftOut.LOWEST if part.kind.keep is Keep.HIGH else LeftOut.HIGHEST
     below = min((_mean(part, kept) for kept in used), default=Fraction(0))
@@ -217,7 +267,11 @@ def _calendar_left_out(rule: BaselineRule, day: date, oldest: date) -> tuple[Lef
     while past >= oldest:
         if rule.is_holiday(past) and past.weekday() in kind.weekdays and not kind.has_holidays:
             found.append(LeftOutDay(past, LeftOut.BANK_HOLIDAY))
-        elif rule.leaves_out_clock_change_days and period_count(past) != 48 and rule.day_type(past) == kind:
+        elif (
+            rule.leaves_out_clock_change_days
+            and period_count(past) != HALF_HOURS_A_DAY
+            and rule.day_type(past) == kind
+        ):
             found.append(LeftOutDay(past, LeftOut.CLOCK_CHANGE))
         past -= ONE_DAY
     return tuple(found)
@@ -225,6 +279,14 @@ def _calendar_left_out(rule: BaselineRule, day: date, oldest: date) -> tuple[Lef
 
 def _newest(out: LeftOutDay) -> int:
     return -out.day.toordinal()
+
+
+def _text(value: Fraction | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _fraction(text: str | None) -> Fraction | None:
+    return None if text is None else Fraction(text)
 
 
 def _stamp(at: datetime) -> str:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from opendsr.kernel.periods import period_count, period_of, period_starts
 from settlement import baselines
-from settlement.baselines import rules
-from settlement.baselines.alignment import local_half_hour, slot_of
+from settlement.baselines import presets, rules
+from settlement.baselines.clock import local_half_hour, slot_of
 from settlement.baselines.explaining import LeftOut, as_json, explain, from_json
 from tests.settlement.cubes import cube_of, half_hours
 from tests.settlement.test_baselines import EVERY_RULE, homes
@@ -61,9 +61,9 @@ def test_readings_are_found_on_clock_change_days():
 
 def test_bank_holidays_and_event_days_are_named():
     event = half_hours(datetime(2026, 5, 6, 16, tzinfo=UTC), 2)
-    days = baselines.days_needed(rules.DFS_2023_DOMESTIC, event, [{date(2026, 5, 5)}])
+    days = baselines.days_needed(presets.DFS_2023_DOMESTIC, event, [{date(2026, 5, 5)}])
 
-    explained, out = reasons(rules.DFS_2023_DOMESTIC, event, evening(days), {date(2026, 5, 5)})
+    explained, out = reasons(presets.DFS_2023_DOMESTIC, event, evening(days), {date(2026, 5, 5)})
 
     assert out == {date(2026, 5, 5): LeftOut.EVENT_DAY, date(2026, 5, 4): LeftOut.BANK_HOLIDAY}
     assert len(explained.days_used) == 10
@@ -71,9 +71,9 @@ def test_bank_holidays_and_event_days_are_named():
 
 def test_the_day_the_clocks_change_is_named():
     event = half_hours(datetime(2026, 10, 31, 17, tzinfo=UTC), 2)
-    days = baselines.days_needed(rules.DFS_2023_DOMESTIC, event, [()])
+    days = baselines.days_needed(presets.DFS_2023_DOMESTIC, event, [()])
 
-    explained, out = reasons(rules.DFS_2023_DOMESTIC, event, evening(days))
+    explained, out = reasons(presets.DFS_2023_DOMESTIC, event, evening(days))
 
     assert out == {date(2026, 10, 25): LeftOut.CLOCK_CHANGE}
     assert explained.days_used == [date(2026, 10, day) for day in (24, 18, 17, 11)]
@@ -81,7 +81,7 @@ def test_the_day_the_clocks_change_is_named():
 
 def test_the_highest_and_the_lowest_day_are_named():
     event = half_hours(datetime(2026, 11, 25, 17, tzinfo=UTC), 2)
-    rule = rules.MID_8_OF_10
+    rule = presets.ENA_MID_8_OF_10
     like = baselines.candidate_days(rule, date(2026, 11, 25))
     use = {like[2]: 900, like[5]: 1}
 
@@ -93,7 +93,7 @@ def test_the_highest_and_the_lowest_day_are_named():
 
 def test_days_passed_over_for_want_of_a_reading_are_named():
     event = half_hours(datetime(2026, 11, 25, 17, tzinfo=UTC), 2)
-    rule = replace(rules.DFS_2023_DOMESTIC, gaps=rules.Gaps.REACH_BACK)
+    rule = replace(presets.DFS_2023_DOMESTIC, gaps=rules.Gaps.REACH_BACK)
     like = baselines.like_days(rule, date(2026, 11, 25))
 
     explained, out = reasons(rule, event, evening(like[1:12]))
@@ -103,7 +103,7 @@ def test_days_passed_over_for_want_of_a_reading_are_named():
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE, ids=lambda rule: rule.name)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_an_explanation_survives_storage(rule, data):
     streams, event_days, event, days = data.draw(homes(rule))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from opendsr.kernel.money import pounds, split_mp
 from settlement import ledger, sharing
-from settlement.baselines.rules import DFS_2023_DOMESTIC
+from settlement.baselines.presets import DFS_2023_DOMESTIC
 from settlement.delivery import Cap, DeliveryRule, Floor, measure
 from settlement.reckoning import Agreement, Household, Input, Reckoning, reckon
 from settlement.revenue import RevenueImpossible, utilisation_mp

@@ -258,7 +258,7 @@ def test_only_a_completed_campaign_is_settled(state):
 
 
 def test_an_unknown_rule_stops_before_any_posting():
-    from settlement.baselines.rules import UnknownRule
+    from settlement.rules import UnknownRule
 
     stage = make_measured(700)
     published = make_terms()

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError
 
-from settlement import terms
-from settlement.baselines import rules
+from settlement import rules, terms
+from settlement.baselines.presets import PRESETS
 from settlement.models import SettlementTerms
 from tests.racing import at_once
 from tests.settlement.staging import AFTER, make_terms
@@ -98,7 +98,7 @@ def test_an_unknown_preset_names_the_known_ones():
 
 
 def test_a_rule_survives_its_own_data():
-    rule = rules.PRESETS["mid_8_of_10"]
+    rule = PRESETS["ena_mid_8_of_10"]
     data = rule.as_data()
 
     assert rule.with_parameters({"day_types": data["day_types"]}) == rule

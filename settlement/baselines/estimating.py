@@ -1,0 +1,192 @@
+"""Unadjusted baselines of a block of streams from their like days: mean, rolling mean, regression.
+
+Arrays are [like day newest first, half-hour, stream], so that every step runs along streams. Results are
+whole numbers over a common `scale`: means exactly, the other two to a millionth of a Wh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import lcm
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from settlement.baselines.arrays import Mask, Wh
+from settlement.baselines.rules import BaselineRule, DayType, Gaps, Keep, Method
+
+MILLIONTHS: Final = 1_000_000
+SAFE: Final = 2**62
+MOST_COMPARED: Final = 24
+
+Exact = NDArray[Any]  # int64, or Python integers where int64 could overflow
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Like days of one civil day's half-hours for a block of streams; the first `ranked` decide the rank."""
+
+    wh: Wh
+    has: Mask
+    excluded: Mask
+    ranked: int
+    warmth: Wh | None = None
+    has_warmth: Mask | None = None
+    event_warmth: Wh | None = None
+    has_event_warmth: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`over / scale` Wh [half-hour, stream] where `count` days make it; which days, and which were low."""
+
+    over: Exact
+    scale: int
+    count: Wh
+    candidate: Mask
+    kept: Mask
+    low: Mask
+
+
+def estimate(rule: BaselineRule, kind: DayType, history: History) -> Estimate:
+    """The unadjusted baseline by the rule's method."""
+    eligible = ~history.excluded
+    if rule.gaps is Gaps.REACH_BACK:
+        eligible &= history.has[:, : history.ranked].all(axis=1)
+    low = np.zeros_like(eligible)
+    if rule.low_use_pct:
+        low = _low_use(rule, kind, history, eligible)
+        eligible &= ~low
+    candidate = first_of(eligible, kind.candidates)
+    kept = _kept(kind, history, candidate)
+    if rule.gaps is Gaps.WHOLE_DAY:
+        kept = kept & history.has[:, : history.ranked].all(axis=1)
+    if rule.method is Method.ROLLING:
+        over, count = _rolling(rule, history, kept)
+        return Estimate(over, MILLIONTHS, count, candidate, kept, low)
+    if rule.method is Method.REGRESSION:
+        over, count = _regression(history, kept)
+        return Estimate(over, MILLIONTHS, count, candidate, kept, low)
+    total, count = _sums(history, kept)
+    scale = lcm(*(number for number in np.unique(count).tolist() if number))
+    if int(np.abs(total).max(initial=0)) * scale >= SAFE:
+        total = total.astype(object)
+    return Estimate(total * (scale // np.maximum(count, 1)), scale, count, candidate, kept, low)
+
+
+def first_of(eligible: Mask, count: int) -> Mask:
+    """The first `count` True along the days."""
+    return np.asarray(eligible & (np.cumsum(eligible, axis=0, dtype=np.int32) <= count), np.bool_)
+
+
+def _sums(history: History, kept: Mask) -> tuple[Exact, Wh]:
+    """Sum and number of readings of the kept days, [half-hour, stream]."""
+    if kept.all() and history.has.all():
+        days, half_hours, streams = history.wh.shape
+        return history.wh.sum(axis=0), np.full((half_hours, streams), days, np.int64)
+    used = kept[:, None, :] & history.has
+    counted = np.uint8 if len(used) < 256 else np.int64
+    count = np.add.reduce(used.view(np.uint8), axis=0, dtype=counted).astype(np.int64)
+    return (history.wh * used).sum(axis=0), count
+
+
+def _use(history: History) -> tuple[Exact, Wh]:
+    """Each day's mean use in the ranked half-hours, over a common denominator, and its readings there."""
+    total = history.wh[:, : history.ranked].sum(axis=1)
+    has = history.has[:, : history.ranked]
+    if has.all():
+        return total, np.full(total.shape, history.ranked, np.int64)
+    readings = has.sum(axis=1)
+    scale = lcm(*(number for number in np.unique(readings).tolist() if number))
+    if int(np.abs(total).max(initial=0)) * scale >= SAFE // 2**16:
+        total = total.astype(object)
+    return total * (scale // np.maximum(readings, 1)), readings
+
+
+def _low_use(rule: BaselineRule, kind: DayType, history: History, eligible: Mask) -> Mask:
+    """Days under the rule's share of the mean of the most recent candidates; none unless that is positive."""
+    use, readings = _use(history)
+    rankable = eligible & (readings > 0)
+    reference = first_of(rankable, kind.candidates)
+    total = (use * reference).sum(axis=0)
+    low = use * (100 * reference.sum(axis=0)) < rule.low_use_pct * total
+    return np.asarray(rankable & low & (total > 0), np.bool_)
+
+
+def _kept(kind: DayType, history: History, candidate: Mask) -> Mask:
+    """Candidates that make the mean; ranked by their use, the newer of two equals first."""
+    if kind.kept is None:
+        return candidate
+    if kind.keep is Keep.RECENT:
+        return first_of(candidate & history.has[:, : history.ranked].any(axis=1), kind.kept)
+    use, readings = _use(history)
+    rankable = candidate & (readings > 0)
+    count = rankable.sum(axis=0)
+    spare = np.maximum(count - kind.kept, 0)
+    rank = _rank(-use if kind.keep is Keep.HIGH else use, rankable)
+    lowest = spare // 2 if kind.keep is Keep.MID else np.zeros_like(spare)
+    return np.asarray(rankable & (rank >= lowest) & (rank < lowest + count - spare), np.bool_)
+
+
+def _rank(key: Exact, rankable: Mask) -> NDArray[np.int16]:
+    """Place of each rankable day in ascending order of key, the earlier row first among equals."""
+    days = len(key)
+    rank = np.zeros(key.shape, np.int16)
+    if days <= MOST_COMPARED:
+        for newer, older in combinations(range(days), 2):
+            is_before = key[newer] <= key[older]
+            rank[older] += is_before & rankable[newer]
+            rank[newer] += ~is_before & rankable[older]
+        return rank
+    order = np.lexsort((np.broadcast_to(np.arange(days)[:, None], key.shape), key, ~rankable), axis=0)
+    np.put_along_axis(rank, order, np.arange(days, dtype=np.int16)[:, None], axis=0)
+    return rank
+
+
+def _rolling(rule: BaselineRule, history: History, kept: Mask) -> tuple[Wh, Wh]:
+    """The oldest `seed_days` readings' mean, then each later reading with its weight; to a millionth."""
+    weight = rule.newest_weight_pct / 100
+    shape = history.wh.shape[1:]
+    level = np.zeros(shape)
+    total = np.zeros(shape)
+    count = np.zeros(shape, np.int64)
+    for day in range(len(kept) - 1, -1, -1):
+        used = kept[day] & history.has[day]
+        count += used
+        if count.min() > rule.seed_days:
+            level += (history.wh[day] - level) * (weight * used)
+            continue
+        is_seed = used & (count <= rule.seed_days)
+        total += history.wh[day] * is_seed
+        rolled = level + (history.wh[day] - level) * weight
+        level = np.where(is_seed, total / np.maximum(count, 1), np.where(used, rolled, level))
+    return _in_millionths(level), count
+
+
+def _regression(history: History, kept: Mask) -> tuple[Wh, Wh]:
+    """A level for each half-hour and one slope a stream against warmth; the mean without temperatures.
+
+    The slope is fitted over the ranked half-hours; where the event's own temperature is unknown it is nought.
+    """
+    used = kept[:, None, :] & history.has
+    if history.warmth is None or history.has_warmth is None:
+        total, count = _sums(history, kept)
+        return _in_millionths(total / np.maximum(count, 1)), count
+    used &= history.has_warmth
+    count = used.sum(axis=0)
+    days = np.maximum(count, 1)
+    x = np.where(used, history.warmth, 0)
+    y = np.where(used, history.wh, 0)
+    sum_x, sum_y = x.sum(axis=0), y.sum(axis=0)
+    ranked = slice(0, history.ranked)
+    together = ((x * y).sum(axis=0) - sum_x * sum_y / days)[ranked].sum(axis=0)
+    spread = ((x * x).sum(axis=0) - sum_x * sum_x / days)[ranked].sum(axis=0)
+    slope = np.divide(together, spread, out=np.zeros_like(together), where=spread > 1e-9)
+    event = np.where(history.has_event_warmth, history.event_warmth, sum_x / days)  # type: ignore[arg-type]
+    return _in_millionths(sum_y / days + slope * (event - sum_x / days)), count
+
+
+def _in_millionths(level: NDArray[np.float64]) -> Wh:
+    return np.asarray(np.rint(level * MILLIONTHS), np.int64)

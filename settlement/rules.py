@@ -1,0 +1,54 @@
+"""The baseline package's rules with this room's errors, for terms and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from opendsr.kernel.errors import Invalid
+from settlement.baselines import errors, presets
+from settlement.baselines.rules import BaselineRule, Method
+
+# Nothing keeps nominations or temperatures yet, so no programme can be settled by them.
+NOT_FOR_TERMS: Final = frozenset({Method.NOMINATED, Method.REGRESSION})
+
+
+class UnknownRule(Invalid):
+    """No preset of that name."""
+
+    rule: str
+    known: list[str]
+
+
+class RuleInvalid(Invalid):
+    """A baseline rule contradicts itself or has a parameter that does not exist."""
+
+    rule: str
+    parameter: str
+    reason: str
+
+
+class RuleNeedsMore(Invalid):
+    """The rule needs an input that the co-op does not keep, so programmes cannot be settled by it."""
+
+    rule: str
+    input: str
+
+
+def preset(name: str, parameters: Mapping[str, object] | None = None) -> BaselineRule:
+    """The preset of that name with parameters changed; raises UnknownRule, RuleInvalid."""
+    try:
+        return presets.preset(name, parameters)
+    except errors.UnknownRule as error:
+        raise UnknownRule(**error.data) from error
+    except errors.RuleInvalid as error:
+        raise RuleInvalid(**error.data) from error
+
+
+def preset_for_terms(name: str, parameters: Mapping[str, object] | None = None) -> BaselineRule:
+    """The preset, if programmes can be settled by it; raises RuleNeedsMore besides."""
+    rule = preset(name, parameters)
+    if rule.method in NOT_FOR_TERMS:
+        needed = "nominations" if rule.method is Method.NOMINATED else "temperatures"
+        raise RuleNeedsMore(rule=name, input=needed)
+    return rule
