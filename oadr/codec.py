@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
-from oadr import events, messages, opts, quirks, registration, reports, schema
-from oadr.elements import DS, EI, NSMAP, OADR, Element, line_of, local_name
+from oadr import events, messages, opts, quirks, registration, reports, schema, signing
+from oadr.elements import EI, NSMAP, OADR, Element, line_of, local_name
 from oadr.errors import HasDoctype, NotUtf8, NotWellFormed, SchemaInvalid, TooLarge, UnknownMessage
 from oadr.messages import Message
+from oadr.signing import ReplayProtect
 
 LARGEST_BYTES = 256 * 1024
 SCHEMA_VERSION = "2.0b"
@@ -32,6 +33,8 @@ class Parsed:
     is_enveloped: bool
     is_signed: bool
     tolerances: tuple[str, ...] = ()
+    replay_protect: ReplayProtect | None = None
+    """Of a signature that was verified; None when there was none, or nobody to verify it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,18 @@ def parse(body: bytes) -> Message:
     return parse_body(body).message
 
 
-def parse_body(body: bytes) -> Parsed:
-    """Return the message with how it was wrapped and which tolerances it needed."""
+def parse_body(body: bytes, *, certificates: Collection[bytes] | None = None) -> Parsed:
+    """Return the message with how it was wrapped and which tolerances it needed.
+
+    With `certificates` (DER; who may have signed) a signature is verified, and what is
+    read is only what it covers; without them signatures are passed over.
+    """
     root = _tree_of(body)
+    has_signature = signing.is_signed(root)
+    replay_protect = None
+    if has_signature and certificates is not None:
+        verified = signing.verify(root, certificates=certificates)
+        root, replay_protect = verified.root, verified.replay_protect
     element = _message_element(root)
     mended: dict[str, list[quirks.Undo]] = {}
     if not schema.is_valid(root):
@@ -165,8 +177,9 @@ def parse_body(body: bytes) -> Parsed:
     return Parsed(
         message=_BY_TAG[element.tag].read(element),
         is_enveloped=root.tag == _PAYLOAD,
-        is_signed=root.find(DS("Signature")) is not None,
+        is_signed=has_signature,
         tolerances=tuple(mended),
+        replay_protect=replay_protect,
     )
 
 

@@ -58,5 +58,11 @@ class UnknownMessage(WireError):
     code = "unknown_message"
 
 
+class SignatureInvalid(WireError):
+    """A signature that does not hold, or holds for something else than the message."""
+
+    code = "signature_invalid"
+
+
 class SchemaMissing(RuntimeError):
     """The XSD set is not installed on this machine."""

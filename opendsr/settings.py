@@ -229,6 +229,11 @@ _celery["beat_schedule"]["close-half-hours"] = {
     "schedule": 60.0,
     "options": {"queue": "metering", "expires": 50},
 }
+_celery["beat_schedule"]["tend-certificates"] = {
+    "task": "vtn.tasks.tend_certificates",
+    "schedule": 900.0,
+    "options": {"queue": "default", "expires": 600},
+}
 for _name, _value in _celery.items():
     globals()[f"CELERY_{_name.upper()}"] = _value
 
@@ -241,6 +246,11 @@ VTN_LOG_BODIES = env_bool("VTN_LOG_BODIES", default=False)
 VTN_BODY_DAYS = env_int("VTN_BODY_DAYS", default=30)
 VTN_LOG_DAYS = env_int("VTN_LOG_DAYS", default=90)
 VTN_SOCKET = env_str("VTN_SOCKET", default="")  # set: a proxy ends TLS and comes in here
+VTN_CERTIFICATE_DAYS = env_int("VTN_CERTIFICATE_DAYS", default=365)
+VTN_PKI_URL = env_str("VTN_PKI_URL", default="http://127.0.0.1:8000/pki" if not IS_PRODUCTION else "")
+VTN_ENCRYPTED_KEYS = IS_PRODUCTION
+VTN_REDEEMERS = ["vtn.enrolment_codes.redeem_code", "opendsr.web.hub_door.redeem"]
+TRUSTED_PROXY_COUNT = ALLAUTH_TRUSTED_PROXY_COUNT
 
 LOGGING = {
     "version": 1,

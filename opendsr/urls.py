@@ -17,5 +17,6 @@ urlpatterns = [
     path("accounts/email/", accounts.address, name="account_email"),  # before allauth's page of that name
     path("accounts/", include("allauth.urls")),
     path("records/", admin.site.urls),
+    path("", include("vtn.pki_urls")),
     path("", include("opendsr.web.urls")),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -10,3 +12,7 @@ class VtnConfig(AppConfig):
     label = "vtn"
     verbose_name = "OpenADR VTN"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Import the consumers so that the outbox knows them."""
+        import_module("vtn.tasks")

@@ -13,6 +13,20 @@ from django.db import models
 from django.db.models import Q
 
 
+class Security(models.TextChoices):
+    STANDARD = "standard", "Standard (mutual TLS)"
+    HIGH = "high", "High (signed messages)"
+
+
+class RevocationCode(models.TextChoices):
+    """Why, in the words of RFC 5280 that a CRL may carry."""
+
+    UNSPECIFIED = "unspecified", "Unspecified"
+    KEY_COMPROMISE = "key_compromise", "Key lost or stolen"
+    SUPERSEDED = "superseded", "Replaced by another certificate"
+    CESSATION = "cessation_of_operation", "Taken out of use"
+
+
 class Ven(models.Model):
     """One virtual end node: known from its enrolment, registered once it has said so itself."""
 
@@ -28,6 +42,7 @@ class Ven(models.Model):
     )
     is_http_pull = models.BooleanField(default=True)
     has_xml_signature = models.BooleanField(default=False)
+    security = models.CharField(max_length=8, choices=Security.choices, default=Security.STANDARD)
     enrolled_at = models.DateTimeField()
     registered_at = models.DateTimeField(null=True)
     last_seen_wall_at = models.DateTimeField(null=True)
@@ -47,6 +62,7 @@ class Ven(models.Model):
                 condition=Q(poll_seconds__isnull=True) | Q(poll_seconds__range=(1, 86_400)),
                 name="ven_poll_within_a_day",
             ),
+            models.CheckConstraint(condition=Q(security__in=Security.values), name="ven_security_known"),
         ]
 
     def __str__(self) -> str:
@@ -71,6 +87,14 @@ class VenCertificate(models.Model):
     issued_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
     revocation_reason = models.CharField(max_length=200, blank=True)
+    revocation_code = models.CharField(
+        max_length=24, choices=RevocationCode.choices, default=RevocationCode.UNSPECIFIED
+    )
+    pem = models.TextField(blank=True)
+    first_used_wall_at = models.DateTimeField(null=True, help_text="When it first spoke for its VEN.")
+    alarmed_days = models.PositiveSmallIntegerField(
+        null=True, help_text="The lowest expiry alarm that has been given."
+    )
 
     class Meta:
         db_table = "ven_certificate"
@@ -85,6 +109,10 @@ class VenCertificate(models.Model):
             models.CheckConstraint(
                 condition=Q(revoked_at__isnull=False) | Q(revocation_reason=""),
                 name="ven_certificate_reason_when_revoked",
+            ),
+            models.CheckConstraint(
+                condition=Q(revocation_code__in=RevocationCode.values),
+                name="ven_certificate_code_known",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["not_after"], name="ven_certificate_expiry")]
@@ -330,3 +358,6 @@ from vtn.records import PromptRun as PromptRun  # noqa: E402
 from vtn.records import VenGroup as VenGroup  # noqa: E402
 from vtn.records import VenWatch as VenWatch  # noqa: E402
 from vtn.records import WireLog as WireLog  # noqa: E402
+from vtn.trust_models import EnrolmentCode as EnrolmentCode  # noqa: E402
+from vtn.trust_models import RevocationList as RevocationList  # noqa: E402
+from vtn.trust_models import SeenNonce as SeenNonce  # noqa: E402

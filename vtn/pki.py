@@ -1,42 +1,38 @@
-"""The co-op's certificate authority: P-256 keys in files outside the database.
+"""The co-op's certificate authority at work: an issuing CA under a root that may live elsewhere.
 
-`ca.key` (encrypted when OPENDSR_CA_PASSPHRASE is set, 0600 always), `ca.pem`,
-`server.key` and `server.pem` under VTN_PKI_DIR. All dates are wall time. A hub's
-own key never comes here: it sends a signing request.
+In VTN_PKI_DIR: `issuing.pem`, `issuing.key` (encrypted by OPENDSR_CA_PASSPHRASE, 0600 always),
+`root.pem`, `ca.pem` (what listeners and hubs trust), `server.pem`, `server.key`. The root's
+key is only there when this installation made its own; `vtn.ceremony` moves and replaces
+them. All dates are wall time. A hub's own key never comes here: it sends a request.
 """
 
 from __future__ import annotations
 
 import fcntl
 import ipaddress
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from django.conf import settings
 
 from oadr.fingerprint import full_fingerprint
-from opendsr.kernel.env import env_secret
-from opendsr.kernel.errors import Invalid
+from vtn import ceremony, keyfiles
+from vtn.ceremony import CLOCK_SLACK
+from vtn.requests import CsrInvalid as CsrInvalid
+from vtn.requests import proven_key
 
-CA_YEARS = 20
-LEAF_LIFE = timedelta(days=365)
-RENEW_SERVER_BEFORE = timedelta(days=60)
-CLOCK_SLACK = timedelta(minutes=5)
-"""Certificates start a little early, for hubs whose clock runs late."""
-LARGEST_CSR_BYTES = 16 * 1024
-
-
-class CsrInvalid(Invalid):
-    """A signing request that cannot be honoured: `reason`."""
+LEAF_DAYS: Final = 365
+RENEW_SERVER_BEFORE: Final = timedelta(days=60)
+SERVER_KINDS: Final = ("", "-rsa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +47,23 @@ class IssuedCertificate:
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """What a listener needs for mutual TLS."""
+    """What a listener needs for mutual TLS; the certificate's file holds its chain too."""
 
     certificate: Path
     key: Path
     client_ca: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """An issuing CA whose certificates are still about, and the key that signs its revocation lists."""
+
+    certificate: x509.Certificate
+    key_path: Path
+
+    @property
+    def name(self) -> str:
+        return self.certificate.subject.rfc4514_string()
 
 
 class Authority:
@@ -66,15 +74,16 @@ class Authority:
 
     @property
     def certificate_path(self) -> Path:
-        return self.folder / "ca.pem"
+        """What to trust: the issuing CA first, the root last."""
+        return self.folder / ceremony.TRUST
 
     def ca_pem(self, *, at: datetime) -> str:
-        """Return the CA certificate, making the CA when there is none."""
+        """Return what hubs trust the listener by, making the CA when there is none."""
         self._ensure(at=at)
         return self.certificate_path.read_text()
 
     def sign_csr(self, *, csr_pem: str, ven_id: str, at: datetime) -> IssuedCertificate:
-        """Sign a hub's request for one year, as a TLS client named `ven_id`.
+        """Sign a hub's request (for VTN_CERTIFICATE_DAYS), as a TLS client named `ven_id`.
 
         Whatever names and extensions the request asks for are ignored. Raises
         CsrInvalid without proof of possession (the request's own signature) or with
@@ -82,9 +91,10 @@ class Authority:
         """
         certificate = self._issue(
             x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ven_id)]),
-            _proven_key(csr_pem),
+            proven_key(csr_pem),
             usage=ExtendedKeyUsageOID.CLIENT_AUTH,
             names=[],
+            life=timedelta(days=getattr(settings, "VTN_CERTIFICATE_DAYS", LEAF_DAYS)),
             at=at,
         )
         return IssuedCertificate(
@@ -96,72 +106,98 @@ class Authority:
             not_after=certificate.not_valid_after_utc,
         )
 
-    def server_files(self, *, host: str, at: datetime) -> ServerFiles:
-        """Return the listener's files, issuing its certificate when absent, misnamed or near its end."""
+    def server_files(self, *, host: str, at: datetime, is_rsa: bool = False) -> ServerFiles:
+        """Return the listener's files, issuing its certificate when absent, misnamed or near its end.
+
+        `is_rsa`: a second pair, for peers that know RSA suites only.
+        """
         names = _server_names(host)
-        certificate_path, key_path = self.folder / "server.pem", self.folder / "server.key"
+        stem = f"server{SERVER_KINDS[is_rsa]}"
+        certificate_path, key_path = self.folder / f"{stem}.pem", self.folder / f"{stem}.key"
         self._ensure(at=at)
         with self._alone():
             if not self._serves(certificate_path, key_path, names, at=at):
-                key = ec.generate_private_key(ec.SECP256R1())
+                key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+                key = (
+                    rsa.generate_private_key(65537, 2048)
+                    if is_rsa
+                    else ec.generate_private_key(ec.SECP256R1())
+                )
                 certificate = self._issue(
                     x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host or "localhost")]),
                     key.public_key(),
                     usage=ExtendedKeyUsageOID.SERVER_AUTH,
                     names=names,
+                    life=timedelta(days=LEAF_DAYS),
                     at=at,
                 )
-                _write(key_path, _key_pem(key, passphrase=""), mode=0o600)
-                _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
+                keyfiles.write(key_path, keyfiles.key_pem(key, phrase=""), mode=0o600)
+                keyfiles.write(certificate_path, keyfiles.pem_of(certificate, self.issuing()))
         return ServerFiles(certificate_path, key_path, self.certificate_path)
+
+    def issuing(self) -> x509.Certificate:
+        """Return the issuing CA's certificate."""
+        return keyfiles.read_certificate(self.folder / ceremony.ISSUING)
+
+    def issuers(self, *, at: datetime) -> Sequence[Issuer]:
+        """Return the issuing CA and those before it whose keys are still here, the present one first."""
+        self._ensure(at=at)
+        aside = self.folder / ceremony.EARLIER
+        before = [
+            Issuer(each, aside / f"{ceremony.serial_of(each)}.key") for each in ceremony.earlier(self.folder)
+        ]
+        present = Issuer(self.issuing(), self.folder / ceremony.ISSUING_KEY)
+        return [present, *(each for each in before if each.key_path.exists())]
 
     def _serves(
         self, certificate_path: Path, key_path: Path, names: list[x509.GeneralName], *, at: datetime
     ) -> bool:
         if not (certificate_path.exists() and key_path.exists()):
             return False
-        certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+        certificate = keyfiles.read_certificate(certificate_path)
         held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        authority = self._certificate()
         return (
             certificate.not_valid_after_utc - at > RENEW_SERVER_BEFORE
             and set(names) <= set(held)
-            and certificate.issuer == authority.subject
-            and _is_signed_by(certificate, authority)
+            and _is_signed_by(certificate, self.issuing())
         )
 
     def _ensure(self, *, at: datetime) -> None:
-        if self.certificate_path.exists():
+        if self.certificate_path.exists() and (self.folder / ceremony.ISSUING).exists():
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
-            if not self.certificate_path.exists():
+            if not (self.folder / ceremony.ISSUING).exists():
                 self._create(at=at)
+            if not self.certificate_path.exists():
+                ceremony.write_trust(self.folder, at=at)
 
     def _create(self, *, at: datetime) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        serial = x509.random_serial_number()
-        name = x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "OpenDSR"),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"OpenDSR hub authority {serial & 0xFFFFFFFF:08x}"),
-            ]
-        )
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(serial)
-            .not_valid_before(at - CLOCK_SLACK)
-            .not_valid_after(at + timedelta(days=365 * CA_YEARS))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(is_authority=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        _write(self.folder / "ca.key", _key_pem(key, passphrase=_passphrase()), mode=0o600)
-        _write(self.certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
+        """Make a root and an issuing CA here, or carry on with a CA that is both at once.
+
+        Where keys must be encrypted (VTN_ENCRYPTED_KEYS) and no passphrase is set, nothing
+        is made: KeyUnreadable says what to set.
+        """
+        if (self.folder / "ca.key").exists():
+            (self.folder / "ca.key").replace(self.folder / ceremony.ISSUING_KEY)
+            keyfiles.write(self.folder / ceremony.ROOT, self.certificate_path.read_bytes())
+            keyfiles.write(self.folder / ceremony.ISSUING, self.certificate_path.read_bytes())
+            return
+        phrase = keyfiles.passphrase(keyfiles.ISSUING_PASSPHRASE)
+        if not phrase and getattr(settings, "VTN_ENCRYPTED_KEYS", False):
+            raise keyfiles.KeyUnreadable(
+                path=str(self.folder / ceremony.ISSUING_KEY),
+                fix=f"set {keyfiles.ISSUING_PASSPHRASE}_FILE: here keys are kept encrypted",
+            )
+        root_phrase = keyfiles.passphrase(keyfiles.ROOT_PASSPHRASE) or phrase
+        if not (self.folder / ceremony.ROOT).exists():
+            ceremony.make_root(self.folder, at=at, phrase=root_phrase)
+        request = ceremony.request_issuing(self.folder, phrase=phrase)
+        has_own = bool(keyfiles.passphrase(keyfiles.ROOT_PASSPHRASE))
+        variable = keyfiles.ROOT_PASSPHRASE if has_own else keyfiles.ISSUING_PASSPHRASE
+        issuing = ceremony.sign_issuing(self.folder, request.decode(), at=at, variable=variable)
+        root = (self.folder / ceremony.ROOT).read_bytes()
+        ceremony.install_issuing(self.folder, issuing, root, at=at)
 
     def _issue(
         self,
@@ -170,10 +206,11 @@ class Authority:
         *,
         usage: x509.ObjectIdentifier,
         names: list[x509.GeneralName],
+        life: timedelta,
         at: datetime,
     ) -> x509.Certificate:
         self._ensure(at=at)
-        authority = self._certificate()
+        authority = self.issuing()
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -181,9 +218,9 @@ class Authority:
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(at - CLOCK_SLACK)
-            .not_valid_after(at + LEAF_LIFE)
+            .not_valid_after(min(at + life, authority.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(is_authority=False), critical=True)
+            .add_extension(ceremony.key_usage(is_authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(
@@ -195,16 +232,15 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if url := crl_url(authority):
+            point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         return builder.sign(self._key(), hashes.SHA256())
 
-    def _certificate(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.certificate_path.read_bytes())
-
     def _key(self) -> ec.EllipticCurvePrivateKey:
-        passphrase = _passphrase().encode() or None
-        key = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), passphrase)
+        key = keyfiles.read_key(self.folder / ceremony.ISSUING_KEY, variable=keyfiles.ISSUING_PASSPHRASE)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{self.folder / 'ca.key'} is no elliptic-curve key")
+            raise keyfiles.KeyUnreadable(path=ceremony.ISSUING_KEY, fix="it is no elliptic-curve key")
         return key
 
     @contextmanager
@@ -220,28 +256,16 @@ def authority() -> Authority:
     return Authority(Path(settings.VTN_PKI_DIR))
 
 
-def _proven_key(csr_pem: str) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
-    """Return the key a request proves possession of."""
-    data = csr_pem.encode("ascii", "replace")
-    if len(data) > LARGEST_CSR_BYTES:
-        raise CsrInvalid(reason="larger than 16 KiB")
-    try:
-        csr = x509.load_pem_x509_csr(data)
-        is_proven = csr.is_signature_valid
-        key = csr.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as error:
-        raise CsrInvalid(reason="not a certificate signing request in PEM form") from error
-    if not is_proven:
-        raise CsrInvalid(reason="its signature does not prove possession of the key")
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        if not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
-            raise CsrInvalid(reason=f"curve {key.curve.name}: use P-256 or P-384")
-    elif isinstance(key, rsa.RSAPublicKey):
-        if not 2048 <= key.key_size <= 4096:
-            raise CsrInvalid(reason=f"RSA of {key.key_size} bits: use 2048 to 4096, or P-256")
-    else:
-        raise CsrInvalid(reason="the key is neither elliptic-curve nor RSA")
-    return key
+def issuer_mark(certificate: x509.Certificate) -> str:
+    """Return what an issuing CA's revocation list is called by: the start of its key's identifier."""
+    held = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return held.digest.hex()[:16]
+
+
+def crl_url(issuing: x509.Certificate) -> str:
+    """Return where the issuing CA's revocation list is published, "" when no VTN_PKI_URL is set."""
+    base = getattr(settings, "VTN_PKI_URL", "")
+    return f"{base.rstrip('/')}/{issuer_mark(issuing)}.crl" if base else ""
 
 
 def _server_names(host: str) -> list[x509.GeneralName]:
@@ -267,39 +291,3 @@ def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) ->
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
-
-
-def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not is_authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=is_authority,
-        crl_sign=is_authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _passphrase() -> str:
-    return env_secret("OPENDSR_CA_PASSPHRASE", default="")
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey, *, passphrase: str) -> bytes:
-    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
-    if passphrase:
-        encryption = serialization.BestAvailableEncryption(passphrase.encode())
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-
-
-def _write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write the whole file or nothing, never readable by more than `mode` says."""
-    unfinished = path.with_name(path.name + ".new")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

@@ -1,14 +1,32 @@
-"""Celery tasks of the VTN: thin wrappers around services."""
+"""Outbox consumers and Celery tasks of the VTN: thin wrappers around services."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
-from opendsr.kernel import clock
-from vtn import messagelog
+from opendsr.kernel import clock, outbox
+from vtn import expiring, messagelog, renewing, revoking, securing
+from vtn.enrolling import REVOKED
 
 
 @shared_task(ignore_result=True)
 def prune_messages(**_: object) -> None:
     """Run twice, prune once: what is past its time is gone after the first."""
     messagelog.prune(wall=clock.wall_now())
+
+
+@outbox.consumer(REVOKED, "vtn.publish_lists")
+def publish_lists_after_revocation(*, fact: outbox.Fact) -> None:
+    """Whoever asks the CA hears of it from now on."""
+    if not revoking.are_listed(revoking.revocation_of(fact).fingerprints):
+        revoking.publish_lists(at=fact.at, wall=clock.wall_now(), is_forced=True)
+
+
+@shared_task(queue="default")
+def tend_certificates(**_: object) -> None:
+    """Lists published, alarms raised, replaced certificates ended, nonces forgotten; safe to run twice."""
+    at, wall = clock.now(), clock.wall_now()
+    revoking.publish_lists(at=at, wall=wall)
+    expiring.raise_alarms(at=at, wall=wall)
+    renewing.retire_replaced(at=at, wall=wall)
+    securing.forget_nonces(wall=wall)

@@ -52,3 +52,10 @@ DROP TRIGGER vtn_certificate_changed ON operations.ven_certificate;
 DROP FUNCTION operations.vtn_notify_everybody();
 DROP FUNCTION operations.vtn_notify_ven();
 """
+
+CREATE_SECURITY: Final = """
+CREATE TRIGGER vtn_ven_security_changed AFTER UPDATE ON operations.ven
+    FOR EACH ROW WHEN (OLD.security <> NEW.security) EXECUTE FUNCTION operations.vtn_notify_ven();
+"""
+
+DROP_SECURITY: Final = "DROP TRIGGER vtn_ven_security_changed ON operations.ven;"

@@ -23,12 +23,12 @@ django.setup()
 from django.db import OperationalError, close_old_connections, connections  # noqa: E402
 
 from oadr import codec  # noqa: E402
-from oadr.errors import TooLarge, WireError  # noqa: E402
-from oadr.fingerprint import full_fingerprint  # noqa: E402
+from oadr.errors import SignatureInvalid, TooLarge, WireError  # noqa: E402
 from oadr.messages import COMPLIANCE_ERROR, NOT_REGISTERED, OK, EiResponse, Response  # noqa: E402
 from opendsr.kernel import clock  # noqa: E402
-from vtn import identifying, messagelog  # noqa: E402
+from vtn import est, identifying, messagelog, securing  # noqa: E402
 from vtn.refusals import log_refusal  # noqa: E402
+from vtn.requests import LARGEST_CSR_BYTES  # noqa: E402
 from vtn.services import answering  # noqa: E402
 from vtn.transports.http1 import STATUS_LINES  # noqa: E402
 
@@ -83,6 +83,8 @@ def _respond(environ: Environ) -> Reply:
     path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
     if path == "/livez":
         return Reply(200, b"ok\n", (("Content-Type", "text/plain"),))
+    if path.startswith(est.PREFIX):
+        return _tend_certificate(environ, path, method)
     service = path.removeprefix(PREFIX)
     if not path.startswith(PREFIX) or service not in answering.SERVICES:
         return Reply(404, headers=())
@@ -95,13 +97,10 @@ def _serve(environ: Environ, service: str) -> Reply:
     at = clock.now()
     ven = None
     try:
-        ven = _caller(environ)
+        certificate = _certificate(environ)
+        ven = _caller(certificate)
         body = _body(environ)
-        try:
-            parsed = codec.parse_body(body)
-        except WireError as error:
-            status = 413 if isinstance(error, TooLarge) else 400
-            raise Unacceptable(status, error.code, str(error), body=body) from error
+        parsed = _parsed(body, ven, certificate)
     except Unacceptable as refused:
         log_refusal(
             at=at,
@@ -115,7 +114,7 @@ def _serve(environ: Environ, service: str) -> Reply:
         return Reply(refused.status, _refusal_body(refused))
     answer = answering.answer(service=service, ven=ven, message=parsed.message, at=at)
     identifying.note_seen(ven)
-    reply = codec.serialise(answer.message, is_enveloped=parsed.is_enveloped)
+    reply = securing.write(answer.message, ven=ven, answers=parsed)
     message_name, reply_name = codec.message_name(parsed.message), codec.message_name(answer.message)
     if answer.refusal is not None:
         log_refusal(
@@ -150,15 +149,64 @@ def _serve(environ: Environ, service: str) -> Reply:
     return Reply(200, reply)
 
 
-def _caller(environ: Environ) -> identifying.Ven:
-    """Return the VEN whose certificate ended the handshake; fails closed."""
-    certificate: bytes | None = environ.get("vtn.certificate")
-    if not certificate:
-        raise Unacceptable(403, "no_certificate", "no client certificate")
+def _tend_certificate(environ: Environ, path: str, method: str) -> Reply:
+    """EST for VENs with a certificate: the next one for the one that speaks, and the CA's."""
+    if path not in (est.CACERTS, est.REENROLL):
+        return Reply(404, headers=())
+    allowed = "GET" if path == est.CACERTS else "POST"
+    if method != allowed:
+        return Reply(405, headers=(("Allow", allowed),))
+    at = clock.now()
+    ven = None
     try:
-        return identifying.ven_of(full_fingerprint(certificate), wall=clock.wall_now())
+        certificate = _certificate(environ)
+        ven = _caller(certificate)
+        if path == est.CACERTS:
+            reply = est.cacerts(wall=clock.wall_now())
+        else:
+            body = _raw_body(environ, LARGEST_CSR_BYTES)
+            reply = est.reenroll(ven=ven, certificate_der=certificate, body=body, at=at)
+        if reply.code:
+            raise Unacceptable(reply.status, reply.code, reply.reason)
+    except Unacceptable as refused:
+        log_refusal(
+            at=at,
+            ven=ven,
+            service="est",
+            code=refused.code,
+            http_status=refused.status,
+            reason=refused.reason,
+        )
+        return Reply(refused.status, f"{refused.reason}\n".encode(), (("Content-Type", "text/plain"),))
+    return Reply(reply.status, reply.body, reply.headers)
+
+
+def _certificate(environ: Environ) -> bytes:
+    """Return the certificate that ended the handshake, as DER; nothing when there is none."""
+    certificate: bytes | None = environ.get("vtn.certificate")
+    return certificate or b""
+
+
+def _caller(certificate: bytes) -> identifying.Ven:
+    """Return the VEN that the certificate speaks for; fails closed."""
+    try:
+        return identifying.speaker(certificate, wall=clock.wall_now())
     except identifying.CertificateRefused as error:
-        raise Unacceptable(403, str(error.data["reason"]), f"certificate {error.data['reason']}") from error
+        reason = str(error.data["reason"])
+        raise Unacceptable(403, reason, f"client certificate: {reason.replace('_', ' ')}") from error
+
+
+def _parsed(body: bytes, ven: identifying.Ven, certificate: bytes) -> codec.Parsed:
+    try:
+        return securing.read(body, ven=ven, certificates=(certificate,), wall=clock.wall_now())
+    except SignatureInvalid as error:
+        raise Unacceptable(403, error.code, str(error), body=body) from error
+    except WireError as error:
+        status = 413 if isinstance(error, TooLarge) else 400
+        raise Unacceptable(status, error.code, str(error), body=body) from error
+    except securing.SignatureRefused as error:
+        reason = str(error.data["reason"])
+        raise Unacceptable(403, reason, f"signature: {reason.replace('_', ' ')}", body=body) from error
 
 
 def _body(environ: Environ) -> bytes:
@@ -170,15 +218,19 @@ def _body(environ: Environ) -> bytes:
         raise Unacceptable(415, "charset", "send UTF-8")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
         raise Unacceptable(415, "content_encoding", "send the body uncompressed")
+    return _raw_body(environ, codec.LARGEST_BYTES)
+
+
+def _raw_body(environ: Environ, most: int) -> bytes:
     try:
         length = int(environ.get("CONTENT_LENGTH") or -1)
     except ValueError:
         length = -1
     if length < 0:
         raise Unacceptable(411, "no_length", "send Content-Length")
-    if length > codec.LARGEST_BYTES:
+    if length > most:
         _drain(environ, min(length, DRAINED_BYTES))
-        raise Unacceptable(413, TooLarge.code, f"{length} bytes, at most {codec.LARGEST_BYTES}")
+        raise Unacceptable(413, TooLarge.code, f"{length} bytes, at most {most}")
     try:
         body: bytes = environ["wsgi.input"].read(length)
     except OSError as error:  # silent for too long, or gone

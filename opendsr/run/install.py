@@ -37,6 +37,7 @@ TEST_PACKAGES = {
     "redis-server": ("redis-server",),
     "nginx-light": ("nginx", "/usr/sbin/nginx"),
     "mosquitto": ("mosquitto", "/usr/sbin/mosquitto"),
+    "xmlsec1": ("xmlsec1",),
 }
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

@@ -88,7 +88,7 @@ def test_what_is_no_request_is_refused(authority: Authority, text: str) -> None:
 def test_keys_are_closed_to_others(authority: Authority) -> None:
     files = authority.server_files(host="vtn.coop.example", at=WALL)
 
-    assert stat.S_IMODE((authority.folder / "ca.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((authority.folder / "issuing.key").stat().st_mode) == 0o600
     assert stat.S_IMODE(files.key.stat().st_mode) == 0o600
     assert stat.S_IMODE(authority.folder.stat().st_mode) == 0o700
 
@@ -100,7 +100,7 @@ def test_the_ca_key_is_encrypted_when_there_is_a_passphrase(
 
     sign(authority, csr_of(new_key()))
 
-    assert b"ENCRYPTED" in (authority.folder / "ca.key").read_bytes()
+    assert b"ENCRYPTED" in (authority.folder / "issuing.key").read_bytes()
 
 
 def test_the_server_certificate_covers_its_names_and_is_kept(authority: Authority) -> None:

@@ -12,7 +12,7 @@ from oadr import messages as m
 from oadr.messages import EiResponse
 from opendsr.kernel import ids, outbox
 from vtn import queueing
-from vtn.models import Event, MessageKind, MessageState, QueuedMessage, Ven
+from vtn.models import Event, MessageKind, MessageState, QueuedMessage, Security, Ven
 from vtn.notices import vtn_id
 from vtn.services.refusing import Refused
 
@@ -48,6 +48,8 @@ def create_party_registration(
     ven.transport_address = message.transport_address[:255]
     ven.is_http_pull = message.is_http_pull is not False
     ven.has_xml_signature = message.has_xml_signature
+    if message.has_xml_signature:  # never the other way: some clients say false and sign all the same
+        ven.security = Security.HIGH
     ven.save()
     asked = QueuedMessage.objects.filter(ven=ven, kind=MessageKind.REQUEST_REREGISTRATION)
     queueing.finish(asked, state=MessageState.ANSWERED, at=at, code=m.OK)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote
 
+from vtn.presenting import CertificateRefused, certificate_of_header
 from vtn.transports import http1
 from vtn.transports.connection import Request
 
@@ -26,9 +26,8 @@ def certificate_handed_on(fields: Mapping[str, str]) -> bytes | None:
     if fields.get(VERIFIED_FIELD) != VERIFIED:
         return None
     try:
-        escaped = fields.get(CERTIFICATE_FIELD, "").encode("latin-1")
-        return ssl.PEM_cert_to_DER_cert(unquote_to_bytes(escaped).decode("ascii"))
-    except ValueError:
+        return certificate_of_header(fields.get(CERTIFICATE_FIELD, ""))
+    except CertificateRefused:
         return None
 
 

@@ -1,7 +1,7 @@
 """What a listener remembers of its VENs: who stands behind a certificate, and that nothing waits for it.
 
 A VEN is remembered only while all of this holds: its certificate is in force, it is
-registered, and nothing in the queue is due to it. Whatever could end that notifies, and
+registered, free to speak unsigned, and nothing in the queue is due to it. Whatever could end that notifies, and
 the VEN is forgotten: on `vtn_standing` by triggers of the database (`vtn.triggers`), on
 `vtn_pending` by the queue. `Barrier` makes the notification certain: see there.
 """
@@ -21,7 +21,7 @@ from psycopg import pq
 from oadr import codec
 from oadr.messages import EiResponse, Response
 from vtn import queueing
-from vtn.models import Ven, VenCertificate
+from vtn.models import Security, Ven, VenCertificate
 
 CHANNEL: Final = "vtn_standing"
 CHANNELS: Final = (CHANNEL, queueing.CHANNEL)
@@ -178,7 +178,7 @@ def read_quiet(fingerprints: Sequence[str], *, at: datetime, wall: datetime) -> 
     certificates = VenCertificate.objects.select_related("ven").filter(
         fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall
     )
-    rows = [row for row in certificates if row.ven.is_registered]
+    rows = [row for row in certificates if row.ven.is_registered and row.ven.security != Security.HIGH]
     due = queueing.pending({row.ven_id for row in rows})
     untils = {
         row.fingerprint: min(row.not_after, due.get(row.ven_id, row.not_after), wall + REMEMBERED)
