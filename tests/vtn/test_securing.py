@@ -17,6 +17,7 @@ from tests.vtn.test_wsgi import post, state
 from vtn import enrolling, pki, securing
 from vtn.models import Security, SeenNonce, Ven, WireLog
 from vtn.securing import WINDOW, SignatureRefused
+from vtn.transports import standing
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +115,16 @@ def test_a_ven_of_high_security_must_sign(hub: hubs.TestHub) -> None:
     assert (replied.status, WireLog.objects.get().code) == (403, "unsigned")
     assert state() == before
     assert post(hub, signed(hub)).status == 200
+
+
+def test_a_ven_of_high_security_is_never_answered_from_memory(hub: hubs.TestHub) -> None:
+    hub.says("EiEvent", m.RequestEvent("R", hub.ven_id))
+    wall = datetime.now(UTC)
+    assert hub.fingerprint in standing.read_quiet([hub.fingerprint], at=hubs.AT, wall=wall)
+
+    high(hub)
+
+    assert not standing.read_quiet([hub.fingerprint], at=hubs.AT, wall=wall)
 
 
 def test_saying_so_at_registration_sets_it_and_saying_no_does_not_unset_it(hub: hubs.TestHub) -> None:

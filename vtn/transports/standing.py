@@ -1,9 +1,9 @@
 """What a listener remembers of its VENs: who stands behind a certificate, and that nothing waits for it.
 
 A VEN is remembered only while all of this holds: its certificate is in force, it is
-registered, free to speak unsigned, and nothing in the queue is due to it. Whatever could end that notifies, and
-the VEN is forgotten: on `vtn_standing` by triggers of the database (`vtn.triggers`), on
-`vtn_pending` by the queue. `Barrier` makes the notification certain: see there.
+registered, free to speak unsigned, and nothing in the queue is due to it. Whatever could
+end that notifies, and the VEN is forgotten: on `vtn_standing` by triggers of the database
+(`vtn.triggers`), on `vtn_pending` by the queue. `Barrier` makes the notification certain: see there.
 """
 
 from __future__ import annotations
