@@ -7,7 +7,7 @@ from vtn import triggers
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("vtn", "0004_standing_notifies"),
+        ("vtn", "0005_event_content"),
     ]
 
     operations = [
