@@ -208,3 +208,6 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.on_date} {self.code}: {self.rows}"
+
+
+from metering import intake_models as intake_models  # noqa: E402 - its tables belong to this room

@@ -24,6 +24,8 @@ PRECEDENCE: Final = (
     "opendsr_csv",
     "cad",
     "emoncms",
+    "cad_power",
+    "emoncms_power",
     "openadr",
     "hub",
     "simulated",

@@ -234,6 +234,16 @@ _celery["beat_schedule"]["tend-certificates"] = {
     "schedule": 900.0,
     "options": {"queue": "default", "expires": 600},
 }
+_celery["beat_schedule"]["convert-registers"] = {
+    "task": "metering.tasks.convert_registers",
+    "schedule": 60.0,
+    "options": {"queue": "metering", "expires": 50},
+}
+_celery["beat_schedule"]["forget-registers"] = {
+    "task": "metering.tasks.forget_registers",
+    "schedule": 3600.0,
+    "options": {"queue": "metering", "expires": 3000},
+}
 for _name, _value in _celery.items():
     globals()[f"CELERY_{_name.upper()}"] = _value
 

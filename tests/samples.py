@@ -1,4 +1,4 @@
-"""Real input files beside a checkout, never in it: `../shared/data/`; without them tests skip."""
+"""Real input files beside a checkout, never in it: `../shared/`; without them tests skip."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ def shared_data(name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"no sample {name} in {DATA.parent.name}/data beside the checkout")
     return path
+
+
+def shared_sample(path: str) -> Path:
+    """The path of any sample by its place below `shared`; skips the test when it is not there."""
+    sample = DATA.parent / path
+    if not sample.is_file():
+        pytest.skip(f"no sample {path} in {DATA.parent.name} beside the checkout")
+    return sample

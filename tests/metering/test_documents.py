@@ -23,7 +23,7 @@ from metering.rejects import ADDED, reject_file
 from metering.slots import start_of
 from tests.metering.meters import held, wh_of
 from tests.metering.samples import AT, AUTUMN, SPRING, half_hours, lines_of
-from tests.samples import shared_data
+from tests.samples import shared_data, shared_sample
 
 LONDON = ZoneInfo("Europe/London")
 
@@ -95,13 +95,7 @@ def test_both_clock_change_days_come_through_every_document(day):
 
 
 def test_the_octopus_sample_of_a_day_of_fifty_half_hours_is_read_whole():
-    path = (
-        shared_data("README.md").parent.parent
-        / "market-samples"
-        / "constructed-consumption-2026-10-25-50-periods.json"
-    )
-    if not path.is_file():
-        pytest.skip("no Octopus sample beside the checkout")
+    path = shared_sample("market-samples/constructed-consumption-2026-10-25-50-periods.json")
 
     rows, rejects, adapter = read(path.read_bytes())
 

@@ -1,0 +1,355 @@
+"""Messages from devices into the store, a batch a transaction, so that a batch counts once or not at all.
+
+What comes in is (topic, payload); each message goes through the rules, its adapter and the routes, and ends
+as register samples, live power, device state, or a dead letter with its reason. The caller acknowledges its
+messages after `take` returns: repeated ones change nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+from django.db import connection, transaction
+
+from metering import live, registers, routing, ruling
+from metering.adapters import glow
+from metering.intake_models import Message, Sender
+from metering.observations import Health, Heard, MessageRefused, Power, Register, refused
+from metering.rules import NO_RULES, RuleBook
+from opendsr.kernel import clock, outbox
+
+ALARM: Final = "metering.rule.alarm"
+GLOW: Final = "glow"
+REFRESH_SECONDS: Final = 60.0
+STATS_SECONDS: Final = 60.0
+MOST_LETTERS: Final = 500
+BODY_CHARACTERS: Final = 16_384
+WITHOUT_BODY: Final = frozenset({routing.NO_CONSENT, routing.NO_STREAM})
+LETTER: Final = """
+    INSERT INTO metering_message AS held
+        (outcome, source, sender, topic, code, rule, body, detail, received_at, times)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                         %s::text[], %s::timestamptz[], %s::int4[])
+    ON CONFLICT (outcome, source, sender, topic, code, rule) DO UPDATE SET
+        body = excluded.body, detail = excluded.detail, times = held.times + excluded.times,
+        received_at = greatest(held.received_at, excluded.received_at)
+"""
+STATS: Final = """
+    INSERT INTO metering_sender AS held (kind, name, password_hash, received_at, reading_at, drift_seconds,
+        messages, refused, rssi_dbm, lqi, han_status, software)
+    SELECT %s, name, '', received_at, reading_at, drift, messages, refused, rssi, lqi, coalesce(han, ''),
+           coalesce(software, '')
+    FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::int4[], %s::int8[], %s::int8[],
+                %s::int2[], %s::int2[], %s::text[], %s::text[])
+        AS told (name, received_at, reading_at, drift, messages, refused, rssi, lqi, han, software)
+    ON CONFLICT (kind, name) DO UPDATE SET
+        received_at = greatest(held.received_at, excluded.received_at),
+        reading_at = greatest(held.reading_at, excluded.reading_at),
+        drift_seconds = coalesce(excluded.drift_seconds, held.drift_seconds),
+        messages = held.messages + excluded.messages, refused = held.refused + excluded.refused,
+        rssi_dbm = coalesce(excluded.rssi_dbm, held.rssi_dbm), lqi = coalesce(excluded.lqi, held.lqi),
+        han_status = coalesce(nullif(excluded.han_status, ''), held.han_status),
+        software = coalesce(nullif(excluded.software, ''), held.software)
+"""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message as it came, and when (world time)."""
+
+    topic: str
+    payload: bytes
+    received_at: datetime
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a batch came to; `letters` counts by code what could not be used."""
+
+    messages: int = 0
+    samples: int = 0
+    power: int = 0
+    dropped: int = 0
+    letters: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Seen:
+    """How one device did since its figures were last written."""
+
+    received_at: datetime
+    reading_at: datetime | None = None
+    drift_seconds: int | None = None
+    messages: int = 0
+    refused: int = 0
+    health: Health | None = None
+
+
+@dataclass(slots=True)
+class Letter:
+    """A message for the dead letters, or one that a rule kept or raised an alarm on."""
+
+    body: str
+    detail: str
+    received_at: datetime
+    times: int = 1
+
+
+PowerSample = tuple[UUID, datetime, int]
+LetterKey = tuple[str, str, str, str, str, str]
+"""Outcome, source, sender, topic, code, rule."""
+
+
+class Intake:
+    """Takes batches in; keeps routes and rules for a minute, and each device's figures until written."""
+
+    def __init__(self) -> None:
+        self.routes = routing.Routes()
+        self.book: RuleBook = NO_RULES
+        self.seen: dict[str, Seen] = {}
+        self._refreshed = self._written = float("-inf")
+
+    def take(self, arrivals: Iterable[Arrival], *, at: datetime) -> Taken:
+        """Store a batch in one transaction. Raises only what the database raises; then nothing counts."""
+        now = clock.wall_now().timestamp()
+        if now - self._refreshed >= REFRESH_SECONDS:
+            self.refresh()
+            self._refreshed = now
+        batch = Batch(self, at)
+        for arrival in arrivals:
+            batch.add(arrival)
+        with transaction.atomic():
+            batch.store()
+            if now - self._written >= STATS_SECONDS:
+                self.write_stats()
+        if now - self._written >= STATS_SECONDS:
+            self.seen, self._written = {}, now
+        return batch.taken
+
+    def refresh(self) -> None:
+        """Read who is where, what is consented to, and the rules, again."""
+        self.routes = routing.routes_of_cads()
+        self.book = ruling.book_in_force()
+
+    def write_stats(self) -> None:
+        """Write what was seen of each device; inside the caller's transaction."""
+        names = sorted(self.seen)
+        rows = [self.seen[name] for name in names]
+        if not rows:
+            return
+        healths = [row.health or Health(None) for row in rows]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                STATS,
+                [
+                    Sender.Kind.GLOW,
+                    names,
+                    [row.received_at for row in rows],
+                    [row.reading_at for row in rows],
+                    [row.drift_seconds for row in rows],
+                    [row.messages for row in rows],
+                    [row.refused for row in rows],
+                    [health.rssi_dbm for health in healths],
+                    [health.lqi for health in healths],
+                    [_plain(health.han_status) for health in healths],
+                    [_plain(health.software) for health in healths],
+                ],
+            )
+
+
+class Batch:
+    """Messages read and sorted, then stored together."""
+
+    def __init__(self, intake: Intake, at: datetime) -> None:
+        self.intake = intake
+        self.at = at
+        self.taken = Taken()
+        self.samples: list[registers.Sample] = []
+        self.power: list[PowerSample] = []
+        self.letters: dict[LetterKey, Letter] = {}
+        self.hits: Counter[str] = Counter()
+        self.looks_at_rules = intake.book.speaks_of(GLOW)
+
+    def add(self, arrival: Arrival) -> None:
+        """Read one message; whatever is wrong with it becomes a letter, never an error."""
+        self.taken.messages += 1
+        sender = glow.sender_of(arrival.topic)
+        seen = self.intake.seen.get(sender)
+        if seen is None and sender in self.intake.routes.home_of:
+            seen = self.intake.seen[sender] = Seen(arrival.received_at)
+        if seen is not None:
+            seen.messages += 1
+            seen.received_at = arrival.received_at
+        try:
+            body = glow.document(arrival.payload)
+            if self.looks_at_rules:
+                told = self._ruled(arrival, sender, body)
+                if told is None:
+                    self.taken.dropped += 1
+                    return
+                body = told
+            heard = glow.read_document(arrival.topic, body)
+            self._sort(heard, arrival, seen)
+        except MessageRefused as error:
+            self._letter(arrival, sender, error, seen)
+        except Exception as error:
+            logger.exception("message on %s could not be read", arrival.topic)
+            self._letter(
+                arrival, sender, refused("fault", "payload", type(error).__name__, "report it"), seen
+            )
+
+    def store(self) -> None:
+        """Write everything; inside the caller's transaction."""
+        self.taken.samples = len(self.samples)
+        registers.take_in(self.samples)
+        self.taken.power = store_power(self.power, source=glow.POWER_SOURCE, at=self.at)
+        ruling.count(self.intake.book.version, self.hits, at=self.at)
+        write_letters(self.letters)
+        for (outcome, _, sender, _, _, rule), letter in self.letters.items():
+            if outcome == Message.Outcome.ALARM:
+                outbox.record(ALARM, at=self.at, rule=rule, sender=sender, text=letter.detail)
+
+    def _ruled(self, arrival: Arrival, sender: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        done = self.intake.book.apply(GLOW, arrival.topic, body)
+        self.hits.update(done.hits)
+        for rule, text in done.alarms:
+            self._note(Message.Outcome.ALARM, arrival, sender, "alarm", rule, text or rule)
+        for rule in done.kept:
+            self._note(Message.Outcome.KEPT, arrival, sender, "kept", rule, "")
+        return done.body
+
+    def _sort(self, heard: Heard, arrival: Arrival, seen: Seen | None) -> None:
+        for passed in heard.passed_over:
+            self._count("passed_over" if not passed.code else passed.code, passed.reason, arrival)
+        for observation in heard.observations:
+            if isinstance(observation, Health):
+                if seen is not None:
+                    seen.health = observation
+                continue
+            self._check_time(observation, arrival, seen)
+            stream = self.intake.routes.stream_at(heard.sender, observation.meter, observation.at)
+            if isinstance(stream, str):
+                if stream == routing.NO_STREAM and observation.meter != "electricity":
+                    self._count("no_stream", f"no stream for {observation.meter}", arrival)
+                    continue
+                raise refused(stream, "sender", heard.sender, FIXES[stream])
+            if isinstance(observation, Register):
+                if observation.wh:
+                    self.samples.append(
+                        registers.Sample(
+                            stream,
+                            glow.SOURCE,
+                            registers.CHANNELS[observation.channel],
+                            observation.at,
+                            observation.wh,
+                        )
+                    )
+            elif self.intake.routes.may_keep_live(stream, observation.at):
+                self.power.append((stream, observation.at, observation.power_w))
+
+    def _check_time(self, observation: Register | Power, arrival: Arrival, seen: Seen | None) -> None:
+        drift = (arrival.received_at - observation.at).total_seconds()
+        if seen is not None:
+            seen.drift_seconds = int(max(min(drift, 2**31 - 1), -(2**31)))
+        if not registers.is_timely(observation.at, self.at):
+            code = "clock_ahead" if drift < 0 else "too_late"
+            raise refused(code, "timestamp", observation.at.isoformat(), FIXES[code])
+        if seen is not None and (seen.reading_at is None or seen.reading_at < observation.at):
+            seen.reading_at = observation.at
+
+    def _letter(self, arrival: Arrival, sender: str, error: MessageRefused, seen: Seen | None) -> None:
+        code = str(error.reason_code)
+        self.taken.letters[code] += 1
+        if seen is not None:
+            seen.refused += 1
+        detail = f"{error.field} {error.value!r}: {error.fix}"
+        self._note(Message.Outcome.DEAD, arrival, sender, code, "", detail)
+
+    def _count(self, code: str, reason: str, arrival: Arrival) -> None:
+        """Count something passed over, over all devices, without a body."""
+        self.taken.letters[code] += 1
+        note(
+            self.letters,
+            (Message.Outcome.DEAD, GLOW, "", "*", code, ""),
+            Letter("", reason, arrival.received_at),
+        )
+
+    def _note(self, outcome: str, arrival: Arrival, sender: str, code: str, rule: str, detail: str) -> None:
+        body = "" if code in WITHOUT_BODY else arrival.payload[:BODY_CHARACTERS].decode("utf-8", "replace")
+        note(
+            self.letters,
+            (outcome, GLOW, _plain(sender)[:64], _plain(arrival.topic)[:200], code, rule),
+            Letter(_plain(body), _plain(detail)[:300], arrival.received_at),
+        )
+
+
+FIXES: Final = {
+    routing.NO_SENDER: "register the device: its serial number is its MAC address",
+    routing.NO_STREAM: "nobody lived there at that time, or the home has no such meter",
+    routing.NO_CONSENT: "the household does not consent to half-hourly readings",
+    "clock_ahead": "set the device's clock: the reading is from the future",
+    "too_late": "older than a week: fetch it from the supplier or the DCC instead",
+}
+
+
+def store_power(power: Sequence[PowerSample], *, source: str, at: datetime) -> int:
+    """Hand live power to its store; inside the caller's transaction. Returns the samples that were news.
+
+    Its source is apart from that of the same device's registers, which tell the half-hour's energy exactly.
+    """
+    if not power:
+        return 0
+    stream_ids, instants, watts = (list(column) for column in zip(*power, strict=True))
+    report = live.store_power(
+        source=source,
+        at=at,
+        stream_ids=stream_ids,
+        measured_at=instants,
+        power_w=np.array(watts, dtype=np.int64),
+    )
+    return report.rows_stored + report.rows_counted
+
+
+def note(letters: dict[LetterKey, Letter], key: LetterKey, letter: Letter) -> None:
+    """Add a letter; the newest of a kind is kept with how often it came."""
+    known = letters.get(key)
+    if known is not None:
+        letter.times += known.times
+    elif len(letters) >= MOST_LETTERS:
+        key = (key[0], key[1], "", "*", key[4], key[5])
+        letter.times += letters[key].times if key in letters else 0
+    letters[key] = letter
+
+
+def write_letters(letters: dict[LetterKey, Letter]) -> None:
+    """Write the letters, each kind one row; inside the caller's transaction."""
+    if not letters:
+        return
+    keys = sorted(letters)
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    rows = [letters[key] for key in keys]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            LETTER,
+            [
+                *columns,
+                [row.body for row in rows],
+                [row.detail for row in rows],
+                [row.received_at for row in rows],
+                [row.times for row in rows],
+            ],
+        )
+
+
+def _plain(text: str) -> str:
+    """PostgreSQL keeps any character but NUL."""
+    return text.replace("\x00", "\ufffd")
