@@ -18,6 +18,7 @@ from uuid import UUID
 import numpy as np
 from django.db import connection, transaction
 
+from members import consent_changes
 from metering import live, registers, routing, ruling
 from metering.adapters import glow
 from metering.intake_models import Message, Sender
@@ -110,20 +111,25 @@ LetterKey = tuple[str, str, str, str, str, str]
 
 
 class Intake:
-    """Takes batches in; keeps routes and rules for a minute, and each device's figures until written."""
+    """Takes batches in; keeps routes and rules for a minute, and each device's figures until written.
+
+    A change of any consent, stream or stay makes it ask anew at once.
+    """
 
     def __init__(self) -> None:
         self.routes = routing.Routes()
         self.book: RuleBook = NO_RULES
         self.seen: dict[str, Seen] = {}
         self._refreshed = self._written = float("-inf")
+        self._mark: UUID | None = None
 
     def take(self, arrivals: Iterable[Arrival], *, at: datetime) -> Taken:
         """Store a batch in one transaction. Raises only what the database raises; then nothing counts."""
         now = clock.wall_now().timestamp()
-        if now - self._refreshed >= REFRESH_SECONDS:
+        mark = consent_changes.mark()
+        if now - self._refreshed >= REFRESH_SECONDS or mark != self._mark:
             self.refresh()
-            self._refreshed = now
+            self._refreshed, self._mark = now, mark
         batch = Batch(self, at)
         for arrival in arrivals:
             batch.add(arrival)
