@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from settlement.baselines.arrays import Mask, Wh
-from settlement.baselines.estimating import SAFE, Exact
+from settlement.baselines.estimating import SAFE, Exact, largest
 from settlement.baselines.rules import Adjustment, BaselineRule
 
 
@@ -97,10 +97,7 @@ def _ratio(rule: BaselineRule, over: Exact, scale: int, used_over: Exact, used_w
 
 def _peak(over: Exact, window_over: Exact, metered_wh: Wh, scale: int) -> int:
     """More than any whole number that comes up on the way."""
-    level = max(_most(over), _most(window_over), _most(metered_wh) * scale, scale)
+    levels, metered = largest(over), largest(metered_wh)
+    level = max(levels, largest(window_over), metered * scale, scale)
     half_hours = max(len(window_over), 1)
-    return max(level * half_hours * 4000, _most(over) * (_most(metered_wh) * half_hours + 1000) * 4)
-
-
-def _most(values: Exact) -> int:
-    return int(np.abs(values).max(initial=0))
+    return max(level * half_hours * 4000, levels * (metered * half_hours + 1000) * 4)

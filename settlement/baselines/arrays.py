@@ -87,11 +87,18 @@ class EventDays:
 
 def readings_at(cube: Cube, starts: Sequence[datetime]) -> tuple[Wh, Mask]:
     """Net Wh and mask [stream, half-hour] at these UTC half-hours; a masked value reads 0."""
-    where = [local_half_hour(at) for at in starts]
-    rows = day_rows(cube, [day for day, _ in where])
-    slots = np.array([slot_of(half_hour, day) or 0 for day, half_hour in where], np.int64)
-    present = cube.present[:, rows, slots]
-    return np.where(present, cube.net_wh[:, rows, slots], 0), present
+    streams = len(cube.net_wh)
+    wh, present = np.empty((streams, len(starts)), np.int64), np.zeros((streams, len(starts)), np.bool_)
+    located = [local_half_hour(at) for at in starts]
+    for day in dict.fromkeys(day for day, _ in located):
+        columns = [column for column, (own, _) in enumerate(located) if own == day]
+        (row,) = day_rows(cube, [day])
+        for first, past, slot in _runs([slot_of(located[column][1], day) for column in columns]):
+            where = slice(columns[first], columns[first] + past - first)
+            wh[:, where] = cube.net_wh[:, row, slot : slot + past - first]
+            present[:, where] = cube.present[:, row, slot : slot + past - first]
+    wh[~present] = 0
+    return wh, present
 
 
 def day_rows(cube: Cube, days: Iterable[date]) -> list[int]:

@@ -40,7 +40,10 @@ from settlement.baselines.errors import InputMissing
 from settlement.baselines.estimating import Exact, History, estimate
 from settlement.baselines.rules import BaselineRule, Busy, DayType, Method
 
-BLOCK: Final = 1024
+# A block's readings fit the second-level cache; fewer streams would cost more in calls than they save.
+BLOCK_READINGS: Final = 2**17
+SPARE_DAYS: Final = 3  # looked at in the first pass, by rules whose readings decide how far they look
+SMALLEST_BLOCK, LARGEST_BLOCK = 256, 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +132,20 @@ def baseline(
     streams, window = len(cube.net_wh), window_half_hours(rule, event)
     plans = _plans(rule, cube, event, window, EventDays.of(event_days)) if rule.uses_days else []
     result = _Result.empty(rule, cube, tuple(event), tuple(window), busy)
-    for start in range(0, streams, BLOCK):
-        block = slice(start, min(start + BLOCK, streams))
+    size = _block_size(plans)
+    for start in range(0, streams, size):
+        block = slice(start, min(start + size, streams))
         if rule.uses_days:
             estimates = [plan.estimate(rule, block, given) for plan in plans]
         else:
             estimates = [_without_days(rule, event, block, given)]
         result.finish(block, estimates)
     return result.baseline([plan.part() for plan in plans])
+
+
+def _block_size(plans: Sequence[_Plan]) -> int:
+    readings = max((plan.reached * len(plan.half_hours) for plan in plans), default=1)
+    return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, BLOCK_READINGS // max(readings, 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +362,9 @@ def _plans(
         kind, pool = rule.day_type(day), like_days(rule, day)
         excluded = excluded_days(rule, pool, own, event_days)
         reached = reach(kind, excluded)
-        if not reaches_further(rule):
+        if reaches_further(rule):
+            reached = min(len(pool), reached + SPARE_DAYS)
+        else:
             pool, excluded = pool[:reached], excluded[:reached]
         half_hours = tuple(half_hour for _, half_hour, _, _, _ in items)
         plans.append(

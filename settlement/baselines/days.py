@@ -10,6 +10,7 @@ import numpy as np
 
 from settlement.baselines.arrays import EventDays, Mask
 from settlement.baselines.clock import HALF_HOUR, HALF_HOURS_A_DAY, ONE_DAY, local_half_hour, period_count
+from settlement.baselines.estimating import running
 from settlement.baselines.rules import BaselineRule, DayType, Gaps, Method
 
 
@@ -98,7 +99,7 @@ def reach(kind: DayType, excluded: Mask) -> int:
     days, streams = excluded.shape
     if not days or not streams:
         return min(int(days), kind.candidates)
-    enough = np.cumsum(~excluded, axis=0, dtype=np.int32) >= kind.candidates
+    enough = running(~excluded) >= kind.candidates
     if not enough[-1].all():
         return int(days)
     return int(enough.argmax(axis=0).max()) + 1

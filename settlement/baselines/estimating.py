@@ -7,7 +7,6 @@ whole numbers over a common `scale`: means exactly, the other two to a millionth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from math import lcm
 from typing import Any, Final
 
@@ -70,15 +69,35 @@ def estimate(rule: BaselineRule, kind: DayType, history: History) -> Estimate:
         over, count = _regression(history, kept)
         return Estimate(over, MILLIONTHS, count, candidate, kept, low)
     total, count = _sums(history, kept)
-    scale = lcm(*(number for number in np.unique(count).tolist() if number))
-    if int(np.abs(total).max(initial=0)) * scale >= SAFE:
+    scale = lcm(*_denominators(count))
+    if largest(total) * scale >= SAFE:
         total = total.astype(object)
     return Estimate(total * (scale // np.maximum(count, 1)), scale, count, candidate, kept, low)
 
 
 def first_of(eligible: Mask, count: int) -> Mask:
     """The first `count` True along the days."""
-    return np.asarray(eligible & (np.cumsum(eligible, axis=0, dtype=np.int32) <= count), np.bool_)
+    return np.asarray(eligible & (running(eligible) <= count), np.bool_)
+
+
+def running(mask: Mask) -> NDArray[np.int16]:
+    """How many True there are up to and with each row; a row at a time is faster here than cumsum."""
+    count = np.empty(mask.shape, np.int16)
+    if len(mask):
+        count[0] = mask[0]
+    for row in range(1, len(mask)):
+        np.add(count[row - 1], mask[row].view(np.int8), out=count[row])
+    return count
+
+
+def _denominators(count: Wh) -> list[int]:
+    """The different counts above nought."""
+    return [int(number) for number in np.flatnonzero(np.bincount(count.ravel())) if number]
+
+
+def largest(values: Exact) -> int:
+    """The largest absolute value, as a Python integer; 0 of none."""
+    return max(int(values.max()), -int(values.min())) if values.size else 0
 
 
 def _sums(history: History, kept: Mask) -> tuple[Exact, Wh]:
@@ -99,8 +118,8 @@ def _use(history: History) -> tuple[Exact, Wh]:
     if has.all():
         return total, np.full(total.shape, history.ranked, np.int64)
     readings = has.sum(axis=1)
-    scale = lcm(*(number for number in np.unique(readings).tolist() if number))
-    if int(np.abs(total).max(initial=0)) * scale >= SAFE // 2**16:
+    scale = lcm(*_denominators(readings))
+    if largest(total) * scale >= SAFE // 2**16:
         total = total.astype(object)
     return total * (scale // np.maximum(readings, 1)), readings
 
@@ -109,7 +128,7 @@ def _low_use(rule: BaselineRule, kind: DayType, history: History, eligible: Mask
     """Days under the rule's share of the mean of the most recent candidates; none unless that is positive."""
     use, readings = _use(history)
     rankable = eligible & (readings > 0)
-    reference = first_of(rankable, kind.candidates)
+    reference = first_of(eligible, kind.candidates) & rankable
     total = (use * reference).sum(axis=0)
     low = use * (100 * reference.sum(axis=0)) < rule.low_use_pct * total
     return np.asarray(rankable & low & (total > 0), np.bool_)
@@ -133,12 +152,15 @@ def _kept(kind: DayType, history: History, candidate: Mask) -> Mask:
 def _rank(key: Exact, rankable: Mask) -> NDArray[np.int16]:
     """Place of each rankable day in ascending order of key, the earlier row first among equals."""
     days = len(key)
-    rank = np.zeros(key.shape, np.int16)
-    if days <= MOST_COMPARED:
-        for newer, older in combinations(range(days), 2):
-            is_before = key[newer] <= key[older]
-            rank[older] += is_before & rankable[newer]
-            rank[newer] += ~is_before & rankable[older]
+    rank = np.empty(key.shape, np.int16)
+    if days <= MOST_COMPARED and key.dtype != object:
+        key = np.where(rankable, key, np.iinfo(np.int64).max)
+        # All older days come before each until it is seen not to come after them.
+        rank[:] = np.arange(days - 1, -1, -1, dtype=np.int16)[:, None]
+        for newer in range(days - 1):
+            is_before = (key[newer] <= key[newer + 1 :]).view(np.int8)
+            rank[newer + 1 :] += is_before
+            rank[newer] -= np.add.reduce(is_before, axis=0, dtype=np.int16)
         return rank
     order = np.lexsort((np.broadcast_to(np.arange(days)[:, None], key.shape), key, ~rankable), axis=0)
     np.put_along_axis(rank, order, np.arange(days, dtype=np.int16)[:, None], axis=0)
@@ -149,20 +171,24 @@ def _rolling(rule: BaselineRule, history: History, kept: Mask) -> tuple[Wh, Wh]:
     """The oldest `seed_days` readings' mean, then each later reading with its weight; to a millionth."""
     weight = rule.newest_weight_pct / 100
     shape = history.wh.shape[1:]
-    level = np.zeros(shape)
-    total = np.zeros(shape)
-    count = np.zeros(shape, np.int64)
-    for day in range(len(kept) - 1, -1, -1):
-        used = kept[day] & history.has[day]
-        count += used
-        if count.min() > rule.seed_days:
-            level += (history.wh[day] - level) * (weight * used)
+    if not len(kept):
+        return np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    used = (kept[:, None, :] & history.has)[::-1]
+    counts = running(used)
+    level, total, step = np.zeros(shape), np.zeros(shape), np.empty(shape)
+    for wh, is_used, count in zip(history.wh[::-1], used, counts, strict=True):
+        if int(count.min()) > rule.seed_days:
+            np.subtract(wh, level, out=step)
+            step *= weight
+            if not is_used.all():
+                step *= is_used
+            level += step
             continue
-        is_seed = used & (count <= rule.seed_days)
-        total += history.wh[day] * is_seed
-        rolled = level + (history.wh[day] - level) * weight
-        level = np.where(is_seed, total / np.maximum(count, 1), np.where(used, rolled, level))
-    return _in_millionths(level), count
+        is_seed = is_used & (count <= rule.seed_days)
+        total += wh * is_seed
+        rolled = level + (wh - level) * weight
+        level = np.where(is_seed, total / np.maximum(count, 1), np.where(is_used, rolled, level))
+    return _in_millionths(level), counts[-1].astype(np.int64)
 
 
 def _regression(history: History, kept: Mask) -> tuple[Wh, Wh]:

@@ -149,7 +149,7 @@ def _choose(
             continue
         eligible.append(past)
     if rule.low_use_pct:
-        newest = [past for past in eligible if values(past)][: kind.candidates]
+        newest = [past for past in eligible[: kind.candidates] if values(past)]
         usual = sum((use(past) for past in newest), Fraction(0)) / max(len(newest), 1)
         eligible = [
             past
