@@ -15,7 +15,7 @@ ROOMS := $(wildcard manage.py opendsr oadr vtn members assets metering campaigns
 TESTING = OPENDSR_ENV=test OPENDSR_VAR="$(CURDIR)/var/test"
 PYTEST = $(TESTING) $(PY) -m pytest -n 2
 
-.PHONY: up demo test unit test-all test-slow bench lint types migrations-check shell migrate lock clean help
+.PHONY: up demo test unit test-all test-slow bench bench-vtn lint types migrations-check shell migrate lock clean help
 
 up: ## Serve the site, the worker and the VTN for use; Ctrl-C stops all (PORT=8000 VTN_PORT=8443)
 	@$(INSTALL) site server
@@ -38,6 +38,10 @@ test-all: test test-slow ## The same and the slow matrices
 test-slow:
 	@$(INSTALL) dev server interop tests
 	$(PYTEST) -m slow
+
+bench-vtn: ## Measure the VTN beside openleadr's own (ARGS="--vens 1000")
+	@$(INSTALL) site server interop
+	@$(PY) benchmarks/vtn_poll.py $(ARGS)
 
 bench: ## Measure; one line a figure: BENCH <name> <value> <unit> [goal <goal>]
 	@$(INSTALL) site server

@@ -1,4 +1,7 @@
-"""One or several hubs in this process, ended together by SIGTERM or SIGINT, or each at `until`."""
+"""One or several hubs in this process, ended together by SIGTERM or SIGINT, or each at `until`.
+
+Run as a program it is the load generator: thousands of virtual hubs (`hems.fleet_main`).
+"""
 
 from __future__ import annotations
 
@@ -64,3 +67,11 @@ def run(
             thread.start()
         for thread in threads:
             thread.join()
+
+
+if __name__ == "__main__":
+    import sys
+
+    from hems.fleet_main import main
+
+    sys.exit(main())

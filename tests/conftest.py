@@ -26,6 +26,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 PROCESS_FOLDERS = ("run", "interop", "browser", "river")
 PROCESS_FILES = (
     "campaigns/test_river.py",
+    "hems/test_fleet.py",
     "hems/test_process.py",
     "hems/test_with_our_vtn.py",
     "kernel/test_kill_nine.py",

@@ -5,7 +5,6 @@ The proxy sets both fields and drops what its peers send of that name (`nginx`).
 
 from __future__ import annotations
 
-import hashlib
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -29,12 +28,6 @@ def certificate_handed_on(fields: Mapping[str, str]) -> bytes | None:
         return certificate_of_header(fields.get(CERTIFICATE_FIELD, ""))
     except CertificateRefused:
         return None
-
-
-def digest_of_certificate(fields: Mapping[str, str]) -> bytes:
-    """Return a short name for what `certificate_handed_on` reads: the same fields give the same answer."""
-    said = f"{fields.get(VERIFIED_FIELD)} {fields.get(CERTIFICATE_FIELD)}"
-    return hashlib.blake2b(said.encode("latin-1"), digest_size=16).digest()
 
 
 def environ(request: Request, *, certificate: bytes | None) -> dict[str, Any]:

@@ -27,9 +27,7 @@ import psycopg
 from gunicorn.workers.base import Worker
 
 from oadr import codec
-from oadr.errors import WireError
 from oadr.fingerprint import full_fingerprint
-from oadr.messages import Poll
 from vtn.transports import calling, http1
 from vtn.transports.connection import READ, WRITE, Connection, Gone, Request
 from vtn.transports.http1 import BadHead
@@ -49,7 +47,7 @@ TICK_SECONDS: Final = 0.5
 MOST_WAITING: Final = 4_000
 """Requests a worker lets wait for a thread; those beyond are asked to come back."""
 RETRY_SECONDS: Final = (5, 20)
-MOST_CERTIFICATES: Final = 50_000
+MOST_CERTIFICATES: Final = 20_000
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +128,7 @@ class Loop:
         self.asked: list[Waiting] = []
         self.unknown: list[Waiting] = []
         self.is_reading = False
-        self.fingerprints: dict[bytes, str] = {}
+        self.fingerprints: dict[str, str] = {}
         self.wall = time.time()
         self.date_second = 0
         self.date = b""
@@ -348,13 +346,8 @@ class Loop:
         if fingerprint is None:
             return None
         connection.fingerprint = fingerprint
-        try:
-            parsed = codec.parse_body(request.body)
-        except WireError:
-            return None
-        if not isinstance(parsed.message, Poll) or parsed.is_signed:
-            return None
-        return Waiting(connection, request, fingerprint, parsed.message.ven_id, parsed.is_enveloped)
+        poll = codec.idle_poll(request.body)
+        return None if poll is None else Waiting(connection, request, fingerprint, *poll)
 
     def fingerprint_of(self, connection: Connection, head: http1.Head) -> str | None:
         """Return whose certificate it is: TLS's own, or the one the proxy hands on."""
@@ -363,15 +356,17 @@ class Loop:
                 der = connection.sock.getpeercert(binary_form=True)
                 return full_fingerprint(der) if der else None
             return connection.fingerprint
-        digest = calling.digest_of_certificate(head.fields)
-        fingerprint = self.fingerprints.get(digest)
+        if head.fields.get(calling.VERIFIED_FIELD) != calling.VERIFIED:
+            return None
+        escaped = head.fields.get(calling.CERTIFICATE_FIELD, "")
+        fingerprint = self.fingerprints.get(escaped)
         if fingerprint is None:
             handed_on = calling.certificate_handed_on(head.fields)
             if handed_on is None:
                 return None
             if len(self.fingerprints) >= MOST_CERTIFICATES:
                 self.fingerprints.clear()
-            fingerprint = self.fingerprints[digest] = full_fingerprint(handed_on)
+            fingerprint = self.fingerprints[escaped] = full_fingerprint(handed_on)
         return fingerprint
 
     def certificate_of(self, connection: Connection, request: Request) -> bytes | None:
