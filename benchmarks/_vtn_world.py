@@ -104,7 +104,7 @@ def _make_vens(made: World, vens: int) -> None:
     authority = pki.authority()
     ca_pem = authority.ca_pem(at=wall)
     authority.server_files(host="localhost", at=wall)
-    ca = x509.load_pem_x509_certificate(ca_pem.encode())
+    ca = authority.issuing()
     ca_key: Any = authority._key()
     (made.fleet / IDENTITIES).mkdir(parents=True)
     (made.fleet / FLEET_CA).write_text(ca_pem)
@@ -161,6 +161,7 @@ def _make_vens(made: World, vens: int) -> None:
                 not_before=certificate.not_valid_before_utc,
                 not_after=certificate.not_valid_after_utc,
                 issued_at=wall,
+                first_used_wall_at=wall,
             )
             for row, (fingerprint, certificate) in zip(rows, certificates, strict=True)
         ),

@@ -27,6 +27,10 @@ class Request:
     body: bytes
     unread: int = 0
 
+    @property
+    def software(self) -> str:
+        return self.head.fields.get("user-agent", "")
+
 
 class Connection:
     """Reads one request at a time: the next is looked at once the one before is answered."""

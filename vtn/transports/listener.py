@@ -28,11 +28,12 @@ from gunicorn.workers.base import Worker
 
 from oadr import codec
 from oadr.fingerprint import full_fingerprint
-from vtn.transports import calling, http1
+from vtn.transports import calling, groups, http1, standing
 from vtn.transports.connection import READ, WRITE, Connection, Gone, Request
 from vtn.transports.http1 import BadHead
 
 POLL_PATH: Final = "/OpenADR2/Simple/2.0b/OadrPoll"
+EVENT_PATH: Final = "/OpenADR2/Simple/2.0b/EiEvent"
 XML: Final = frozenset({"application/xml", "text/xml", ""})
 PATIENCE_SECONDS: Final = 10.0
 """How long a peer may stay silent in the middle of something."""
@@ -101,9 +102,6 @@ class Loop:
         keep_alive_seconds: float,
         most_connections: int,
     ) -> None:
-        from vtn.transports import standing
-
-        self.standing = standing
         self.application = application
         self.context = context
         self.keep_alive_seconds = keep_alive_seconds
@@ -128,6 +126,8 @@ class Loop:
         self.asked: list[Waiting] = []
         self.unknown: list[Waiting] = []
         self.is_reading = False
+        self.said: list[tuple[Connection, Request, str]] = []
+        self.is_taking = False
         self.fingerprints: dict[str, str] = {}
         self.wall = time.time()
         self.date_second = 0
@@ -155,9 +155,15 @@ class Loop:
         for fd in self.listeners:
             self.epoll.unregister(fd)
         end = time.monotonic() + grace_seconds
-        while time.monotonic() < end and (self.in_pool or self.asked or self.unasked or self.unknown):
+        while time.monotonic() < end and (
+            self.in_pool or self.asked or self.unasked or self.unknown or self.said
+        ):
             self.turn(wakeup_fd)
             tell_master()
+
+    def is_owing(self) -> bool:
+        """True while somebody waits for an answer."""
+        return bool(self.in_pool or self.asked or self.unasked or self.unknown or self.said)
 
     def turn(self, wakeup_fd: int) -> None:
         """Wait for something to happen, and do what is to be done about it."""
@@ -195,7 +201,7 @@ class Loop:
             self.next_seen = now + SEEN_SECONDS
             seen = self.memory.take_seen()
             if seen:
-                self.in_thread(partial(self.standing.note_seen, seen), lambda _: None)
+                self.in_thread(partial(standing.note_seen, seen), lambda _: None)
 
     def close(self) -> None:
         """End it; whom it heard is written down."""
@@ -205,7 +211,7 @@ class Loop:
         if self.barrier is not None:
             self.barrier.close()
         try:
-            self.standing.note_seen(self.memory.take_seen())
+            standing.note_seen(self.memory.take_seen())
         except Exception:  # noqa: BLE001 - the last word of a process that ends; the next poll says it again
             logger.warning("who was heard last could not be written down")
 
@@ -280,11 +286,18 @@ class Loop:
         if request.unread > LARGEST_DROPPED:
             connection.is_last = True
         connection.to_drop = min(request.unread, LARGEST_DROPPED)
-        waiting = self.poll_of(connection, request) if head.target == POLL_PATH else None
-        if waiting is None:
-            self.hand_over(connection, request)
-        else:
-            self.unasked.append(waiting)
+        if head.target == POLL_PATH:
+            waiting = self.poll_of(connection, request)
+            if waiting is not None:
+                self.unasked.append(waiting)
+                return
+        elif head.target == EVENT_PATH:
+            fingerprint = self.plain_caller(connection, request)
+            if fingerprint is not None:
+                self.said.append((connection, request, fingerprint))
+                self.take_answers()
+                return
+        self.hand_over(connection, request)
 
     def give_up(self, connection: Connection) -> None:
         """The deadline is over: refuse a body that stays away, close what idles."""
@@ -331,23 +344,28 @@ class Loop:
 
     def poll_of(self, connection: Connection, request: Request) -> Waiting | None:
         """Return the request as a poll that memory may answer, else None."""
-        if not self.memory.is_sure:
-            return None
-        head = request.head
-        fields = head.fields
-        content_type = fields.get("content-type", "")
-        if content_type not in XML and content_type.partition(";")[0].strip().lower() not in XML:
-            return None
-        if head.method != "POST" or ("charset=" in content_type and "utf-8" not in content_type.lower()):
-            return None
-        if fields.get("content-encoding", "identity").lower() != "identity":
-            return None
-        fingerprint = self.fingerprint_of(connection, head)
+        fingerprint = self.plain_caller(connection, request) if self.memory.is_sure else None
         if fingerprint is None:
             return None
-        connection.fingerprint = fingerprint
         poll = codec.idle_poll(request.body)
         return None if poll is None else Waiting(connection, request, fingerprint, *poll)
+
+    def plain_caller(self, connection: Connection, request: Request) -> str | None:
+        """Return the fingerprint of who posts XML in the ordinary way, else None."""
+        head = request.head
+        content_type = head.fields.get("content-type", "")
+        if content_type not in XML:
+            media_type, _, parameters = content_type.lower().partition(";")
+            if media_type.strip() not in XML or ("charset=" in parameters and "utf-8" not in parameters):
+                return None
+        if head.method != "POST" or head.fields.get("content-encoding", "identity").lower() != "identity":
+            return None
+        if request.unread or head.length is None or len(request.body) != head.length:
+            return None
+        fingerprint = self.fingerprint_of(connection, head)
+        if fingerprint is not None:
+            connection.fingerprint = fingerprint
+        return fingerprint
 
     def fingerprint_of(self, connection: Connection, head: http1.Head) -> str | None:
         """Return whose certificate it is: TLS's own, or the one the proxy hands on."""
@@ -428,29 +446,61 @@ class Loop:
         self.answer(waiting.connection, head % (len(body), self.date_line()) + body)
 
     def read_unknown(self) -> None:
-        """Look up, in one go, the VENs that memory does not know to be quiet."""
+        """Serve together the VENs that memory does not know to be quiet."""
         if self.is_reading or not self.unknown:
             return
-        unknown, self.unknown = self.unknown, []
+        some, self.unknown = self.unknown[: groups.MOST], self.unknown[groups.MOST :]
         reading = self.memory.begin_reading()
         self.is_reading = True
-        fingerprints = [each.fingerprint for each in unknown]
+        polls = [
+            groups.Poll(
+                each.fingerprint, each.ven_id, each.is_enveloped, each.request.software, each.request.body
+            )
+            for each in some
+        ]
         self.in_thread(
-            partial(_read_quiet, fingerprints), lambda found: self.have_read(reading, unknown, found)
+            partial(groups.serve_polls, polls), lambda served: self.have_read(reading, some, served)
         )
 
-    def have_read(self, reading: int, unknown: list[Waiting], found: Any) -> None:
+    def have_read(self, reading: int, some: list[Waiting], served: groups.Served | None) -> None:
         self.is_reading = False
-        known: dict[str, Any] = {} if found is None else found
-        self.memory.keep(reading, known.items())
-        for waiting in unknown:
-            quiet = known.get(waiting.fingerprint)
-            if quiet is None:
-                self.hand_over(waiting.connection, waiting.request)
-            else:
+        served = served or groups.Served({}, {})
+        self.memory.keep(reading, served.quiet.items())
+        for waiting in some:
+            quiet = served.quiet.get(waiting.fingerprint)
+            events = served.sets.get(waiting.fingerprint)
+            if quiet is not None:
                 self.memory.seen[quiet.ven_key] = self.wall
                 self.say_nothing_new(waiting, quiet)
+            elif events is not None:
+                self.say(waiting.connection, events)
+            else:
+                self.hand_over(waiting.connection, waiting.request)
         self.read_unknown()
+
+    def say(self, connection: Connection, body: bytes) -> None:
+        fields = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+        self.answer(connection, http1.answer(200, fields, body, is_last=connection.is_last))
+
+    def take_answers(self) -> None:
+        """Have everything said to EiEvent meanwhile taken in one go."""
+        if self.is_taking or not self.said:
+            return
+        some, self.said = self.said[: groups.MOST], self.said[groups.MOST :]
+        self.is_taking = True
+        said = [groups.Said(fingerprint, request.software, request.body) for _, request, fingerprint in some]
+        self.in_thread(partial(groups.take_answers, said), lambda replies: self.have_taken(some, replies))
+
+    def have_taken(
+        self, some: list[tuple[Connection, Request, str]], replies: list[bytes | None] | None
+    ) -> None:
+        self.is_taking = False
+        for (connection, request, _), reply in zip(some, replies or [None] * len(some), strict=True):
+            if reply is None:
+                self.hand_over(connection, request)
+            else:
+                self.say(connection, reply)
+        self.take_answers()
 
     def date_line(self) -> bytes:
         """Return the Date field; a proxy writes its own."""
@@ -473,7 +523,7 @@ class Loop:
 
     def _new_barrier(self) -> Any:
         try:
-            return self.standing.Barrier(self.standing.connection_parameters())
+            return standing.Barrier(standing.connection_parameters())
         except psycopg.Error as error:
             logger.warning("cannot listen to the database: %s", error)
             return None
@@ -533,19 +583,6 @@ class Loop:
     def after(self, then: Callable[[Any], None], result: Any) -> None:
         self.in_pool -= 1
         then(result)
-
-
-def _read_quiet(fingerprints: list[str]) -> Any:
-    from django.db import close_old_connections
-
-    from opendsr.kernel import clock
-    from vtn.transports import standing
-
-    close_old_connections()
-    try:
-        return standing.read_quiet(fingerprints, at=clock.now(), wall=clock.wall_now())
-    finally:
-        close_old_connections()
 
 
 def _refusal(status: int) -> bytes:

@@ -178,7 +178,7 @@ def read_quiet(fingerprints: Sequence[str], *, at: datetime, wall: datetime) -> 
     certificates = VenCertificate.objects.select_related("ven").filter(
         fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall
     )
-    rows = [row for row in certificates if row.ven.is_registered and row.ven.security != Security.HIGH]
+    rows = [row for row in certificates if row.first_used_wall_at is not None and is_plain(row.ven)]
     due = queueing.pending({row.ven_id for row in rows})
     untils = {
         row.fingerprint: min(row.not_after, due.get(row.ven_id, row.not_after), wall + REMEMBERED)
@@ -203,6 +203,11 @@ def note_seen(seen: dict[int, float]) -> None:
             " AND (ven.last_seen_wall_at IS NULL OR ven.last_seen_wall_at < heard.at)",
             [list(seen), list(seen.values())],
         )
+
+
+def is_plain(ven: Ven) -> bool:
+    """True for a registered VEN whose messages need no signature."""
+    return ven.is_registered and ven.security != Security.HIGH
 
 
 def _quiet(ven: Ven, *, until: datetime) -> Quiet:

@@ -1,0 +1,189 @@
+"""Polls and answers of many VENs served together: a handful of statements for all that came at the same time.
+
+Called by the listener in a thread, on requests whose certificate it has read. Who
+speaks is asked of the database after the requests came, as for a single one. What is
+out of the ordinary here (another message, a signature, a claim to be somebody else)
+is left to the application: None in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Final, ParamSpec, TypeVar
+
+from django.db import close_old_connections, transaction
+
+from oadr import codec, rendering
+from oadr import messages as m
+from oadr.errors import WireError
+from oadr.messages import EiResponse
+from opendsr.kernel import clock
+from vtn import messagelog
+from vtn.models import Ven, VenCertificate
+from vtn.services import distributing, events
+from vtn.transports import standing
+
+MOST: Final = 1_000
+"""In one group: what a poll waits for the others, and how long rows stay locked."""
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A plain oadrPoll that memory could not answer."""
+
+    fingerprint: str
+    ven_id: str
+    is_enveloped: bool
+    software: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message to EiEvent, unread."""
+
+    fingerprint: str
+    software: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """VENs found quiet, and the full set of events of those for whom one is due; by fingerprint."""
+
+    quiet: dict[str, standing.Quiet]
+    sets: dict[str, bytes]
+
+
+def _in_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    @wraps(work)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        close_old_connections()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return wrapped
+
+
+@_in_thread
+def serve_polls(polls: Sequence[Poll]) -> Served:
+    """Look everybody up, and hand over the events that are due."""
+    at, wall = clock.now(), clock.wall_now()
+    quiet = standing.read_quiet([poll.fingerprint for poll in polls], at=at, wall=wall)
+    due = [poll for poll in polls if poll.fingerprint not in quiet and poll.is_enveloped]
+    vens = _vens([poll.fingerprint for poll in due])
+    asking = {
+        poll.fingerprint: ven
+        for poll in due
+        if (ven := vens.get(poll.fingerprint)) is not None and poll.ven_id in ("", ven.ven_id)
+    }
+    sets = distributing.distribute_many(list(asking.values()), at=at, by="pull") if asking else {}
+    served = {fingerprint: sets[ven.pk] for fingerprint, ven in asking.items() if ven.pk in sets}
+    for poll in due:
+        if poll.fingerprint in served:
+            messagelog.note(
+                messagelog.Exchange(
+                    ven_pk=asking[poll.fingerprint].pk,
+                    service="OadrPoll",
+                    message=m.Poll(poll.ven_id),
+                    message_name="oadrPoll",
+                    reply_name="oadrDistributeEvent",
+                    code=m.OK,
+                    at=at,
+                    software=poll.software,
+                    request_body=poll.body,
+                    reply_body=served[poll.fingerprint],
+                )
+            )
+    return Served(quiet, served)
+
+
+@_in_thread
+def take_answers(said: Sequence[Said]) -> list[bytes | None]:
+    """Take every oadrCreatedEvent among the messages in one transaction; the replies, in their order.
+
+    On return all of them are durable.
+    """
+    at = clock.now()
+    vens = _vens([each.fingerprint for each in said])
+    taken: list[tuple[int, Ven, codec.Parsed, m.CreatedEvent]] = []
+    for place, each in enumerate(said):
+        ven = vens.get(each.fingerprint)
+        parsed = _parsed(each.body)
+        if ven is None or parsed is None or parsed.is_signed:
+            continue
+        message = parsed.message
+        if isinstance(message, m.CreatedEvent) and message.ven_id in ("", ven.ven_id):
+            taken.append((place, ven, parsed, message))
+    with transaction.atomic():
+        replies = events.created_events([(ven, message) for _, ven, _, message in taken], at=at)
+    served: list[bytes | None] = [None] * len(said)
+    for (place, ven, parsed, message), reply in zip(taken, replies, strict=True):
+        if not reply.response.is_ok:
+            continue  # the application takes it again, and writes the refusal down
+        body = served[place] = response_bytes(reply, is_enveloped=parsed.is_enveloped)
+        messagelog.note(
+            messagelog.Exchange(
+                ven_pk=ven.pk,
+                service="EiEvent",
+                message=message,
+                message_name="oadrCreatedEvent",
+                reply_name="oadrResponse",
+                code=m.OK,
+                at=at,
+                software=said[place].software,
+                tolerances=parsed.tolerances,
+                request_body=said[place].body,
+                reply_body=body,
+            )
+        )
+    return served
+
+
+def response_bytes(message: m.Response, *, is_enveloped: bool = True) -> bytes:
+    """Return an oadrResponse as the codec writes it, its ids spliced in."""
+    response = message.response
+    if not (response.request_id and message.ven_id):
+        return codec.serialise(message, is_enveloped=is_enveloped)
+    before, between, after = _response_frame(response.code, response.description, is_enveloped)
+    return (
+        before + rendering.escaped(response.request_id) + between + rendering.escaped(message.ven_id) + after
+    )
+
+
+@lru_cache(maxsize=64)
+def _response_frame(code: int, description: str, is_enveloped: bool) -> tuple[bytes, bytes, bytes]:
+    marked = m.Response(response=EiResponse(code, description, "-request-"), ven_id="-ven-")
+    before, rest = codec.serialise(marked, is_enveloped=is_enveloped).split(b"-request-")
+    between, after = rest.split(b"-ven-")
+    return before, between, after
+
+
+def _vens(fingerprints: Sequence[str]) -> dict[str, Ven]:
+    """Return the registered VENs of certificates in force, by fingerprint.
+
+    None that must sign; nor a certificate's first word, which the application notes.
+    """
+    wall = clock.wall_now()
+    rows = VenCertificate.objects.select_related("ven").filter(
+        fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall
+    )
+    return {
+        row.fingerprint: row.ven
+        for row in rows
+        if row.first_used_wall_at is not None and standing.is_plain(row.ven)
+    }
+
+
+def _parsed(body: bytes) -> codec.Parsed | None:
+    try:
+        return codec.parse_body(body)
+    except WireError:
+        return None
