@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache, wraps
 from typing import Final, ParamSpec, TypeVar
 
@@ -76,6 +77,7 @@ def _in_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 def serve_polls(polls: Sequence[Poll]) -> Served:
     """Look everybody up, and hand over the events that are due."""
     at, wall = clock.now(), clock.wall_now()
+    _note_first_use([poll.fingerprint for poll in polls], wall=wall)
     quiet = standing.read_quiet([poll.fingerprint for poll in polls], at=at, wall=wall)
     due = [poll for poll in polls if poll.fingerprint not in quiet and poll.is_enveloped]
     vens = _vens([poll.fingerprint for poll in due])
@@ -112,7 +114,9 @@ def take_answers(said: Sequence[Said]) -> list[bytes | None]:
     On return all of them are durable.
     """
     at = clock.now()
-    vens = _vens([each.fingerprint for each in said])
+    fingerprints = [each.fingerprint for each in said]
+    _note_first_use(fingerprints, wall=clock.wall_now())
+    vens = _vens(fingerprints)
     taken: list[tuple[int, Ven, codec.Parsed, m.CreatedEvent]] = []
     for place, each in enumerate(said):
         ven = vens.get(each.fingerprint)
@@ -166,20 +170,21 @@ def _response_frame(code: int, description: str, is_enveloped: bool) -> tuple[by
     return before, between, after
 
 
-def _vens(fingerprints: Sequence[str]) -> dict[str, Ven]:
-    """Return the registered VENs of certificates in force, by fingerprint.
+def _note_first_use(fingerprints: Sequence[str], *, wall: datetime) -> None:
+    """Note a certificate's first word: from then on the one it replaces may end."""
+    fresh = VenCertificate.objects.filter(
+        fingerprint__in=set(fingerprints), first_used_wall_at=None, revoked_at=None
+    )
+    fresh.filter(not_before__lte=wall, not_after__gt=wall).update(first_used_wall_at=wall)
 
-    None that must sign; nor a certificate's first word, which the application notes.
-    """
+
+def _vens(fingerprints: Sequence[str]) -> dict[str, Ven]:
+    """Return the registered VENs of certificates in force, by fingerprint; none that must sign."""
     wall = clock.wall_now()
     rows = VenCertificate.objects.select_related("ven").filter(
         fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall
     )
-    return {
-        row.fingerprint: row.ven
-        for row in rows
-        if row.first_used_wall_at is not None and standing.is_plain(row.ven)
-    }
+    return {row.fingerprint: row.ven for row in rows if standing.is_plain(row.ven)}
 
 
 def _parsed(body: bytes) -> codec.Parsed | None:

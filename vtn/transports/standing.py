@@ -178,7 +178,7 @@ def read_quiet(fingerprints: Sequence[str], *, at: datetime, wall: datetime) -> 
     certificates = VenCertificate.objects.select_related("ven").filter(
         fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall
     )
-    rows = [row for row in certificates if row.first_used_wall_at is not None and is_plain(row.ven)]
+    rows = [row for row in certificates if is_plain(row.ven)]
     due = queueing.pending({row.ven_id for row in rows})
     untils = {
         row.fingerprint: min(row.not_after, due.get(row.ven_id, row.not_after), wall + REMEMBERED)
