@@ -52,7 +52,7 @@ lint: ## Style, imports between rooms, templates
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports
-	$(if $(wildcard templates/*),$(PY) -m djlint --quiet --lint templates)
+	$(PY) -m djlint --quiet --lint templates vtn/templates
 
 types: ## Type check
 	@$(INSTALL) dev

@@ -66,6 +66,14 @@ def has_role(user: Viewer, *roles: Role) -> bool:
     return user.is_superuser or user.groups.filter(name__in=[Role(role).value for role in roles]).exists()
 
 
+def roles_of(user: Viewer) -> frozenset[str]:
+    """The names of the roles that an active account holds."""
+    if not (user.is_authenticated and user.is_active):
+        return frozenset()
+    known = {role.value for role in Role}
+    return frozenset(name for name in user.groups.values_list("name", flat=True) if name in known)
+
+
 def require_role(user: Viewer, *roles: Role) -> None:
     """Raise Forbidden unless the user holds one of the roles."""
     if not has_role(user, *roles):

@@ -252,6 +252,10 @@ VTN_PKI_DIR = Path(env_str("OPENDSR_PKI_DIR", default=str(VAR_DIR / "pki")))
 VTN_POLL_SECONDS = env_int("VTN_POLL_SECONDS", default=10)
 VTN_HOST = env_str("VTN_HOST", default="localhost")
 VTN_PORT = env_int("VTN_PORT", default=8443)
+VTN_SHELL_TEMPLATE = "base.html"
+VTN_ROLES_OF = "members.policy.roles_of"
+VTN_SEND_GUARD = "opendsr.web.vtn_house.refused_hubs"
+VTN_OWNED_KEYS = ("campaign:",)
 VTN_LOG_BODIES = env_bool("VTN_LOG_BODIES", default=False)
 VTN_BODY_DAYS = env_int("VTN_BODY_DAYS", default=30)
 VTN_LOG_DAYS = env_int("VTN_LOG_DAYS", default=90)

@@ -18,5 +18,6 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("records/", admin.site.urls),
     path("", include("vtn.pki_urls")),
+    path("vtn/", include("vtn.urls")),
     path("", include("opendsr.web.urls")),
 ]

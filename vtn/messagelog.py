@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, transaction
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections, transaction
 
 from oadr import messages as m
 from opendsr.kernel import clock
@@ -184,6 +184,7 @@ def _write_on() -> None:
         finally:
             close_old_connections()
         if is_last:
+            connections.close_all()
             return
 
 

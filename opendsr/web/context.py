@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 import campaigns.policy
+import vtn.policy
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
 
@@ -15,10 +16,11 @@ UNFOUNDED = "OpenDSR"
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Give the co-op's name, whether this is the demo, and whether the viewer works with campaigns."""
+    """Give the co-op's name, whether this is the demo, and what the viewer works with."""
     return {
         "coop": SimpleLazyObject(_coop),
         "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
+        "viewer_sees_vtn": SimpleLazyObject(lambda: _sees_vtn(request)),
     }
 
 
@@ -33,3 +35,8 @@ def _coop() -> Installation:
 def _is_staff(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
     return user is not None and campaigns.policy.may_see_campaigns(user)
+
+
+def _sees_vtn(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and vtn.policy.may_see(user)

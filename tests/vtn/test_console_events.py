@@ -1,0 +1,348 @@
+"""The staff pages on events: found, read, written by hand, sent once, cancelled; and the prompts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from oadr import codec
+from oadr import messages as m
+from opendsr.kernel import clock
+from tests.vtn import hubs
+from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
+from tests.vtn.people import browser
+from vtn import prompting
+from vtn.models import ApiToken, Event, PromptRun, QueuedMessage, VenGroup
+from vtn.port import Vtn
+
+pytestmark = pytest.mark.django_db
+COMPOSE = "/vtn/events/new/"
+
+
+@pytest.fixture(autouse=True)
+def _at_noon() -> None:
+    clock.configure(AT, speed=0)
+
+
+@pytest.fixture
+def ada(db: None) -> Client:
+    """An administrator's browser."""
+    return browser("administrator")
+
+
+def written(hub: hubs.TestHub, **changes: Any) -> dict[str, Any]:
+    fields = {
+        "key": str(uuid4()),
+        "ven_ids": hub.ven_id,
+        "market_context": "http://coop.example/hand",
+        "starts_at": "2026-11-24T17:00",
+        "signal": "SIMPLE",
+        "signal_type": "level",
+        "unit": "",
+        "intervals": "30:2, 30:1",
+        "notification_minutes": "0",
+        "ramp_up_minutes": "0",
+        "recovery_minutes": "0",
+        "start_tolerance_minutes": "0",
+        "priority": "0",
+        "comment": "",
+        "response_required": "on",
+        "test": "on",
+    }
+    return fields | changes
+
+
+def page_of(client: Client, url: str) -> str:
+    response = client.get(url)
+    assert response.status_code == 200, response.content.decode()[:2000]
+    return response.content.decode()
+
+
+# ---- events
+
+
+def test_no_event_yet(ada: Client) -> None:
+    assert "No event yet." in page_of(ada, "/vtn/events/")
+
+
+@pytest.mark.parametrize(
+    ("query", "is_found"),
+    [
+        ("", True),
+        ("state=pending", True),
+        ("state=undelivered", True),
+        ("state=active", False),
+        ("state=completed", False),
+        ("state=cancelled", False),
+        ("state=unanswered", False),
+        ("q=the-key", True),
+        ("q=other", False),
+        ("market=https://coop.example/turn-down", True),
+        ("market=https://coop.example/other", False),
+        ("ven=VEN-none", False),
+    ],
+)
+def test_events_are_found(query: str, is_found: bool, ada: Client, vtn: Vtn, hub: hubs.TestHub) -> None:
+    vtn.publish(notice_to(hub.ven_id), key="the-key", at=AT)
+
+    assert ("SIMPLE level" in page_of(ada, f"/vtn/events/?{query}")) == is_found
+
+
+def test_an_event_s_page_tells_its_life(ada: Client, vtn: Vtn, hub: hubs.TestHub) -> None:
+    event_id = vtn.publish(
+        notice_to(hub.ven_id, ramp_up_seconds=600, start_tolerance_seconds=300, notification_seconds=3600),
+        key="k",
+        at=AT,
+    )
+    event = only_event(hub.polls(at=AT + timedelta(minutes=1)))
+    hub.answers(event, "optIn", at=AT + timedelta(minutes=2))
+    clock.configure(STARTS_AT + timedelta(minutes=5), speed=0)
+
+    shown = page_of(ada, f"/vtn/events/{event_id}/")
+
+    order = [
+        "Published",
+        "Delivered",
+        "Opted in",
+        "Notification due",
+        "Near: ramp-up",
+        "Active",
+        "Earliest end",
+    ]
+    life = shown[shown.index('id="life"') :]
+    places = [life.index(f">{word}") for word in order]
+    assert places == sorted(places)
+    assert "&lt;ei:eventStatus&gt;active" in shown
+    assert hub.ven_id in shown
+    assert ada.get("/vtn/events/none/").status_code == 404
+
+
+def test_who_gets_what_is_seen_before_it_is_sent(
+    ada: Client, hub: hubs.TestHub, stranger: hubs.TestHub
+) -> None:
+    VenGroup.objects.create(name="bench").vens.add(stranger.ven)
+    fields = written(hub, groups=["bench"])
+
+    shown = ada.post(COMPOSE, fields).content.decode()
+
+    assert "2 VENs get it" in shown
+    assert shown.count("&lt;oadr:oadrDistributeEvent") == 2
+    assert "&lt;oadr:oadrTestEvent" in shown or "testEvent" in shown
+    assert not Event.objects.exists()
+
+    for _ in range(2):  # pressed twice, sent once
+        assert ada.post(COMPOSE, fields | {"send": "yes"}).status_code == 302
+    assert Event.objects.count() == 2
+    for each in (hub, stranger):
+        event = only_event(each.polls())
+        assert [value.value for value in event.signals[0].intervals] == [2.0, 1.0]
+        assert event.is_test
+    first = Event.objects.get(ven=hub.ven)
+    assert "The others who were sent the same" in page_of(ada, f"/vtn/events/{first.event_id}/")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ven_ids": ""}, "name at least one VEN"),
+        ({"ven_ids": "VEN-none"}, "There is no VEN VEN-none"),
+        ({"intervals": "30"}, "30: write minutes:value"),
+        ({"intervals": ""}, "Intervals: This field is required"),
+        ({"intervals": "30:7"}, "SIMPLE is a level of 0, 1, 2 or 3"),
+        ({"intervals": "0:1"}, "lasts no time"),
+        ({"starts_at": "2026-11-20T17:00"}, "over already"),
+        ({"starts_at": "soon"}, "Starts: Enter a valid"),
+        ({"signal_type": "price"}, "SIMPLE is a level"),
+        ({"signal": "LOAD_DISPATCH", "signal_type": "setpoint"}, "needs a unit"),
+        ({"key": "x"}, "Enter a valid UUID"),
+        ({"priority": "-1"}, "Priority: Ensure"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_lost(
+    changes: dict[str, str], words: str, ada: Client, hub: hubs.TestHub
+) -> None:
+    response = ada.post(COMPOSE, written(hub, **changes) | {"send": "yes", "comment": "keep me"})
+
+    assert response.status_code == 422
+    shown = response.content.decode()
+    assert words in shown or words == "Enter a valid UUID"
+    assert "keep me" in shown
+    assert not Event.objects.exists()
+
+
+def test_an_event_by_hand_is_cancelled_by_hand(ada: Client, hub: hubs.TestHub) -> None:
+    ada.post(COMPOSE, written(hub) | {"send": "yes"})
+    event = Event.objects.get()
+    hub.answers(only_event(hub.polls()))
+
+    ada.post(reverse("vtn:event_cancel", args=[event.event_id]), {"reason": "mistake"})
+
+    told = only_event(hub.polls())
+    assert (told.status, told.modification_number) == ("cancelled", 1)
+    assert "mistake" in page_of(ada, f"/vtn/events/{event.event_id}/")
+    assert ada.post(reverse("vtn:event_cancel", args=["none"])).status_code == 404
+
+
+def test_what_another_part_of_the_house_published_is_left_to_it(
+    ada: Client, vtn: Vtn, hub: hubs.TestHub, settings: Settings
+) -> None:
+    settings.VTN_OWNED_KEYS = ("campaign:",)
+    event_id = vtn.publish(notice_to(hub.ven_id), key="campaign:1", at=AT)
+
+    ada.post(reverse("vtn:event_cancel", args=[event_id]))
+
+    shown = page_of(ada, f"/vtn/events/{event_id}/")
+    assert "Another part of the site published this event" in shown
+    assert Event.objects.get().cancelled_at is None
+
+
+def refuse_all(ven_ids: list[str], **_: object) -> dict[str, str]:
+    return dict.fromkeys(ven_ids, "the household has not agreed")
+
+
+def test_the_house_s_guard_is_asked(ada: Client, hub: hubs.TestHub, settings: Settings) -> None:
+    settings.VTN_SEND_GUARD = "tests.vtn.test_console_events.refuse_all"
+
+    response = ada.post(COMPOSE, written(hub) | {"send": "yes"})
+
+    assert response.status_code == 422
+    assert "the household has not agreed" in response.content.decode()
+    ada.post(reverse("vtn:prompt_press", args=["far"]), {"ven": hub.ven_id})
+    assert not Event.objects.exists()
+    assert "the household has not agreed" in page_of(ada, f"/vtn/prompts/?ven={hub.ven_id}")
+
+
+# ---- prompts
+
+
+def press(client: Client, hub: hubs.TestHub, name: str, **fields: str) -> Any:
+    data = {"ven": hub.ven_id, "run_id": str(uuid4())} | fields
+    return client.post(reverse("vtn:prompt_press", args=[name]), data)
+
+
+EVENT_PROMPTS = [each.name for each in prompting.PROMPTS if each.kind == "event"]
+
+
+@pytest.mark.parametrize("name", [each for each in EVENT_PROMPTS if each not in ("modify", "cancel")])
+def test_each_prompt_of_events_reaches_the_ven_in_a_valid_document(
+    name: str, ada: Client, hub: hubs.TestHub
+) -> None:
+    response = press(ada, hub, name)
+
+    run = PromptRun.objects.get()
+    assert response["Location"] == reverse("vtn:prompt_run", args=[run.run_id])
+    told = hub.polls()
+    assert isinstance(told, m.DistributeEvent)
+    assert {event.event_id for event in told.events} == set(run.event_ids)
+    assert all(event.is_test for event in told.events)
+    codec.serialise(told)  # raises unless the schema takes it
+    for event in told.events:
+        if event.is_response_required:
+            hub.answers(event)
+    shown = page_of(ada, response["Location"])
+    assert str(prompting.BY_NAME[name].title) in shown
+    assert "hx-trigger" not in shown  # all is answered
+
+
+def test_prompts_stage_the_states_they_name(ada: Client, hub: hubs.TestHub) -> None:
+    for name in ("far", "near", "active"):
+        press(ada, hub, name)
+
+    told = hub.polls()
+
+    assert isinstance(told, m.DistributeEvent)
+    assert [event.status for event in told.events] == ["active", "near", "far"]
+
+
+def test_modify_and_cancel_take_the_latest_prompt(ada: Client, hub: hubs.TestHub) -> None:
+    press(ada, hub, "modify")
+    assert "stage one first" in page_of(ada, f"/vtn/prompts/?ven={hub.ven_id}").lower()
+    press(ada, hub, "far")
+    first = only_event(hub.polls())
+    hub.answers(first)
+
+    press(ada, hub, "modify")
+    changed = only_event(hub.polls())
+    hub.answers(changed)
+    press(ada, hub, "cancel")
+    cancelled = only_event(hub.polls())
+
+    assert (changed.modification_number, cancelled.modification_number) == (1, 2)
+    assert changed.active_period.starts_at == first.active_period.starts_at + timedelta(minutes=15)
+    assert cancelled.status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("reregister", m.RequestReregistration), ("cancel_registration", m.CancelPartyRegistration)],
+)
+def test_prompts_of_messages_go_through_the_queue(
+    name: str, message: type, ada: Client, hub: hubs.TestHub
+) -> None:
+    response = press(ada, hub, name)
+
+    assert "hx-trigger" in page_of(ada, response["Location"])
+    assert isinstance(hub.polls(), message)
+
+
+def test_a_second_press_of_the_same_button_stages_nothing(ada: Client, hub: hubs.TestHub) -> None:
+    run_id = str(uuid4())
+    for _ in range(2):
+        press(ada, hub, "far", run_id=run_id)
+
+    assert (Event.objects.count(), PromptRun.objects.count()) == (1, 1)
+
+
+def test_a_live_prompt_is_no_test_but_the_test_event_always_is(ada: Client, hub: hubs.TestHub) -> None:
+    press(ada, hub, "far", live="yes")
+    press(ada, hub, "test_event", live="yes")
+
+    told = hub.polls()
+    assert isinstance(told, m.DistributeEvent)
+    assert sorted(event.is_test for event in told.events) == [False, True]
+
+
+def test_what_cannot_be_staged_is_said(ada: Client, hub: hubs.TestHub) -> None:
+    assert press(ada, hub, "no-such").status_code == 404
+    assert ada.post(reverse("vtn:prompt_press", args=["far"]), {"ven": "VEN-none"}).status_code == 404
+    assert "There is no VEN VEN-none" in page_of(ada, "/vtn/prompts/?ven=VEN-none")
+    new = hubs.new_hub("fresh")
+    press(ada, new, "reregister")
+    assert "not registered" in page_of(ada, f"/vtn/prompts/?ven={new.ven_id}")
+    assert not QueuedMessage.objects.exists()
+    assert ada.get(f"/vtn/prompts/runs/{uuid4()}/").status_code == 404
+
+
+def test_no_two_prompts_share_a_name() -> None:
+    assert len(prompting.BY_NAME) == len(prompting.PROMPTS)
+
+
+# ---- tokens
+
+
+def test_a_token_is_shown_once_and_kept_as_a_digest(ada: Client) -> None:
+    response = ada.post("/vtn/tokens/", {"name": "Grid tool", "deeds": ["see"], "days": "30"})
+
+    row = ApiToken.objects.get()
+    shown = response.content.decode()
+    secret = shown.split(f"vtn_{row.prefix}_", 1)[1].split("<", 1)[0]
+    assert len(secret) >= 40
+    assert secret not in (row.digest, str(row.deeds))
+    assert secret not in page_of(ada, "/vtn/tokens/")
+    ada.post(reverse("vtn:token_revoke", args=[row.pk]))
+    assert "revoked" in page_of(ada, "/vtn/tokens/")
+    assert ada.post(reverse("vtn:token_revoke", args=[0])).status_code == 404
+
+
+@pytest.mark.parametrize("fields", [{"name": ""}, {"deeds": []}, {"deeds": ["manage_tokens"]}, {"days": "0"}])
+def test_a_token_that_cannot_be_made_is_not(fields: dict[str, Any], ada: Client) -> None:
+    response = ada.post("/vtn/tokens/", {"name": "x", "deeds": ["see"], "days": "30"} | fields)
+
+    assert response.status_code == 422
+    assert not ApiToken.objects.exists()

@@ -1,0 +1,165 @@
+"""Every address of the staff pages, by everybody: the table of rights decides, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import URLPattern, reverse
+
+from opendsr.kernel import clock
+from tests.vtn import hubs
+from tests.vtn.hubs import AT, notice_to
+from tests.vtn.people import BACKEND, make_user
+from vtn import console, policy, urls
+from vtn.models import ApiToken, Event, MessageLog, PromptRun, QueuedMessage, Ven, VenCertificate
+from vtn.policy import Deed
+from vtn.port import Vtn
+
+pytestmark = pytest.mark.django_db
+ROLES = ("", *sorted(frozenset().union(*policy.RIGHTS.values())), "finance", "installer", "partner")
+PATTERNS = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
+
+
+@pytest.fixture
+def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
+    """Something for each address to be about."""
+    clock.configure(AT, speed=0)
+    event_id = vtn.publish(notice_to(hub.ven_id), key="k", at=AT)
+    entry = MessageLog.objects.create(
+        at=AT, recorded_wall_at=AT, ven=hub.ven, service="EiEvent", code="452", http_status=200
+    )
+    token = ApiToken.objects.create(
+        name="x", prefix="p", digest="0" * 64, deeds=["see"], created_by="x", created_wall_at=AT
+    )
+    run = PromptRun.objects.create(
+        run_id=uuid4(), ven=hub.ven, prompt="far", at=AT, started_wall_at=AT, by="user:1"
+    )
+    return {
+        "ven_id": hub.ven_id,
+        "event_id": event_id,
+        "message_id": entry.pk,
+        "token_id": token.pk,
+        "run_id": run.run_id,
+        "name": "far",
+        "verb": "reregister",
+    }
+
+
+def address(pattern: URLPattern, made: dict[str, Any]) -> str:
+    wanted = pattern.pattern.converters  # type: ignore[union-attr]
+    return reverse(f"vtn:{pattern.name}", kwargs={name: made[name] for name in wanted})
+
+
+def needed(pattern: URLPattern, method: str) -> Deed:
+    view: Any = pattern.callback
+    if pattern.name == "ven_action":
+        return console.ACTIONS["reregister"][0]
+    return Deed(view.deed if method == "get" else view.post_deed)
+
+
+def state() -> tuple[object, ...]:
+    return (
+        list(Ven.objects.order_by("pk").values()),
+        list(Event.objects.order_by("pk").values()),
+        list(VenCertificate.objects.order_by("pk").values()),
+        list(ApiToken.objects.order_by("pk").values()),
+        QueuedMessage.objects.count(),
+        PromptRun.objects.count(),
+    )
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_address_opens_to_those_in_the_table(role: str, made: dict[str, Any]) -> None:
+    client = Client()
+    client.force_login(make_user(*filter(None, [role])), backend=BACKEND)
+    rights = policy.rights()
+    wrong = []
+    for pattern in PATTERNS:
+        for method in ("get", "post"):
+            before = state()
+            response = getattr(client, method)(address(pattern, made))
+            if response.status_code == 405:
+                continue
+            may = role in rights[needed(pattern, method)]
+            if (response.status_code == 403) == may or response.status_code >= 500:
+                wrong.append((pattern.name, method, response.status_code))
+            if not may and state() != before:
+                wrong.append((pattern.name, method, "changed something"))
+            if not may and role == "" and str(made["ven_id"]) in response.content.decode():
+                wrong.append((pattern.name, method, "told something"))
+
+    assert wrong == []
+
+
+def test_nobody_is_sent_to_sign_in_and_changes_nothing(made: dict[str, Any]) -> None:
+    client, before = Client(), state()
+    for pattern in PATTERNS:
+        for method in ("get", "post"):
+            response = getattr(client, method)(address(pattern, made))
+            if response.status_code != 405:
+                assert response.status_code == 302, pattern.name
+                assert response["Location"].startswith(_sign_in()), pattern.name
+
+    assert state() == before
+
+
+def test_pages_stay_out_of_caches_and_refuse_other_methods(made: dict[str, Any]) -> None:
+    client = Client()
+    client.force_login(make_user("administrator"), backend=BACKEND)
+    for pattern in PATTERNS:
+        url = address(pattern, made)
+        response = client.get(url)
+        if response.status_code != 405:
+            assert "no-store" in response["Cache-Control"], pattern.name
+        for method in ("put", "patch", "delete"):
+            assert getattr(client, method)(url).status_code == 405, pattern.name
+
+
+def test_a_form_from_elsewhere_does_nothing(made: dict[str, Any]) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_user("administrator"), backend=BACKEND)
+    before = state()
+    for pattern in PATTERNS:
+        response = client.post(address(pattern, made))
+        assert response.status_code in (403, 405), pattern.name
+
+    assert state() == before
+
+
+@pytest.mark.parametrize("user", ["superuser", "inactive"])
+def test_a_superuser_may_all_and_an_inactive_account_nothing(user: str) -> None:
+    account = make_user("administrator")
+    account.is_superuser, account.is_active = user == "superuser", user != "inactive"
+
+    assert policy.principal_of(account).deeds == (frozenset(Deed) if user == "superuser" else frozenset())
+
+
+def test_the_house_may_replace_rows_of_the_table(settings: Any) -> None:
+    settings.VTN_RIGHTS = {"see": ["auditor"]}
+
+    assert policy.rights()[Deed.SEE] == {"auditor"}
+    assert policy.rights()[Deed.MANAGE_VENS] == policy.RIGHTS[Deed.MANAGE_VENS]
+
+
+@pytest.mark.parametrize("verb", console.ACTIONS)
+def test_each_deed_to_a_ven_asks_for_its_own_right(verb: str, made: dict[str, Any]) -> None:
+    deed = console.ACTIONS[verb][0]
+    outsider = next(role for role in policy.RIGHTS[Deed.SEE] if role not in policy.RIGHTS[deed])
+    client = Client()
+    client.force_login(make_user(outsider), backend=BACKEND)
+    before = state()
+
+    response = client.post(reverse("vtn:ven_action", args=[made["ven_id"], verb]), {"reason": "x"})
+
+    assert response.status_code == 403
+    assert state() == before
+
+
+def _sign_in() -> str:
+    from django.shortcuts import resolve_url
+
+    return str(resolve_url(settings.LOGIN_URL))

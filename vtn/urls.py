@@ -1,0 +1,27 @@
+"""Addresses of the staff pages; a project mounts them where it likes, such as `/vtn/`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from vtn import console, console_events, console_messages, console_prompts, console_tokens
+
+app_name = "vtn"
+urlpatterns = [
+    path("", console.ven_list, name="ven_list"),
+    path("enrol/", console.ven_enrol, name="ven_enrol"),
+    path("vens/<str:ven_id>/", console.ven_detail, name="ven_detail"),
+    path("vens/<str:ven_id>/certificate/", console.ven_reissue, name="ven_reissue"),
+    path("vens/<str:ven_id>/do/<slug:verb>/", console.ven_action, name="ven_action"),
+    path("events/", console_events.event_list, name="event_list"),
+    path("events/new/", console_events.event_compose, name="event_compose"),
+    path("events/<str:event_id>/", console_events.event_detail, name="event_detail"),
+    path("events/<str:event_id>/cancel/", console_events.event_cancel, name="event_cancel"),
+    path("messages/", console_messages.message_list, name="message_list"),
+    path("messages/<int:message_id>/", console_messages.message_detail, name="message_detail"),
+    path("prompts/", console_prompts.prompt_list, name="prompt_list"),
+    path("prompts/<slug:name>/press/", console_prompts.prompt_press, name="prompt_press"),
+    path("prompts/runs/<uuid:run_id>/", console_prompts.prompt_run, name="prompt_run"),
+    path("tokens/", console_tokens.token_list, name="token_list"),
+    path("tokens/<int:token_id>/revoke/", console_tokens.token_revoke, name="token_revoke"),
+]
