@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -15,12 +15,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
-from vtn import desk, enrolling, messagelog, pki, policy, registering, ven_page
-from vtn.staff_door import StaffRequest, door, sentence, show
+from vtn import desk, enrolling, messagelog, policy, registering, ven_page
 from vtn.forms import CsrForm, EnrolForm
 from vtn.lists import chosen, paged, search_words
-from vtn.models import Ven, VenGroup
+from vtn.models import Security, Ven, VenGroup
 from vtn.policy import Deed
+from vtn.requests import CsrInvalid
+from vtn.staff_door import StaffRequest, door, sentence, show
 
 STATES: Final = {
     "online": _lazy("Online"),
@@ -103,7 +104,7 @@ def ven_enrol(request: StaffRequest) -> HttpResponse:
                 at=clock.now(),
                 by=request.principal.actor,
             )
-        except pki.CsrInvalid as error:
+        except CsrInvalid as error:
             form.add_error("csr_pem", sentence(error))
         else:
             return show(
@@ -123,14 +124,17 @@ def ven_reissue(request: StaffRequest, ven_id: str) -> HttpResponse:
     form = CsrForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            enrolled = enrolling.issue_certificate(
+            issue = (
+                enrolling.replace_certificates
+                if form.cleaned_data["revoke_others"]
+                else enrolling.issue_certificate
+            )
+            enrolled = issue(
                 ven_id=ven_id, csr_pem=form.cleaned_data["csr_pem"], at=at, by=request.principal.actor
             )
-        except pki.CsrInvalid as error:
+        except CsrInvalid as error:
             form.add_error("csr_pem", sentence(error))
         else:
-            if form.cleaned_data["revoke_others"]:
-                _revoke_others(request, ven, keep=enrolled.fingerprint, at=at)
             return show(
                 request, "vtn/ven_enrolled.html", {"enrolled": enrolled, "is_new": False}, section="vens"
             )
@@ -183,6 +187,16 @@ def _revoke(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) ->
     return _("Revoked. It opens nothing from the next request on.")
 
 
+def _sign(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
+    enrolling.set_security(ven_id=ven.ven_id, security=Security.HIGH, at=at, by=request.principal.actor)
+    return _("High security: from now on its messages have to be signed, and so are ours.")
+
+
+def _unsign(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
+    enrolling.set_security(ven_id=ven.ven_id, security=Security.STANDARD, at=at, by=request.principal.actor)
+    return _("Standard security: TLS alone.")
+
+
 def _watch(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
     messagelog.watch(ven_pk=ven.pk, wall=wall)
     return _("Message bodies are kept, redacted, for 24 hours.")
@@ -208,20 +222,11 @@ ACTIONS: Final[Mapping[str, tuple[Deed, Callable[..., str]]]] = {
     "cancel-registration": (Deed.MANAGE_VENS, _cancel_registration),
     "clear-registration": (Deed.MANAGE_VENS, _clear_registration),
     "revoke": (Deed.MANAGE_CERTIFICATES, _revoke),
+    "high-security": (Deed.MANAGE_CERTIFICATES, _sign),
+    "standard-security": (Deed.MANAGE_CERTIFICATES, _unsign),
     "watch": (Deed.READ_BODIES, _watch),
     "unwatch": (Deed.READ_BODIES, _unwatch),
 }
-
-
-def _revoke_others(request: HttpRequest, ven: Ven, *, keep: str, at: datetime) -> None:
-    for certificate in ven.certificates.filter(revoked_at=None).exclude(fingerprint=keep):
-        enrolling.revoke_certificate(
-            ven_id=ven.ven_id,
-            fingerprint=certificate.fingerprint,
-            reason="superseded",
-            at=at,
-            by=policy.principal_of(request.user).actor,
-        )
 
 
 def _actions(request: StaffRequest, ven: Ven, *, wall: datetime) -> list[dict[str, Any]]:
@@ -255,6 +260,20 @@ def _actions(request: StaffRequest, ven: Ven, *, wall: datetime) -> list[dict[st
                 "style": "danger",
             },
         ]
+    if may(Deed.MANAGE_CERTIFICATES):
+        is_high = ven.security == Security.HIGH
+        offered.append(
+            {
+                "verb": "standard-security" if is_high else "high-security",
+                "label": _("Back to standard security") if is_high else _("Ask for signed messages"),
+                "warning": _("Messages are no longer signed or checked for a signature; TLS stays.")
+                if is_high
+                else _(
+                    "An unsigned message of this VEN is refused from then on: be sure that its client signs."
+                ),
+                "style": "quiet",
+            }
+        )
     if may(Deed.READ_BODIES):
         offered.append(
             {"verb": "unwatch", "label": _("Stop keeping bodies"), "style": "quiet", "warning": ""}

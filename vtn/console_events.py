@@ -16,11 +16,11 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
 from vtn import desk, sending, ven_page
-from vtn.staff_door import StaffRequest, door, sentence, show
 from vtn.event_form import EventForm
 from vtn.lists import chosen, paged, search_words
 from vtn.models import EventDraft
 from vtn.policy import Deed
+from vtn.staff_door import StaffRequest, door, sentence, show
 
 STATES: Final = {
     "pending": _lazy("To come"),

@@ -9,10 +9,10 @@ from django.http import Http404, HttpResponse
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET
 
-from vtn.staff_door import StaffRequest, door, show
 from vtn.lists import chosen, paged, search_words
 from vtn.models import MessageLog
 from vtn.policy import Deed
+from vtn.staff_door import StaffRequest, door, show
 
 KINDS: Final = {"refused": _lazy("Refused"), "answered": _lazy("Answered"), "with_body": _lazy("With bodies")}
 SERVICES: Final = ("EiRegisterParty", "EiEvent", "EiReport", "EiOpt", "OadrPoll")

@@ -16,9 +16,9 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
 from vtn import desk, prompting, ven_page
-from vtn.staff_door import StaffRequest, door, sentence, show
 from vtn.models import MessageLog, PromptRun, QueuedMessage, Ven
 from vtn.policy import Deed
+from vtn.staff_door import StaffRequest, door, sentence, show
 
 KINDS: Final = {"event": _lazy("Events"), "message": _lazy("Registration"), "report": _lazy("Reports")}
 RUNS_SHOWN: Final = 15

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from opendsr.kernel import clock
 from vtn import tokens
-from vtn.staff_door import StaffRequest, door, show
 from vtn.models import ApiToken
 from vtn.policy import GRANTABLE, Deed
+from vtn.staff_door import StaffRequest, door, show
 
 WORDS: Final = {
     Deed.SEE: _lazy("See VENs, events, opts, reports and messages"),

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from vtn import pki
+from vtn.requests import LARGEST_CSR_BYTES
 
 PEM = "-----BEGIN CERTIFICATE REQUEST-----"
 
@@ -19,7 +19,7 @@ class CsrField(forms.CharField):
         options.setdefault("label", _("Certificate signing request"))
         options.setdefault("help_text", _("The hub's csr.pem. Its key stays on the hub."))
         widget = forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "placeholder": PEM})
-        super().__init__(widget=widget, max_length=pki.LARGEST_CSR_BYTES, **options)
+        super().__init__(widget=widget, max_length=LARGEST_CSR_BYTES, **options)
 
 
 class CsrForm(forms.Form):
