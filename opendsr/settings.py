@@ -219,6 +219,11 @@ _celery["beat_schedule"]["settle-what-is-ready"] = {
     "schedule": 300.0,
     "options": {"queue": "settlement", "expires": 240},
 }
+_celery["beat_schedule"]["run-placebo-studies"] = {
+    "task": "settlement.tasks.run_placebo_studies",
+    "schedule": 60.0,
+    "options": {"queue": "settlement", "expires": 50},
+}
 _celery["beat_schedule"]["prune-vtn-message-log"] = {
     "task": "vtn.tasks.prune_messages",
     "schedule": 3_600.0,

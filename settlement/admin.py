@@ -19,6 +19,7 @@ from settlement.models import (
     SettlementTerms,
     Statement,
 )
+from settlement.study_models import PlaceboStudy
 
 
 class PostingInline(ReadOnly, admin.TabularInline):
@@ -69,6 +70,13 @@ class HomeDeliveryAdmin(ReadOnlyAdmin):
     @admin.display(ordering="earned_mp")
     def earned(self, delivery: HomeDelivery) -> str:
         return pounds(delivery.earned_mp)
+
+
+@admin.register(PlaceboStudy)
+class PlaceboStudyAdmin(ReadOnlyAdmin):
+    list_display = ("asked_at", "programme", "earliest_date", "latest_date", "homes", "events", "state")
+    list_filter = ("state",)
+    exclude = ("scores",)
 
 
 @admin.register(Account)

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from opendsr.kernel.ids import new_uuid
+from settlement.study_models import PlaceboStudy as PlaceboStudy
 
 
 class Floor(models.TextChoices):

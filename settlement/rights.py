@@ -28,3 +28,6 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
         ("settlementterms", "settlementrun", "homedelivery", "perioddelivery", "statement"), VIEW
     ),
 }
+STUDY_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {"placebostudy": VIEW} for role in (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR)
+}

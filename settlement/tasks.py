@@ -7,7 +7,7 @@ from celery import shared_task
 from campaigns.completing import COMPLETED
 from opendsr.kernel import audit, clock, outbox
 from opendsr.kernel.outbox import Fact
-from settlement import settling
+from settlement import settling, studying
 
 
 @outbox.consumer(COMPLETED, "settlement.await", queue="settlement")
@@ -25,3 +25,9 @@ def await_readings(*, fact: Fact) -> None:
 def settle_what_is_ready(**_: object) -> None:
     """Run twice, count once: a campaign that is settled on the same readings posts nothing."""
     settling.settle_what_is_ready(at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def run_placebo_studies(**_: object) -> None:
+    """Run twice, count once: each study is claimed under a lease."""
+    studying.run_due(at=clock.now())

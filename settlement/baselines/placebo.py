@@ -68,7 +68,7 @@ class RuleScore:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Scores of the rules in the order asked; `days` carried a pretend event."""
+    """Scores of the rules in the order asked; `days` carried a pretend event that some home measured."""
 
     days: tuple[date, ...]
     half_hours: tuple[LocalHalfHour, ...]
@@ -147,23 +147,28 @@ def study(
     took_part = EventDays.of(event_days)
     events = [(day, pretend_event(day, half_hours)) for day in days]
     events = [(day, event) for day, event in events if event]
-    shape = (len(events), len(cube.net_wh), len(half_hours))
-    metered, measured = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
-    for place, (day, event) in enumerate(events):
+    read = []
+    for day, event in events:
         wh, has = readings_at(cube, event)
-        metered[place], measured[place] = wh, has & ~took_part.on([day])[0][:, None]
+        has &= ~took_part.on([day])[0][:, None]
+        if has.any():
+            read.append((day, event, wh, has))
+    shape = (len(read), len(cube.net_wh), len(half_hours))
+    metered, measured = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    for place, (_, _, wh, has) in enumerate(read):
+        metered[place], measured[place] = wh, has
     scores = []
-    total = len(rules) * len(events)
+    total = len(rules) * len(read)
     for number, rule in enumerate(rules):
         error, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
-        for place, (_, event) in enumerate(events):
+        for place, (_, event, _, _) in enumerate(read):
             found = baseline(rule, cube, event, took_part, given=given)
             known[place] = found.present & measured[place]
             error[place] = (found.wh - metered[place]) * known[place]
             if progress is not None:
-                progress(number * len(events) + place + 1, total)
+                progress(number * len(read) + place + 1, total)
         scores.append(_score(rule, error, metered, known, int(measured.sum()), seed))
-    return Study(tuple(day for day, _ in events), tuple(half_hours), seed, tuple(scores))
+    return Study(tuple(day for day, _, _, _ in read), tuple(half_hours), seed, tuple(scores))
 
 
 def _score(rule: BaselineRule, error: Wh, metered: Wh, known: Mask, read: int, seed: int) -> RuleScore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from opendsr.kernel import installation
 from settlement import rights
 from settlement.models import Entry, SettlementTerms, Statement
 from settlement.settling import settle_campaign
+from settlement.studying import ask_study
 from tests.factories import make_staff
 from tests.settlement.staging import AFTER, make_measured
 
@@ -25,8 +27,13 @@ SHOWN = [model for model in apps.get_app_config("settlement").get_models() if mo
 @pytest.fixture
 def settled(db):
     # A transactional test before this one may have emptied the tables of rights.
-    roles.grant("settlement", rights.GRANTS).code(apps, SimpleNamespace(connection=connection))
+    for grants in (rights.GRANTS, rights.STUDY_GRANTS):
+        roles.grant("settlement", grants).code(apps, SimpleNamespace(connection=connection))
     installation.found(coop_name="Test co-op", is_demo=False, at=AFTER)
+    ask_study(
+        rules=["zero"], earliest=date(2026, 11, 1), latest=date(2026, 11, 2), ordinal=34, half_hours=4,
+        at=AFTER, by="user:1",
+    )  # fmt: skip
     stage = make_measured(700, 300)
     return settle_campaign(campaign_id=stage.campaign.pk, at=AFTER).run
 
