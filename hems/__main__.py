@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,12 @@ def _parser() -> argparse.ArgumentParser:
     enrol = commands.add_parser("enrol", help="make the hub's key and certificate request")
     enrol.add_argument("--dir", type=Path, required=True, help="the hub's folder")
     enrol.add_argument("--serial", required=True, help="serial number on the box")
+    enrol.add_argument("--site", help="the co-op's site, https://HOST: fetch the certificate there")
+    enrol.add_argument("--code", help="the one-time code; without it, it is asked for")
+    enrol.add_argument("--reference", help="what the code was given for, when not the serial")
+    enrol.add_argument(
+        "--ca", type=Path, help="PEM file that the site is known by, when the machine does not"
+    )
     enrol.set_defaults(do=_enrol)
 
     run = commands.add_parser("run", help="be the hub until SIGTERM or --until")
@@ -63,6 +70,14 @@ def _enrol(options: argparse.Namespace) -> int:
     from hems.keys import CA, CERTIFICATE, enrol
 
     request = enrol(options.dir, serial=options.serial)
+    if options.site:
+        from hems.enrolment import fetch
+
+        code = options.code or getpass.getpass("One-time code: ")
+        reference = options.reference or options.serial
+        fetch(options.dir, site=options.site, reference=reference, code=code, ca_file=options.ca)
+        sys.stdout.write(f"{options.dir}: enrolled; `python -m hems run --dir {options.dir} --vtn URL`\n")
+        return READY
     sys.stdout.write(f"{request}: have it signed, then put {CERTIFICATE} and {CA} into {options.dir}\n")
     return READY
 

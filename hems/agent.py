@@ -26,12 +26,13 @@ from typing import IO, Any
 from hems import button, state
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
-from hems.errors import BadFolder
+from hems.errors import BadFolder, HubError
 from hems.files import write_atomically
 from hems.home import Home, read_home
 from hems.instants import HALF_HOUR_SECONDS, whole_second, written
 from hems.keys import serial_of
 from hems.link import Link, LinkError, QuietTime, Refused
+from hems.renewal import Renewal
 from hems.simulation import SimulatedHome
 from hems.ven import Registration, Ven
 from oadr.messages import DistributeEvent, EventResponse
@@ -76,6 +77,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._poll_seconds = poll_seconds
         self._quiet = QuietTime(quiet_seconds)
         self._dice = Random()  # noqa: S311 - spreads polls
+        self._renewal = Renewal(folder)
         self._link = Link(folder, vtn, is_up=lambda: not self.home.incidents.is_offline(self.clock.now()))
         self._ven = Ven(self._link, self, name=self.serial, registration=self.state.registration)
         self._next_contact = 0.0
@@ -202,8 +204,21 @@ class Agent(AbstractContextManager["Agent"]):
             self._contacts += 1
             self._quiet.succeeded()
             self._failure, self._is_in_contact, self._last_contact = "", True, time.time()
+            self._renew()
             wait_seconds = self._interval_seconds() * self._dice.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)
         self._next_contact = time.monotonic() + (wait_seconds or LOOK_SECONDS)
+
+    def _renew(self) -> None:
+        """Ask for the next certificate when it is time; what goes wrong is tried again in an hour."""
+        if not self._renewal.is_due():
+            return
+        try:
+            self._renewal.take(self._link.reenrol(self._renewal.request()))
+            self._link.change_identity()
+        except (HubError, OSError) as error:
+            log.warning("%s: the certificate is not renewed: %s", self.serial, error)
+        else:
+            log.info("%s: has a new certificate", self.serial)
 
     def _interval_seconds(self) -> float:
         return self._poll_seconds or self.state.registration.poll_seconds or DEFAULT_POLL_SECONDS

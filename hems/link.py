@@ -23,6 +23,7 @@ from oadr.messages import Message
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 CONTENT_TYPE = "application/xml"
+REENROL_PATH = "/.well-known/est/simplereenroll"
 
 
 class LinkError(HubError):
@@ -57,6 +58,7 @@ class Link:
         self._host, self._port = parts.hostname, parts.port or 443
         self._base = parts.path.rstrip("/")
         self._is_up = is_up
+        self._folder = folder
         self._context = _context(folder)
         self._connection: http.client.HTTPSConnection | None = None
 
@@ -72,13 +74,13 @@ class Link:
         body = codec.serialise(message)
         is_kept = self._connection is not None
         try:
-            answer = self._post(service, body)
+            answer = self._post(f"{self._base}/{service}", body)
         except (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError) as error:
             self.close()
             if not is_kept:
                 raise NoContact(_said(error)) from error
             try:
-                answer = self._post(service, body)
+                answer = self._post(f"{self._base}/{service}", body)
             except (OSError, http.client.HTTPException) as again:
                 self.close()
                 raise NoContact(_said(again)) from again
@@ -89,6 +91,19 @@ class Link:
             return codec.parse(answer)
         except WireError as error:
             raise BadAnswer(f"the VTN's answer to {codec.message_name(message)}: {error}") from error
+
+    def reenrol(self, request: bytes) -> bytes:
+        """Post a signing request (base64) to the VTN's EST door and return the answer; raises LinkError."""
+        try:
+            return self._post(REENROL_PATH, request, "application/pkcs10")
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise NoContact(_said(error)) from error
+
+    def change_identity(self) -> None:
+        """Call with the certificate and key now in the folder from the next exchange on."""
+        self._context = _context(self._folder)
+        self.close()
 
     def close(self) -> None:
         """Hang up; the next exchange calls again."""
@@ -105,9 +120,9 @@ class Link:
             except OSError:
                 return
 
-    def _post(self, service: str, body: bytes) -> bytes:
+    def _post(self, path: str, body: bytes, content_type: str = CONTENT_TYPE) -> bytes:
         connection = self._connected()
-        connection.request("POST", f"{self._base}/{service}", body, {"Content-Type": CONTENT_TYPE})
+        connection.request("POST", path, body, {"Content-Type": content_type})
         response = connection.getresponse()
         answer = response.read(codec.LARGEST_BYTES + 1)
         if response.will_close or len(answer) > codec.LARGEST_BYTES:

@@ -135,7 +135,7 @@ def end_certificates(
     outbox.record(
         REVOKED,
         at=at,
-        key=ven.ven_id,
+        key=ended[0],
         ven_id=ven.ven_id,
         fingerprints=ended,
         code=str(code),

@@ -165,7 +165,7 @@ def _spend(row: EnrolmentCode, *, csr_pem: str, at: datetime) -> EnrolledVen:
     outbox.record(
         "vtn.ven.enrolled",
         at=at,
-        key=row.subject,
+        key=row.code_sha256,
         subject=row.subject,
         ven_id=enrolled.ven_id,
         enrolled_at=at,

@@ -97,7 +97,7 @@ def raise_alarms(*, at: datetime, wall: datetime) -> int:
                 outbox.record(
                     CERTIFICATE_EXPIRING,
                     at=at,
-                    key=row.ven.ven_id,
+                    key=f"{row.fingerprint}:{threshold}",
                     ven_id=row.ven.ven_id,
                     fingerprint=row.fingerprint,
                     not_after=row.not_after,

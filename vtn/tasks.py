@@ -22,7 +22,7 @@ def publish_lists_after_revocation(*, fact: outbox.Fact) -> None:
         revoking.publish_lists(at=fact.at, wall=clock.wall_now(), is_forced=True)
 
 
-@shared_task(queue="default")
+@shared_task(ignore_result=True)
 def tend_certificates(**_: object) -> None:
     """Lists published, alarms raised, replaced certificates ended, nonces forgotten; safe to run twice."""
     at, wall = clock.now(), clock.wall_now()

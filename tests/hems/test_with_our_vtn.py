@@ -20,6 +20,7 @@ from opendsr.kernel.interval import Interval
 from tests.hems.conftest import FIVE, HandClock, evening_home
 from tests.vtn.listening import Listener, listening
 from vtn import enrolling
+from vtn.models import VenCertificate
 from vtn.port import START, EventNotice, Signal, SignalInterval, VenId
 from vtn.service import EmbeddedVtn
 
@@ -141,3 +142,30 @@ def test_a_revoked_hub_carries_its_event_out_and_hears_no_more(listener: Listene
         assert agent.status(AT)["state"] == "no_contact"
         assert len(agent.state.book.entries) == 1
         assert is_held(agent, FIVE) == {"res-ev": True}
+
+
+def test_a_hub_renews_its_certificate_over_the_connection_it_has(
+    listener: Listener, make_folder, monkeypatch: pytest.MonkeyPatch
+):
+    folder = make_folder()
+    wall = kernel_clock.wall_now()
+    with monkeypatch.context() as months_ago:
+        months_ago.setattr(kernel_clock, "wall_now", lambda: wall - timedelta(days=250))
+        enrolled = enrol(folder)
+
+    with Agent(folder, vtn=url(listener), clock=HandClock(AT)) as agent:
+        agent.contact()
+        assert agent.status(AT)["failure"] == ""
+        certificates = VenCertificate.objects.filter(ven__ven_id=enrolled.ven_id, revoked_at=None)
+        assert certificates.count() == 2
+        newest = certificates.order_by("-issued_at")[0]
+        assert newest.first_used_wall_at is None
+
+        agent.contact()
+
+        assert agent.status(AT)["failure"] == ""
+        newest.refresh_from_db()
+        assert newest.first_used_wall_at is not None
+        assert (folder / "certificate.pem").read_text() == newest.pem
+        agent.contact()
+        assert certificates.count() == 2
