@@ -160,7 +160,7 @@ def parse_body(body: bytes, *, certificates: Collection[bytes] | None = None) ->
     With `certificates` (DER; who may have signed) a signature is verified, and what is
     read is only what it covers; without them signatures are passed over.
     """
-    root = _tree_of(body)
+    root = tree_of(body)
     has_signature = signing.is_signed(root)
     replay_protect = None
     if has_signature and certificates is not None:
@@ -176,7 +176,7 @@ def parse_body(body: bytes, *, certificates: Collection[bytes] | None = None) ->
     if element is None:
         raise UnknownMessage("an envelope with no message in it", line=line_of(root))
     return Parsed(
-        message=_BY_TAG[element.tag].read(element),
+        message=read(element),
         is_enveloped=root.tag == _PAYLOAD,
         is_signed=has_signature,
         tolerances=tuple(mended),
@@ -221,7 +221,13 @@ def serialise(message: Message, *, is_enveloped: bool = True) -> bytes:
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
 
 
-def _tree_of(body: bytes) -> Element:
+def read(element: Element) -> Message:
+    """Return the message in an element that has passed the schema."""
+    return _BY_TAG[element.tag].read(element)
+
+
+def tree_of(body: bytes) -> Element:
+    """Return a body's one tree, its bytes judged first; raises a WireError."""
     if len(body) > LARGEST_BYTES:
         raise TooLarge(f"{len(body)} bytes, at most {LARGEST_BYTES}")
     try:

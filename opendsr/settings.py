@@ -224,6 +224,11 @@ _celery["beat_schedule"]["run-placebo-studies"] = {
     "schedule": 60.0,
     "options": {"queue": "settlement", "expires": 50},
 }
+_celery["beat_schedule"]["sweep-vtn-queue"] = {
+    "task": "vtn.tasks.sweep_queue",
+    "schedule": 60.0,
+    "options": {"queue": "default", "expires": 50},
+}
 _celery["beat_schedule"]["prune-vtn-message-log"] = {
     "task": "vtn.tasks.prune_messages",
     "schedule": 3_600.0,

@@ -10,7 +10,17 @@ from django.http import HttpRequest
 from opendsr.kernel import clock
 from opendsr.kernel.records import ReadOnlyAdmin
 from vtn.enrolling import revoke_certificate
-from vtn.models import Event, EventOpt, OptSchedule, QueuedMessage, Ven, VenCertificate, WireLog
+from vtn.models import (
+    Event,
+    EventOpt,
+    OptSchedule,
+    QueuedMessage,
+    ReportConfiguration,
+    ReportRequest,
+    Ven,
+    VenCertificate,
+    WireLog,
+)
 
 
 @admin.register(Ven)
@@ -103,3 +113,20 @@ class WireLogAdmin(ReadOnlyAdmin):
     list_filter = ("service", "code")
     search_fields = ("ven__ven_id", "reason")
     ordering = ("-id",)
+
+
+@admin.register(ReportRequest)
+class ReportRequestAdmin(ReadOnlyAdmin):
+    list_display = ("report_request_id", "ven", "offer", "state", "configuration_name", "latest_update_at")
+    list_select_related = ("ven", "offer")
+    list_filter = ("state", "configuration_name")
+    search_fields = ("report_request_id", "ven__ven_id")
+    ordering = ("-id",)
+
+
+@admin.register(ReportConfiguration)
+class ReportConfigurationAdmin(admin.ModelAdmin):
+    """The rules by which reports are asked for; a VEN meets a changed one when it registers its reports."""
+
+    list_display = ("name", "report_name", "item", "granularity_seconds", "report_back_seconds", "is_active")
+    ordering = ("name",)

@@ -358,6 +358,14 @@ from vtn.records import PromptRun as PromptRun  # noqa: E402
 from vtn.records import VenGroup as VenGroup  # noqa: E402
 from vtn.records import VenWatch as VenWatch  # noqa: E402
 from vtn.records import WireLog as WireLog  # noqa: E402
+
+# What is reported too.
+from vtn.reported import OfferedPoint as OfferedPoint  # noqa: E402
+from vtn.reported import ReceivedReport as ReceivedReport  # noqa: E402
+from vtn.reported import ReportConfiguration as ReportConfiguration  # noqa: E402
+from vtn.reported import ReportedValue as ReportedValue  # noqa: E402
+from vtn.reported import ReportOffer as ReportOffer  # noqa: E402
+from vtn.reported import ReportRequest as ReportRequest  # noqa: E402
 from vtn.trust_models import EnrolmentCode as EnrolmentCode  # noqa: E402
 from vtn.trust_models import RevocationList as RevocationList  # noqa: E402
 from vtn.trust_models import SeenNonce as SeenNonce  # noqa: E402

@@ -176,6 +176,12 @@ def next_due(*, ven_pk: int, at: datetime, wall: datetime, but: Iterable[int] = 
     )
 
 
+def first_queued(*, ven: Ven, kind: MessageKind, at: datetime) -> QueuedMessage | None:
+    """Return the oldest message of a kind that this VEN has not been handed yet."""
+    rows = _current(at).filter(ven=ven, kind=kind, state=MessageState.QUEUED).select_related("ven")
+    return rows.order_by("id").first()
+
+
 _CLAIM: Final = """
     WITH head AS (
         SELECT one.id FROM vtn_queue AS one

@@ -7,15 +7,11 @@ from datetime import datetime
 from django.db import transaction
 
 from opendsr.kernel import audit
-from opendsr.kernel.errors import DomainError
 from vtn import queueing
 from vtn.models import MessageKind, QueuedMessage, Ven
 from vtn.port import UnknownVen
+from vtn.reporting import VenUnregistered as VenUnregistered
 from vtn.services import registration
-
-
-class VenUnregistered(DomainError):
-    """The VEN has no registration to speak of: `ven_id`."""
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from opendsr.kernel import clock
 from vtn import feeds, publishing, queries
 from vtn.content import content_of
-from vtn.models import Event, EventOpt
+from vtn.models import Event, EventOpt, ReceivedReport
 from vtn.port import (
     Acknowledgement,
     AcknowledgementState,
@@ -25,6 +25,7 @@ from vtn.port import (
     OptChoice,
     OptSource,
     Report,
+    ReportPoint,
     UnknownEvent,
     VenId,
     VtnEventId,
@@ -60,8 +61,10 @@ class EmbeddedVtn:
         return [_opt(row) for row in rows], Cursor(rows[-1].feed_position or cursor) if rows else cursor
 
     def reports_since(self, cursor: Cursor, *, limit: int = 1000) -> tuple[list[Report], Cursor]:
-        """No report is asked of a VEN yet, so none has come."""
-        return [], cursor
+        """As the port says; what the points are in, and how a status is told, says `feeds`."""
+        rows = feeds.reports_after(cursor, limit=limit)
+        found = [_report(row, points) for row, points in rows]
+        return found, Cursor(rows[-1][0].feed_position or cursor) if rows else cursor
 
     def acknowledgement(self, event_id: VtnEventId, *, at: datetime) -> Acknowledgement:
         found = self.acknowledgements([event_id], at=at)
@@ -103,6 +106,16 @@ def _opt(row: EventOpt) -> Opt:
         reason=row.reason,
         received_at=row.received_at,
         sequence=row.pk,
+    )
+
+
+def _report(row: ReceivedReport, points: tuple[ReportPoint, ...]) -> Report:
+    return Report(
+        ven_id=VenId(row.ven.ven_id),
+        name=row.name,
+        points=points,
+        received_at=row.received_at,
+        sequence=row.feed_position or 0,
     )
 
 

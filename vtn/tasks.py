@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from opendsr.kernel import clock, outbox
-from vtn import expiring, messagelog, renewing, revoking, securing
+from vtn import expiring, messagelog, queueing, renewing, revoking, securing
 from vtn.enrolling import REVOKED
 
 
@@ -30,3 +30,9 @@ def tend_certificates(**_: object) -> None:
     expiring.raise_alarms(at=at, wall=wall)
     renewing.retire_replaced(at=at, wall=wall)
     securing.forget_nonces(wall=wall)
+
+
+@shared_task(ignore_result=True)
+def sweep_queue(**_: object) -> None:
+    """Expire and give up what is due; run twice, the second finds nothing."""
+    queueing.sweep(at=clock.now(), wall=clock.wall_now())

@@ -1,4 +1,4 @@
-"""The VENs' listener: five paths, POST only, beside Django's request machinery.
+"""The VENs' listener: five paths and the one of 2.0a, POST only, beside Django's request machinery.
 
 The listener (`vtn.transports.listener`) hands over the peer's certificate in
 `vtn.certificate`, whether it ended TLS itself or the proxy before it did; that is who
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Protocol
 from wsgiref.types import StartResponse
 
 import django
@@ -22,19 +23,22 @@ django.setup()
 
 from django.db import OperationalError, close_old_connections, connections  # noqa: E402
 
-from oadr import codec  # noqa: E402
+from oadr import codec, simple  # noqa: E402
 from oadr.errors import SignatureInvalid, TooLarge, WireError  # noqa: E402
-from oadr.messages import COMPLIANCE_ERROR, NOT_REGISTERED, OK, EiResponse, Response  # noqa: E402
+from oadr.messages import COMPLIANCE_ERROR, NOT_REGISTERED, OK, EiResponse, Message, Response  # noqa: E402
 from opendsr.kernel import clock  # noqa: E402
 from vtn import est, identifying, messagelog, securing  # noqa: E402
 from vtn.refusals import log_refusal  # noqa: E402
 from vtn.requests import LARGEST_CSR_BYTES  # noqa: E402
 from vtn.services import answering  # noqa: E402
+from vtn.services import simple as simple_devices  # noqa: E402
 from vtn.transports.http1 import STATUS_LINES  # noqa: E402
 
 Environ = dict[str, Any]
 
 PREFIX: Final = "/OpenADR2/Simple/2.0b/"
+SIMPLE_PATH: Final = "/OpenADR2/Simple/EiEvent"
+"""The one path of OpenADR 2.0a."""
 XML: Final = "application/xml"
 XML_TYPES: Final = frozenset({XML, "text/xml", ""})
 CONNECTION_SECONDS: Final = 60
@@ -52,6 +56,29 @@ class Reply:
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = (("Content-Type", XML),)
+
+
+class Serialise(Protocol):
+    def __call__(self, message: Message, *, is_enveloped: bool) -> bytes: ...
+
+
+class Answering(Protocol):
+    def __call__(
+        self, *, service: str, ven: identifying.Ven, message: Message, at: datetime
+    ) -> answering.Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One profile of OpenADR: how its bodies are read, answered and written."""
+
+    parse: Callable[[bytes], codec.Parsed]
+    answer: Answering
+    serialise: Serialise
+
+
+FULL_WIRE: Final = Wire(codec.parse_body, answering.answer, codec.serialise)
+SIMPLE_WIRE: Final = Wire(simple.parse_body, simple_devices.answer, simple.serialise)
 
 
 class Unacceptable(Exception):
@@ -86,14 +113,15 @@ def _respond(environ: Environ) -> Reply:
     if path.startswith(est.PREFIX):
         return _tend_certificate(environ, path, method)
     service = path.removeprefix(PREFIX)
-    if not path.startswith(PREFIX) or service not in answering.SERVICES:
+    is_simple = path == SIMPLE_PATH
+    if not is_simple and (not path.startswith(PREFIX) or service not in answering.SERVICES):
         return Reply(404, headers=())
     if method != "POST":
         return Reply(405, headers=(("Allow", "POST"),))
-    return _serve(environ, service)
+    return _serve(environ, "EiEvent", SIMPLE_WIRE) if is_simple else _serve(environ, service, FULL_WIRE)
 
 
-def _serve(environ: Environ, service: str) -> Reply:
+def _serve(environ: Environ, service: str, wire: Wire) -> Reply:
     at = clock.now()
     ven = None
     try:
@@ -111,8 +139,8 @@ def _serve(environ: Environ, service: str) -> Reply:
             reason=refused.reason,
             body=refused.body,
         )
-        return Reply(refused.status, _refusal_body(refused))
-    answer = answering.answer(service=service, ven=ven, message=parsed.message, at=at)
+        return Reply(refused.status, _refusal_body(refused, wire))
+    answer = wire.answer(service=service, ven=ven, message=parsed.message, at=at)
     identifying.note_seen(ven)
     reply = securing.write(answer.message, ven=ven, answers=parsed)
     message_name, reply_name = codec.message_name(parsed.message), codec.message_name(answer.message)
@@ -249,7 +277,7 @@ def _drain(environ: Environ, length: int) -> None:
         pass  # silent for too long, or gone: the refusal stands all the same
 
 
-def _refusal_body(refused: Unacceptable) -> bytes:
+def _refusal_body(refused: Unacceptable, wire: Wire) -> bytes:
     """Return an oadrResponse that says why, for those who read bodies of 4xx answers."""
     code = NOT_REGISTERED if refused.status == 403 else COMPLIANCE_ERROR
-    return codec.serialise(Response(EiResponse(code, refused.code.replace("_", " "))))
+    return wire.serialise(Response(EiResponse(code, refused.code.replace("_", " "))), is_enveloped=True)

@@ -15,8 +15,9 @@ from django.db import transaction
 from oadr import messages as m
 from opendsr.kernel import clock
 from vtn import queueing
-from vtn.models import MessageKind, MessageState, QueuedMessage, Ven
-from vtn.services import distributing
+from vtn.models import MessageKind, MessageState, QueuedMessage, ReportRequest, Ven
+from vtn.reported import ReportRequestState
+from vtn.services import distributing, reports
 from vtn.services.registration import poll_seconds
 
 SERVICE_OF: Final[dict[str, str]] = {
@@ -82,8 +83,33 @@ def _register_report(ven: Ven, row: QueuedMessage) -> m.RegisterReport:
     return m.RegisterReport(row.request_id, (), ven.ven_id)
 
 
+def _create_report(ven: Ven, row: QueuedMessage) -> m.CreateReport | None:
+    """The requests as they stand now; those called off meanwhile are left out."""
+    if row.content.get("is_metadata"):
+        wanted: tuple[m.ReportRequest, ...] = (reports.metadata_request(row.request_id),)
+    else:
+        requests = ReportRequest.objects.select_related("offer").filter(
+            ven=ven,
+            report_request_id__in=row.content["report_request_ids"],
+            state__in=(ReportRequestState.ASKED, ReportRequestState.RUNNING),
+        )
+        wanted = tuple(reports.wire_request(request) for request in requests.order_by("pk"))
+    return m.CreateReport(row.request_id, wanted, ven.ven_id) if wanted else None
+
+
+def _cancel_report(ven: Ven, row: QueuedMessage) -> m.CancelReport:
+    return m.CancelReport(
+        row.request_id,
+        tuple(row.content["report_request_ids"]),
+        row.content["is_report_to_follow"],
+        ven.ven_id,
+    )
+
+
 _COMPOSERS: Final[dict[MessageKind, Callable[[Ven, QueuedMessage], m.Message | None]]] = {
     MessageKind.REQUEST_REREGISTRATION: _request_reregistration,
     MessageKind.CANCEL_REGISTRATION: _cancel_registration,
     MessageKind.REGISTER_REPORT: _register_report,
+    MessageKind.CREATE_REPORT: _create_report,
+    MessageKind.CANCEL_REPORT: _cancel_report,
 }

@@ -6,7 +6,7 @@ of one, a transport that fans a campaign out brings many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,12 +27,20 @@ DELIVERED: Final = "vtn.event.delivered"
 
 
 @transaction.atomic
-def distribute(ven: Ven, *, at: datetime, request_id: str, by: str = "pull") -> m.DistributeEvent:
+def distribute(
+    ven: Ven,
+    *,
+    at: datetime,
+    request_id: str,
+    by: str = "pull",
+    is_fit: Callable[[Event], bool] | None = None,
+) -> m.DistributeEvent:
     """Return every live event of the VEN, and record the hand-over.
 
     One left out would be cancelled by that (rule 61); a replyLimit is therefore not honoured.
+    `is_fit` leaves out, always, what the VEN's profile has no words for.
     """
-    events = take_sets([ven], at=at, by=by)[ven.pk]
+    events = take_sets([ven], at=at, by=by, is_fit=is_fit)[ven.pk]
     return m.DistributeEvent(
         request_id=f"DE-{ids.random_token(64)}",
         vtn_id=vtn_id(),
@@ -72,7 +80,12 @@ def distribute_many(vens: Sequence[Ven], *, at: datetime, by: str) -> dict[int, 
 
 
 def take_sets(
-    vens: Sequence[Ven], *, at: datetime, by: str, offered: Mapping[int, QueuedMessage] | None = None
+    vens: Sequence[Ven],
+    *,
+    at: datetime,
+    by: str,
+    offered: Mapping[int, QueuedMessage] | None = None,
+    is_fit: Callable[[Event], bool] | None = None,
 ) -> dict[int, list[Event]]:
     """Return each VEN's live events (by its pk), in a payload's order, noted as handed over.
 
@@ -82,7 +95,7 @@ def take_sets(
     rows = _open_events(by_pk, at).select_for_update(of=("self",)).order_by("pk")
     sets: dict[int, list[Event]] = {pk: [] for pk in by_pk}
     for event in rows:
-        if lifecycle.is_live(event, at=at):
+        if lifecycle.is_live(event, at=at) and (is_fit is None or is_fit(event)):
             sets[event.ven_id].append(event)
     wall = clock.wall_now()
     if offered is not None:

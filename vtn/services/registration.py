@@ -11,7 +11,7 @@ from django.db.models import Max
 from oadr import messages as m
 from oadr.messages import EiResponse
 from opendsr.kernel import ids, outbox
-from vtn import queueing
+from vtn import queueing, reporting
 from vtn.models import Event, MessageKind, MessageState, QueuedMessage, Security, Ven
 from vtn.notices import vtn_id
 from vtn.services.refusing import Refused
@@ -86,10 +86,11 @@ def cancel_party_registration(
 
 
 def end(ven: Ven, *, at: datetime, note: str) -> None:
-    """End the registration inside the caller's transaction: its queue is dropped."""
+    """End the registration inside the caller's transaction: its queue is dropped, its reports end."""
     ven.registration_id = ""
     ven.save(update_fields=["registration_id"])
     queueing.drop_all(ven=ven, at=at, note=note)
+    reporting.end_all(ven, at=at, note=note)
     outbox.record("vtn.ven.unregistered", at=at, ven_id=ven.ven_id, unregistered_at=at)
 
 

@@ -15,7 +15,7 @@ from oadr import messages as m
 from oadr.messages import EiResponse
 from vtn import queueing
 from vtn.models import MessageKind, QueuedMessage, Ven
-from vtn.services import registration
+from vtn.services import registration, reports
 
 
 @transaction.atomic
@@ -46,16 +46,26 @@ def take_registered_report(*, ven: Ven, message: m.RegisteredReport, at: datetim
 
 @transaction.atomic
 def take_created_report(*, ven: Ven, message: m.CreatedReport, at: datetime) -> m.Response:
-    """oadrCreatedReport: the VEN has taken the requests, or says why not."""
-    take(ven, message.response, (MessageKind.CREATE_REPORT,), at=at)
+    """oadrCreatedReport: the VEN runs the requests, or says why not.
+
+    It may answer an oadrCreateReport, or the requests in an oadrRegisteredReport.
+    """
+    row = take(ven, message.response, (MessageKind.CREATE_REPORT,), at=at)
+    reports.note_created(ven, message, _requests_of(row), at=at)
     return acknowledged(ven, message.response)
 
 
 @transaction.atomic
 def take_canceled_report(*, ven: Ven, message: m.CanceledReport, at: datetime) -> m.Response:
-    """oadrCanceledReport: the VEN has stopped."""
-    take(ven, message.response, (MessageKind.CANCEL_REPORT,), at=at)
+    """oadrCanceledReport: the VEN has stopped; or does not know the report, which comes to the same."""
+    row = take(ven, message.response, (MessageKind.CANCEL_REPORT,), at=at)
+    if message.response.is_ok or message.response.code == m.INVALID_ID:
+        reports.note_cancelled(ven, _requests_of(row), at=at)
     return acknowledged(ven, message.response)
+
+
+def _requests_of(row: QueuedMessage | None) -> tuple[str, ...]:
+    return tuple(row.content.get("report_request_ids", ())) if row is not None else ()
 
 
 def take(
