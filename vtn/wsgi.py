@@ -12,8 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from wsgiref.types import StartResponse
 
 import django
@@ -58,27 +57,18 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = (("Content-Type", XML),)
 
 
-class Serialise(Protocol):
-    def __call__(self, message: Message, *, is_enveloped: bool) -> bytes: ...
-
-
-class Answering(Protocol):
-    def __call__(
-        self, *, service: str, ven: identifying.Ven, message: Message, at: datetime
-    ) -> answering.Answer: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One profile of OpenADR: how its bodies are read, answered and written."""
+    """One profile of OpenADR: how a body is read, answered and written back; and a refusal of one unread."""
 
-    parse: Callable[[bytes], codec.Parsed]
-    answer: Answering
-    serialise: Serialise
+    read: Callable[..., codec.Parsed]
+    answer: Callable[..., answering.Answer]
+    write: Callable[..., bytes]
+    write_refusal: Callable[[Message], bytes]
 
 
-FULL_WIRE: Final = Wire(codec.parse_body, answering.answer, codec.serialise)
-SIMPLE_WIRE: Final = Wire(simple.parse_body, simple_devices.answer, simple.serialise)
+FULL_WIRE: Final = Wire(securing.read, answering.answer, securing.write, codec.serialise)
+SIMPLE_WIRE: Final = Wire(simple_devices.read, simple_devices.answer, simple_devices.write, simple.serialise)
 
 
 class Unacceptable(Exception):
@@ -128,7 +118,7 @@ def _serve(environ: Environ, service: str, wire: Wire) -> Reply:
         certificate = _certificate(environ)
         ven = _caller(certificate)
         body = _body(environ)
-        parsed = _parsed(body, ven, certificate)
+        parsed = _parsed(body, ven, certificate, wire)
     except Unacceptable as refused:
         log_refusal(
             at=at,
@@ -142,7 +132,7 @@ def _serve(environ: Environ, service: str, wire: Wire) -> Reply:
         return Reply(refused.status, _refusal_body(refused, wire))
     answer = wire.answer(service=service, ven=ven, message=parsed.message, at=at)
     identifying.note_seen(ven)
-    reply = securing.write(answer.message, ven=ven, answers=parsed)
+    reply = wire.write(answer.message, ven=ven, answers=parsed)
     message_name, reply_name = codec.message_name(parsed.message), codec.message_name(answer.message)
     if answer.refusal is not None:
         log_refusal(
@@ -224,9 +214,9 @@ def _caller(certificate: bytes) -> identifying.Ven:
         raise Unacceptable(403, reason, f"client certificate: {reason.replace('_', ' ')}") from error
 
 
-def _parsed(body: bytes, ven: identifying.Ven, certificate: bytes) -> codec.Parsed:
+def _parsed(body: bytes, ven: identifying.Ven, certificate: bytes, wire: Wire) -> codec.Parsed:
     try:
-        return securing.read(body, ven=ven, certificates=(certificate,), wall=clock.wall_now())
+        return wire.read(body, ven=ven, certificates=(certificate,), wall=clock.wall_now())
     except SignatureInvalid as error:
         raise Unacceptable(403, error.code, str(error), body=body) from error
     except WireError as error:
@@ -280,4 +270,4 @@ def _drain(environ: Environ, length: int) -> None:
 def _refusal_body(refused: Unacceptable, wire: Wire) -> bytes:
     """Return an oadrResponse that says why, for those who read bodies of 4xx answers."""
     code = NOT_REGISTERED if refused.status == 403 else COMPLIANCE_ERROR
-    return wire.serialise(Response(EiResponse(code, refused.code.replace("_", " "))), is_enveloped=True)
+    return wire.write_refusal(Response(EiResponse(code, refused.code.replace("_", " "))))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from oadr import messages as m
 from oadr import simple
+from opendsr.kernel import clock
+from opendsr.kernel.interval import Interval
 from tests.vtn import hubs, test_wsgi
 from tests.vtn.hubs import AT, HOUR, notice_to
 from vtn import wsgi
-from vtn.models import Ven
+from vtn.models import Security, Ven
 from vtn.port import START, Signal, SignalInterval, Vtn
 from vtn.services import simple as simple_devices
 
@@ -77,7 +81,13 @@ class TestOverHttp:
         monkeypatch.setattr(wsgi, "close_old_connections", lambda: None)
 
     def test_the_reply_is_2_0a_too(self, vtn: Vtn, device: hubs.TestHub) -> None:
-        vtn.publish(notice_to(device.ven_id, signals=(PRICE, *notice_to("").signals)), key="k", at=AT)
+        now = clock.now().replace(microsecond=0)
+        notice = notice_to(
+            device.ven_id,
+            signals=(PRICE, *notice_to("").signals),
+            interval=Interval(now, now + timedelta(hours=2)),
+        )
+        vtn.publish(notice, key="k", at=now)
         body = simple.serialise(m.RequestEvent("R7", device.ven_id))
 
         replied = test_wsgi.post(device, body, path=wsgi.SIMPLE_PATH)
@@ -85,6 +95,15 @@ class TestOverHttp:
         assert replied.status == 200
         message = simple.parse_body(replied.body).message
         assert hubs.only_event(message).signals[0].name == "SIMPLE"
+
+    def test_a_device_of_high_security_cannot_come_this_way(self, device: hubs.TestHub) -> None:
+        Ven.objects.filter(pk=device.ven.pk).update(security=Security.HIGH)
+
+        replied = test_wsgi.post(
+            device, simple.serialise(m.RequestEvent("R7", device.ven_id)), path=wsgi.SIMPLE_PATH
+        )
+
+        assert replied.status == 403
 
     def test_a_2_0b_body_is_refused_in_2_0a(self, device: hubs.TestHub) -> None:
         replied = test_wsgi.post(device, test_wsgi.poll_of(device), path=wsgi.SIMPLE_PATH)
