@@ -190,7 +190,7 @@ def idle_poll(body: bytes) -> tuple[str, bool] | None:
     Judged as `parse_body` judges it, but nothing else is read: for listeners that answer thousands a second.
     """
     try:
-        root = _tree_of(body)
+        root = tree_of(body)
     except WireError:
         return None
     is_enveloped = root.tag == _PAYLOAD
