@@ -20,6 +20,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 INTEROP_VENV = ROOT / ".venv-interop"
+PYOADR_VENV = ROOT / ".venv-interop-pyoadr"
 LOCK_VENV = ROOT / ".venv-lock"
 UV = "uv~=0.13"
 LOCKS = (
@@ -80,10 +81,13 @@ def server() -> None:
 
 
 def interop() -> None:
-    """The OpenADR client that others wrote, in an environment of its own."""
-    if (ROOT / "requirements-interop.txt").exists():
-        environment(INTEROP_VENV)
-        wheels(INTEROP_VENV, "requirements-interop")
+    """The OpenADR clients that others wrote, each in an environment of its own."""
+    for venv, name in (
+        (INTEROP_VENV, "requirements-interop"),
+        (PYOADR_VENV, "requirements-interop-pyoadr"),
+    ):
+        environment(venv)
+        wheels(venv, name)
 
 
 def tests() -> None:
