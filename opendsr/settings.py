@@ -214,6 +214,11 @@ REST_FRAMEWORK = {
 }
 
 _celery = broker.celery_settings(VAR_DIR)
+_celery["beat_schedule"]["settle-again"] = {
+    "task": "settlement.tasks.settle_again",
+    "schedule": 6 * 3600,
+    "options": {"queue": "settlement", "expires": 3600},
+}
 _celery["beat_schedule"]["settle-what-is-ready"] = {
     "task": "settlement.tasks.settle_what_is_ready",
     "schedule": 300.0,

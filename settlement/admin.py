@@ -12,11 +12,15 @@ from opendsr.kernel.records import ReadOnly, ReadOnlyAdmin
 from settlement.models import (
     Account,
     Entry,
+    GiftChoice,
+    HardshipMark,
     HomeDelivery,
-    PeriodDelivery,
     Posting,
+    RoundDecision,
+    SettlementRound,
     SettlementRun,
     SettlementTerms,
+    SharePolicyVersion,
     Statement,
 )
 from settlement.study_models import PlaceboStudy
@@ -24,13 +28,38 @@ from settlement.study_models import PlaceboStudy
 
 class PostingInline(ReadOnly, admin.TabularInline):
     model = Posting
-    fields = ("account", "amount_mp")
+    fields = ("account", "component", "amount_mp")
     extra = 0
 
 
-class PeriodInline(ReadOnly, admin.TabularInline):
-    model = PeriodDelivery
+class DecisionInline(ReadOnly, admin.TabularInline):
+    model = RoundDecision
     extra = 0
+
+
+@admin.register(SettlementRound)
+class SettlementRoundAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "kind", "campaign_count", "as_known_at", "proposed_at")
+    list_filter = ("kind", "programme")
+    list_select_related = ("programme",)
+    date_hierarchy = "proposed_at"
+    inlines = (DecisionInline,)
+
+
+@admin.register(SharePolicyVersion)
+class SharePolicyVersionAdmin(ReadOnlyAdmin):
+    list_display = ("name", "version", "effective_from", "published_at")
+    list_filter = ("name",)
+
+
+@admin.register(HardshipMark)
+class HardshipMarkAdmin(ReadOnlyAdmin):
+    list_display = ("household_id", "starts_at", "ends_at")
+
+
+@admin.register(GiftChoice)
+class GiftChoiceAdmin(ReadOnlyAdmin):
+    list_display = ("household_id", "pct", "effective_from")
 
 
 @admin.register(SettlementTerms)
@@ -64,8 +93,7 @@ class SettlementRunAdmin(ReadOnlyAdmin):
 class HomeDeliveryAdmin(ReadOnlyAdmin):
     list_display = ("run", "occupancy", "standing", "delivered_wh", "paid_wh", "earned")
     list_select_related = ("run__campaign", "occupancy__household", "occupancy__home")
-    list_filter = ("standing",)
-    inlines = (PeriodInline,)
+    list_filter = ("standing", "outcome")
 
     @admin.display(ordering="earned_mp")
     def earned(self, delivery: HomeDelivery) -> str:
@@ -96,8 +124,8 @@ class EntryAdmin(ReadOnlyAdmin):
 
 @admin.register(Statement)
 class StatementAdmin(ReadOnlyAdmin):
-    list_display = ("member", "run", "earned", "posted", "balance", "issued_at")
-    list_select_related = ("member", "run__campaign")
+    list_display = ("member", "round", "earned", "posted", "balance", "issued_at")
+    list_select_related = ("member", "round__programme")
     date_hierarchy = "issued_at"
 
     @admin.display(ordering="earned_mp")

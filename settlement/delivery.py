@@ -15,6 +15,13 @@ import numpy as np
 from settlement.baselines import Mask, Wh
 
 SIGN: Final = {"turn_down": 1, "turn_up": -1}
+OUTCOME_OF: Final = {
+    "overridden": "overridden",
+    "opted_out": "opted_out",
+    "silent": "unresponsive",
+    "not_reached": "unresponsive",
+    "device_error": "device_error",
+}
 
 
 class Floor(StrEnum):
@@ -80,3 +87,18 @@ def measure(
         delivered_wh=half_hour_wh.sum(axis=1),
         paid_wh=paid_wh,
     )
+
+
+def outcome_of(
+    *, standing: str, delivered_wh: int, instructed_wh: int, has_meter: bool, from_pct: int
+) -> str:
+    """How a part of an event ended: by how the home stood, and for one that took part by its meter.
+
+    For a half-hour or the event alike; `has_meter` False is not measured; delivered from `from_pct` percent
+    of what was instructed, partial below.
+    """
+    if standing in OUTCOME_OF:
+        return OUTCOME_OF[standing]
+    if not has_meter:
+        return "not_measured"
+    return "delivered" if 100 * delivered_wh >= from_pct * instructed_wh else "partial"

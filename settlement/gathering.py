@@ -6,8 +6,7 @@ Participants and event days come from `campaigns/`, stream ids from `members/`, 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -18,9 +17,11 @@ import numpy as np
 import campaigns.queries
 import members.queries
 from campaigns.models import Campaign, Participation
+from members.models import Occupancy
 from metering import store
 from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.periods import MAX_PERIODS
+from settlement import policies
 from settlement import terms as terms_service
 from settlement.baselines import Cube, Mask, Wh, days_needed, window_half_hours
 from settlement.baselines.rules import BaselineRule
@@ -28,8 +29,10 @@ from settlement.models import SettlementTerms, Standing
 from settlement.reckoning import Agreement, Household, Input
 
 State = Participation.State
+DEVICE_ERROR: Final = Participation.Outcome.DEVICE_ERROR.value
 
-# The state alone decides: an outcome is worked out from the settlement, so it must not go into it.
+# The state decides: an outcome is worked out from the settlement, so it must not go into it. The one that is
+# not, a device that failed, is taken in.
 STANDING_OF: Final = {
     State.PLANNED.value: Standing.NOT_REACHED.value,
     State.SENT.value: Standing.NOT_REACHED.value,
@@ -42,11 +45,12 @@ STANDING_OF: Final = {
 PRECEDENCE: Final = (
     Standing.OVERRIDDEN.value,
     Standing.TOOK_PART.value,
+    Standing.DEVICE_ERROR.value,
     Standing.SILENT.value,
     Standing.OPTED_OUT.value,
     Standing.NOT_REACHED.value,
 )
-PAID: Final = frozenset(PRECEDENCE[:3])
+PAID: Final = frozenset(PRECEDENCE[:4])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +62,89 @@ class LoadedCube:
     present: Mask
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A campaign before its readings are loaded: who was asked, under what, and which days it needs."""
+
+    campaign: Campaign
+    agreement: Agreement
+    event: tuple[datetime, ...]
+    households: tuple[Household, ...]
+    days: tuple[date, ...]
+
+
 def gather(campaign: Campaign, terms: SettlementTerms, *, known_at: datetime) -> Input:
     """The campaign's input under the terms, from readings known to the store by `known_at`."""
-    rule = terms_service.baseline_rule(terms)
-    event = event_half_hours(campaign)
-    households = households_of(campaign)
-    days = days_needed(rule, event, [home.event_days for home in households])
+    asked = ask(campaign, terms)
+    return given_of(asked, load_cube(asked.households, asked.days, known_at=known_at))
+
+
+def ask(campaign: Campaign, terms: SettlementTerms) -> Asked:
+    """Everything of the input but the readings."""
+    return ask_together([(campaign, terms)])[0]
+
+
+def ask_together(pairs: Sequence[tuple[Campaign, SettlementTerms]]) -> list[Asked]:
+    """The same for several campaigns, each under its terms."""
+    found = []
+    for (campaign, terms), households in zip(
+        pairs, households_of_many([campaign for campaign, _ in pairs]), strict=True
+    ):
+        rule = terms_service.baseline_rule(terms)
+        event = event_half_hours(campaign)
+        days = days_needed(rule, event, {home.event_days for home in households})
+        agreement = agreement_of(terms, rule, campaign.starts_at)
+        found.append(Asked(campaign, agreement, event, households, tuple(days)))
+    return found
+
+
+def given_of(asked: Asked, cube: Cube) -> Input:
+    """The input, with a cube whose rows are the households'."""
     return Input(
-        campaign_id=campaign.pk,
-        direction=campaign.direction,
-        event=event,
-        agreement=agreement_of(terms, rule),
-        households=households,
-        cube=load_cube(households, days, known_at=known_at),
-        busy=busy_half_hours(households, window_half_hours(rule, event), event=event),
+        campaign_id=asked.campaign.pk,
+        direction=asked.campaign.direction,
+        event=asked.event,
+        agreement=asked.agreement,
+        households=asked.households,
+        cube=cube,
+        busy=busy_half_hours(
+            asked.households,
+            window_half_hours(asked.agreement.baseline_rule, asked.event),
+            event=asked.event,
+        ),
+        declared_w=asked.campaign.size_w,
+        delivered_from_pct=asked.campaign.programme.delivered_from_pct,
+    )
+
+
+def load_together(asked: Sequence[Asked], *, known_at: datetime) -> Iterator[Cube]:
+    """A cube for each campaign, from one reading of the store for all of them."""
+    days = sorted({day for each in asked for day in each.days})
+    streams = list(
+        dict.fromkeys(home.stream_id for each in asked for home in each.households if home.stream_id)
+    )
+    loaded = store.day_cube(streams, days, known_at=known_at)
+    row_of = {stream_id: row for row, stream_id in enumerate(streams)}
+    place_of = {day: place for place, day in enumerate(days)}
+    for each in asked:
+        yield _part_of(loaded, each, row_of, place_of)
+
+
+def _part_of(
+    loaded: store.DayCube, asked: Asked, row_of: Mapping[UUID, int], place_of: Mapping[date, int]
+) -> LoadedCube:
+    places = [place_of[day] for day in asked.days]
+    net_wh, present = loaded.net_wh[:, places], loaded.present[:, places]
+    rows = [row_of.get(home.stream_id, -1) if home.stream_id else -1 for home in asked.households]
+    if rows == list(range(len(loaded.net_wh))):
+        return LoadedCube(asked.days, net_wh, present)
+    index = np.array(rows, np.intp)
+    if not len(net_wh):
+        shape = (len(rows), len(places), MAX_PERIODS)
+        return LoadedCube(asked.days, np.zeros(shape, np.int64), np.zeros(shape, np.bool_))
+    has_stream = (index >= 0)[:, None, None]
+    return LoadedCube(
+        asked.days, np.where(has_stream, net_wh[index], 0), np.where(has_stream, present[index], False)
     )
 
 
@@ -80,14 +153,18 @@ def event_half_hours(campaign: Campaign) -> tuple[datetime, ...]:
     return tuple(Interval(campaign.starts_at, campaign.ends_at).half_hours())
 
 
-def agreement_of(terms: SettlementTerms, rule: BaselineRule) -> Agreement:
-    """The published terms as values."""
+def agreement_of(terms: SettlementTerms, rule: BaselineRule, at: datetime) -> Agreement:
+    """The published terms as values, with the share policy in force at `at`."""
+    name, policy = policies.policy_for(terms, at)
     return Agreement(
         terms=str(terms),
         baseline_rule=rule,
         delivery_rule=terms_service.delivery_rule(terms),
-        pence_per_kwh=terms.utilisation_pence_per_kwh,
-        coop_share_pct=terms.coop_share_pct,
+        contract=terms_service.contract(terms),
+        share_policy=policy,
+        policy_name=name,
+        override_policy=terms_service.override_policy(terms),
+        forgives_our_failures=terms.forgives_our_failures,
     )
 
 
@@ -96,22 +173,42 @@ def households_of(campaign: Campaign) -> tuple[Household, ...]:
 
     Instructed is the power expected of the assets that take part, or of all that were asked when none does.
     """
-    parts = Participation.objects.filter(campaign=campaign).exclude(state=State.CANCELLED)
-    asked: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
-    for occupancy_id, state, expected_w in parts.values_list("occupancy_id", "state", "expected_w"):
-        asked[occupancy_id].append((STANDING_OF[state], expected_w))
-    occupancy_ids = sorted(asked)
-    streams = members.queries.streams_of(occupancy_ids, campaign.starts_at)
-    event_days = campaigns.queries.event_days(occupancy_ids)
-    return tuple(
-        _household(
-            occupancy_id,
-            streams.get(occupancy_id),
-            asked[occupancy_id],
-            event_days.get(occupancy_id, ()),
-        )
-        for occupancy_id in occupancy_ids
+    return households_of_many([campaign])[0]
+
+
+def households_of_many(asked_in: Sequence[Campaign]) -> list[tuple[Household, ...]]:
+    """The same for several campaigns, in the same few queries."""
+    parts = Participation.objects.filter(campaign__in=[campaign.pk for campaign in asked_in])
+    asked: dict[UUID, dict[UUID, list[tuple[str, int]]]] = {campaign.pk: {} for campaign in asked_in}
+    rows = parts.exclude(state=State.CANCELLED).values_list(
+        "campaign_id", "occupancy_id", "state", "expected_w", "outcome"
     )
+    for campaign_id, occupancy_id, state, expected_w, outcome in rows.iterator(chunk_size=20_000):
+        standing = Standing.DEVICE_ERROR.value if outcome == DEVICE_ERROR else STANDING_OF[state]
+        asked[campaign_id].setdefault(occupancy_id, []).append((standing, expected_w))
+    everybody = sorted({occupancy_id for homes in asked.values() for occupancy_id in homes})
+    event_days = campaigns.queries.event_days(everybody)
+    own_days = {occupancy_id: frozenset(days) for occupancy_id, days in event_days.items()}
+    household_of = dict(Occupancy.objects.filter(pk__in=everybody).values_list("pk", "household_id"))
+    found = []
+    for campaign in asked_in:
+        homes = asked[campaign.pk]
+        occupancy_ids = sorted(homes)
+        streams = members.queries.streams_of(occupancy_ids, campaign.starts_at)
+        special = policies.special_households(campaign.starts_at)
+        found.append(
+            tuple(
+                _household(
+                    occupancy_id,
+                    streams.get(occupancy_id),
+                    homes[occupancy_id],
+                    own_days.get(occupancy_id, frozenset()),
+                    special.get(household_of[occupancy_id], policies.ORDINARY),
+                )
+                for occupancy_id in occupancy_ids
+            )
+        )
+    return found
 
 
 def busy_half_hours(
@@ -151,11 +248,13 @@ def load_cube(households: Sequence[Household], days: Sequence[date], *, known_at
 def _household(
     occupancy_id: UUID,
     stream_id: UUID | None,
-    asked: Iterable[tuple[str, int]],
-    event_days: Collection[date],
+    assets: Sequence[tuple[str, int]],
+    event_days: frozenset[date],
+    special: policies.Special,
 ) -> Household:
-    assets = list(asked)
-    standing = min((standing for standing, _ in assets), key=PRECEDENCE.index)
+    standing = (
+        assets[0][0] if len(assets) == 1 else min((standing for standing, _ in assets), key=PRECEDENCE.index)
+    )
     takes_part = standing in PAID
     expected_w = sum(watts for own, watts in assets if not takes_part or own in PAID)
     return Household(
@@ -165,5 +264,7 @@ def _household(
         takes_part=takes_part,
         instructed_wh=expected_w // 2,
         assets=sum(not takes_part or own in PAID for own, _ in assets),
-        event_days=frozenset(event_days),
+        event_days=event_days,
+        in_hardship=special.in_hardship,
+        donates_pct=special.donates_pct,
     )

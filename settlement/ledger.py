@@ -17,9 +17,15 @@ from django.db.models import Sum
 from opendsr.kernel.errors import DomainError, Invalid
 from opendsr.kernel.ids import new_uuid
 from settlement.copying import copy_rows
-from settlement.models import Account, Entry, Posting, SettlementRun
+from settlement.models import Account, Component, Entry, Posting, SettlementRound
 
 COOP_CODE = "coop"
+FUND_CODE = "fund"
+BANK_CODE = "bank"
+RESERVE_CODE = "reserve"
+ROUNDING_CODE = "rounding"
+WRITTEN_OFF_CODE = "written_off"
+Legs = Mapping[tuple[UUID, str], int]
 
 
 class EntryUnbalanced(Invalid):
@@ -53,6 +59,36 @@ def coop_account(*, at: datetime) -> Account:
     return _open(Account.Kind.COOP, COOP_CODE, at)
 
 
+def fund_account(*, at: datetime) -> Account:
+    """The community fund; opened on first use."""
+    return _open(Account.Kind.FUND, FUND_CODE, at)
+
+
+def bank_account(*, at: datetime) -> Account:
+    """What the co-op has at the bank, as a debt of the bank's; opened on first use."""
+    return _open(Account.Kind.BANK, BANK_CODE, at)
+
+
+def reserve_account(*, at: datetime) -> Account:
+    """The co-op's reserves; opened on first use."""
+    return _open(Account.Kind.RESERVE, RESERVE_CODE, at)
+
+
+def rounding_account(*, at: datetime) -> Account:
+    """Less than a penny, where whole pence meet millipence; opened on first use."""
+    return _open(Account.Kind.ROUNDING, ROUNDING_CODE, at)
+
+
+def written_off_account(*, at: datetime) -> Account:
+    """What two people agreed not to ask for any more; opened on first use."""
+    return _open(Account.Kind.WRITTEN_OFF, WRITTEN_OFF_CODE, at)
+
+
+def disputed_account(*, programme_code: str, at: datetime) -> Account:
+    """What a programme's buyer did not pay and is held apart; opened on first use."""
+    return _open(Account.Kind.DISPUTED, f"disputed:{programme_code}", at)
+
+
 def household_accounts(*, occupancy_ids: Iterable[UUID], at: datetime) -> dict[UUID, UUID]:
     """Account id by occupancy; those that are missing are opened."""
     wanted = sorted(set(occupancy_ids))
@@ -81,33 +117,42 @@ def lock_accounts(account_ids: Iterable[UUID]) -> None:
     list(held.values_list("pk"))
 
 
-@transaction.atomic
 def post(
     *,
     key: str,
     memo: str,
     amounts_mp: Mapping[UUID, int],
     at: datetime,
-    run: SettlementRun | None = None,
+    round: SettlementRound | None = None,
+    component: str = Component.AMOUNT,
 ) -> Entry | None:
-    """Post one entry, an amount an account id; None when every amount is zero, for then nothing moves.
+    """Post one entry, an amount an account id, all for the same thing; see `post_legs`."""
+    legs = {(account_id, component): amount_mp for account_id, amount_mp in amounts_mp.items()}
+    return post_legs(key=key, memo=memo, legs=legs, at=at, round=round)
+
+
+@transaction.atomic
+def post_legs(
+    *, key: str, memo: str, legs: Legs, at: datetime, round: SettlementRound | None = None
+) -> Entry | None:
+    """Post one entry, an amount an account id and component; None when all are zero, for then nothing moves.
 
     Raises EntryUnbalanced, and AlreadyPosted when there is an entry under the key.
     """
-    total_mp = sum(amounts_mp.values())
+    total_mp = sum(legs.values())
     if total_mp:
         raise EntryUnbalanced(key=key, total_mp=total_mp)
-    legs = {account_id: amount_mp for account_id, amount_mp in amounts_mp.items() if amount_mp}
-    if not legs:
+    moving = sorted((account_id, component, mp) for (account_id, component), mp in legs.items() if mp)
+    if not moving:
         return None
-    entry = Entry(id=new_uuid(), key=key, memo=memo, run=run, posted_at=at)
+    entry = Entry(id=new_uuid(), key=key, memo=memo[:200], round=round, posted_at=at)
     Entry.objects.bulk_create([entry], ignore_conflicts=True)
     if not Entry.objects.filter(pk=entry.pk).exists():
         raise AlreadyPosted(key=key)
     copy_rows(
         Posting,
-        ("entry_id", "account_id", "amount_mp"),
-        ((entry.pk, account_id, legs[account_id]) for account_id in sorted(legs)),
+        ("entry_id", "account_id", "component", "amount_mp"),
+        ((entry.pk, account_id, str(component), mp) for account_id, component, mp in moving),
     )
     return entry
 
@@ -129,17 +174,6 @@ def balances_mp(account_ids: Iterable[UUID]) -> dict[UUID, int]:
     return dict.fromkeys(wanted, 0) | dict(rows)
 
 
-def posted_for_campaign_mp(campaign_id: UUID) -> dict[UUID, int]:
-    """What the campaign's runs have posted so far, by account id."""
-    rows = (
-        Posting.objects.filter(entry__run__campaign_id=campaign_id)
-        .values_list("account_id")
-        .annotate(total=Sum("amount_mp"))
-        .order_by()
-    )
-    return dict(rows)
-
-
 def trial_balance() -> TrialBalance:
     """Every account's balance by code, and their sum."""
     rows = (
@@ -151,8 +185,8 @@ def trial_balance() -> TrialBalance:
     return TrialBalance(balances_mp=balances, total_mp=sum(balances.values()))
 
 
-def still_to_post_mp(due_mp: Mapping[UUID, int], posted_mp: Mapping[UUID, int]) -> dict[UUID, int]:
-    """New amount less what was posted before, for every account in either; a replay gives only zeros."""
+def still_to_post_mp(due_mp: Legs, posted_mp: Legs) -> dict[tuple[UUID, str], int]:
+    """New amount less what was posted before, for every leg in either; a replay gives only zeros."""
     accounts = due_mp.keys() | posted_mp.keys()
     return {account: due_mp.get(account, 0) - posted_mp.get(account, 0) for account in accounts}
 

@@ -8,7 +8,7 @@ from typing import Final
 from members.models import Role
 from members.roles import VIEW
 
-MODELS: Final = (
+FIRST_MODELS: Final = (
     "settlementterms",
     "settlementrun",
     "homedelivery",
@@ -18,9 +18,26 @@ MODELS: Final = (
     "posting",
     "statement",
 )
-EVERYTHING: Final = dict.fromkeys(MODELS, VIEW)
+EVERYTHING: Final = dict.fromkeys(FIRST_MODELS, VIEW)
+ROUND_MODELS: Final = (
+    "settlementround",
+    "rounddecision",
+    "roundprogress",
+    "settlementrun",
+    "homedelivery",
+    "statement",
+    "sharepolicyversion",
+    "hardshipmark",
+    "giftchoice",
+    "paymentbatch",
+    "payment",
+    "remittance",
+    "dispute",
+    "society",
+    "surplusresolution",
+)
 
-GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+FIRST_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.ADMINISTRATOR: EVERYTHING,
     Role.FINANCE: EVERYTHING,
     Role.AUDITOR: EVERYTHING,
@@ -28,6 +45,22 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
         ("settlementterms", "settlementrun", "homedelivery", "perioddelivery", "statement"), VIEW
     ),
 }
+ROUND_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: dict.fromkeys(ROUND_MODELS, VIEW),
+    Role.FINANCE: dict.fromkeys(ROUND_MODELS, VIEW),
+    Role.AUDITOR: dict.fromkeys(ROUND_MODELS, VIEW),
+    Role.MEMBER_SERVICES: dict.fromkeys(
+        ("settlementround", "settlementrun", "homedelivery", "statement", "hardshipmark"), VIEW
+    ),
+}
 STUDY_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     role: {"placebostudy": VIEW} for role in (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR)
+}
+GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {
+        model: verbs
+        for model, verbs in {**FIRST_GRANTS.get(role, {}), **ROUND_GRANTS.get(role, {})}.items()
+        if model != "perioddelivery"
+    }
+    for role in FIRST_GRANTS
 }

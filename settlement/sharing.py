@@ -1,20 +1,26 @@
-"""Sharing: the co-op's part of the revenue, and each household's part of the rest. Pure integers.
+"""Sharing: the co-op's, the fund's and each household's part of the revenue, by a policy that is data. Pure.
 
-The co-op's percentage is rounded down to the millipenny, so what does not divide stays with the members.
-Their pool is split by paid Wh with the largest remainder; equal remainders go by participant id.
+The co-op's and the fund's percentages are rounded down to the millipenny, so what does not divide stays with
+the members. Their pool is split with the largest remainder; equal remainders go by participant id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
-from math import floor
+from math import floor, lcm
+from typing import Any, Final
 from uuid import UUID
 
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.money import split_mp
+
+HUNDRED: Final = Decimal(100)
+FLOOR: Final = "floor"
 
 
 class SharingImpossible(Invalid):
@@ -25,39 +31,288 @@ class SharingImpossible(Invalid):
     paid_wh: int
 
 
+class NegativePool(SharingImpossible):
+    """The revenue is below zero: there is nothing to share, somebody has to look."""
+
+
+class ZeroWeights(SharingImpossible):
+    """There is money to share and nobody the policy would give it to."""
+
+    by: str
+
+
+class PolicyInvalid(Invalid):
+    """A field of a share policy makes no sense."""
+
+    field: str
+    reason: str
+
+
+class By(StrEnum):
+    """What a part of the members' pool is shared by."""
+
+    WH = "wh"
+    AVAILABILITY = "availability"
+    EQUAL = "equal"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The co-op's percentage from a civil day on."""
+
+    from_date: date
+    coop_pct: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SharePolicy:
+    """How revenue is shared.
+
+    The co-op takes `coop_pct`, or by `steps` (each from its day) a falling percentage; the community fund
+    takes `fund_pct`. Of the members' pool every home that took part first gets `floor_mp` as far as it goes,
+    the rest goes by the percentages of `split`. Homes in hardship count `hardship_weight` times.
+    """
+
+    coop_pct: Decimal = Decimal(35)
+    steps: tuple[Step, ...] = ()
+    fund_pct: Decimal = Decimal(0)
+    split: Mapping[By, Decimal] = field(default_factory=lambda: {By.WH: HUNDRED})
+    floor_mp: int = 0
+    hardship_weight: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        for name, reason in _problems(self):
+            raise PolicyInvalid(field=name, reason=reason)
+
+    def coop_pct_on(self, day: date) -> Decimal:
+        """The co-op's percentage for an event of that civil day."""
+        pct = self.coop_pct
+        for step in self.steps:
+            if step.from_date <= day:
+                pct = step.coop_pct
+        return pct
+
+    def as_data(self) -> dict[str, object]:
+        """Plain JSON; `policy_from` reads it back unchanged."""
+        return {
+            "coop_pct": _plain(self.coop_pct),
+            "steps": [[step.from_date.isoformat(), _plain(step.coop_pct)] for step in self.steps],
+            "fund_pct": _plain(self.fund_pct),
+            "split": {by.value: _plain(self.split[by]) for by in sorted(self.split)},
+            "floor_mp": self.floor_mp,
+            "hardship_weight": _plain(self.hardship_weight),
+        }
+
+
+def policy_from(data: Mapping[str, Any]) -> SharePolicy:
+    """What `as_data` wrote, or the same written by hand; raises PolicyInvalid naming the field."""
+    unknown = sorted(set(data) - {"coop_pct", "steps", "fund_pct", "split", "floor_mp", "hardship_weight"})
+    if unknown:
+        raise PolicyInvalid(field=unknown[0], reason="there is no such field")
+    name = ""
+    try:
+        name = "coop_pct"
+        coop_pct = Decimal(str(data.get(name, 35)))
+        name = "steps"
+        steps = tuple(Step(date.fromisoformat(day), Decimal(str(pct))) for day, pct in data.get(name, ()))
+        name = "fund_pct"
+        fund_pct = Decimal(str(data.get(name, 0)))
+        name = "split"
+        split = {By(by): Decimal(str(pct)) for by, pct in data.get(name, {"wh": "100"}).items()}
+        name = "floor_mp"
+        floor_mp = int(data.get(name, 0))
+        name = "hardship_weight"
+        weight = Decimal(str(data.get(name, 1)))
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise PolicyInvalid(field=name, reason=str(error)) from error
+    return SharePolicy(coop_pct, steps, fund_pct, split, floor_mp, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One household in the split: Wh that count, W x half-hours it stood ready, and who it is.
+
+    `takes_part` False gets nothing, whatever it delivered; `donates_pct` of its part goes to the fund.
+    """
+
+    id: UUID
+    paid_wh: int
+    available_wh: int = 0
+    takes_part: bool = True
+    in_hardship: bool = False
+    donates_pct: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one household gets, by what it is for; `gift_mp` of it goes to the fund."""
+
+    floor_mp: int = 0
+    wh_mp: int = 0
+    availability_mp: int = 0
+    equal_mp: int = 0
+    gift_mp: int = 0
+
+    @property
+    def earned_mp(self) -> int:
+        """The household's part before its gift."""
+        return self.floor_mp + self.wh_mp + self.availability_mp + self.equal_mp
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """revenue_mp = coop_mp + members_mp, members_mp = sum of earned_mp (in the order given)."""
+    """revenue_mp = coop_mp + fund_mp + members_mp, members_mp = sum of earned_mp (in the order given).
+
+    `fund_mp` leaves gifts out: they come out of what each household earned. `pools` are (millipence, sum of
+    weights) of the floor and of each part of the split: a household gets pool x its weight / sum of weights.
+    """
 
     revenue_mp: int
     coop_mp: int
     members_mp: int
     earned_mp: tuple[int, ...]
+    fund_mp: int = 0
+    parts: tuple[Part, ...] = ()
+    coop_pct: Decimal = HUNDRED
+    pools: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def gifts_mp(self) -> int:
+        """All that households give to the fund of their own."""
+        return sum(part.gift_mp for part in self.parts)
+
+
+def share_by(
+    policy: SharePolicy, *, revenue_mp: int, participants: Sequence[Participant], day: date
+) -> Shares:
+    """Share the revenue of an event on that civil day.
+
+    No revenue: everybody gets nothing. Raises NegativePool, ZeroWeights, SharingImpossible before a penny
+    moves.
+    """
+    coop_pct = policy.coop_pct_on(day)
+    total_wh = sum(each.paid_wh for each in participants)
+    told = {"revenue_mp": revenue_mp, "coop_share_pct": coop_pct, "paid_wh": total_wh}
+    if revenue_mp < 0:
+        raise NegativePool(**told)
+    if any(each.paid_wh < 0 or each.available_wh < 0 for each in participants):
+        raise SharingImpossible(**told)
+    coop_mp = floor(revenue_mp * Fraction(coop_pct) / 100)
+    fund_mp = floor(revenue_mp * Fraction(policy.fund_pct) / 100)
+    members_mp = revenue_mp - coop_mp - fund_mp
+    rows = sorted(
+        (row for row, each in enumerate(participants) if each.takes_part),
+        key=lambda row: participants[row].id,
+    )
+    floors, rest_mp = _floors(policy, members_mp, len(rows))
+    amounts: dict[By, list[int]] = {}
+    pools = {FLOOR: (sum(floors), len(rows))} if policy.floor_mp else {}
+    for by, pool_mp in zip(policy.split, _pools(policy, rest_mp), strict=True):
+        weights = _weights(policy, by, [participants[row] for row in rows])
+        if pool_mp and not sum(weights):
+            raise ZeroWeights(**told, by=by.value)
+        amounts[by] = split_mp(pool_mp, weights) if pool_mp else [0] * len(rows)
+        pools[by.value] = (pool_mp, sum(weights))
+    parts = [Part()] * len(participants)
+    for place, row in enumerate(rows):
+        part = Part(
+            floor_mp=floors[place],
+            wh_mp=amounts[By.WH][place] if By.WH in amounts else 0,
+            availability_mp=amounts[By.AVAILABILITY][place] if By.AVAILABILITY in amounts else 0,
+            equal_mp=amounts[By.EQUAL][place] if By.EQUAL in amounts else 0,
+        )
+        gives = participants[row].donates_pct
+        if gives:
+            gift_mp = floor(part.earned_mp * Fraction(gives) / 100)
+            part = Part(part.floor_mp, part.wh_mp, part.availability_mp, part.equal_mp, gift_mp)
+        parts[row] = part
+    return Shares(
+        revenue_mp=revenue_mp,
+        coop_mp=coop_mp,
+        members_mp=members_mp,
+        earned_mp=tuple(part.earned_mp for part in parts),
+        fund_mp=fund_mp,
+        parts=tuple(parts),
+        coop_pct=coop_pct,
+        pools=pools,
+    )
 
 
 def share(
     *, revenue_mp: int, coop_share_pct: Decimal, participants: Sequence[UUID], paid_wh: Sequence[int]
 ) -> Shares:
-    """Share the revenue between the co-op and the households that delivered.
+    """Share the revenue between the co-op and the households that delivered, by Wh alone.
 
-    Nobody delivered and nothing came in: everybody gets nothing. Anything else that cannot be shared raises
-    SharingImpossible before a penny moves.
+    Raises SharingImpossible for a percentage that is none, and what `share_by` raises.
     """
-    total_wh = sum(paid_wh)
-    is_share = 0 <= coop_share_pct <= 100
-    if revenue_mp < 0 or not is_share or min(paid_wh, default=0) < 0 or (revenue_mp and not total_wh):
-        raise SharingImpossible(revenue_mp=revenue_mp, coop_share_pct=coop_share_pct, paid_wh=total_wh)
-    coop_mp = floor(revenue_mp * Fraction(coop_share_pct) / 100)
-    members_mp = revenue_mp - coop_mp
-    earned_mp = [0] * len(paid_wh)
-    if total_wh:
-        by_id = sorted(range(len(paid_wh)), key=lambda row: participants[row])
-        parts = split_mp(members_mp, [paid_wh[row] for row in by_id])
-        for row, part in zip(by_id, parts, strict=True):
-            earned_mp[row] = part
-    return Shares(revenue_mp=revenue_mp, coop_mp=coop_mp, members_mp=members_mp, earned_mp=tuple(earned_mp))
+    if not 0 <= coop_share_pct <= 100:
+        raise SharingImpossible(revenue_mp=revenue_mp, coop_share_pct=coop_share_pct, paid_wh=sum(paid_wh))
+    return share_by(
+        SharePolicy(coop_pct=coop_share_pct),
+        revenue_mp=revenue_mp,
+        participants=[Participant(*each) for each in zip(participants, paid_wh, strict=True)],
+        day=date.max,
+    )
 
 
 def exact_share_mp(members_mp: int, paid_wh: int, total_paid_wh: int) -> Fraction:
-    """A household's part before the split's rounding: `earned_mp` is this rounded down or up."""
+    """A household's part by Wh before the split's rounding: `wh_mp` is this rounded down or up."""
     return Fraction(members_mp * paid_wh, total_paid_wh) if total_paid_wh else Fraction(0)
+
+
+def counts_times(policy: SharePolicy, *, in_hardship: bool) -> int:
+    """How many times a household's weight counts, as a whole number over the policy's common denominator."""
+    more = Fraction(policy.hardship_weight)
+    return more.numerator if in_hardship else more.denominator
+
+
+def _floors(policy: SharePolicy, members_mp: int, homes: int) -> tuple[list[int], int]:
+    """Each home's floor, cut evenly when the pool does not reach, and what is left of the pool."""
+    if not homes or not policy.floor_mp:
+        return [0] * homes, members_mp
+    floors_mp = min(members_mp, policy.floor_mp * homes)
+    return split_mp(floors_mp, [1] * homes), members_mp - floors_mp
+
+
+def _pools(policy: SharePolicy, rest_mp: int) -> list[int]:
+    scale = lcm(*(Fraction(pct).denominator for pct in policy.split.values()))
+    return split_mp(rest_mp, [int(Fraction(pct) * scale) for pct in policy.split.values()])
+
+
+def _weights(policy: SharePolicy, by: By, homes: Sequence[Participant]) -> list[int]:
+    plain = {
+        By.WH: [home.paid_wh for home in homes],
+        By.AVAILABILITY: [home.available_wh for home in homes],
+        By.EQUAL: [1] * len(homes),
+    }[by]
+    if policy.hardship_weight == 1:
+        return plain
+    return [
+        weight * counts_times(policy, in_hardship=home.in_hardship)
+        for weight, home in zip(plain, homes, strict=True)
+    ]
+
+
+def _problems(policy: SharePolicy) -> list[tuple[str, str]]:
+    found = []
+    coop = [policy.coop_pct, *(step.coop_pct for step in policy.steps)]
+    if not all(pct.is_finite() and 0 <= pct <= 100 for pct in coop):
+        return [("coop_pct", "a percentage from 0 to 100")]
+    if not all(pct.is_finite() for pct in policy.split.values()):
+        return [("split", "percentages above 0 that sum to 100")]
+    days = [step.from_date for step in policy.steps]
+    if days != sorted(set(days)):
+        found.append(("steps", "in order of day, each day once"))
+    if not (policy.fund_pct.is_finite() and 0 <= policy.fund_pct <= 100 - max(coop)):
+        found.append(("fund_pct", "a percentage that the co-op's share leaves room for"))
+    if sum(policy.split.values()) != 100 or min(policy.split.values(), default=HUNDRED) <= 0:
+        found.append(("split", "percentages above 0 that sum to 100"))
+    if policy.floor_mp < 0:
+        found.append(("floor_mp", "not below zero"))
+    if not (policy.hardship_weight.is_finite() and 1 <= policy.hardship_weight <= 10):
+        found.append(("hardship_weight", "from 1 to 10"))
+    return found
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"

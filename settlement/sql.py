@@ -10,7 +10,7 @@ from typing import Final
 
 from django.db import migrations
 
-TABLES: Final = (
+FIRST_TABLES: Final = (
     "settlement_settlementterms",
     "settlement_settlementrun",
     "settlement_homedelivery",
@@ -20,7 +20,92 @@ TABLES: Final = (
     "settlement_posting",
     "settlement_statement",
 )
-APPEND_ONLY: Final = tuple(table for table in TABLES if table != "settlement_account")
+FIRST_APPEND_ONLY: Final = tuple(table for table in FIRST_TABLES if table != "settlement_account")
+ROUND_TABLES: Final = (
+    "settlement_settlementround",
+    "settlement_rounddecision",
+    "settlement_roundprogress",
+    "settlement_settlementrun",
+    "settlement_runarchive",
+    "settlement_homedelivery",
+    "settlement_statement",
+    "settlement_sharepolicyversion",
+    "settlement_hardshipmark",
+    "settlement_giftchoice",
+    "settlement_bankdetail",
+    "settlement_paymentbatch",
+    "settlement_batchdecision",
+    "settlement_payment",
+    "settlement_paymentevent",
+    "settlement_remittance",
+    "settlement_dispute",
+    "settlement_disputeoutcome",
+    "settlement_society",
+    "settlement_surplusresolution",
+)
+CHANGEABLE: Final = (
+    "settlement_account",
+    "settlement_roundprogress",
+    "settlement_hardshipmark",
+)
+ROUND_APPEND_ONLY: Final = tuple(table for table in ROUND_TABLES if table not in CHANGEABLE)
+APPEND_ONLY: Final = (
+    "settlement_settlementterms",
+    "settlement_entry",
+    "settlement_posting",
+    *ROUND_APPEND_ONLY,
+)
+
+# Not by a check constraint: who proposed is in the round's row.
+CREATE_TWO_PEOPLE: Final = """
+CREATE FUNCTION money.require_two_people() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = money, pg_temp AS $$
+DECLARE
+    proposed settlement_settlementround%ROWTYPE;
+BEGIN
+    SELECT * INTO proposed FROM settlement_settlementround WHERE id = NEW.round_id;
+    IF NEW.verdict = 'approved' AND proposed.kind <> 'provisional'
+       AND (NEW.by_id IS NULL OR NEW.by_id = proposed.proposed_by_id) THEN
+        RAISE EXCEPTION 'round % needs the approval of a second person', NEW.round_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'rounddecision_two_people';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER settlement_rounddecision_two_people BEFORE INSERT ON money.settlement_rounddecision
+FOR EACH ROW EXECUTE FUNCTION money.require_two_people();
+CREATE FUNCTION money.require_two_payers() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = money, pg_temp AS $$
+BEGIN
+    IF NEW.verdict = 'approved' AND NEW.by_id = (
+        SELECT proposed_by_id FROM settlement_paymentbatch WHERE id = NEW.batch_id
+    ) THEN
+        RAISE EXCEPTION 'batch % needs the approval of a second person', NEW.batch_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'batchdecision_two_people';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER settlement_batchdecision_two_people BEFORE INSERT ON money.settlement_batchdecision
+FOR EACH ROW EXECUTE FUNCTION money.require_two_payers();
+ALTER TABLE money.settlement_runarchive ALTER COLUMN data SET STORAGE EXTERNAL;
+"""
+DROP_TWO_PEOPLE: Final = """
+DROP TRIGGER settlement_rounddecision_two_people ON money.settlement_rounddecision;
+DROP FUNCTION money.require_two_people();
+DROP TRIGGER settlement_batchdecision_two_people ON money.settlement_batchdecision;
+DROP FUNCTION money.require_two_payers();
+"""
+REFUSE_EARLIER_RUNS: Final = """
+DO $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM settlement_settlementrun) THEN
+        RAISE EXCEPTION 'this database holds settlement runs of an unreleased version: there is no path from '
+            'them; start from an empty database';
+    END IF;
+END
+$$
+"""
 
 # Tests that commit clean up by TRUNCATE; they say so in their session (tests/conftest.py). Nothing else does.
 CREATE_REFUSE_TRUNCATE: Final = """

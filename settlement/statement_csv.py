@@ -18,6 +18,7 @@ from opendsr.kernel.periods import LONDON
 from settlement.baselines.explaining import LEFT_OUT_WORDS
 
 if TYPE_CHECKING:
+    from settlement.event_views import EventView
     from settlement.statements import StatementView
 
 COLUMNS: Final = ("section", "item", "starts_at", "local_time", "day", "value", "unit", "note")
@@ -62,32 +63,52 @@ def _number(value: int | Decimal | Fraction | None) -> str:
 
 
 def _rows(view: StatementView) -> Iterator[Row]:
-    yield from _head(view)
-    yield from _history(view)
-    yield from _half_hours(view)
-    yield from _money(view)
-
-
-def _head(view: StatementView) -> Iterator[Row]:
-    correction = "correction of an earlier run" if view.is_correction else ""
     yield "statement", "member", None, None, view.member_number, "", ""
     yield "statement", "issued", view.issued_at, None, None, "", ""
-    yield "statement", "run", None, None, view.run_number, "", correction
-    yield "statement", "readings known at", view.as_known_at, None, None, "", ""
-    yield "statement", "input sha256", None, None, view.input_sha256, "", f"method {view.method}"
+    yield (
+        "statement",
+        "round",
+        None,
+        None,
+        view.round_number,
+        "",
+        f"{view.programme}: {view.kind_words.lower()}",
+    )
+    for event in view.events:
+        yield from _head(event)
+        yield from _history(event)
+        yield from _half_hours(event)
+        yield from _money(event)
+    note = "of all the statement's events, gifts taken off"
+    yield "total", "earned", None, None, view.earned_mp, "mp", f"{pounds(view.earned_mp)}: {note}"
+    note = "posted for these events by earlier rounds"
+    yield "total", "posted before", None, None, view.previous_mp, "mp", f"{pounds(view.previous_mp)}: {note}"
+    note = "posted by this round"
+    yield "total", "posted now", None, None, view.posted_mp, "mp", f"{pounds(view.posted_mp)}: {note}"
+    note = "your household's account after this round"
+    yield "total", "balance", None, None, view.balance_mp, "mp", f"{pounds(view.balance_mp)}: {note}"
+
+
+def _head(view: EventView) -> Iterator[Row]:
+    correction = "correction of an earlier run" if view.is_correction else ""
     yield "event", "name", None, None, view.campaign, "", ""
+    yield "event", "run", None, None, view.run_number, "", correction
+    yield "event", "readings known at", view.as_known_at, None, None, "", ""
+    yield "event", "input sha256", None, None, view.input_sha256, "", f"method {view.method}"
+    yield "event", "result sha256", None, None, view.result_sha256, "", ""
     yield "event", "starts", view.starts_at, None, None, "", ""
     yield "event", "ends", view.ends_at, None, None, "", ""
     yield "event", "direction", None, None, view.direction, "", f"delivered is {view.direction_words}"
     yield "event", "instructed", None, None, view.instructed_wh, "Wh", ""
     yield "event", "standing", None, None, view.standing, "", view.standing_words
+    yield "event", "outcome", None, None, view.outcome, "", view.outcome_words
     yield "rules", "terms", None, None, view.terms, "", ""
     yield "rules", "baseline", None, None, view.rule, "", view.rule_title
     yield "rules", "source", None, None, view.rule_source, "", view.rule_certainty
     yield "rules", "what is paid", None, None, view.floor_words, "", view.cap_words
 
 
-def _history(view: StatementView) -> Iterator[Row]:
+def _history(view: EventView) -> Iterator[Row]:
     for part in view.explanation.parts:
         for used in part.used:
             for column, (start, wh) in enumerate(zip(part.starts, used.wh, strict=True)):
@@ -110,7 +131,7 @@ def _history(view: StatementView) -> Iterator[Row]:
         yield "adjustment", "in-day adjustment", None, None, explained.adjustment_ratio, "factor", note
 
 
-def _half_hours(view: StatementView) -> Iterator[Row]:
+def _half_hours(view: EventView) -> Iterator[Row]:
     minimum = {
         start: part.minimum for part in view.explanation.parts for start in part.starts[: part.event_count]
     }
@@ -122,26 +143,86 @@ def _half_hours(view: StatementView) -> Iterator[Row]:
         yield "half-hour", "baseline", start, None, half_hour.baseline_wh, "Wh", note
         note = "" if half_hour.metered_wh is not None else "no meter reading: earns nothing"
         yield "half-hour", "metered", start, None, half_hour.metered_wh, "Wh", note
-        yield "half-hour", "delivered", start, None, half_hour.delivered_wh, "Wh", ""
+        yield "half-hour", "delivered", start, None, half_hour.delivered_wh, "Wh", half_hour.outcome
     yield "event", "delivered", None, None, view.delivered_wh, "Wh", "sum of the half-hours"
+    if view.sold_wh != view.paid_wh:
+        yield "event", "sold", None, None, view.sold_wh, "Wh", "what the buyer pays for"
     yield "event", "paid", None, None, view.paid_wh, "Wh", "the part that earns"
 
 
-def _money(view: StatementView) -> Iterator[Row]:
+def _money(view: EventView) -> Iterator[Row]:
     yield "money", "rate", None, None, view.pence_per_kwh, "pence per kWh", ""
-    yield "money", "paid energy of all homes", None, None, view.total_paid_wh, "Wh", ""
-    note = "paid energy of all homes x rate, rounded half to even"
-    yield "money", "revenue", None, None, view.revenue_mp, "mp", f"{pounds(view.revenue_mp)}: {note}"
+    yield "money", "sold energy of all homes", None, None, view.total_sold_wh, "Wh", view.revenue_basis
+    yield "money", "pay factor", None, None, view.pay_factor, "", str(view.pay_curve["title"])
+    note = "sold energy of all homes x rate x pay factor, rounded half to even"
+    yield (
+        "money",
+        "utilisation",
+        None,
+        None,
+        view.utilisation_mp,
+        "mp",
+        f"{pounds(view.utilisation_mp)}: {note}",
+    )
+    if view.availability_mp:
+        note = "declared power x hours x rate"
+        amount = f"{pounds(view.availability_mp)}: {note}"
+        yield "money", "availability", None, None, view.availability_mp, "mp", amount
+    yield "money", "revenue", None, None, view.revenue_mp, "mp", pounds(view.revenue_mp)
     yield "money", "co-op's share", None, None, view.coop_share_pct, "%", ""
     yield "money", "co-op", None, None, view.coop_mp, "mp", f"{pounds(view.coop_mp)}: rounded down"
+    if view.fund_mp:
+        yield (
+            "money",
+            "community fund",
+            None,
+            None,
+            view.fund_mp,
+            "mp",
+            f"{pounds(view.fund_mp)}: rounded down",
+        )
     yield "money", "members' pool", None, None, view.members_mp, "mp", f"{pounds(view.members_mp)}: the rest"
-    note = "members' pool x your paid energy / paid energy of all homes"
-    yield "money", "your exact share", None, None, view.exact_share_mp, "mp", note
-    note = "rounded so that all shares sum to the pool: the largest remainders get the spare millipence"
-    yield "money", "earned", None, None, view.earned_mp, "mp", f"{pounds(view.earned_mp)}: {note}"
-    note = "posted for this event by earlier runs"
-    yield "money", "posted before", None, None, view.previous_mp, "mp", f"{pounds(view.previous_mp)}: {note}"
-    note = "posted by this run"
-    yield "money", "posted now", None, None, view.posted_mp, "mp", f"{pounds(view.posted_mp)}: {note}"
-    note = "your household's account after this run"
-    yield "money", "balance", None, None, view.balance_mp, "mp", f"{pounds(view.balance_mp)}: {note}"
+    for share in view.shares:
+        note = f"shared {share.words}"
+        yield f"share {share.by}", "pool", None, None, share.pool_mp, "mp", f"{pounds(share.pool_mp)}: {note}"
+        yield f"share {share.by}", "your weight", None, None, share.weight, "", ""
+        yield f"share {share.by}", "weight of all homes", None, None, share.total_weight, "", ""
+        note = "pool x your weight / weight of all homes"
+        yield f"share {share.by}", "your exact share", None, None, share.exact_mp, "mp", note
+        note = "rounded so that all shares sum to the pool: the largest remainders get the spare millipence"
+        amount = f"{pounds(share.amount_mp)}: {note}"
+        yield f"share {share.by}", "your share", None, None, share.amount_mp, "mp", amount
+    yield (
+        "money",
+        "earned",
+        None,
+        None,
+        view.earned_mp,
+        "mp",
+        f"{pounds(view.earned_mp)}: the sum of your shares",
+    )
+    if view.gift_mp:
+        note = f"your gift to the community fund, {view.donates_pct.normalize():f} %, rounded down"
+        yield "money", "gift", None, None, view.gift_mp, "mp", f"{pounds(view.gift_mp)}: {note}"
+    if view.is_correction:
+        note = "posted for this event before"
+        yield (
+            "money",
+            "posted before",
+            None,
+            None,
+            view.previous_mp,
+            "mp",
+            f"{pounds(view.previous_mp)}: {note}",
+        )
+    for other in view.others:
+        note = f"by {other.title}; for comparison only"
+        yield (
+            "other rule",
+            other.name,
+            None,
+            None,
+            other.earned_mp,
+            "mp",
+            f"{pounds(other.earned_mp)}: {note}",
+        )

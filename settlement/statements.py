@@ -1,133 +1,88 @@
-"""Statements: one for each member and run, its numbers fixed at issue and worked out in the open.
+"""Statements: one for each member and round, its numbers fixed at issue and worked out in the open.
 
-`statement_view` gives pages every figure with the readings behind it; `statement_csv.py` writes the same as a
-file. Numbers come from the run's stored rows only, never from settings of today.
+`statement_views` gives pages and files every figure with the readings behind it, from the run's stored rows
+and its archive only, never from the readings or the settings of today.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from fractions import Fraction
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from campaigns.models import Campaign, Direction
 from members.models import Member
 from opendsr.kernel.ids import new_uuid
-from settlement import statement_csv
-from settlement.baselines.explaining import Explanation, from_json
-from settlement.baselines.rules import CERTAINTY_WORDS, Certainty
+from opendsr.kernel.interval import Interval
+from settlement import archiving, event_views, queries, statement_csv, statement_json
+from settlement.archiving import HOMES_A_STRETCH
 from settlement.copying import copy_rows
-from settlement.models import Cap, Floor, SettlementRun, Standing, Statement
-from settlement.sharing import exact_share_mp
+from settlement.event_views import EventView
+from settlement.models import HomeDelivery, RoundKind, RunArchive, SettlementRound, SettlementRun, Statement
+from settlement.reckoning import Input, Measured, measure_homes
 
 COLUMNS = (
-    "id", "run_id", "delivery_id", "member_id", "earned_mp", "previous_mp", "posted_mp", "balance_mp",
+    "id", "round_id", "occupancy_id", "member_id", "earned_mp", "previous_mp", "posted_mp", "balance_mp",
     "issued_at",
 )  # fmt: skip
-
-STANDING_WORDS = {
-    Standing.TOOK_PART: "Your home took part. It is paid for what its meter shows, never below zero.",
-    Standing.SILENT: "Your hub fetched the event but did not answer. It had been asked, so the meter "
-    "decides: your home is paid for what it shows, never below zero.",
-    Standing.OVERRIDDEN: "Your home took part until it was overridden. It is paid for what its meter shows "
-    "over the whole event, never below zero; nothing is taken from earlier earnings.",
-    Standing.OPTED_OUT: "Your home opted out, so it is measured but not paid.",
-    Standing.NOT_REACHED: "Your hub never fetched the event, so your home was not asked and what its meter "
-    "shows is chance: it is measured, not claimed from the buyer and not paid. Should it turn out that the "
-    "hub did act, the settlement is corrected.",
-}
+MANY = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One household's money in a run: earned, posted earlier for the campaign, and the balance after."""
+    """One household's money in a round, gifts taken off: due now, posted before, and the balance after."""
 
     occupancy_id: UUID
-    delivery_id: UUID
     earned_mp: int
     previous_mp: int
     balance_mp: int
 
 
 @dataclass(frozen=True, slots=True)
-class HalfHour:
-    """One settlement period: whole Wh, None where there is no reading or no baseline."""
-
-    starts_at: datetime
-    baseline_wh: int | None
-    metered_wh: int | None
-    delivered_wh: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class StatementView:
-    """All a page or a file shows of a statement, as plain values."""
+    """All a page or a file shows of a statement, as plain values; `events` in order of time."""
 
     statement_id: UUID
     issued_at: datetime
     member_number: str
-    run_number: int
-    is_correction: bool
-    input_sha256: str
-    method: str
-    as_known_at: datetime
-    campaign_id: UUID
-    campaign: str
-    starts_at: datetime
-    ends_at: datetime
-    direction: str
-    direction_words: str
-    standing: str
-    standing_words: str
-    takes_part: bool
-    instructed_wh: int
-    terms: str
-    rule: str
-    rule_title: str
-    rule_source: str
-    rule_certainty: str
-    half_hours: tuple[HalfHour, ...]
-    explanation: Explanation
-    delivered_wh: int
-    paid_wh: int
-    floor_words: str
-    cap_words: str
-    pence_per_kwh: Decimal
-    coop_share_pct: Decimal
-    total_paid_wh: int
-    revenue_mp: int
-    coop_mp: int
-    members_mp: int
-    exact_share_mp: Fraction
+    programme: str
+    round_number: int
+    kind: str
+    kind_words: str
+    events: tuple[EventView, ...]
     earned_mp: int
     previous_mp: int
     posted_mp: int
     balance_mp: int
 
     @property
-    def missing_half_hours(self) -> int:
-        """Half-hours of the event without a reading: they earn nothing."""
-        return sum(half_hour.metered_wh is None for half_hour in self.half_hours)
+    def is_provisional(self) -> bool:
+        """True while the figures may still change and nothing of them can be paid out."""
+        return self.kind == RoundKind.PROVISIONAL
 
     @property
-    def without_baseline(self) -> int:
-        """Half-hours of the event with too few like days for a baseline: they earn nothing."""
-        return sum(half_hour.baseline_wh is None for half_hour in self.half_hours)
+    def is_correction(self) -> bool:
+        """True when an earlier round posted something for one of the events."""
+        return any(event.is_correction for event in self.events)
 
 
-def issue(*, run: SettlementRun, campaign: Campaign, lines: Sequence[Line], at: datetime) -> int:
-    """Write a statement of the run for every member of each household at the event; how many."""
-    members_of = _members_of((line.occupancy_id for line in lines), campaign)
+def issue(
+    *, round: SettlementRound, runs: Sequence[SettlementRun], lines: Sequence[Line], at: datetime
+) -> int:
+    """Write a statement of the round for every member of each household at its events; how many."""
+    starts_at = min(run.campaign.starts_at for run in runs)
+    ends_at = max(run.campaign.ends_at for run in runs)
+    members_of = _members_of((line.occupancy_id for line in lines), starts_at, ends_at)
     rows = [
         (
             new_uuid(),
-            run.pk,
-            line.delivery_id,
+            round.pk,
+            line.occupancy_id,
             member_id,
             line.earned_mp,
             line.previous_mp,
@@ -142,72 +97,126 @@ def issue(*, run: SettlementRun, campaign: Campaign, lines: Sequence[Line], at: 
     return len(rows)
 
 
-def with_everything(statements: QuerySet[Statement]) -> QuerySet[Statement]:
-    """The statements with all that `statement_view` reads, in two queries however many there are."""
-    return statements.select_related("run__terms", "run__campaign", "delivery", "member").prefetch_related(
-        "delivery__periods"
-    )
-
-
 def statement_view(statement: Statement) -> StatementView:
-    """Every figure of the statement; two queries at most when it comes from `with_everything`."""
-    run, delivery = statement.run, statement.delivery
-    campaign, terms = run.campaign, run.terms
-    half_hours = sorted(delivery.periods.all(), key=lambda period: period.starts_at)
-    return StatementView(
-        statement_id=statement.pk,
-        issued_at=statement.issued_at,
-        member_number=statement.member.number,
-        run_number=run.sequence,
-        is_correction=run.sequence > 1,
-        input_sha256=run.input_sha256,
-        method=run.method,
-        as_known_at=run.as_known_at,
-        campaign_id=campaign.pk,
-        campaign=campaign.name,
-        starts_at=campaign.starts_at,
-        ends_at=campaign.ends_at,
-        direction=campaign.direction,
-        direction_words="metered less baseline"
-        if campaign.direction == Direction.TURN_UP
-        else "baseline less metered",
-        standing=delivery.standing,
-        standing_words=STANDING_WORDS[Standing(delivery.standing)],
-        takes_part=delivery.takes_part,
-        instructed_wh=delivery.instructed_wh,
-        terms=str(terms),
-        rule=run.rule["name"],
-        rule_title=run.rule["title"],
-        rule_source=run.rule["source"],
-        rule_certainty=CERTAINTY_WORDS[Certainty(run.rule["certainty"])],
-        half_hours=tuple(
-            HalfHour(period.starts_at, period.baseline_wh, period.metered_wh, period.delivered_wh)
-            for period in half_hours
-        ),
-        explanation=from_json(delivery.explanation),
-        delivered_wh=delivery.delivered_wh,
-        paid_wh=delivery.paid_wh,
-        floor_words=Floor(terms.floor).label,
-        cap_words=Cap(terms.cap).label,
-        pence_per_kwh=terms.utilisation_pence_per_kwh,
-        coop_share_pct=terms.coop_share_pct,
-        total_paid_wh=run.paid_wh,
-        revenue_mp=run.revenue_mp,
-        coop_mp=run.coop_mp,
-        members_mp=run.members_mp,
-        exact_share_mp=exact_share_mp(run.members_mp, delivery.paid_wh, run.paid_wh),
-        earned_mp=statement.earned_mp,
-        previous_mp=statement.previous_mp,
-        posted_mp=statement.posted_mp,
-        balance_mp=statement.balance_mp,
+    """Every figure of one statement."""
+    return statement_views([statement])[0]
+
+
+def statement_views(statements: Sequence[Statement]) -> list[StatementView]:
+    """Every figure of the statements; the number of queries does not depend on how many there are."""
+    runs_of: dict[UUID, list[SettlementRun]] = defaultdict(list)
+    found = SettlementRun.objects.filter(round__in={each.round_id for each in statements})
+    for run in found.select_related("terms", "campaign").order_by("campaign__starts_at", "id"):
+        runs_of[run.round_id].append(run)
+    runs = [run for some in runs_of.values() for run in some]
+    homes = {each.occupancy_id for each in statements}
+    lines = _lines([run.pk for run in runs], homes)
+    before = _lines([run.replaces_id for run in runs if run.replaces_id], homes)
+    wanted = [
+        (run, lines[run.pk, each.occupancy_id])
+        for each in statements
+        for run in runs_of[each.round_id]
+        if (run.pk, each.occupancy_id) in lines
+    ]
+    measured = _measured_homes(wanted)
+    views = []
+    for each in statements:
+        events = []
+        for run in runs_of[each.round_id]:
+            line = lines.get((run.pk, each.occupancy_id))
+            earlier = before.get((run.replaces_id, each.occupancy_id)) if run.replaces_id else None
+            if line is not None:
+                given, result, row = measured[run.pk, line.row]
+                events.append(event_views.event_view(run, line, earlier, given, result, row))
+        views.append(
+            StatementView(
+                statement_id=each.pk,
+                issued_at=each.issued_at,
+                member_number=each.member.number,
+                programme=each.round.programme.name,
+                round_number=each.round.number,
+                kind=each.round.kind,
+                kind_words=str(RoundKind(each.round.kind).label),
+                events=tuple(events),
+                earned_mp=each.earned_mp,
+                previous_mp=each.previous_mp,
+                posted_mp=each.posted_mp,
+                balance_mp=each.balance_mp,
+            )
+        )
+    return views
+
+
+def baselines_between(occupancy_ids: Iterable[UUID], interval: Interval) -> dict[datetime, int | None]:
+    """Baseline Wh of the settled half-hours in the interval by the runs that stand, all homes together.
+
+    None where one of the homes has no baseline.
+    """
+    overlapping = queries.approved_runs().filter(
+        campaign__starts_at__lt=interval.ends_at, campaign__ends_at__gt=interval.starts_at
     )
+    homes = list(occupancy_ids)
+    lines = HomeDelivery.objects.filter(run__in=overlapping, occupancy__in=homes).select_related("run")
+    newest: dict[tuple[UUID, UUID], HomeDelivery] = {}
+    for line in lines.order_by("run__sequence"):
+        newest[line.run.campaign_id, line.occupancy_id] = line
+    totals: dict[datetime, int | None] = {}
+    for given, result, row in _measured_homes([(line.run, line) for line in newest.values()]).values():
+        for column, start in enumerate(given.event):
+            if not interval.starts_at <= start < interval.ends_at:
+                continue
+            so_far = totals.get(start, 0)
+            has = bool(result.baseline.present[row, column])
+            wh = int(result.baseline.wh[row, column])
+            totals[start] = so_far + wh if has and so_far is not None else None
+    return totals
 
 
-def _members_of(occupancy_ids: Iterable[UUID], campaign: Campaign) -> dict[UUID, list[UUID]]:
-    """Members of each household whose membership overlaps the event."""
+def home_inputs(
+    wanted: Sequence[tuple[SettlementRun, HomeDelivery]],
+) -> dict[tuple[UUID, int], tuple[Input, int]]:
+    """What each household of a run was computed from, by run and place: an Input and its row in it."""
+    by_stretch: dict[tuple[UUID, int], list[int]] = defaultdict(list)
+    for run, line in wanted:
+        by_stretch[run.pk, line.row - line.row % HOMES_A_STRETCH].append(line.row)
+    if not by_stretch:
+        return {}
+    which = reduce(or_, (Q(run=run_id, first_row=first) for run_id, first in by_stretch))
+    found = {}
+    for kept in RunArchive.objects.filter(which):
+        rows = sorted(set(by_stretch[kept.run_id, kept.first_row]))
+        if len(rows) > MANY:
+            rows = list(range(kept.first_row, kept.first_row + kept.households))
+        given = archiving.unpack(bytes(kept.data), only=[row - kept.first_row for row in rows])
+        for place, row in enumerate(rows):
+            found[kept.run_id, row] = given, place
+    return found
+
+
+def _measured_homes(
+    wanted: Sequence[tuple[SettlementRun, HomeDelivery]],
+) -> dict[tuple[UUID, int], tuple[Input, Measured, int]]:
+    results: dict[int, Measured] = {}
+    found = {}
+    for key, (given, place) in home_inputs(wanted).items():
+        if id(given) not in results:
+            results[id(given)] = measure_homes(given)
+        found[key] = given, results[id(given)], place
+    return found
+
+
+def _lines(run_ids: Sequence[UUID], homes: Iterable[UUID]) -> dict[tuple[UUID, UUID], HomeDelivery]:
+    found = HomeDelivery.objects.filter(run__in=run_ids, occupancy__in=list(homes))
+    return {(line.run_id, line.occupancy_id): line for line in found}
+
+
+def _members_of(
+    occupancy_ids: Iterable[UUID], starts_at: datetime, ends_at: datetime
+) -> dict[UUID, list[UUID]]:
+    """Members of each household whose membership overlaps the events."""
     rows = (
-        Member.objects.filter(household__occupancies__in=list(occupancy_ids), joined_at__lt=campaign.ends_at)
-        .filter(Q(left_at__isnull=True) | Q(left_at__gt=campaign.starts_at))
+        Member.objects.filter(household__occupancies__in=list(occupancy_ids), joined_at__lt=ends_at)
+        .filter(Q(left_at__isnull=True) | Q(left_at__gt=starts_at))
         .order_by("number")
         .values_list("household__occupancies__id", "id")
     )
@@ -220,3 +229,8 @@ def _members_of(occupancy_ids: Iterable[UUID], campaign: Campaign) -> dict[UUID,
 def render_csv(statement: Statement) -> str:
     """The statement as a CSV file's text."""
     return statement_csv.render(statement_view(statement))
+
+
+def render_json(statement: Statement) -> str:
+    """The statement as a JSON file's text, for `verifying.py`."""
+    return statement_json.render(statement_view(statement))

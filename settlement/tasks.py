@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from celery import shared_task
 
 from campaigns.completing import COMPLETED
 from opendsr.kernel import audit, clock, outbox
 from opendsr.kernel.outbox import Fact
-from settlement import settling, studying
+from settlement import posting, rounds, settling, studying
 
 
 @outbox.consumer(COMPLETED, "settlement.await", queue="settlement")
@@ -19,6 +21,26 @@ def await_readings(*, fact: Fact) -> None:
         verb="settlement.awaited",
         target=f"campaign:{fact.payload['campaign_id']}",
     )
+
+
+@outbox.consumer(rounds.PROPOSED, "settlement.compute", queue="settlement")
+def compute_round(*, fact: Fact) -> None:
+    """Compute a proposed round; a run twice does nothing new, what stops it is noted for its page."""
+    rounds.compute_round(round_id=UUID(str(fact.payload["round_id"])), at=fact.at)
+
+
+@outbox.consumer(rounds.POSTED, "settlement.tell_campaigns", queue="settlement")
+def tell_campaigns(*, fact: Fact) -> None:
+    """Hand a posted round's measurements to the campaigns."""
+    round = rounds.round_by_id(UUID(str(fact.payload["round_id"])))
+    for run in round.runs.order_by("id"):
+        posting.tell_campaign(run, at=fact.at)
+
+
+@shared_task(ignore_result=True)
+def settle_again(**_: object) -> None:
+    """Run twice, count once: unchanged readings change nothing."""
+    settling.settle_again(at=clock.now())
 
 
 @shared_task(ignore_result=True)

@@ -18,7 +18,10 @@ from opendsr.kernel.errors import Invalid, NotFound
 from settlement import rules
 from settlement.baselines.rules import BaselineRule
 from settlement.delivery import Cap, DeliveryRule, Floor
-from settlement.models import SettlementTerms
+from settlement.models import SettlementTerms, SharePolicyVersion
+from settlement.overriding import OverrideCost, OverridePolicy
+from settlement.pay_curves import curve_from
+from settlement.revenue import Basis, Contract
 
 VERSION_LOCK = "settlement.terms"
 
@@ -47,12 +50,24 @@ def publish_terms(
     baseline_parameters: Mapping[str, object] | None = None,
     floor: Floor = Floor.EVENT,
     cap: Cap = Cap.NONE,
+    availability_pence_per_kw_hour: Decimal = Decimal(0),
+    revenue_basis: Basis = Basis.HOMES,
+    pay_curve: str | Mapping[str, object] = "flat",
+    override_policy: OverridePolicy | None = None,
+    forgives_our_failures: bool = True,
+    share_policy: str = "",
 ) -> SettlementTerms:
     """Publish the next version of the terms of that name.
 
-    Raises rules.UnknownRule, rules.RuleInvalid, rules.RuleNeedsMore and TermsInvalid, naming the field.
+    `pay_curve` is a preset's name or a curve written out; `share_policy` the name of a published one. Raises
+    rules.UnknownRule, rules.RuleInvalid, rules.RuleNeedsMore, UnknownCurve, CurveInvalid and TermsInvalid,
+    naming the field.
     """
     rules.preset_for_terms(baseline_rule, baseline_parameters)
+    curve_from(pay_curve)
+    if share_policy and not SharePolicyVersion.objects.filter(name=share_policy).exists():
+        raise TermsInvalid(field="share_policy", reason="no share policy of that name is published")
+    override = override_policy or OverridePolicy()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [VERSION_LOCK, name])
     newest = SettlementTerms.objects.filter(name=name).aggregate(version=Max("version"))["version"] or 0
@@ -65,6 +80,13 @@ def publish_terms(
         cap=cap.value,
         utilisation_pence_per_kwh=utilisation_pence_per_kwh,
         coop_share_pct=coop_share_pct,
+        availability_pence_per_kw_hour=availability_pence_per_kw_hour,
+        revenue_basis=revenue_basis.value,
+        pay_curve=pay_curve if isinstance(pay_curve, str) else dict(pay_curve),
+        override_cost=override.cost.value,
+        override_reduced_by_pct=override.reduced_by_pct,
+        forgives_our_failures=forgives_our_failures,
+        share_policy=share_policy,
         published_at=at,
     )
     try:
@@ -104,3 +126,20 @@ def baseline_rule(terms: SettlementTerms) -> BaselineRule:
 def delivery_rule(terms: SettlementTerms) -> DeliveryRule:
     """Which part of the delivered energy the terms pay."""
     return DeliveryRule(floor=Floor(terms.floor), cap=Cap(terms.cap))
+
+
+def contract(terms: SettlementTerms) -> Contract:
+    """What the buyer pays under the terms; raises UnknownCurve when a curve's preset has gone."""
+    return Contract(
+        utilisation_pence_per_kwh=terms.utilisation_pence_per_kwh,
+        availability_pence_per_kw_hour=terms.availability_pence_per_kw_hour,
+        basis=Basis(terms.revenue_basis),
+        curve=curve_from(terms.pay_curve),
+    )
+
+
+def override_policy(terms: SettlementTerms) -> OverridePolicy:
+    """What an override costs under the terms."""
+    return OverridePolicy(
+        cost=OverrideCost(terms.override_cost), reduced_by_pct=terms.override_reduced_by_pct
+    )

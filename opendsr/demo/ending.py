@@ -55,10 +55,10 @@ def print_money(campaign: Campaign, teller: Teller, *, site: str) -> None:
     """Print who earned what; raises SumsDiffer unless revenue, shares, ledger and statements agree."""
     run = _run(campaign)
     table = queries.money_table(run)
-    statements = Counter(run.statements.values_list("delivery__occupancy", flat=True))
+    statements = Counter(run.round.statements.values_list("occupancy", flat=True))
     teller.text(
-        f"\nMONEY  {run.paid_wh / 1000:.3f} kWh at {run.terms.utilisation_pence_per_kwh.normalize():f} p/kWh;"
-        f" {run.terms.coop_share_pct.normalize():f} % to the co-op, the rest by delivered Wh"
+        f"\nMONEY  {run.sold_wh / 1000:.3f} kWh at {run.terms.utilisation_pence_per_kwh.normalize():f} p/kWh;"
+        f" {run.coop_share_pct.normalize():f} % to the co-op, the rest by delivered Wh"
     )
     teller.table(
         ("Home", "Stood", "Delivered kWh", "Paid kWh", "Earned", "Statements"),
@@ -85,8 +85,8 @@ def print_money(campaign: Campaign, teller: Teller, *, site: str) -> None:
     issued = write_statements(run, folder, site=site)
     teller.text(
         f"The parts sum to the revenue to the millipenny ({run.revenue_mp:,} mp) and the ledger balances."
-        f"\n{issued} statements, one for each member of the {len(table.lines)} homes asked, as HTML and CSV:"
-        f" {folder}"
+        f"\n{issued} statements, one for each member of the {len(table.lines)} homes asked, as HTML, CSV and"
+        f" JSON: {folder}"
     )
 
 
@@ -99,7 +99,7 @@ def _print_periods(campaign: Campaign, teller: Teller) -> None:
 
 def _require_sums(run: SettlementRun, table: queries.MoneyTable) -> None:
     trial = ledger.trial_balance()
-    by_household = dict(run.statements.values_list("delivery__occupancy", "earned_mp"))
+    by_household = dict(run.round.statements.values_list("occupancy", "earned_mp"))
     told_mp = sum(by_household.values())
     if not table.sums or trial.total_mp != 0 or told_mp != run.members_mp:
         raise SumsDiffer(

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,6 +41,10 @@ TEST_PACKAGES = {
     "mosquitto": ("mosquitto", "/usr/sbin/mosquitto"),
     "xmlsec1": ("xmlsec1",),
 }
+LIBRARIES = {
+    "libpango-1.0-0": "pango-1.0",
+    "libpangoft2-1.0-0": "pangoft2-1.0",
+}  # for PDFs, by Debian package
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -93,6 +98,7 @@ def interop() -> None:
 def tests() -> None:
     """The programs that tests drive; CI must have them, elsewhere their tests skip."""
     missing = [package for package, names in TEST_PACKAGES.items() if not any(map(shutil.which, names))]
+    missing += [package for package, library in LIBRARIES.items() if not find_library(library)]
     if missing:
         debian(*missing)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -20,7 +19,7 @@ from opendsr.kernel.interval import HALF_HOUR
 from opendsr.web import wording
 from opendsr.web.charts import Figure, half_hour_figure
 from settlement import settling
-from settlement.models import PeriodDelivery, SettlementRun, Standing
+from settlement.models import RoundKind, SettlementRun, Standing
 from settlement.queries import MoneyLine
 
 NAMED_HOMES = 5
@@ -62,6 +61,7 @@ class MeasuredReport:
     members: str
     coop: str
     coop_label: str
+    fund: str
     revenue: str
     money_note: str
     missing_note: str
@@ -118,12 +118,13 @@ def measured_report(campaign: Campaign) -> MeasuredReport | None:
         lines=settlement.queries.money_table(run).lines,
         members=wording.millipence(run.members_mp),
         coop=wording.millipence(run.coop_mp),
-        coop_label=_("The co-op, %(pct)s %%") % {"pct": f"{run.terms.coop_share_pct.normalize():f}"},
+        coop_label=_("The co-op, %(pct)s %%") % {"pct": f"{run.coop_share_pct.normalize():f}"},
+        fund=wording.millipence(run.fund_mp) if run.fund_mp else "",
         revenue=wording.millipence(run.revenue_mp),
         money_note=_(
             "%(paid)s kWh at %(rate)s p per kWh; the members' part is shared by what each home delivered."
         )
-        % {"paid": wording.kwh(run.paid_wh), "rate": f"{run.terms.utilisation_pence_per_kwh.normalize():f}"},
+        % {"paid": wording.kwh(run.sold_wh), "rate": f"{run.terms.utilisation_pence_per_kwh.normalize():f}"},
         missing_note=_missing_note(run),
         provenance=_provenance(run),
     )
@@ -206,15 +207,7 @@ def waiting(campaign: Campaign) -> tuple[str, bool]:
 
 def _by_period(run: SettlementRun) -> dict[datetime, _Sum]:
     """Sums over the households that take part, of half-hours that are both measured and have a baseline."""
-    rows = (
-        PeriodDelivery.objects.filter(
-            delivery__run=run, delivery__takes_part=True, delivered_wh__isnull=False
-        )
-        .values_list("starts_at")
-        .annotate(Sum("baseline_wh"), Sum("metered_wh"), Sum("delivered_wh"), Count("id"))
-        .order_by("starts_at")
-    )
-    return {start: _Sum(*sums) for start, *sums in rows}
+    return {datetime.fromisoformat(start): _Sum(*sums[:4]) for start, *sums in run.half_hours if sums[3]}
 
 
 def _period_row(label: str, each: _Sum, wanted: int) -> PeriodRow:
@@ -247,6 +240,12 @@ def _provenance(run: SettlementRun) -> str:
         "rule": run.rule["title"],
         "hash": run.input_sha256[:16],
     }
+    kind = {
+        RoundKind.PROVISIONAL: _("The figures are provisional and may still change."),
+        RoundKind.FINAL: _("The figures are final."),
+        RoundKind.CORRECTION: _("This corrects final figures."),
+    }[RoundKind(run.round.kind)]
+    words = f"{words} {kind}"
     if run.sequence == 1:
         return words
     return (

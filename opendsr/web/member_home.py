@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
 
 import campaigns.queries
 import members.queries
@@ -21,7 +23,7 @@ from campaigns.models import Campaign, Direction, Participation
 from members.models import Consent, Member, Occupancy
 from opendsr.web import wording
 from settlement import ledger
-from settlement.models import Account, Statement
+from settlement.models import Account, HomeDelivery, RoundKind, Statement
 
 OUT = (Participation.State.OPTED_OUT, Participation.State.OVERRIDDEN)
 AWAITING_SHOWN = 5
@@ -68,6 +70,7 @@ class StatementRow:
     name: str
     day: str
     is_correction: bool
+    is_provisional: bool
     change: str
     earned: str
 
@@ -128,18 +131,46 @@ def consents_of(stays: Sequence[Occupancy], at: datetime) -> list[dict[str, obje
 
 
 def statement_rows(statements: Sequence[Statement]) -> list[StatementRow]:
-    """Statements in words."""
-    return [
-        StatementRow(
-            url=reverse("statement", args=[row.pk]),
-            name=row.run.campaign.name,
-            day=wording.day(row.run.campaign.starts_at, "j F Y"),
-            is_correction=row.run.sequence > 1,
-            change=change(row.run.campaign.direction, row.delivery.delivered_wh),
-            earned=wording.money(row.posted_mp),
-        )
-        for row in statements
-    ]
+    """Statements in words; two queries however many there are."""
+    lines: dict[tuple[UUID, UUID], list[HomeDelivery]] = defaultdict(list)
+    found = HomeDelivery.objects.filter(
+        run__round__in={row.round_id for row in statements},
+        occupancy__in={row.occupancy_id for row in statements},
+    )
+    for line in found.select_related("run__campaign").order_by("run__campaign__starts_at", "id"):
+        lines[line.run.round_id, line.occupancy_id].append(line)
+    return [_statement_row(row, lines[row.round_id, row.occupancy_id]) for row in statements]
+
+
+def _statement_row(row: Statement, lines: Sequence[HomeDelivery]) -> StatementRow:
+    campaigns_of = [line.run.campaign for line in lines]
+    directions = {campaign.direction for campaign in campaigns_of}
+    return StatementRow(
+        url=reverse("statement", args=[row.pk]),
+        name=statement_title([campaign.name for campaign in campaigns_of]),
+        day=statement_days([campaign.starts_at for campaign in campaigns_of]),
+        is_correction=any(line.run.sequence > 1 for line in lines),
+        is_provisional=row.round.kind == RoundKind.PROVISIONAL,
+        change=change(directions.pop(), sum(line.delivered_wh for line in lines))
+        if len(directions) == 1
+        else wording.NOTHING,
+        earned=wording.money(row.posted_mp),
+    )
+
+
+def statement_title(names: Sequence[str]) -> str:
+    """The event's name, or how many events there are."""
+    if len(names) == 1:
+        return names[0]
+    return ngettext("%(n)s event", "%(n)s events", len(names)) % {"n": len(names)}
+
+
+def statement_days(starts: Sequence[datetime]) -> str:
+    """The day of the event, or the first and the last."""
+    days = list(dict.fromkeys(wording.day(start, "j F Y") for start in starts))
+    if len(days) < 2:
+        return "".join(days)
+    return _("%(first)s to %(last)s") % {"first": days[0], "last": days[-1]}
 
 
 def change(direction: str, delivered_wh: int) -> str:

@@ -24,10 +24,12 @@ from campaigns.models import OptRecord
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import member_home, statement_page, usage, wording
+from opendsr.web import statement_pdf as statement_pdf_maker
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
 from settlement import statements as settled
+from settlement.models import Statement
 from settlement.policy import access_statement
 
 STATEMENTS_SHOWN = 12
@@ -114,10 +116,41 @@ def statement_csv(request: HttpRequest, statement_id: UUID) -> HttpResponse:
     """The same statement as a file; its first bytes tell a spreadsheet that it is UTF-8."""
     row = access_statement(request.user, statement_id, clock.now())
     answer = HttpResponse(settled.render_csv(row).encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
-    day = wording.day(row.run.campaign.starts_at, "Y-m-d")
-    name = f"statement-{row.member.number}-{day}-run-{row.run.sequence}.csv"
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Content-Disposition"] = f'attachment; filename="{file_stem(row)}.csv"'
     return answer
+
+
+@require_GET
+@signed_in
+def statement_json(request: HttpRequest, statement_id: UUID) -> HttpResponse:
+    """The same statement with all that is needed to work it out again, and a hash."""
+    row = access_statement(request.user, statement_id, clock.now())
+    answer = HttpResponse(settled.render_json(row), content_type="application/json; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{file_stem(row)}.json"'
+    return answer
+
+
+@require_GET
+@signed_in
+def statement_pdf(request: HttpRequest, statement_id: UUID) -> HttpResponse:
+    """The same statement as a tagged PDF; where PDFs cannot be made, the page says so and can be printed."""
+    row = access_statement(request.user, statement_id, clock.now())
+    view = settled.statement_view(row)
+    page = statement_page.in_words(view)
+    try:
+        body = statement_pdf_maker.render(page)
+    except statement_pdf_maker.PdfUnavailable as error:
+        messages.error(request, sentence(error))
+        return redirect("statement", row.pk)
+    answer = HttpResponse(body, content_type="application/pdf")
+    answer["Content-Disposition"] = f'attachment; filename="{file_stem(row)}.pdf"'
+    return answer
+
+
+def file_stem(row: Statement) -> str:
+    """What a statement's file is called: member, day of issue, programme, round."""
+    day = wording.day(row.issued_at, "Y-m-d")
+    return f"statement-{row.member.number}-{day}-{row.round.programme_id}-{row.round.number}"
 
 
 def _day(request: HttpRequest) -> date | None:

@@ -93,6 +93,32 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "knowledge_runs_backwards": _told(
         _lazy("A newer settlement than this one exists already. Reload the page to see it.")
     ),
+    "second_person_needed": _told(
+        _lazy("Whoever proposed a round cannot approve it. Ask a second person who may settle.")
+    ),
+    "round_decided": _told(_lazy("That round was approved or withdrawn before. Reload the page to see it.")),
+    "round_not_computed": _told(_lazy("The round is not computed yet, so there is nothing to approve.")),
+    "round_stale": _told(
+        _lazy("A campaign of this round was settled again in the meantime. Withdraw it and propose another.")
+    ),
+    "round_waits": _told(
+        _lazy("Another round with this campaign waits for approval. Approve or withdraw that one first.")
+    ),
+    "round_empty": _told(_lazy("Choose at least one campaign of the programme.")),
+    "wrong_kind": _told(
+        _lazy("That campaign is final already, or not final yet: choose the other kind of round.")
+    ),
+    "zero_weights": _told(
+        _lazy("There is money to share and no home the share policy would give it to. Nothing was posted.")
+    ),
+    "negative_pool": _told(_lazy("The revenue is below zero. Nothing was posted; somebody has to look.")),
+    "policy_not_in_force": _told(
+        _lazy("No version of the share policy was in force at the event. Nothing was posted.")
+    ),
+    "unknown_rule": _told(_lazy("The terms name a baseline rule that does not exist. Nothing was posted.")),
+    "pdf_unavailable": _told(
+        _lazy("This server cannot make PDFs: its Pango library is missing. Print this page instead.")
+    ),
     "households_vanished": _told(
         _lazy(
             "Homes that were paid before are no longer in the campaign. Somebody has to look into it first."

@@ -17,8 +17,11 @@ from opendsr.kernel.interval import HALF_HOUR
 from opendsr.kernel.money import MP_PER_POUND
 from opendsr.web import wording
 from opendsr.web.charts import Figure, half_hour_figure
-from opendsr.web.member_home import change
+from opendsr.web.member_home import change, statement_days, statement_title
+from settlement import statement_json
 from settlement.baselines.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
+from settlement.event_views import EventView, ShareLine
+from settlement.models import Basis
 from settlement.statements import StatementView
 
 SHARE_DECIMALS, MP_DECIMALS = 9, 5
@@ -54,19 +57,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class StatementPage:
-    """All that `settlement/statement.html` shows."""
+class EventPage:
+    """One event of a statement; `mark` tells its sections apart from those of the other events."""
 
-    statement_id: UUID
+    mark: str
     title: str
     when: str
-    issued: str
-    member_number: str
-    correction: str
     earned: str
-    earned_exact: str
     change: str
     standing: str
+    outcome: str
+    tag: str
+    asked: str
     missing: str
     figure: Figure
     rows: tuple[HalfHourRow, ...]
@@ -76,26 +78,73 @@ class StatementPage:
     history: tuple[HistoryTable, ...]
     adjustment: str
     steps: tuple[Step, ...]
-    balance: str
+    others: tuple[Step, ...]
     provenance: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """All that `settlement/statement.html` shows."""
+
+    statement_id: UUID
+    title: str
+    when: str
+    issued: str
+    member_number: str
+    kind: str
+    is_provisional: bool
+    correction: str
+    earned: str
+    earned_exact: str
+    change: str
+    events: tuple[EventPage, ...]
+    totals: tuple[Step, ...]
+    balance: str
+    hash: str
 
 
 def in_words(view: StatementView) -> StatementPage:
     """The statement for the page."""
+    events = view.events
+    directions = {event.direction for event in events}
+    delivered_wh = sum(event.delivered_wh for event in events)
     return StatementPage(
         statement_id=view.statement_id,
-        title=view.campaign,
-        when=wording.stretch(view.starts_at, view.ends_at),
+        title=statement_title([event.campaign for event in events]),
+        when=wording.stretch(events[0].starts_at, events[0].ends_at)
+        if len(events) == 1
+        else statement_days([event.starts_at for event in events]),
         issued=wording.day(view.issued_at, "j F Y"),
         member_number=view.member_number,
+        kind=view.kind_words,
+        is_provisional=view.is_provisional,
         correction=_correction(view),
         earned=wording.money(view.earned_mp),
         earned_exact=wording.millipence(view.earned_mp),
+        change=change(directions.pop(), delivered_wh) if len(directions) == 1 else wording.NOTHING,
+        events=tuple(
+            _event(event, "" if number == 1 else f"-{number}") for number, event in enumerate(events, start=1)
+        ),
+        totals=_totals(view),
+        balance=wording.millipence(view.balance_mp),
+        hash=statement_json.as_data(view)["sha256"],
+    )
+
+
+def _event(view: EventView, mark: str) -> EventPage:
+    return EventPage(
+        mark=mark,
+        title=view.campaign,
+        when=wording.stretch(view.starts_at, view.ends_at),
+        earned=wording.millipence(view.net_mp),
         change=change(view.direction, view.delivered_wh),
         standing=view.standing_words,
+        outcome=view.outcome_words,
+        tag=wording.tag(view.outcome),
+        asked=f"{wording.kwh(view.instructed_wh)} kWh",
         missing=_missing(view),
         figure=half_hour_figure(
-            element_id="statement-figure",
+            element_id=f"statement-figure{mark}",
             label=_("Your baseline and what your meter shows, by half-hour; the table has the numbers"),
             starts=[each.starts_at for each in view.half_hours],
             metered_kwh=[
@@ -120,14 +169,33 @@ def in_words(view: StatementView) -> StatementPage:
         history=tuple(_history(view, part) for part in view.explanation.parts),
         adjustment=_adjustment(view.explanation),
         steps=_steps(view),
-        balance=wording.millipence(view.balance_mp),
+        others=tuple(
+            Step(other.title, f"{wording.kwh(other.paid_wh)} kWh", wording.millipence(other.earned_mp))
+            for other in view.others
+        ),
         provenance=_provenance(view),
     )
 
 
+def _totals(view: StatementView) -> tuple[Step, ...]:
+    steps = []
+    if len(view.events) > 1:
+        steps.append(
+            Step(_("Earned in all events"), _("the sum of the events"), wording.millipence(view.earned_mp))
+        )
+    if view.previous_mp or view.is_correction:
+        steps += [
+            Step(_("Posted before"), _("by earlier runs"), wording.millipence(view.previous_mp)),
+            Step(_("Posted now"), _("the difference"), wording.millipence(view.posted_mp)),
+        ]
+    return tuple(steps)
+
+
 def _correction(view: StatementView) -> str:
-    if not view.is_correction:
-        return ""
+    if not view.is_correction or not view.posted_mp:
+        if not view.is_correction:
+            return ""
+        return _("This statement confirms an earlier one: no amount has changed.")
     words = _(
         "This statement corrects an earlier one, because readings came or were corrected afterwards."
         " %(before)s had been posted for this event; %(now)s is posted now."
@@ -135,7 +203,7 @@ def _correction(view: StatementView) -> str:
     return words % {"before": wording.millipence(view.previous_mp), "now": wording.millipence(view.posted_mp)}
 
 
-def _missing(view: StatementView) -> str:
+def _missing(view: EventView) -> str:
     words = []
     if view.missing_half_hours:
         some = ngettext(
@@ -154,7 +222,7 @@ def _missing(view: StatementView) -> str:
     return " ".join(words)
 
 
-def _history(view: StatementView, part: PartExplanation) -> HistoryTable:
+def _history(view: EventView, part: PartExplanation) -> HistoryTable:
     starts = part.starts[: part.event_count]
     baseline = {each.starts_at: each.baseline_wh for each in view.half_hours}
     return HistoryTable(
@@ -190,7 +258,7 @@ def _adjustment(explanation: Explanation) -> str:
     return words % {"kwh": f"{float(explanation.adjustment_wh) / 1000:+,.3f}"}
 
 
-def _steps(view: StatementView) -> tuple[Step, ...]:
+def _steps(view: EventView) -> tuple[Step, ...]:
     unit = "%s kWh"
     steps = [
         Step(
@@ -199,36 +267,72 @@ def _steps(view: StatementView) -> tuple[Step, ...]:
             unit % wording.kwh(view.delivered_wh),
         ),
         Step(_("Of which paid"), f"{view.floor_words}. {view.cap_words}.", unit % wording.kwh(view.paid_wh)),
-        Step(_("Paid for all homes together"), "", unit % wording.kwh(view.total_paid_wh)),
-        Step(
-            _("Revenue"),
-            _("at %(rate)s p per kWh") % {"rate": f"{view.pence_per_kwh.normalize():f}"},
-            wording.millipence(view.revenue_mp),
-        ),
+        Step(_("Paid for all homes together"), _sold(view), unit % wording.kwh(view.total_sold_wh)),
+        Step(_("Revenue"), _revenue(view), wording.millipence(view.revenue_mp)),
         Step(
             _("The co-op's share"),
             _("%(pct)s %%, rounded down") % {"pct": f"{view.coop_share_pct.normalize():f}"},
             wording.millipence(view.coop_mp),
         ),
-        Step(_("The members' pool"), _("the rest"), wording.millipence(view.members_mp)),
-        Step(
-            _("Your exact share"),
-            _("pool × %(mine)s / %(all)s")
-            % {"mine": wording.kwh(view.paid_wh), "all": wording.kwh(view.total_paid_wh)},
-            _exact(view.exact_share_mp),
-        ),
+    ]
+    if view.fund_mp:
+        pct = {"pct": view.policy["fund_pct"]}
+        steps.append(
+            Step(_("Community fund"), _("%(pct)s %%, rounded down") % pct, wording.millipence(view.fund_mp))
+        )
+    steps.append(Step(_("The members' pool"), _pool_rule(view), wording.millipence(view.members_mp)))
+    for share in view.shares:
+        if len(view.shares) > 1:
+            words = _("part of the pool shared %(how)s") % {"how": share.words}
+            steps.append(Step(_("Part of the pool"), words, wording.millipence(share.pool_mp)))
+        steps.append(Step(_("Your exact share"), _share_rule(share), _exact(share.exact_mp)))
+    steps.append(
         Step(
             _("You earned"),
             _("to the thousandth of a penny, so that all shares sum to the pool"),
             wording.millipence(view.earned_mp),
-        ),
-    ]
-    if view.previous_mp or view.is_correction:
-        steps += [
-            Step(_("Posted before"), _("by earlier runs"), wording.millipence(view.previous_mp)),
-            Step(_("Posted now"), _("the difference"), wording.millipence(view.posted_mp)),
-        ]
+        )
+    )
+    if view.gift_mp:
+        words = _("your gift to the community fund, %(pct)s %%") % {
+            "pct": f"{view.donates_pct.normalize():f}"
+        }
+        steps.append(Step(_("You give"), words, wording.millipence(-view.gift_mp)))
     return tuple(steps)
+
+
+def _sold(view: EventView) -> str:
+    return str(Basis(view.revenue_basis).label) if view.revenue_basis != Basis.HOMES else ""
+
+
+def _revenue(view: EventView) -> str:
+    words = _("at %(rate)s p per kWh") % {"rate": f"{view.pence_per_kwh.normalize():f}"}
+    if view.pay_factor != 1:
+        words += _(", times %(factor)s: %(curve)s") % {
+            "factor": f"{view.pay_factor.normalize():f}",
+            "curve": view.pay_curve["title"],
+        }
+    if view.availability_mp:
+        words += _("; and %(amount)s for standing ready") % {
+            "amount": wording.millipence(view.availability_mp)
+        }
+    return words
+
+
+def _pool_rule(view: EventView) -> str:
+    return (
+        _("the rest")
+        if not view.policy["name"]
+        else _("the rest; %(policy)s") % {"policy": view.policy["name"]}
+    )
+
+
+def _share_rule(share: ShareLine) -> str:
+    if share.by in ("wh", "availability"):
+        mine, everybody = wording.kwh(share.weight), wording.kwh(share.total_weight)
+    else:
+        mine, everybody = f"{share.weight:,}", f"{share.total_weight:,}"
+    return _("pool × %(mine)s / %(all)s") % {"mine": mine, "all": everybody}
 
 
 def _exact(share_mp: Fraction) -> str:
@@ -242,7 +346,7 @@ def _exact(share_mp: Fraction) -> str:
     return f"£{whole:,}.{decimals}…"
 
 
-def _provenance(view: StatementView) -> str:
+def _provenance(view: EventView) -> str:
     words = _(
         "Settlement run %(run)s, from readings known by %(known)s. Terms: %(terms)s. Baseline rule from:"
         " %(source)s (%(certainty)s). Inputs: SHA-256 %(hash)s…"

@@ -19,7 +19,7 @@ from opendsr.kernel.interval import HALF_HOUR
 from opendsr.kernel.periods import day_interval, period_starts
 from opendsr.web import wording
 from opendsr.web.charts import Figure, half_hour_figure
-from settlement.models import PeriodDelivery
+from settlement.statements import baselines_between
 
 ONE_DAY = timedelta(days=1)
 
@@ -59,7 +59,7 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
     day = min(max(day or newest, oldest), newest)
     starts = period_starts(day)
     used_wh = _used_wh(streams, day, len(starts))
-    usual_wh = _baselines(stays, day)
+    usual_wh = baselines_between([stay.pk for stay in stays], day_interval(day))
     event_starts = [start for start in starts if start in usual_wh]
     event = (event_starts[0], event_starts[-1] + HALF_HOUR) if event_starts else None
     known = [wh for wh in used_wh if wh is not None]
@@ -97,24 +97,6 @@ def _used_wh(streams: Sequence[UUID], day: date, periods: int) -> list[int | Non
     present: list[bool] = np.all(cube.present[:, 0, :periods], axis=0).tolist()
     net_wh: list[int] = cube.net_wh[:, 0, :periods].sum(axis=0).tolist()
     return [wh if is_there else None for wh, is_there in zip(net_wh, present, strict=True)]
-
-
-def _baselines(stays: Sequence[Occupancy], day: date) -> dict[datetime, int | None]:
-    """Baseline Wh of the day's settled half-hours, by the newest run of each campaign, all homes together."""
-    interval = day_interval(day)
-    rows = PeriodDelivery.objects.filter(
-        delivery__occupancy__in=stays, starts_at__gte=interval.starts_at, starts_at__lt=interval.ends_at
-    ).values_list("delivery__occupancy", "starts_at", "delivery__run__sequence", "baseline_wh")
-    newest: dict[tuple[object, datetime], tuple[int, int | None]] = {}
-    for occupancy_id, starts_at, sequence, baseline_wh in rows:
-        key = (occupancy_id, starts_at)
-        if key not in newest or sequence > newest[key][0]:
-            newest[key] = (sequence, baseline_wh)
-    totals: dict[datetime, int | None] = {}
-    for (_occupancy, starts_at), (_sequence, baseline_wh) in newest.items():
-        so_far = totals.get(starts_at, 0)
-        totals[starts_at] = None if so_far is None or baseline_wh is None else so_far + baseline_wh
-    return totals
 
 
 def _summary(used_wh: int, missing: int, event: tuple[datetime, datetime] | None) -> str:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+
+from django.db.models import Sum
 
 from campaigns.models import Campaign, Participation, Programme, UseCase
 from metering import ingest
 from opendsr.kernel.periods import period_starts
-from settlement import ledger, queries, terms
+from settlement import ledger, queries, statements, terms
 from settlement.delivery import Cap, Floor
-from settlement.models import Account, HomeDelivery, SettlementRun, SettlementTerms
+from settlement.event_views import EventView, HalfHour
+from settlement.models import (
+    Account,
+    HomeDelivery,
+    Posting,
+    SettlementRun,
+    SettlementTerms,
+    Statement,
+)
 from settlement.settling import Settled, settle_campaign
 from tests.factories import Resident, make_asset, make_hub, make_resident
 from tests.settlement.cubes import days_between, half_hours
@@ -45,6 +57,7 @@ def make_terms(
     floor: Floor = Floor.EVENT,
     cap: Cap = Cap.NONE,
     at: datetime = AFTER,
+    **options: Any,
 ) -> SettlementTerms:
     """The next version of the tests' terms."""
     return terms.publish_terms(
@@ -55,6 +68,7 @@ def make_terms(
         floor=floor,
         cap=cap,
         at=at,
+        **options,
     )
 
 
@@ -179,25 +193,33 @@ def balance_of(resident: Resident) -> int:
     return ledger.balance_mp(Account.objects.get(occupancy=resident.occupancy))
 
 
+def half_hours_of(run: SettlementRun, resident: Resident) -> list[HalfHour]:
+    """The resident's half-hours in the run, from its archive."""
+    return event_of(run, resident).half_hours  # type: ignore[return-value]
+
+
+def event_of(run: SettlementRun, resident: Resident) -> EventView:
+    """The run's event on the resident's statement."""
+    statement = Statement.objects.filter(round=run.round, occupancy=resident.occupancy).first()
+    assert statement is not None
+    (event,) = (each for each in statements.statement_view(statement).events if each.run_id == run.pk)
+    return event
+
+
 def assert_everything_sums() -> None:
     """Ledger, runs, deliveries and statements say the same, to the millipenny."""
     assert ledger.trial_balance().total_mp == 0
-    for campaign in Campaign.objects.all():
-        run = queries.newest_run(campaign.pk)
-        if run is None:
-            continue
+    due: Counter[str] = Counter()
+    for run in queries.newest_runs(Campaign.objects.values_list("pk", flat=True)).values():
         assert queries.money_table(run).sums
-        posted = ledger.posted_for_campaign_mp(campaign.pk)
-        codes = {account.pk: account for account in Account.objects.filter(pk__in=posted)}
-        due = {delivery.occupancy_id: delivery.earned_mp for delivery in run.deliveries.all()}
-        assert {
-            account.occupancy_id: posted[account_id]
-            for account_id, account in codes.items()
-            if account.occupancy_id and posted[account_id]
-        } == {occupancy_id: earned for occupancy_id, earned in due.items() if earned}
-        assert (
-            sum(mp for account_id, mp in posted.items() if codes[account_id].kind == "buyer")
-            == -run.revenue_mp
-        )
-        for household in {statement.delivery_id: statement for statement in run.statements.all()}.values():
-            assert household.earned_mp == due[household.delivery.occupancy_id]
+        due[f"buyer:{run.campaign.programme_id}"] -= run.revenue_mp
+        due["coop"] += run.coop_mp
+        due["fund"] += run.fund_mp + run.gifts_mp
+        for delivery in run.deliveries.all():
+            due[f"household:{delivery.occupancy_id}"] += delivery.earned_mp - delivery.gift_mp
+    posted = Posting.objects.filter(entry__round__isnull=False).values_list("account__code")
+    rows = posted.annotate(total=Sum("amount_mp")).order_by()
+    assert {code: mp for code, mp in rows if mp} == {code: mp for code, mp in due.items() if mp}
+    for statement in Statement.objects.select_related("round"):
+        lines = HomeDelivery.objects.filter(run__round=statement.round, occupancy=statement.occupancy_id)
+        assert statement.earned_mp == sum(line.earned_mp - line.gift_mp for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +15,10 @@ from django.urls import reverse
 from members import roles
 from members.models import Role, User
 from opendsr.kernel import installation
-from settlement import rights
-from settlement.models import Entry, SettlementTerms, Statement
+from settlement import policies, rights
+from settlement.models import Entry, HardshipMark, SettlementTerms, Statement
 from settlement.settling import settle_campaign
+from settlement.sharing import SharePolicy
 from settlement.studying import ask_study
 from tests.factories import make_staff
 from tests.settlement.staging import AFTER, make_measured
@@ -35,6 +37,10 @@ def settled(db):
         at=AFTER, by="user:1",
     )  # fmt: skip
     stage = make_measured(700, 300)
+    household = stage.residents[0].household
+    policies.publish_policy(name="Co-op", policy=SharePolicy(), effective_from=AFTER, at=AFTER)
+    policies.choose_gift(household=household, pct=Decimal(1), at=AFTER, by=None)
+    HardshipMark.objects.create(household=household, starts_at=AFTER)
     return settle_campaign(campaign_id=stage.campaign.pk, at=AFTER).run
 
 

@@ -102,7 +102,7 @@ def test_a_rolled_back_savepoint_takes_its_postings_and_their_proof_with_it(acco
 
 
 def test_an_account_has_one_posting_an_entry_and_none_of_nothing(accounts):
-    with pytest.raises(IntegrityError, match="posting_one_per_account"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="posting_one_per_component"), transaction.atomic():
         insert_postings(insert_entry(), (accounts[0], -70), (accounts[0], 70))
     with pytest.raises(IntegrityError, match="posting_moves_something"), transaction.atomic():
         insert_postings(insert_entry(), (accounts[0], 0), (accounts[1], 0))

@@ -17,8 +17,8 @@ from settlement import ledger, sharing
 from settlement.baselines.presets import DFS_2023_DOMESTIC
 from settlement.delivery import Cap, DeliveryRule, Floor, measure
 from settlement.reckoning import Agreement, Household, Input, Reckoning, reckon
-from settlement.revenue import RevenueImpossible, utilisation_mp
-from settlement.sharing import SharingImpossible, exact_share_mp, share
+from settlement.revenue import Contract, RevenueImpossible, utilisation_mp
+from settlement.sharing import SharePolicy, SharingImpossible, exact_share_mp, share
 from tests.settlement.cubes import Cube, days_between, half_hours
 
 EVENT = half_hours(datetime(2026, 11, 24, 17, tzinfo=UTC), 4)
@@ -163,8 +163,8 @@ def some_input(random: np.random.Generator, homes: int) -> Input:
             terms="t v1",
             baseline_rule=DFS_2023_DOMESTIC,
             delivery_rule=DeliveryRule(),
-            pence_per_kwh=Decimal(str(random.integers(0, 5_000) / 10)),
-            coop_share_pct=Decimal(int(random.integers(0, 101))),
+            contract=Contract(Decimal(str(random.integers(0, 5_000) / 10))),
+            share_policy=SharePolicy(coop_pct=Decimal(int(random.integers(0, 101)))),
         ),
         households=tuple(
             Household(

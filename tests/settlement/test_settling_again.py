@@ -10,8 +10,8 @@ import pytest
 from django.db import connection, transaction
 
 from settlement import settling
+from settlement.computing import LOCK
 from settlement.models import Account, Entry, SettlementRun, Statement
-from settlement.settling import LOCK
 from tests.racing import at_once
 from tests.settlement.staging import (
     AFTER,
@@ -65,10 +65,10 @@ def test_a_correction_posts_the_difference_and_says_so():
     again = settle(stage, at=LATER)
 
     assert (again.run.sequence, again.posted, again.run.paid_wh) == (2, True, 800)
-    statement = Statement.objects.get(run=again.run, member=stage.residents[0].member)
+    statement = Statement.objects.get(round=again.run.round, member=stage.residents[0].member)
     assert (statement.earned_mp, statement.previous_mp, statement.posted_mp) == (97_500, 136_500, -39_000)
     assert statement.balance_mp == balance_of(stage.residents[0]) == 97_500
-    assert Statement.objects.get(run=again.run, member=stage.residents[1].member).posted_mp == 0
+    assert Statement.objects.get(round=again.run.round, member=stage.residents[1].member).posted_mp == 0
     assert_everything_sums()
 
 
@@ -141,7 +141,9 @@ def test_new_terms_never_reach_back():
 def test_a_campaign_somebody_else_is_settling_is_busy():
     stage = make_measured(700)
     with psycopg.connect(**connection.get_connection_params()) as other:
-        other.execute("SELECT pg_advisory_lock(hashtext(%s), hashtext(%s))", [LOCK, str(stage.campaign.pk)])
+        other.execute(
+            "SELECT pg_advisory_lock(hashtext(%s), hashtext(%s))", [LOCK, stage.campaign.programme_id]
+        )
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '50ms'")
 
@@ -172,7 +174,7 @@ def test_two_campaigns_run_one_balance():
 
     settled = settle(second, at=LATER + timedelta(days=1))
 
-    statement = Statement.objects.get(run=settled.run)
+    statement = Statement.objects.get(round=settled.run.round)
     assert statement.balance_mp == balance_of(first.residents[0]) == 136_500 + statement.earned_mp
     assert_everything_sums()
 

@@ -21,7 +21,7 @@ from metering import ingest
 from opendsr.kernel import clock, installation
 from opendsr.kernel.periods import day_interval
 from settlement import settling
-from settlement.models import SettlementRun, Statement
+from settlement.models import HomeDelivery, SettlementRun, Statement
 from settlement.terms import publish_terms
 from tests.factories import HubKit, Resident, make_hub, make_member, make_resident, make_staff
 
@@ -63,7 +63,11 @@ class Scene:
 
     def statement_of(self, resident: Resident) -> Statement:
         """The member's statement of the settled campaign."""
-        return Statement.objects.get(member=resident.member, run=self.run)
+        return Statement.objects.get(member=resident.member, round=self.run.round)
+
+    def line_of(self, resident: Resident) -> HomeDelivery:
+        """The resident's household in the settled campaign."""
+        return HomeDelivery.objects.get(run=self.run, occupancy=resident.occupancy)
 
     def part_of(self, resident: Resident) -> Participation:
         """The first of the resident's parts in the next campaign."""

@@ -63,6 +63,8 @@ DOORS = [
     Door("home", {"anonymous": 302, "alice": 200, "bob": 200, "carol": 200, "sam": 302, "nobody": 200}),
     Door("statement", HOUSEHOLD_ONLY),
     Door("statement_csv", HOUSEHOLD_ONLY),
+    Door("statement_json", HOUSEHOLD_ONLY),
+    Door("statement_pdf", HOUSEHOLD_ONLY),
     Door("campaign_list", STAFF_LIST),
     Door("campaign_new", {**STAFF_LIST, "fay": 403}),
     Door("campaign_new", {"anonymous": 302, "alice": 403, "fay": 403, "sam": 422}, method="post"),

@@ -1,0 +1,45 @@
+"""A statement as a tagged PDF (WeasyPrint), from the same words and the same template parts as its page.
+
+WeasyPrint needs the machine's Pango library; where it is missing, `PdfUnavailable` says what to install.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from opendsr.kernel import installation
+from opendsr.kernel.errors import DomainError
+from opendsr.web.statement_page import StatementPage
+
+SHEET: Final = "css/statement-print.css"
+TAGGED: Final = "pdf/ua-1"
+
+
+class PdfUnavailable(DomainError):
+    """This machine cannot make PDFs: a library is missing."""
+
+    status = 503
+    library: str
+
+
+def render(page: StatementPage) -> bytes:
+    """The PDF's bytes; raises PdfUnavailable. Nothing is fetched while it is made."""
+    try:
+        from weasyprint import HTML
+    except (ImportError, OSError) as error:
+        raise PdfUnavailable(library="Pango (Debian: libpango-1.0-0, libpangoft2-1.0-0)") from error
+    style = (Path(settings.BASE_DIR) / "static" / SHEET).read_text()
+    coop = installation.current().coop_name
+    html = render_to_string(
+        "settlement/statement_pdf.html", {"statement": page, "coop": coop, "style": style}
+    )
+    made: bytes = HTML(string=html, url_fetcher=_refuse).write_pdf(pdf_variant=TAGGED)
+    return made
+
+
+def _refuse(url: str, *_args: object, **_kwargs: object) -> dict[str, object]:
+    raise ValueError(f"a statement fetches nothing: {url}")

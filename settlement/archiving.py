@@ -1,0 +1,278 @@
+"""Archiving: what a run was computed from, packed so that it can be computed again without the readings.
+
+Pure: `pack` writes a stretch of a run's households with the readings their baselines and delivery look at;
+`unpack` gives back an Input that reckons to the same figures. Only the half-hours of the event and of the
+rule's window are kept, of every day the rule looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opendsr.kernel.errors import Invalid
+from opendsr.kernel.periods import MAX_PERIODS
+from settlement.baselines import Mask, Wh, window_half_hours
+from settlement.baselines.clock import local_half_hour, slot_of
+from settlement.baselines.errors import RuleInvalid
+from settlement.baselines.rules import BaselineRule
+from settlement.delivery import Cap, DeliveryRule, Floor
+from settlement.overriding import OverrideCost, OverridePolicy
+from settlement.pay_curves import curve_from
+from settlement.reckoning import Agreement, Household, Input, agreement_data
+from settlement.revenue import Basis, Contract
+from settlement.sharing import policy_from
+
+FORMAT: Final = 1
+HOMES_A_STRETCH: Final = 250
+LEVEL: Final = 1
+STANDINGS: Final = (
+    "took_part",
+    "silent",
+    "overridden",
+    "opted_out",
+    "not_reached",
+    "device_error",
+)
+
+
+class ArchiveBroken(Invalid):
+    """An archive is of an unknown format, or the rule in it no longer exists as it was."""
+
+    reason: str
+
+
+class KeptCube:
+    """The readings of an archive as the calculations take them; half-hours that were not kept are masked."""
+
+    __slots__ = ("days", "net_wh", "present", "slots")
+
+    def __init__(self, days: Sequence[date], net_wh: Wh, present: Mask, slots: NDArray[np.int64]) -> None:
+        self.days = days
+        self.net_wh = net_wh
+        self.present = present
+        self.slots = slots
+
+
+def stretches(households: int) -> Iterator[tuple[int, int]]:
+    """(first row, past the last) of each stretch of a run's households; one empty stretch for none."""
+    for first in range(0, max(households, 1), HOMES_A_STRETCH):
+        yield first, min(first + HOMES_A_STRETCH, households)
+
+
+def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
+    """(first row, households, data) of every stretch; the same input packs to the same bytes."""
+    slots = kept_slots(given.agreement.baseline_rule, given.event, given.cube.days)
+    index = np.where(slots >= 0, slots, 0)
+    rows = np.arange(len(given.cube.days))[:, None]
+    net_wh = given.cube.net_wh[:, rows, index]
+    present = given.cube.present[:, rows, index] & (slots >= 0)
+    net_wh = np.where(present, net_wh, 0)
+    kind = "<i2" if not net_wh.size or np.abs(net_wh).max() < 2**15 else "<i4"
+    head = {
+        "format": FORMAT,
+        "campaign_id": str(given.campaign_id),
+        "direction": given.direction,
+        "event": [start.isoformat() for start in given.event],
+        "declared_w": given.declared_w,
+        "delivered_from_pct": given.delivered_from_pct,
+        "agreement": agreement_data(given.agreement),
+        "days": [day.isoformat() for day in given.cube.days],
+        "slots": slots.tolist(),
+        "kind": kind,
+    }
+    values = net_wh.astype(kind)
+    window = window_half_hours(given.agreement.baseline_rule, given.event)
+    busy = np.zeros((len(given.households), len(window)), np.bool_) if given.busy is None else given.busy
+    event_days = _event_days(given)
+    for first, last in stretches(len(given.households)):
+        homes = given.households[first:last]
+        head["donates"] = {
+            str(row): str(home.donates_pct) for row, home in enumerate(homes) if home.donates_pct
+        }
+        text = json.dumps(head, sort_keys=True, separators=(",", ":")).encode()
+        body = b"".join(
+            (
+                struct.pack("<II", len(text), len(homes)),
+                text,
+                b"".join(home.occupancy_id.bytes for home in homes),
+                b"".join(home.stream_id.bytes if home.stream_id else bytes(16) for home in homes),
+                bytes(_flags(home) for home in homes),
+                np.array([home.instructed_wh for home in homes], "<i8").tobytes(),
+                np.array([home.assets for home in homes], "<i4").tobytes(),
+                np.packbits(busy[first:last]).tobytes(),
+                np.packbits(event_days[first:last]).tobytes(),
+                np.packbits(present[first:last]).tobytes(),
+                values[first:last].tobytes(),
+            )
+        )
+        yield first, len(homes), zlib.compress(body, LEVEL)
+
+
+def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
+    """The Input of a stretch, or of some of its rows (counted in the stretch); raises ArchiveBroken."""
+    body = zlib.decompress(bytes(data))
+    size, homes = struct.unpack_from("<II", body)
+    at = 8 + size
+    head = json.loads(body[8:at])
+    if head["format"] != FORMAT:
+        raise ArchiveBroken(reason=f"format {head['format']}")
+    days = [date.fromisoformat(day) for day in head["days"]]
+    slots = np.array(head["slots"], np.int64).reshape(len(days), -1)
+    wanted = list(range(homes)) if only is None else list(only)
+    ids = [UUID(bytes=body[at + 16 * row : at + 16 * row + 16]) for row in wanted]
+    at += 16 * homes
+    streams = [body[at + 16 * row : at + 16 * row + 16] for row in wanted]
+    at += 16 * homes
+    flags = [body[at + row] for row in wanted]
+    at += homes
+    instructed = np.frombuffer(body, "<i8", homes, at)[wanted].tolist()
+    at += 8 * homes
+    assets = np.frombuffer(body, "<i4", homes, at)[wanted].tolist()
+    at += 4 * homes
+    agreement = agreement_from(head["agreement"])
+    event = tuple(datetime.fromisoformat(start) for start in head["event"])
+    window = window_half_hours(agreement.baseline_rule, event)
+    busy, at = _bits(body, at, (homes, len(window)))
+    event_days, at = _bits(body, at, (homes, len(days)))
+    present, at = _bits(body, at, (homes, *slots.shape))
+    values = np.frombuffer(body, head["kind"], homes * slots.size, at).reshape(homes, *slots.shape)
+    cube = _cube(days, slots, values[wanted].astype(np.int64), present[wanted])
+    households = tuple(
+        Household(
+            occupancy_id=occupancy_id,
+            stream_id=UUID(bytes=stream) if any(stream) else None,
+            standing=STANDINGS[flag & 15],
+            takes_part=bool(flag & 16),
+            instructed_wh=instructed_wh,
+            assets=count,
+            event_days=frozenset(day for day, is_out in zip(days, event_days[row], strict=True) if is_out),
+            in_hardship=bool(flag & 32),
+            donates_pct=Decimal(head["donates"].get(str(row), "0")),
+        )
+        for row, occupancy_id, stream, flag, instructed_wh, count in zip(
+            wanted, ids, streams, flags, instructed, assets, strict=True
+        )
+    )
+    return Input(
+        campaign_id=UUID(head["campaign_id"]),
+        direction=head["direction"],
+        event=event,
+        agreement=agreement,
+        households=households,
+        cube=cube,
+        busy=busy[wanted],
+        declared_w=head["declared_w"],
+        delivered_from_pct=head["delivered_from_pct"],
+    )
+
+
+def joined(parts: Sequence[Input]) -> Input:
+    """The Input of a whole run from those of its stretches, in order."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    cubes = [part.cube for part in parts]
+    return Input(
+        campaign_id=first.campaign_id,
+        direction=first.direction,
+        event=first.event,
+        agreement=first.agreement,
+        households=tuple(home for part in parts for home in part.households),
+        cube=KeptCube(
+            first.cube.days,
+            np.concatenate([cube.net_wh for cube in cubes]),
+            np.concatenate([cube.present for cube in cubes]),
+            first.cube.slots,  # type: ignore[attr-defined]
+        ),
+        busy=None if first.busy is None else np.concatenate([part.busy for part in parts]),
+        declared_w=first.declared_w,
+        delivered_from_pct=first.delivered_from_pct,
+    )
+
+
+def kept_slots(rule: BaselineRule, event: Sequence[datetime], days: Sequence[date]) -> NDArray[np.int64]:
+    """[day, place]: the cube slots of the event's and the window's wall-clock half-hours, -1 for none."""
+    at = dict.fromkeys(
+        half_hour for _, half_hour in map(local_half_hour, [*event, *window_half_hours(rule, event)])
+    )
+    table = [[slot_of(half_hour, day) for half_hour in at] for day in days]
+    return np.array([[-1 if slot is None else slot for slot in row] for row in table], np.int64).reshape(
+        len(days), len(at)
+    )
+
+
+def agreement_from(data: Mapping[str, Any]) -> Agreement:
+    """What `reckoning.agreement_data` wrote; raises ArchiveBroken when its rule cannot be had any more."""
+    return Agreement(
+        terms=data["terms"],
+        baseline_rule=rule_from(data["baseline_rule"]),
+        delivery_rule=DeliveryRule(
+            floor=Floor(data["delivery_rule"]["floor"]), cap=Cap(data["delivery_rule"]["cap"])
+        ),
+        contract=Contract(
+            utilisation_pence_per_kwh=Decimal(data["utilisation_pence_per_kwh"]),
+            availability_pence_per_kw_hour=Decimal(data["availability_pence_per_kw_hour"]),
+            basis=Basis(data["revenue_basis"]),
+            curve=curve_from(data["pay_curve"]),
+        ),
+        share_policy=policy_from(data["share_policy"]),
+        policy_name=data["share_policy_name"],
+        override_policy=OverridePolicy(
+            cost=OverrideCost(data["override_cost"]),
+            reduced_by_pct=Decimal(data["override_reduced_by_pct"]),
+        ),
+        forgives_our_failures=data["forgives_our_failures"],
+    )
+
+
+def rule_from(data: Mapping[str, Any]) -> BaselineRule:
+    """The baseline rule written out by `as_data`, whatever its preset says today; raises ArchiveBroken."""
+    try:
+        return BaselineRule.from_data(data)
+    except RuleInvalid as error:
+        raise ArchiveBroken(reason=str(error)) from error
+
+
+def _flags(home: Household) -> int:
+    return STANDINGS.index(home.standing) | 16 * home.takes_part | 32 * home.in_hardship
+
+
+def _event_days(given: Input) -> Mask:
+    """[household, day]: the days of the cube on which the household took part in an event."""
+    place = {day: column for column, day in enumerate(given.cube.days)}
+    mask = np.zeros((len(given.households), len(place)), np.bool_)
+    of: dict[frozenset[date], list[int]] = {}
+    for row, home in enumerate(given.households):
+        days = home.event_days
+        if days not in of:
+            of[days] = [place[day] for day in days if day in place]
+        mask[row, of[days]] = True
+    return mask
+
+
+def _bits(body: bytes, at: int, shape: tuple[int, ...]) -> tuple[Mask, int]:
+    count = int(np.prod(shape))
+    size = (count + 7) // 8
+    bits = np.unpackbits(np.frombuffer(body, np.uint8, size, at), count=count)
+    return bits.astype(np.bool_).reshape(shape), at + size
+
+
+def _cube(days: Sequence[date], slots: NDArray[np.int64], values: Wh, present: Mask) -> KeptCube:
+    shape = (len(values), len(days), MAX_PERIODS)
+    net_wh = np.zeros(shape, np.int64)
+    has = np.zeros(shape, np.bool_)
+    for place in range(slots.shape[1]):
+        rows = np.flatnonzero(slots[:, place] >= 0)
+        net_wh[:, rows, slots[rows, place]] = values[:, rows, place]
+        has[:, rows, slots[rows, place]] = present[:, rows, place]
+    return KeptCube(days, net_wh, has, slots)

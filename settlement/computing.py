@@ -1,0 +1,166 @@
+"""Computing a round: its campaigns' runs from stored readings, each written whole or not at all.
+
+The readings of all campaigns are read once. A run needs no other run, so a round that was cut short goes on
+where it stopped; whatever is wrong with one campaign stops the round before anything is posted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
+
+from campaigns.models import Campaign
+from opendsr.kernel.errors import DomainError, NotFound
+from settlement import gathering, queries, recording, terms
+from settlement.gathering import Asked
+from settlement.models import HomeDelivery, SettlementRound, SettlementRun, SettlementTerms
+from settlement.reckoning import Input, Reckoning, reckon
+
+LOCK: Final = "settlement.programme"
+
+
+class CampaignUnknown(NotFound):
+    """No campaign with that id."""
+
+    campaign_id: UUID
+
+
+class CampaignNotCompleted(DomainError):
+    """Only a completed campaign is settled."""
+
+    campaign_id: UUID
+    state: str
+
+
+class ReadingsIncomplete(DomainError):
+    """Paid households lack readings of the event: wait, or force it and they earn nothing there."""
+
+    campaign_id: UUID
+    households: int
+    half_hours: int
+
+
+class KnowledgeRunsBackwards(DomainError):
+    """A run must not know less than the one before it."""
+
+    campaign_id: UUID
+    as_known_at: datetime
+    newest_known_at: datetime
+
+
+class HouseholdsVanished(DomainError):
+    """Households paid by an earlier run are no longer in the campaign: somebody has to look first."""
+
+    campaign_id: UUID
+    accounts: int
+
+
+class SettlementBusy(DomainError):
+    """Somebody else has been settling the programme for longer than the database waits."""
+
+    programme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A campaign about to be computed, with the run that stands for it now."""
+
+    asked: Asked
+    terms: SettlementTerms
+    replaces: SettlementRun | None
+
+
+def lock_programme(code: str) -> None:
+    """One settlement of a programme at a time, until the transaction ends; raises SettlementBusy."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [LOCK, code])
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        raise SettlementBusy(programme=code) from error
+
+
+def campaign_by_id(campaign_id: UUID) -> Campaign:
+    """The campaign with its programme; raises CampaignUnknown."""
+    campaign = Campaign.objects.select_related("programme").filter(pk=campaign_id).first()
+    if campaign is None:
+        raise CampaignUnknown(campaign_id=campaign_id)
+    return campaign
+
+
+def prepare(campaigns: Sequence[Campaign], *, known_at: datetime) -> list[Pending]:
+    """Check the campaigns and say who was asked; raises the errors of terms, rules and policies.
+
+    Terms are those in force when a campaign started, and stay the same for its corrections.
+    """
+    newest = queries.newest_runs([campaign.pk for campaign in campaigns])
+    pairs = []
+    for campaign in campaigns:
+        if campaign.state != Campaign.State.COMPLETED:
+            raise CampaignNotCompleted(campaign_id=campaign.pk, state=campaign.state)
+        before = newest.get(campaign.pk)
+        if before is not None and known_at < before.as_known_at:
+            raise KnowledgeRunsBackwards(
+                campaign_id=campaign.pk, as_known_at=known_at, newest_known_at=before.as_known_at
+            )
+        pairs.append((campaign, _terms(campaign, before)))
+    asked = gathering.ask_together(pairs)
+    return [
+        Pending(each, published, newest.get(campaign.pk))
+        for each, (campaign, published) in zip(asked, pairs, strict=True)
+    ]
+
+
+def compute(pending: Sequence[Pending], *, known_at: datetime) -> Iterator[tuple[Pending, Input, Reckoning]]:
+    """Each campaign's result, readings loaded once for all."""
+    cubes = gathering.load_together([each.asked for each in pending], known_at=known_at)
+    for each, cube in zip(pending, cubes, strict=True):
+        given = gathering.given_of(each.asked, cube)
+        yield each, given, reckon(given)
+
+
+def require_readings(campaign_id: UUID, result: Reckoning) -> None:
+    """Raise ReadingsIncomplete when half-hours of paying households are missing."""
+    if result.missing:
+        raise ReadingsIncomplete(
+            campaign_id=campaign_id,
+            households=len({row for row, _ in result.missing}),
+            half_hours=len(result.missing),
+        )
+
+
+@transaction.atomic
+def write(
+    round: SettlementRound, pending: Pending, given: Input, result: Reckoning, *, at: datetime
+) -> SettlementRun:
+    """Write the run down; raises HouseholdsVanished."""
+    campaign = pending.asked.campaign
+    run = recording.write_run(
+        given,
+        result,
+        round=round,
+        terms=pending.terms,
+        sequence=1 + queries.latest_sequence(campaign.pk),
+        replaces=pending.replaces,
+        at=at,
+    )
+    if pending.replaces is not None:
+        earned = HomeDelivery.objects.filter(run=pending.replaces).exclude(earned_mp=0)
+        vanished = earned.exclude(occupancy__in=HomeDelivery.objects.filter(run=run).values("occupancy"))
+        if count := vanished.count():
+            raise HouseholdsVanished(campaign_id=campaign.pk, accounts=count)
+    return run
+
+
+def _terms(campaign: Campaign, newest: SettlementRun | None) -> SettlementTerms:
+    """A correction keeps the terms of the runs before it; the first takes those in force at the start."""
+    if newest is not None:
+        return newest.terms
+    return terms.terms_in_force(campaign.programme.settlement_terms_id, campaign.starts_at)
