@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
-from opendsr.web import api, console, health, portal
+from opendsr.web import api, console, emoncms, health, portal
 
 api_urls = [
     path("campaigns/", api.CampaignList.as_view(), name="api_campaigns"),
     path("campaigns/<uuid:campaign_id>/report/", api.CampaignReport.as_view(), name="api_campaign_report"),
 ]
 
+EMONCMS = r"^(?:emoncms/)?"
+emoncms_urls = [
+    re_path(EMONCMS + r"input/post(?:\.json)?/?$", emoncms.input_post, name="emoncms_post"),
+    re_path(EMONCMS + r"input/post/(?P<node>[^/]{1,80})$", emoncms.input_post),
+    re_path(EMONCMS + r"input/bulk(?:\.json)?/?$", emoncms.input_bulk, name="emoncms_bulk"),
+    re_path(EMONCMS + r"input/get(?:\.json)?/?$", emoncms.input_get),
+    re_path(EMONCMS + r"input/get/(?P<node>[^/]{1,80})$", emoncms.input_get),
+    re_path(EMONCMS + r"input/get/(?P<node>[^/]{1,80})/(?P<name>[^/]{1,80})$", emoncms.input_get),
+    re_path(EMONCMS + r"feed/list(?:\.json)?/?$", emoncms.feed_list, name="emoncms_feeds"),
+    re_path(EMONCMS + r"feed/data(?:\.json)?/?$", emoncms.feed_data, name="emoncms_data"),
+    re_path(EMONCMS + r"feed/(?P<csv>csvexport)(?:\.json)?/?$", emoncms.feed_data),
+    re_path(EMONCMS + r"feed/(?P<kind>value|timevalue|fetch)(?:\.json)?/?$", emoncms.feed_value),
+]
+
 urlpatterns = [
+    path("", include(emoncms_urls)),
     path("", portal.home, name="home"),
     path("events/<uuid:campaign_id>/<uuid:occupancy_id>/", portal.answer_event, name="answer_event"),
     path("statements/<uuid:statement_id>/", portal.statement, name="statement"),

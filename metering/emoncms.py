@@ -1,0 +1,214 @@
+"""The emoncms side door: keys of homes, their inputs, and what of them goes into the store.
+
+A key speaks for the household that lived in its home when it was made, and for no other: it is dead once they
+move. An input counts for what its role says; one without a role is listed and not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from members.models import Home, Occupancy
+from metering import intake, registers, routing
+from metering.adapters.emoncms import Frame
+from metering.intake import Letter, LetterKey, PowerSample
+from metering.intake_models import EmoncmsInput, EmoncmsKey, Message
+from metering.observations import MOST_WH
+from opendsr.kernel import outbox
+from opendsr.kernel.errors import DomainError, NotFound
+
+SOURCE, POWER_SOURCE = "emoncms", "emoncms_power"
+ISSUED: Final = "metering.emoncms_key.issued"
+REVOKED: Final = "metering.emoncms_key.revoked"
+MOST_INPUTS: Final = 500
+USED_SECONDS: Final = 60
+Role = EmoncmsInput.Role
+USUAL_ROLES: Final = {
+    "import_kwh": Role.IMPORT_KWH,
+    "export_kwh": Role.EXPORT_KWH,
+    "import_wh": Role.IMPORT_WH,
+    "export_wh": Role.EXPORT_WH,
+    "grid": Role.POWER_W,
+    "grid_power": Role.POWER_W,
+}
+CHANNELS: Final = {
+    Role.IMPORT_KWH: (registers.IMPORT, 1000),
+    Role.IMPORT_WH: (registers.IMPORT, 1),
+    Role.EXPORT_KWH: (registers.EXPORT, 1000),
+    Role.EXPORT_WH: (registers.EXPORT, 1),
+}
+UPSERT: Final = """
+    INSERT INTO metering_emoncmsinput AS held (key_id, node, name, role, at, value)
+    SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[])
+    ON CONFLICT (key_id, node, name) DO UPDATE SET at = excluded.at, value = excluded.value
+    WHERE held.at IS NULL OR held.at <= excluded.at
+"""
+
+
+class NobodyHome(DomainError):
+    """A key cannot be made for a home where nobody lives."""
+
+    home_id: UUID
+
+
+class KeyNotFound(NotFound):
+    """No such key."""
+
+    key_id: int
+
+
+class TooManyInputs(DomainError):
+    """A key has more inputs than any home's devices need: `most`."""
+
+    status = 422
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A key that is good, and the stay it speaks for."""
+
+    key: EmoncmsKey
+    occupancy: Occupancy
+
+    @property
+    def may_write(self) -> bool:
+        """Whether it may post."""
+        return self.key.access == EmoncmsKey.Access.WRITE
+
+
+@transaction.atomic
+def issue_key(
+    *, home: Home, name: str, at: datetime, access: str = EmoncmsKey.Access.WRITE
+) -> tuple[EmoncmsKey, str]:
+    """Make a key of 32 characters for the home's devices; it is told once, here. Raises NobodyHome."""
+    if _stay(home.pk, at) is None:
+        raise NobodyHome(home_id=home.pk)
+    secret = secrets.token_hex(16)
+    key = EmoncmsKey.objects.create(
+        home=home, name=name.strip()[:60], key_sha256=_hash(secret), access=access, created_at=at
+    )
+    outbox.record(ISSUED, at=at, key_id=key.pk, access=str(access))
+    return key, secret
+
+
+@transaction.atomic
+def revoke_key(*, key_id: int, at: datetime) -> None:
+    """End a key; again changes nothing."""
+    key = EmoncmsKey.objects.select_for_update().filter(pk=key_id).first()
+    if key is None:
+        raise KeyNotFound(key_id=key_id)
+    if key.revoked_at is None:
+        key.revoked_at = at
+        key.save(update_fields=["revoked_at"])
+        outbox.record(REVOKED, at=at, key_id=key.pk)
+
+
+def holder_of(secret: str, *, at: datetime) -> Holder | None:
+    """Whom the key speaks for at `at`, None for one that is unknown, revoked or of people who moved out."""
+    key = EmoncmsKey.objects.filter(key_sha256=_hash(secret), revoked_at__isnull=True).first()
+    stay = None if key is None else _stay(key.home_id, key.created_at)
+    if key is None or stay is None or not stay.is_current(at):
+        return None
+    return Holder(key, stay)
+
+
+@transaction.atomic
+def take_frames(
+    holder: Holder, frames: Sequence[Frame], *, at: datetime, passed_over: dict[str, int] | None = None
+) -> Counter[str]:
+    """Store what the frames say; returns what could not be used, by code. Raises TooManyInputs.
+
+    Again the same frames change nothing.
+    """
+    key = holder.key
+    home = key.home_id
+    routes = routing.routes({"": home})
+    known = {(each.node, each.name): each for each in EmoncmsInput.objects.filter(key=key)}
+    unused: Counter[str] = Counter(passed_over or {})
+    samples: list[registers.Sample] = []
+    power: list[PowerSample] = []
+    newest: dict[tuple[str, str], tuple[datetime, float | None, str]] = {}
+    for frame in sorted(frames, key=lambda each: each.at):
+        stream = routes.stream_of_home(home, "electricity", frame.at)
+        is_live = not isinstance(stream, str) and routes.may_keep_live(stream, frame.at)
+        for name, value in frame.values.items():
+            place = (frame.node, name)
+            found = known.get(place)
+            role = found.role if found is not None else USUAL_ROLES.get(name.casefold(), Role.NONE)
+            if frame.at <= at + registers.AHEAD:
+                newest[place] = (frame.at, value if is_live else None, role)
+            if role == Role.NONE:
+                continue
+            if not registers.is_timely(frame.at, at):
+                unused["clock_ahead" if frame.at > at else "too_late"] += 1
+            elif isinstance(stream, str):
+                unused[stream] += 1
+            elif role == Role.POWER_W:
+                power.append((stream, frame.at, round(max(-2e9, min(value, 2e9)))))
+            else:
+                channel, scale = CHANNELS[Role(role)]
+                wh = round(value * scale) if abs(value) < 1e15 else -1
+                if 0 < wh <= MOST_WH:
+                    samples.append(registers.Sample(stream, SOURCE, channel, frame.at, wh))
+                else:
+                    unused["zero_register" if wh == 0 else "implausible"] += 1
+    if len(set(known) | set(newest)) > MOST_INPUTS:
+        raise TooManyInputs(most=MOST_INPUTS)
+    registers.take_in(samples)
+    intake.store_power(power, source=POWER_SOURCE, at=at)
+    _write_inputs(key, newest)
+    letters: dict[LetterKey, Letter] = {}
+    for code, times in unused.items():
+        intake.note(
+            letters,
+            (Message.Outcome.DEAD, "emoncms", str(key.pk), "*", code, ""),
+            Letter("", f"values of key {key.name!r}", at, times),
+        )
+    intake.write_letters(letters)
+    if key.used_at is None or (at - key.used_at).total_seconds() > USED_SECONDS:
+        EmoncmsKey.objects.filter(pk=key.pk).update(used_at=at)
+    return unused
+
+
+def inputs_of(holder: Holder) -> list[EmoncmsInput]:
+    """The key's inputs by node and name."""
+    return list(EmoncmsInput.objects.filter(key=holder.key).order_by("node", "name"))
+
+
+def _write_inputs(key: EmoncmsKey, newest: dict[tuple[str, str], tuple[datetime, float | None, str]]) -> None:
+    if not newest:
+        return
+    places = sorted(newest)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            UPSERT,
+            [
+                key.pk,
+                [node for node, _ in places],
+                [name for _, name in places],
+                [newest[place][2] for place in places],
+                [newest[place][0] for place in places],
+                [newest[place][1] for place in places],
+            ],
+        )
+
+
+def _stay(home_id: UUID, at: datetime) -> Occupancy | None:
+    """Who lived in the home at `at`."""
+    stays = Occupancy.objects.filter(home_id=home_id, starts_at__lte=at).order_by("-starts_at")
+    stay = stays.first()
+    return stay if stay is not None and stay.is_current(at) else None
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
