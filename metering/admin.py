@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 
+from metering.intake_models import AssetDevice, EmoncmsInput, EmoncmsKey, ReportLink, Sender
 from metering.models import ImportGap, ImportReject, ImportRun
 from opendsr.kernel.records import ReadOnlyAdmin
 
@@ -53,6 +54,45 @@ class ImportGapAdmin(ReadOnlyAdmin):
     list_display = ("run_id", "line", "stream_id", "starts_at", "half_hours")
     search_fields = ("=run__id",)
     ordering = ("-run_id", "line")
+
+
+@admin.register(AssetDevice)
+class AssetDeviceAdmin(admin.ModelAdmin):
+    list_display = ("asset", "kind", "name", "tz")
+    list_filter = ("kind",)
+    search_fields = ("name", "asset__resource_id")
+    raw_id_fields = ("asset",)
+
+
+@admin.register(ReportLink)
+class ReportLinkAdmin(admin.ModelAdmin):
+    list_display = ("hub", "r_id", "role", "asset", "unit")
+    list_filter = ("role",)
+    search_fields = ("r_id", "hub__serial")
+    raw_id_fields = ("hub", "asset")
+
+
+@admin.register(EmoncmsInput)
+class EmoncmsInputAdmin(admin.ModelAdmin):
+    list_display = ("key", "node", "name", "role", "at")
+    list_filter = ("role",)
+    search_fields = ("node", "name")
+    fields = ("key", "node", "name", "role", "at")
+    readonly_fields = ("key", "node", "name", "at")
+
+
+@admin.register(EmoncmsKey)
+class EmoncmsKeyAdmin(ReadOnlyAdmin):
+    list_display = ("name", "home", "access", "created_at", "used_at", "revoked_at")
+    exclude = ("key_sha256",)
+
+
+@admin.register(Sender)
+class SenderAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "name", "received_at", "drift_seconds", "messages", "refused", "rssi_dbm", "lqi")
+    list_filter = ("kind",)
+    search_fields = ("name",)
+    exclude = ("password_hash",)
 
 
 def _link(model: str, run: ImportRun, count: int) -> str:

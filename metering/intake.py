@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -19,15 +19,16 @@ import numpy as np
 from django.db import connection, transaction
 
 from members import consent_changes
-from metering import live, registers, routing, ruling
-from metering.adapters import glow
+from metering import asset_states, live, registers, routing, ruling
+from metering.adapters import devices, glow
 from metering.intake_models import Message, Sender
 from metering.observations import Health, Heard, MessageRefused, Power, Register, refused
 from metering.rules import NO_RULES, RuleBook
 from opendsr.kernel import clock, outbox
 
 ALARM: Final = "metering.rule.alarm"
-GLOW: Final = "glow"
+GLOW, DEVICE = "glow", "device"
+HOMES: Final = "homes/"
 REFRESH_SECONDS: Final = 60.0
 STATS_SECONDS: Final = 60.0
 MOST_LETTERS: Final = 500
@@ -79,6 +80,7 @@ class Taken:
     messages: int = 0
     samples: int = 0
     power: int = 0
+    states: int = 0
     dropped: int = 0
     letters: Counter[str] = field(default_factory=Counter)
 
@@ -118,6 +120,7 @@ class Intake:
 
     def __init__(self) -> None:
         self.routes = routing.Routes()
+        self.devices: Mapping[asset_states.Place, asset_states.Known] = {}
         self.book: RuleBook = NO_RULES
         self.seen: dict[str, Seen] = {}
         self._refreshed = self._written = float("-inf")
@@ -144,6 +147,7 @@ class Intake:
     def refresh(self) -> None:
         """Read who is where, what is consented to, and the rules, again."""
         self.routes = routing.routes_of_cads()
+        self.devices = asset_states.known_devices()
         self.book = ruling.book_in_force()
 
     def write_stats(self) -> None:
@@ -181,6 +185,7 @@ class Batch:
         self.taken = Taken()
         self.samples: list[registers.Sample] = []
         self.power: list[PowerSample] = []
+        self.states: list[asset_states.State] = []
         self.letters: dict[LetterKey, Letter] = {}
         self.hits: Counter[str] = Counter()
         self.looks_at_rules = intake.book.speaks_of(GLOW)
@@ -188,6 +193,9 @@ class Batch:
     def add(self, arrival: Arrival) -> None:
         """Read one message; whatever is wrong with it becomes a letter, never an error."""
         self.taken.messages += 1
+        if arrival.topic.startswith(HOMES):
+            self._add_state(arrival)
+            return
         sender = glow.sender_of(arrival.topic)
         seen = self.intake.seen.get(sender)
         if seen is None and sender in self.intake.routes.home_of:
@@ -213,10 +221,41 @@ class Batch:
                 arrival, sender, refused("fault", "payload", type(error).__name__, "report it"), seen
             )
 
+    def _add_state(self, arrival: Arrival) -> None:
+        """Read what a hub passes on of a device: `homes/<VEN id>/<kind>/<device>/<its own topic>`."""
+        ven_id, kind, name, tail = [*arrival.topic.removeprefix(HOMES).split("/", 3), "", "", ""][:4]
+        try:
+            for said in devices.read(
+                kind,
+                tail,
+                arrival.payload,
+                tz=self._zone_of(ven_id, kind, name),
+                received_at=arrival.received_at,
+            ):
+                known = self.intake.devices.get((ven_id, kind, said.device or name))
+                if known is None:
+                    raise refused(
+                        "unknown_device", "topic", f"{kind}/{said.device or name}", FIXES["unknown_device"]
+                    )
+                if said.at is not None and said.at > self.at + registers.AHEAD:
+                    raise refused("clock_ahead", "time", said.at.isoformat(), FIXES["clock_ahead"])
+                self.states.append(asset_states.State(known.asset_id, kind, said, arrival.received_at))
+        except MessageRefused as error:
+            self._letter(arrival, ven_id, error, None, source=DEVICE)
+        except Exception as error:
+            logger.exception("message on %s could not be read", arrival.topic)
+            fault = refused("fault", "payload", type(error).__name__, "report it")
+            self._letter(arrival, ven_id, fault, None, source=DEVICE)
+
+    def _zone_of(self, ven_id: str, kind: str, name: str) -> str:
+        known = self.intake.devices.get((ven_id, kind, name))
+        return "Europe/London" if known is None else known.tz
+
     def store(self) -> None:
         """Write everything; inside the caller's transaction."""
         self.taken.samples = len(self.samples)
         registers.take_in(self.samples)
+        self.taken.states = asset_states.store(self.states)
         self.taken.power = store_power(self.power, source=glow.POWER_SOURCE, at=self.at)
         ruling.count(self.intake.book.version, self.hits, at=self.at)
         write_letters(self.letters)
@@ -272,13 +311,15 @@ class Batch:
         if seen is not None and (seen.reading_at is None or seen.reading_at < observation.at):
             seen.reading_at = observation.at
 
-    def _letter(self, arrival: Arrival, sender: str, error: MessageRefused, seen: Seen | None) -> None:
+    def _letter(
+        self, arrival: Arrival, sender: str, error: MessageRefused, seen: Seen | None, *, source: str = GLOW
+    ) -> None:
         code = str(error.reason_code)
         self.taken.letters[code] += 1
         if seen is not None:
             seen.refused += 1
         detail = f"{error.field} {error.value!r}: {error.fix}"
-        self._note(Message.Outcome.DEAD, arrival, sender, code, "", detail)
+        self._note(Message.Outcome.DEAD, arrival, sender, code, "", detail, source=source)
 
     def _count(self, code: str, reason: str, arrival: Arrival) -> None:
         """Count something passed over, over all devices, without a body."""
@@ -289,11 +330,21 @@ class Batch:
             Letter("", reason, arrival.received_at),
         )
 
-    def _note(self, outcome: str, arrival: Arrival, sender: str, code: str, rule: str, detail: str) -> None:
+    def _note(
+        self,
+        outcome: str,
+        arrival: Arrival,
+        sender: str,
+        code: str,
+        rule: str,
+        detail: str,
+        *,
+        source: str = GLOW,
+    ) -> None:
         body = "" if code in WITHOUT_BODY else arrival.payload[:BODY_CHARACTERS].decode("utf-8", "replace")
         note(
             self.letters,
-            (outcome, GLOW, _plain(sender)[:64], _plain(arrival.topic)[:200], code, rule),
+            (outcome, source, _plain(sender)[:64], _plain(arrival.topic)[:200], code, rule),
             Letter(_plain(body), _plain(detail)[:300], arrival.received_at),
         )
 
@@ -302,6 +353,7 @@ FIXES: Final = {
     routing.NO_SENDER: "register the device: its serial number is its MAC address",
     routing.NO_STREAM: "nobody lived there at that time, or the home has no such meter",
     routing.NO_CONSENT: "the household does not consent to half-hourly readings",
+    "unknown_device": "say which asset this device is, in the records under asset devices",
     "clock_ahead": "set the device's clock: the reading is from the future",
     "too_late": "older than a week: fetch it from the supplier or the DCC instead",
 }

@@ -9,6 +9,17 @@ from members.models import Role
 from members.roles import VIEW
 
 IMPORTS: Final = {"importrun": VIEW, "importreject": VIEW, "importgap": VIEW}
+DEVICES: Final = {
+    "assetdevice": "view add change delete",
+    "reportlink": "view add change delete",
+    "emoncmsinput": "view change",
+    "emoncmskey": VIEW,
+    "sender": VIEW,
+}
+DEVICE_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: DEVICES,
+    Role.DEVICE_MANAGER: DEVICES,
+}
 GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.ADMINISTRATOR: IMPORTS,
     Role.DEVICE_MANAGER: IMPORTS,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Final
+from uuid import UUID
 
 from celery import shared_task
 
-from metering import closing, registers
+from metering import asset_states, closing, import_jobs, registers, telemetry
 from opendsr.kernel import clock
 
 MOST_PIECES: Final = 50
@@ -18,7 +19,7 @@ def close_half_hours(**_: object) -> None:
     closing.close_half_hours(at=clock.now())
 
 
-@shared_task(queue="metering")
+@shared_task(ignore_result=True)
 def convert_registers(**_: object) -> None:
     """Turn registers of half-hours that are over into readings; run twice, the second finds nothing due."""
     for _piece in range(MOST_PIECES):
@@ -26,7 +27,28 @@ def convert_registers(**_: object) -> None:
             return
 
 
-@shared_task(queue="metering")
+@shared_task(ignore_result=True)
 def forget_registers(**_: object) -> None:
     """Drop open registers that are older than anything that may still arrive."""
     registers.forget(at=clock.now())
+    asset_states.forget(at=clock.now())
+    import_jobs.forget(at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def run_import(*, job_id: str, **_: object) -> None:
+    """Do an import; one that another worker is at, or that is over, is left alone."""
+    import_jobs.run(job_id=UUID(job_id), at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def run_waiting_imports(**_: object) -> None:
+    """Do imports whose task was lost or whose worker died."""
+    for job_id in import_jobs.waiting():
+        import_jobs.run(job_id=job_id, at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def read_reports(**_: object) -> None:
+    """Take OpenADR reports in; the cursor moves with what is stored."""
+    telemetry.read_reports(at=clock.now())

@@ -249,6 +249,16 @@ _celery["beat_schedule"]["tend-certificates"] = {
     "schedule": 900.0,
     "options": {"queue": "default", "expires": 600},
 }
+_celery["beat_schedule"]["run-waiting-imports"] = {
+    "task": "metering.tasks.run_waiting_imports",
+    "schedule": 60.0,
+    "options": {"queue": "metering", "expires": 50},
+}
+_celery["beat_schedule"]["read-reports"] = {
+    "task": "metering.tasks.read_reports",
+    "schedule": 10.0,
+    "options": {"queue": "metering", "expires": 9},
+}
 _celery["beat_schedule"]["convert-registers"] = {
     "task": "metering.tasks.convert_registers",
     "schedule": 60.0,

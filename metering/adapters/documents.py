@@ -71,7 +71,7 @@ def recode(text: str, *, adapter: str | None = None) -> Recoded:
     document = read_json(text)
     name = adapter or next((name for name, is_one in SHAPES if is_one(document)), None)
     items = KINDS.get(name) if name else None
-    if name is None or items is None:
+    if name is None or items is None or not dict(SHAPES)[name](document):
         raise NotADocument(found=_shape(document), expected=expected(adapter))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

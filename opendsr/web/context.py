@@ -9,6 +9,8 @@ from django.utils.functional import SimpleLazyObject
 
 import campaigns.policy
 import vtn.policy
+from members.models import Role
+from members.policy import has_role
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
 
@@ -20,6 +22,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "coop": SimpleLazyObject(_coop),
         "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
+        "viewer_imports": SimpleLazyObject(lambda: _imports(request)),
         "viewer_sees_vtn": SimpleLazyObject(lambda: _sees_vtn(request)),
     }
 
@@ -35,6 +38,11 @@ def _coop() -> Installation:
 def _is_staff(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
     return user is not None and campaigns.policy.may_see_campaigns(user)
+
+
+def _imports(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and has_role(user, Role.ADMINISTRATOR, Role.DEVICE_MANAGER)
 
 
 def _sees_vtn(request: HttpRequest) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
-from opendsr.web import api, console, emoncms, health, portal
+from opendsr.web import api, console, emoncms, health, imports, message_rules, portal
 
 api_urls = [
     path("campaigns/", api.CampaignList.as_view(), name="api_campaigns"),
@@ -25,6 +25,13 @@ emoncms_urls = [
     re_path(EMONCMS + r"feed/(?P<kind>value|timevalue|fetch)(?:\.json)?/?$", emoncms.feed_value),
 ]
 
+intake_urls = [
+    path("imports/", imports.import_list, name="import_list"),
+    path("imports/<uuid:job_id>/", imports.import_detail, name="import_detail"),
+    path("imports/<uuid:job_id>/rejects.csv", imports.import_rejects, name="import_rejects"),
+    path("message-rules/", message_rules.message_rules, name="message_rules"),
+]
+
 urlpatterns = [
     path("", include(emoncms_urls)),
     path("", portal.home, name="home"),
@@ -39,6 +46,7 @@ urlpatterns = [
     path("campaigns/<uuid:campaign_id>/live/", console.campaign_live, name="campaign_live"),
     path("campaigns/<uuid:campaign_id>/report/", console.event_report, name="event_report"),
     path("campaigns/<uuid:campaign_id>/<slug:verb>/", console.campaign_action, name="campaign_action"),
+    path("", include(intake_urls)),
     path("api/v1/", include(api_urls)),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),

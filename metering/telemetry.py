@@ -1,0 +1,198 @@
+"""OpenADR reports into the store: a hub's usage as half-hours or registers, its assets' power and state.
+
+What an rID means is a `ReportLink` of the hub; an rID that is an asset's resource id is that asset's power in
+W. Reading moves a cursor in the transaction that stores, so that each report counts once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+from django.db import transaction
+
+from assets.models import Asset, Hub
+from metering import asset_states, ingest, intake, registers, routing
+from metering.adapters.devices import Said
+from metering.intake import Letter, LetterKey
+from metering.intake_models import FeedCursor, Message, ReportLink
+from metering.models import Quality
+from metering.vtn_door import Cursor, Report, ReportPoint, vtn
+from opendsr.kernel.periods import is_half_hour
+
+SOURCE: Final = "openadr"
+FEED: Final = "openadr_reports"
+PIECE: Final = 500
+HALF_HOUR: Final = timedelta(minutes=30)
+MOST_PIECES: Final = 40
+SCALE: Final = {"Wh": 1, "kWh": 1000, "W": 1, "kW": 1000, "": 1}
+MOST_W: Final = 10_000_000
+Role = ReportLink.Role
+NO_VALUE: Final = ("quality bad", "no quality - no value", "no new value")
+FIXES: Final = {
+    "unknown_sender": "no commissioned hub has this VEN id",
+    "no_link": "say what this rID is, in the records under report links",
+    "bad_quality": "the hub itself marks the value as bad",
+    "negative": "a register or an energy counts from 0 up",
+    "implausible": "check the unit of the rID",
+    "off_grid": "ask the hub for half-hours, 30 minutes from the hour or half-hour",
+    "clock_ahead": "set the hub's clock",
+    "too_late": "older than a week",
+}
+
+
+@dataclass(slots=True)
+class Read:
+    """What a piece of the feed came to."""
+
+    reports: int = 0
+    points: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def read_reports(*, at: datetime) -> Read:
+    """Take in every report that came since the last time."""
+    total = Read()
+    for _piece in range(MOST_PIECES):
+        done = read_piece(at=at)
+        total.reports += done.reports
+        total.points += done.points
+        total.refused += done.refused
+        if done.reports < PIECE:
+            return total
+    return total
+
+
+@transaction.atomic
+def read_piece(*, at: datetime) -> Read:
+    """Take in the next reports and move the cursor, together or not at all."""
+    FeedCursor.objects.get_or_create(name=FEED)
+    cursor = FeedCursor.objects.select_for_update().get(name=FEED)
+    reports, moved = vtn().reports_since(Cursor(cursor.cursor), limit=PIECE)
+    if not reports:
+        return Read()
+    told = Read(reports=len(reports))
+    _Piece(at, told).store(reports)
+    cursor.cursor, cursor.read_at = int(moved), at
+    cursor.save(update_fields=["cursor", "read_at"])
+    return told
+
+
+class _Piece:
+    """Points of some reports, sorted by what they are, then stored together."""
+
+    def __init__(self, at: datetime, told: Read) -> None:
+        self.at = at
+        self.told = told
+        self.letters: dict[LetterKey, Letter] = {}
+        self.half_hours: dict[tuple[UUID, datetime], dict[str, int]] = {}
+        self.samples: list[registers.Sample] = []
+        self.states: list[asset_states.State] = []
+
+    def store(self, reports: list[Report]) -> None:
+        vens = {str(report.ven_id) for report in reports}
+        self.routes = routing.routes_of_hubs()
+        hubs = dict(Hub.objects.filter(ven_id__in=vens).values_list("ven_id", "pk"))
+        self.links = {
+            (link.hub_id, link.r_id): link for link in ReportLink.objects.filter(hub__in=list(hubs.values()))
+        }
+        assets = Asset.objects.filter(hub__in=list(hubs.values())).values_list("hub_id", "resource_id", "pk")
+        self.assets = {(hub, resource): asset for hub, resource, asset in assets}
+        for report in reports:
+            hub = hubs.get(str(report.ven_id))
+            for point in report.points:
+                self.told.points += 1
+                code = "unknown_sender" if hub is None else self._take(hub, report, point)
+                if code:
+                    self._refuse(code, report, point)
+        registers.take_in(self.samples)
+        asset_states.store(self.states)
+        self._store_half_hours(reports)
+        intake.write_letters(self.letters)
+
+    def _take(self, hub: UUID, report: Report, point: ReportPoint) -> str:
+        """Sort one point; returns the code of why it cannot be, empty when it can."""
+        link = self.links.get((hub, point.r_id))
+        asset = self.assets.get((hub, point.r_id)) if link is None else link.asset_id
+        if link is None and asset is None:
+            return "no_link"
+        if point.quality.strip().casefold().startswith(NO_VALUE):
+            return "bad_quality"
+        role = Role.ASSET_POWER if link is None else Role(link.role)
+        value = point.value * SCALE["" if link is None else link.unit]
+        if not abs(value) < 2**50:
+            return "implausible"
+        if role in (Role.ASSET_POWER, Role.ASSET_STATE):
+            if abs(value) > MOST_W:
+                return "implausible"
+            is_power = role == Role.ASSET_POWER
+            said = Said(
+                at=point.starts_at,
+                power_w=round(value) if is_power else None,
+                is_on=None if is_power else value > 0,
+            )
+            assert asset is not None  # noqa: S101 - the link's constraint
+            self.states.append(asset_states.State(asset, "openadr", said, report.received_at))
+            return ""
+        if value < 0:
+            return "negative"
+        stream = self.routes.stream_at(str(report.ven_id), "electricity", point.starts_at)
+        if isinstance(stream, str):
+            return stream
+        if role in (Role.IMPORT_REGISTER, Role.EXPORT_REGISTER):
+            if not registers.is_timely(point.starts_at, self.at):
+                return "clock_ahead" if point.starts_at > self.at else "too_late"
+            channel = registers.IMPORT if role == Role.IMPORT_REGISTER else registers.EXPORT
+            if round(value):
+                self.samples.append(registers.Sample(stream, SOURCE, channel, point.starts_at, round(value)))
+            return ""
+        if point.duration_seconds != HALF_HOUR.total_seconds() or not is_half_hour(point.starts_at):
+            return "off_grid"
+        if value > ingest.MOST_WH:
+            return "implausible"
+        name = "import" if role == Role.IMPORT_ENERGY else "export"
+        self.half_hours.setdefault((stream, point.starts_at), {})[name] = round(value)
+        return ""
+
+    def _store_half_hours(self, reports: list[Report]) -> None:
+        keys = sorted(key for key, told in self.half_hours.items() if "import" in told)
+        if not keys:
+            return
+        told = [self.half_hours[key] for key in keys]
+        ingest.store_readings(
+            source=SOURCE,
+            name=f"reports {reports[0].sequence} to {reports[-1].sequence}",
+            at=self.at,
+            stream_ids=[stream for stream, _ in keys],
+            starts_at=[starts_at for _, starts_at in keys],
+            import_wh=np.array([each["import"] for each in told], dtype=np.int64),
+            export_wh=np.array([each.get("export", 0) for each in told], dtype=np.int64),
+            quality=Quality.MEASURED,
+        )
+
+    def _refuse(self, code: str, report: Report, point: ReportPoint) -> None:
+        self.told.refused[code] += 1
+        is_private = code in intake.WITHOUT_BODY
+        body = {"r_id": point.r_id, "value": point.value, "starts_at": point.starts_at.isoformat(),
+                "duration_seconds": point.duration_seconds, "quality": point.quality}  # fmt: skip
+        intake.note(
+            self.letters,
+            (
+                Message.Outcome.DEAD,
+                SOURCE,
+                str(report.ven_id)[:64],
+                f"{report.name}/{point.r_id}"[:200],
+                code,
+                "",
+            ),
+            Letter(
+                "" if is_private else json.dumps(body),
+                FIXES.get(code, intake.FIXES.get(code, code)),
+                report.received_at,
+            ),
+        )

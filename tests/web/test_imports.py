@@ -1,0 +1,192 @@
+"""Staff pages of imports and message rules: each step by plain forms, each refusal in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from members.models import Role
+from metering import import_jobs, ruling
+from metering.intake_models import ImportJob, ImportPart, Message
+from opendsr.kernel import clock
+from tests.factories import Resident, make_coop, make_staff
+from tests.metering.meters import wh_of
+from tests.metering.samples import AT
+from tests.web.pages import seen
+
+pytestmark = pytest.mark.django_db
+LCL = """LCLid,tstp,energy_kWh
+ASH,2026-01-05 00:30:00,0.1
+ASH,2026-01-05 01:00:00,much
+ASH,2026-01-05 01:30:00,0.3
+"""
+
+
+@pytest.fixture(autouse=True)
+def _world(db: None) -> Iterator[None]:
+    clock.configure(AT, speed=0)
+    make_coop()
+    yield
+    clock.reset()
+
+
+@pytest.fixture
+def staff() -> Client:
+    client = Client()
+    client.force_login(
+        make_staff("dan@example.org", Role.DEVICE_MANAGER),
+        backend="django.contrib.auth.backends.ModelBackend",
+    )
+    return client
+
+
+def upload(client: Client, text: str | bytes, name: str = "r.csv", key: object = None) -> str:
+    data = text if isinstance(text, bytes) else text.encode()
+    response = client.post(
+        reverse("import_list"), {"key": key or uuid4(), "file": SimpleUploadedFile(name, data)}
+    )
+    assert response.status_code == 302, response.content
+    return response["Location"]
+
+
+def test_a_file_is_looked_at_then_imported_and_its_rejects_downloaded(staff, alice: Resident):
+    page = upload(staff, LCL)
+    assert "lcl_csv" in seen(staff.get(page)).text()
+    choices = {"meters": f"ASH={alice.home.name}", "do": "preview"}
+
+    preview = staff.post(page, choices, follow=True)
+    assert seen(preview).faults() == []
+    assert wh_of(alice.stream_id) == []
+    assert "not a number" in seen(preview).text()
+    done = staff.post(page, {**choices, "do": "import"}, follow=True)
+    again = staff.post(page, {**choices, "do": "import"}, follow=True)
+
+    assert wh_of(alice.stream_id) == [100, 300]
+    assert "What was stored" in seen(done).text() == seen(again).text()
+    rejects = staff.get(page + "rejects.csv")
+    assert rejects["Content-Disposition"].startswith("attachment")
+    assert "ASH,2026-01-05 01:00:00,much,3,energy_kWh,much" in rejects.content.decode()
+    assert seen(staff.get(reverse("import_list"))).faults() == []
+
+
+def test_columns_are_mapped_by_name(staff, alice):
+    page = upload(staff, "When,Used\n2026-01-05 00:00,0.25\n")
+    choices = {
+        "adapter": "generic_csv", "columns": "stamp=When\nimport=Used", "meters": alice.home.mpan,
+        "tz": "UTC", "do": "import",
+    }  # fmt: skip
+
+    assert "No adapter knows this header" in seen(staff.get(page)).text()
+    staff.post(page, choices, follow=True)
+
+    assert wh_of(alice.stream_id) == [250]
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"meters": "ASH=Nowhere"}, "No home, MPAN or stream"),
+        ({"columns": "colour=red"}, "not of the form"),
+        ({"tz": "Mars/Base"}, "tz"),
+        ({"adapter": "what"}, "not one of the available"),
+        ({"adapter": "n3rgy_csv"}, "n3rgy_csv"),
+    ],
+)
+def test_what_cannot_be_is_said_and_stores_nothing(staff, alice, choices, words):
+    page = upload(staff, LCL)
+
+    response = staff.post(page, {"do": "import", **choices}, follow=True)
+
+    assert response.status_code in (200, 422)
+    assert words in response.content.decode()
+    assert wh_of(alice.stream_id) == []
+
+
+@pytest.mark.parametrize("data", [b"\x00\xff\x00", b"PK\x03\x04zip", b"{", b"a;b\n\xff\xfe,\n"])
+def test_no_file_is_a_fault(staff, data):
+    page = upload(staff, data)
+
+    assert staff.get(page).status_code == 200
+    assert seen(staff.post(page, {"do": "preview"}, follow=True)).faults() == []
+    assert staff.get(page + "rejects.csv").status_code < 500
+
+
+def test_the_same_upload_sent_twice_is_one(staff):
+    key = uuid4()
+
+    assert upload(staff, LCL, key=key) == upload(staff, LCL, key=key)
+    assert ImportJob.objects.count() == 1
+    assert staff.post(reverse("import_list"), {"key": uuid4()}).status_code == 422
+
+
+def test_a_large_file_goes_to_a_worker_and_survives_one_that_dies(staff, alice, monkeypatch):
+    monkeypatch.setattr(import_jobs, "AT_ONCE_BYTES", 10)
+    monkeypatch.setattr(import_jobs, "PART_BYTES", 32)
+    page = upload(staff, LCL)
+    assert ImportPart.objects.count() == 4
+    running = staff.post(page, {"meters": f"ASH={alice.stream_id}", "do": "import"}, follow=True)
+    job = ImportJob.objects.get()
+    assert seen(running).tree.xpath("//progress")
+    assert seen(running).faults() == []
+    ImportJob.objects.update(touched_wall_at=clock.wall_now())
+    assert import_jobs.run(job_id=job.pk, at=AT).state == "running"  # in other hands
+    assert import_jobs.waiting() == []
+    ImportJob.objects.update(touched_wall_at=clock.wall_now() - timedelta(minutes=4))
+
+    assert import_jobs.waiting() == [job.pk]
+    assert import_jobs.run(job_id=job.pk, at=AT).state == "done"
+    assert wh_of(alice.stream_id) == [100, 300]
+    assert import_jobs.forget(at=AT + timedelta(days=31)) == 4
+
+
+@pytest.mark.parametrize("name", ["import_list", "message_rules"])
+def test_strangers_stay_outside(alice, staff, name):
+    member, dispatcher = Client(), Client()
+    member.force_login(alice.user, backend="django.contrib.auth.backends.ModelBackend")
+    dispatcher.force_login(
+        make_staff("s@example.org", Role.DISPATCHER), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    page = upload(staff, LCL)
+
+    for client in (member, dispatcher):
+        for path in (reverse(name), page, page + "rejects.csv"):
+            assert client.get(path).status_code == 403
+    assert Client().get(reverse(name)).status_code == 302
+    assert staff.get(reverse("import_detail", args=[uuid4()])).status_code == 404
+
+
+RULES = json.dumps([{"id": "spikes", "match": {"field": "w", "op": ">", "value": 5}, "then": "drop"}])
+
+
+def test_rules_are_tried_published_and_guarded(staff):
+    Message.objects.create(
+        outcome="dead",
+        source="glow",
+        topic="t",
+        body='{"w": 9}',
+        code="missing",
+        received_at=AT,
+        detail="send w",
+    )
+    url = reverse("message_rules")
+    assert seen(staff.get(url)).faults() == []
+
+    tried = staff.post(url, {"based_on": 0, "rules": RULES, "do": "try"})
+    assert "Of 1 stored messages 1 match" in seen(tried).text()
+    assert ruling.current() is None
+    bad = staff.post(url, {"based_on": 0, "rules": '[{"id": "a", "then": "explode"}]', "do": "publish"})
+    assert bad.status_code == 422
+    assert "Rule a, then: “explode” will not do" in seen(bad).text()
+    assert staff.post(url, {"based_on": 0, "rules": "[", "do": "publish"}).status_code == 422
+    done = staff.post(url, {"based_on": 0, "rules": RULES, "do": "publish", "note": "first"}, follow=True)
+    assert "Version 1" in seen(done).text()
+    late = staff.post(url, {"based_on": 0, "rules": RULES, "do": "publish"})
+    assert "Somebody published version 1 meanwhile" in seen(late).text()
+    assert seen(late).faults() == []
