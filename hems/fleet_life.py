@@ -67,10 +67,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A message the VTN began; `answer` it through the same connection."""
+    """A message the VTN began; `token` is the connection's, to answer it by."""
 
     service: str
     body: bytes
+    token: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """The connection was lost while the hub waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class AnswerPushed:
     """The reply to a pushed message."""
 
     body: bytes
+    to: Pushed
 
 
 Step = Ask | Wait | HangUp | AnswerPushed
@@ -118,6 +125,7 @@ class Hub:
         "is_garbled",
         "is_late",
         "is_often_away",
+        "is_pushed_to",
         "manners",
         "pending",
         "poll_body",
@@ -141,6 +149,7 @@ class Hub:
         self.pending: list[Pushed] = []
         self.is_late = self.dice.random() < manners.slow_clock
         self.is_garbled = self.dice.random() < manners.garbage
+        self.is_pushed_to = False
         self.is_often_away = self.dice.random() < manners.offline
 
     def now(self) -> datetime:
@@ -189,6 +198,7 @@ def pulling(hub: Hub) -> Life:
 
 def listening(hub: Hub) -> Life:
     """Live by what is pushed: register, fetch the full set, answer what comes."""
+    hub.is_pushed_to = True
     yield Wait(hub.dice.uniform(0, hub.manners.ramp_seconds))
     if not hub.manners.is_registered:
         yield from _join(hub)
@@ -196,7 +206,9 @@ def listening(hub: Hub) -> Life:
     while True:
         pushed = hub.pending.pop(0) if hub.pending else (yield Wait(hub.manners.telemetry_seconds or 3600.0))
         if isinstance(pushed, Pushed):
-            yield from _react(hub, pushed.body, is_pushed=True)
+            yield from _react(hub, pushed.body, pushed)
+        elif isinstance(pushed, CutOff):
+            yield from _request_events(hub)
         elif hub.reporting and hub.manners.telemetry_seconds:
             yield from _report(hub)
         if hub.is_garbled and hub.dice.random() < 0.2:
@@ -210,7 +222,14 @@ def listening(hub: Hub) -> Life:
 def _join(hub: Hub) -> Life:
     """Register, offer a telemetry report, and fetch the full set of events."""
     while True:
-        ask = m.CreatePartyRegistration(_request_id(hub), hub.registration_id, ven_name=hub.ven_id)
+        ask = m.CreatePartyRegistration(
+            _request_id(hub),
+            hub.registration_id,
+            ven_name=hub.ven_id,
+            transport_name="xmpp" if hub.is_pushed_to else "simpleHttp",
+            transport_address=f"mqtt:{hub.ven_id}" if hub.is_pushed_to else "",
+            is_http_pull=None if hub.is_pushed_to else True,
+        )
         reply = yield Ask("EiRegisterParty", codec.serialise(ask))
         answer = _message(reply)
         if isinstance(answer, m.CreatedPartyRegistration) and answer.response.is_ok:
@@ -235,13 +254,12 @@ def _request_events(hub: Hub) -> Life:
         yield from _refused(hub, reply)
 
 
-def _react(hub: Hub, body: bytes, *, is_pushed: bool = False) -> Life:
+def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:
     """Do as the protocol wants with one message of the VTN's."""
     if b"oadrDistributeEvent" in body:
-        if is_pushed:
-            yield AnswerPushed(
-                codec.serialise(m.Response(m.EiResponse(request_id=_own_id(body)), hub.ven_id))
-            )
+        if pushed is not None:
+            heard = m.Response(m.EiResponse(request_id=_own_id(body)), hub.ven_id)
+            yield AnswerPushed(codec.serialise(heard), pushed)
         yield from _answer_events(hub, body)
         return
     message = _message(Reply(200, body))
@@ -272,8 +290,8 @@ def _react(hub: Hub, body: bytes, *, is_pushed: bool = False) -> Life:
         return
     hub.tally.counts[type(message).__name__] += 1
     data = codec.serialise(answer)
-    if is_pushed:
-        yield AnswerPushed(data)
+    if pushed is not None:
+        yield AnswerPushed(data, pushed)
     else:
         yield Ask(service, data)
     if isinstance(message, m.RequestReregistration | m.CancelPartyRegistration):

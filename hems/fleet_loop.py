@@ -57,7 +57,7 @@ class Carrier:
         if isinstance(self.step, Ask):
             self.begin()
         elif isinstance(self.step, AnswerPushed):
-            self.answer_pushed(self.step.body)
+            self.answer_pushed(self.step)
             self.go_on(None)
         elif isinstance(self.step, HangUp):
             self.hang_up()
@@ -217,7 +217,7 @@ class Carrier:
         """Read what has come in `inbox`."""
         raise NotImplementedError
 
-    def answer_pushed(self, body: bytes) -> None:
+    def answer_pushed(self, answer: AnswerPushed) -> None:
         """Reply to what the VTN began."""
         raise NotImplementedError
 
@@ -267,7 +267,7 @@ class HttpCarrier(Carrier):
             self.hang_up()
         self.replied(Reply(int(head[9:12]), body, retry))
 
-    def answer_pushed(self, body: bytes) -> None:
+    def answer_pushed(self, answer: AnswerPushed) -> None:
         raise AssertionError("nothing is pushed over this connection")
 
 

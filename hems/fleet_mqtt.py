@@ -6,8 +6,8 @@ import os
 from typing import Final
 
 from hems.fleet_files import Identity
-from hems.fleet_life import Ask, Hub, Life, Pushed, Reply, Wait
-from hems.fleet_loop import Broken, Carrier, Loop
+from hems.fleet_life import AnswerPushed, Ask, CutOff, Hub, Life, Pushed, Reply, Wait
+from hems.fleet_loop import LONGEST_QUIET_SECONDS, Broken, Carrier, Loop
 from oadr import mqtt, topics
 
 KEEP_ALIVE_SECONDS: Final = 900
@@ -17,16 +17,15 @@ SESSION_SECONDS: Final = 86_400
 class MqttCarrier(Carrier):
     """Asks by publishing on `up`, knows its replies by correlation, and answers what comes on `down`."""
 
-    __slots__ = ("correlation", "is_subscribed", "latest", "packet_id", "reader", "vtn_id")
+    __slots__ = ("correlation", "is_cut_off", "is_subscribed", "packet_id", "reader", "vtn_id")
 
     def __init__(self, loop: Loop, hub: Hub, life: Life, identity: Identity, *, vtn_id: str) -> None:
         super().__init__(loop, hub, life, identity)
         self.vtn_id = vtn_id
         self.reader = mqtt.Reader()
         self.packet_id = 0
-        self.is_subscribed = False
+        self.is_subscribed = self.is_cut_off = False
         self.correlation = b""
-        self.latest: mqtt.Publish | None = None
 
     def topic(self, kind: str, service: str = "") -> str:
         return topics.topic(self.vtn_id, self.hub.ven_id, kind, service)
@@ -99,21 +98,20 @@ class MqttCarrier(Carrier):
                 status = int(fault) if fault.isdecimal() else 200
                 self.replied(Reply(status, message.payload))
         elif address.kind == "down":
-            self.latest = message
-            pushed = Pushed(address.service, message.payload)
-            if isinstance(self.step, Wait) and not isinstance(self.step, Ask):
+            pushed = Pushed(address.service, message.payload, message)
+            if isinstance(self.step, Wait):
                 self.go_on(pushed)
             else:
                 self.hub.pending.append(pushed)
 
-    def answer_pushed(self, body: bytes) -> None:
-        message = self.latest
-        if message is None or not message.response_topic:
+    def answer_pushed(self, answer: AnswerPushed) -> None:
+        message: mqtt.Publish = answer.to.token
+        if not message.response_topic:
             return
         self.send(
             mqtt.publish(
                 message.response_topic,
-                body,
+                answer.body,
                 packet_id=self.next_id(),
                 correlation=message.correlation,
                 content_type="application/xml",
@@ -127,15 +125,14 @@ class MqttCarrier(Carrier):
     def closed_while_idle(self) -> None:
         """Both sides are to be connected always: come back after a quiet time, to the full set of events."""
         super().closed_while_idle()
+        self.is_cut_off = True
         wait = self.quiet_seconds * self.hub.dice.uniform(0.5, 1.0)
-        self.quiet_seconds = min(self.quiet_seconds * 2, 15.0)
+        self.quiet_seconds = min(self.quiet_seconds * 2, LONGEST_QUIET_SECONDS)
         self.loop.wake(self, wait)
 
     def woken(self) -> None:
-        if self.sock is None and isinstance(self.step, Wait) and self.quiet_seconds > 0.5:
-            try:
-                self.connect()
-            except Broken:
-                self.closed_while_idle()
-            return
-        super().woken()
+        if self.is_cut_off:
+            self.is_cut_off = False
+            self.go_on(CutOff())
+        else:
+            super().woken()

@@ -32,6 +32,7 @@ PROCESS_FILES = (
     "kernel/test_kill_nine.py",
     "vtn/test_alone.py",
     "vtn/test_listener.py",
+    "vtn/test_mqtt.py",
     "vtn/test_proxy.py",
     "web/test_production.py",
 )

@@ -41,6 +41,13 @@ class Ven(models.Model):
         max_length=255, blank=True, help_text="What it said of itself; never called because it said so."
     )
     is_http_pull = models.BooleanField(default=True)
+    push_url = models.URLField(
+        max_length=300, blank=True, help_text="Set by staff: where this VTN may call the VEN."
+    )
+    push_failures = models.PositiveIntegerField(default=0, help_text="In a row; the next try waits longer.")
+    told_poll_seconds = models.PositiveIntegerField(
+        null=True, help_text="The poll interval it was last asked to keep."
+    )
     has_xml_signature = models.BooleanField(default=False)
     security = models.CharField(max_length=8, choices=Security.choices, default=Security.STANDARD)
     enrolled_at = models.DateTimeField()

@@ -43,6 +43,13 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
     (var / "beat").mkdir(parents=True, exist_ok=True)
     web = [python, "-m", "gunicorn", "opendsr.wsgi", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
     worker = [python, "-m", "celery", "-A", "opendsr.celery", "worker", "-P", "threads", "-c", "2", "-B"]
+    bridge = Program(
+        name="mqtt",
+        command=[python, "manage.py", "vtn_mqtt"],
+        env=env,
+        ready=lambda written: "ready." in written,
+        restarts=True,
+    )
     return [
         Program(
             name="vtn",
@@ -51,6 +58,7 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
             ready=lambda _written: ports.answers(vtn_port, HOST),
             restarts=True,
         ),
+        *([bridge] if os.environ.get("MQTT_URL") else []),
         Program(
             name="web",
             command=[*web, "--workers", "2", "--threads", "4", "--no-control-socket"],

@@ -17,6 +17,7 @@ settings.configure(
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     USE_TZ=True,
     VTN_ID="COOP-VTN", VTN_PKI_DIR="/nonexistent", VTN_POLL_SECONDS=10, VTN_HOST="localhost", VTN_PORT=1,
+    VTN_MQTT_URL="",
 )
 import django
 django.setup()

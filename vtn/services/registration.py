@@ -15,8 +15,7 @@ from vtn import queueing, reporting
 from vtn.models import Event, MessageKind, MessageState, QueuedMessage, Security, Ven
 from vtn.notices import vtn_id
 from vtn.services.refusing import Refused
-
-PROFILES = (m.Profile("2.0b", ("simpleHttp",)),)
+from vtn.transports import offers
 
 
 def query_registration(*, ven: Ven, message: m.QueryRegistration, at: datetime) -> m.CreatedPartyRegistration:
@@ -34,8 +33,8 @@ def create_party_registration(
     again hands over the full set of events anew, for a VEN that has restarted has
     forgotten it; and it answers a request to do so.
     """
-    require_offered(message)
     ven = Ven.objects.select_for_update().get(pk=ven.pk)
+    offers.require_offered(message, ven=ven)
     if ven.registration_id and message.registration_id not in ("", ven.registration_id):
         raise Refused(m.INVALID_ID, "unknown registrationID")
     is_new = not ven.registration_id
@@ -59,14 +58,6 @@ def create_party_registration(
     if is_new:
         outbox.record("vtn.ven.registered", at=at, ven_id=ven.ven_id, registered_at=at)
     return _created(ven, request_id=message.request_id)
-
-
-def require_offered(message: m.CreatePartyRegistration) -> None:
-    """Refuse (451) a profile or transport that this VTN does not carry, saying what it does."""
-    if message.transport_name != "simpleHttp" or message.is_http_pull is False:
-        raise Refused(m.NOT_ALLOWED, "only simpleHttp in pull mode is offered")
-    if message.profile_name != "2.0b":
-        raise Refused(m.NOT_ALLOWED, "only profile 2.0b is offered")
 
 
 @transaction.atomic
@@ -105,6 +96,7 @@ def _created(ven: Ven, *, request_id: str) -> m.CreatedPartyRegistration:
         registration_id=ven.registration_id,
         ven_id=ven.ven_id if ven.is_registered else "",
         vtn_id=vtn_id(),
-        profiles=PROFILES,
+        profiles=offers.profiles(),
+        services=offers.service_info(vtn_id()),
         poll_seconds=poll_seconds(ven),
     )

@@ -1,0 +1,378 @@
+"""What the MQTT bridge does on the database, in groups: take what VENs say, find what they are to be told.
+
+The topic says who speaks, and the broker vouches for it by the VEN's certificate
+(`broker_files`); here every message is held against the certificates in force, and the
+XML's venID against the topic's. Replies go to the VEN's own topic, whatever it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from django.db import close_old_connections, transaction
+
+from oadr import codec, mqtt, topics
+from oadr import messages as m
+from oadr.errors import SignatureInvalid, WireError
+from opendsr.kernel import clock
+from vtn import identifying, messagelog, queueing, securing
+from vtn.models import MessageKind, QueuedMessage, Security, Ven, VenCertificate
+from vtn.refusals import log_refusal
+from vtn.services import answering, delivering, distributing, events
+from vtn.services.refusing import Refused
+from vtn.transports.groups import response_bytes
+
+MOST: Final = 1_000
+LEASE_SECONDS: Final = 30.0
+REPLY_SECONDS: Final = 120
+"""How long the broker keeps a message for a VEN that is away; the queue offers it again anyway."""
+XML: Final = "application/xml"
+JOINING: Final = (m.QueryRegistration, m.CreatePartyRegistration)
+TRANSPORT: Final = "mqtt"
+XMPP: Final = "xmpp"
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """A message to publish at QoS 1, never retained."""
+
+    topic: str
+    payload: bytes
+    correlation: bytes = b""
+    response_topic: str = ""
+    user: tuple[tuple[str, str], ...] = ()
+    expiry_seconds: int = REPLY_SECONDS
+
+    def packet(self, packet_id: int) -> bytes:
+        return mqtt.publish(
+            self.topic,
+            self.payload,
+            packet_id=packet_id,
+            response_topic=self.response_topic,
+            correlation=self.correlation,
+            content_type=XML if self.payload else "",
+            expiry_seconds=self.expiry_seconds,
+            user=self.user,
+        )
+
+
+@dataclass(slots=True)
+class Taken:
+    """Replies, the VENs whose queue may have moved, and those that no certificate speaks for."""
+
+    replies: list[Saying] = field(default_factory=list)
+    ven_keys: set[int] = field(default_factory=set)
+    barred: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Fanned:
+    """What to publish, and the VENs for which more waits."""
+
+    sayings: list[Saying] = field(default_factory=list)
+    left: set[int] = field(default_factory=set)
+    barred: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    message: mqtt.Publish
+    address: topics.Address
+    ven: Ven
+    parsed: codec.Parsed
+
+    @property
+    def is_reply(self) -> bool:
+        return self.address.kind == "down-reply"
+
+
+def take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
+    """Take what VENs have said; on return it is durable. Messages that come twice change nothing twice."""
+    close_old_connections()
+    try:
+        return _take(messages, vtn_id=vtn_id)
+    finally:
+        close_old_connections()
+
+
+def fan_out(
+    *,
+    doubted: Iterable[int] | None,
+    arrived: Iterable[str],
+    online: frozenset[str],
+    vtn_id: str,
+    holder: str,
+) -> Fanned:
+    """Return what the connected VENs are to be told: all of them, or those `doubted` or just `arrived`."""
+    close_old_connections()
+    try:
+        return _fan_out(doubted, arrived, online, vtn_id=vtn_id, holder=holder)
+    finally:
+        close_old_connections()
+
+
+def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
+    at, wall = clock.now(), clock.wall_now()
+    taken = Taken()
+    addressed = [(message, topics.taken_apart(message.topic)) for message in messages]
+    known = [(message, address) for message, address in addressed if address and address.vtn_id == vtn_id]
+    vens, joining = _speakers([address for _, address in known], wall=wall)
+    heard: list[_Heard] = []
+    for message, address in known:
+        ven = vens.get(address.name) if address.party == "ven" else joining.get(address.name)
+        if ven is None:
+            taken.barred |= {address.name} if address.party == "ven" else set()
+            log_refusal(
+                at=at,
+                ven=Ven.objects.filter(ven_id=address.name).first(),
+                service=address.service or address.kind,
+                code="no_certificate_in_force",
+                http_status=403,
+                reason="no certificate in force speaks for this VEN",
+            )
+            continue
+        parsed = _parsed(message, address, ven, taken, at=at)
+        if parsed is not None:
+            heard.append(_Heard(message, address, ven, parsed))
+    _take_answers([each for each in heard if _is_plain_answer(each)], taken, at=at)
+    for each in heard:
+        if not _is_plain_answer(each):
+            _take_one(each, taken, at=at)
+    return taken
+
+
+def _speakers(
+    addresses: Sequence[topics.Address], *, wall: datetime
+) -> tuple[dict[str, Ven], dict[str, Ven]]:
+    """Return the VENs that a certificate in force speaks for, by venID, and by fingerprint for joining."""
+    names = {address.name for address in addresses if address.party == "ven"}
+    prints = {address.name for address in addresses if address.party == "join"}
+    in_force = VenCertificate.objects.select_related("ven").filter(
+        revoked_at=None, not_before__lte=wall, not_after__gt=wall
+    )
+    vens = {row.ven.ven_id: row.ven for row in in_force.filter(ven__ven_id__in=names)} if names else {}
+    joining = {row.fingerprint: row.ven for row in in_force.filter(fingerprint__in=prints)} if prints else {}
+    return vens, joining
+
+
+def _parsed(
+    message: mqtt.Publish, address: topics.Address, ven: Ven, taken: Taken, *, at: datetime
+) -> codec.Parsed | None:
+    """Return the message, read and its signature verified; else refuse it, in words its sender can read."""
+    code, reason = "", ""
+    try:
+        if len(message.payload) > topics.LARGEST_MESSAGE_BYTES:
+            code, reason = "too_large", f"more than {topics.LARGEST_MESSAGE_BYTES} bytes"
+        elif address.kind == "up" and address.service not in topics.SERVICES:
+            code, reason = "unknown_service", f"{address.service} is no service here"
+        else:
+            parsed = _read(message.payload, ven)
+            if address.party == "ven" or isinstance(parsed.message, JOINING):
+                return parsed
+            code, reason = "not_joining", "only a registration may come this way"
+    except WireError as error:
+        code, reason = error.code, str(error)
+    log_refusal(
+        at=at,
+        ven=ven,
+        service=address.service or address.kind,
+        code=code,
+        http_status=400,
+        reason=reason,
+        body=message.payload[:4096],
+    )
+    if address.kind == "up":
+        taken.replies.append(
+            _reply(address, message, b"", user=(("oadr-error", "400"), ("oadr-reason", code)))
+        )
+    return None
+
+
+def _is_plain_answer(heard: _Heard) -> bool:
+    return (
+        heard.address.kind == "up"
+        and heard.address.service == "EiEvent"
+        and heard.address.party == "ven"
+        and isinstance(heard.parsed.message, m.CreatedEvent)
+        and not heard.parsed.is_signed
+        and heard.ven.is_registered
+        and heard.ven.security != Security.HIGH
+        and heard.parsed.message.ven_id in ("", heard.ven.ven_id)
+    )
+
+
+def _take_answers(heard: Sequence[_Heard], taken: Taken, *, at: datetime) -> None:
+    """Take the oadrCreatedEvents of many VENs in one transaction."""
+    if not heard:
+        return
+    pairs = [
+        (each.ven, each.parsed.message) for each in heard if isinstance(each.parsed.message, m.CreatedEvent)
+    ]
+    with transaction.atomic():
+        replies = events.created_events(pairs, at=at)
+    for each, reply in zip(heard, replies, strict=True):
+        body = response_bytes(reply, is_enveloped=each.parsed.is_enveloped)
+        if not reply.response.is_ok:
+            _log_refused(each, Refused(reply.response.code, reply.response.description), at=at)
+        else:
+            _log(each, "oadrResponse", body, at=at)
+        taken.replies.append(_reply(each.address, each.message, body))
+        taken.ven_keys.add(each.ven.pk)
+
+
+def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
+    message = heard.parsed.message
+    service = heard.address.service
+    if heard.is_reply:
+        kind = heard.message.correlation.partition(b":")[2].decode("ascii", "replace")
+        service = delivering.SERVICE_OF.get(kind, "")
+        if not service or kind == MessageKind.EVENTS:
+            return  # a reply to events closes nothing: their oadrCreatedEvent does
+    answer = answering.answer(service=service, ven=heard.ven, message=message, at=at)
+    identifying.note_seen(heard.ven)
+    taken.ven_keys.add(heard.ven.pk)
+    if answer.refusal is not None:
+        _log_refused(heard, answer.refusal, at=at)
+    if heard.is_reply:
+        return
+    body = securing.write(answer.message, ven=heard.ven, answers=heard.parsed)
+    if answer.refusal is None:
+        _log(heard, codec.message_name(answer.message), body, at=at)
+    taken.replies.append(_reply(heard.address, heard.message, body))
+
+
+def _reply(
+    address: topics.Address, message: mqtt.Publish, body: bytes, *, user: tuple[tuple[str, str], ...] = ()
+) -> Saying:
+    """To the sender's own topic: a Response Topic of its choice would let it speak to others in our name."""
+    topic = topics.topic(address.vtn_id, address.name, "up-reply", party=address.party)
+    return Saying(topic, body, correlation=message.correlation[:64], user=user)
+
+
+def _log(heard: _Heard, reply_name: str, body: bytes, *, at: datetime) -> None:
+    messagelog.note(
+        messagelog.Exchange(
+            ven_pk=heard.ven.pk,
+            service=heard.address.service,
+            message=heard.parsed.message,
+            message_name=codec.message_name(heard.parsed.message),
+            reply_name=reply_name,
+            code=m.OK,
+            at=at,
+            transport=TRANSPORT,
+            tolerances=heard.parsed.tolerances,
+            request_body=heard.message.payload,
+            reply_body=body,
+        )
+    )
+
+
+def _log_refused(heard: _Heard, refusal: Refused, *, at: datetime) -> None:
+    log_refusal(
+        at=at,
+        ven=heard.ven,
+        service=heard.address.service or heard.address.kind,
+        code=str(refusal.code),
+        http_status=200,
+        reason=refusal.description,
+        message=codec.message_name(heard.parsed.message),
+        body=heard.message.payload[:4096],
+    )
+
+
+def _fan_out(
+    doubted: Iterable[int] | None,
+    arrived: Iterable[str],
+    online: frozenset[str],
+    *,
+    vtn_id: str,
+    holder: str,
+) -> Fanned:
+    at, wall = clock.now(), clock.wall_now()
+    fanned = Fanned()
+    rows = Ven.objects.filter(ven_id__in=online)
+    if doubted is not None:
+        rows = Ven.objects.filter(pk__in=list(doubted)) | Ven.objects.filter(ven_id__in=list(arrived))
+    vens = {ven.pk: ven for ven in rows if ven.ven_id in online}
+    if not vens:
+        return fanned
+    trusted = set(
+        VenCertificate.objects.filter(
+            ven_id__in=list(vens), revoked_at=None, not_before__lte=wall, not_after__gt=wall
+        ).values_list("ven_id", flat=True)
+    )
+    fanned.barred = {ven.ven_id for ven in vens.values() if ven.pk not in trusted}
+    pushed = {pk: ven for pk, ven in vens.items() if pk in trusted and is_pushed_to(ven)}
+    woken = [ven for pk, ven in vens.items() if pk in trusted and ven.is_registered and pk not in pushed]
+    _hand_over(pushed, fanned, vtn_id=vtn_id, holder=holder, at=at, wall=wall)
+    _wake(woken, fanned, vtn_id=vtn_id, wall=wall)
+    return fanned
+
+
+def is_pushed_to(ven: Ven) -> bool:
+    """True for a VEN that registered for the full binding; others that are connected are only woken."""
+    return ven.is_registered and ven.transport_name == XMPP
+
+
+def _hand_over(
+    vens: dict[int, Ven], fanned: Fanned, *, vtn_id: str, holder: str, at: datetime, wall: datetime
+) -> None:
+    if not vens:
+        return
+    claimed = queueing.claim(
+        holder=holder, limit=MOST, lease_seconds=LEASE_SECONDS, at=at, wall=wall, ven_pks=list(vens)
+    )
+    if len(claimed) == MOST:
+        fanned.left = set(vens)
+    sets = [row for row in claimed if row.kind == MessageKind.EVENTS and row.ven.security != Security.HIGH]
+    bodies = distributing.distribute_many([row.ven for row in sets], at=at, by=TRANSPORT) if sets else {}
+    for row in claimed:
+        body = bodies.get(row.ven_id) if row.kind == MessageKind.EVENTS else None
+        if body is None:
+            message = delivering.hand_over(queued=row, at=at, by=TRANSPORT)
+            if message is None:
+                continue
+            body = securing.write(message, ven=row.ven)
+        _say(row, body, fanned, vtn_id=vtn_id, wall=wall)
+
+
+def _say(row: QueuedMessage, body: bytes, fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
+    if len(body) > topics.LARGEST_MESSAGE_BYTES:
+        queueing.release(
+            queued=row, wall=wall, reason="too large for MQTT: left to a poll", retry_seconds=600
+        )
+        return
+    service = delivering.SERVICE_OF[row.kind]
+    name = row.ven.ven_id
+    fanned.sayings.append(
+        Saying(
+            topics.topic(vtn_id, name, "down", service),
+            body,
+            correlation=f"{row.pk}:{row.kind}".encode(),
+            response_topic=topics.topic(vtn_id, name, "down-reply"),
+        )
+    )
+
+
+def _wake(vens: Sequence[Ven], fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
+    """Tell VENs that pull to poll now; what waits stays in the queue until they do."""
+    waiting = queueing.pending([ven.pk for ven in vens]) if vens else {}
+    for ven in vens:
+        if ven.pk in waiting and waiting[ven.pk] <= wall:
+            topic = topics.topic(vtn_id, ven.ven_id, "wake")
+            fanned.sayings.append(Saying(topic, b"", expiry_seconds=30))
+
+
+def _read(body: bytes, ven: Ven) -> codec.Parsed:
+    """Return the message; a signature must be by a certificate in force, for the topic shows none."""
+    if ven.security != Security.HIGH and b"Signature" not in body:
+        return codec.parse_body(body)
+    wall = clock.wall_now()
+    try:
+        certificates = identifying.certificates_of(ven, wall=wall)
+        return securing.read(body, ven=ven, certificates=certificates, wall=wall)
+    except securing.SignatureRefused as error:
+        raise SignatureInvalid(str(error.data["reason"])) from error
