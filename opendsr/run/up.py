@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from opendsr.run import cluster, ports
@@ -50,6 +51,7 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
         ready=lambda written: "ready." in written,
         restarts=True,
     )
+    push = replace(bridge, name="push", command=[python, "manage.py", "vtn_push"])
     return [
         Program(
             name="vtn",
@@ -59,6 +61,7 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
             restarts=True,
         ),
         *([bridge] if os.environ.get("MQTT_URL") else []),
+        *([push] if os.environ.get("VTN_PUSH") else []),
         Program(
             name="web",
             command=[*web, "--workers", "2", "--threads", "4", "--no-control-socket"],

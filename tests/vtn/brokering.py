@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,13 +95,22 @@ def bridging(running: Running, *, worker: str = "test") -> Iterator[Bridge]:
 
 
 def bridge_process(running: Running, pki_folder: Path, *, worker: str) -> subprocess.Popen[bytes]:
-    """Start `manage.py vtn_mqtt` as it is run."""
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "vtn_mqtt", "--worker", worker],
-        cwd=ROOT,
-        env=listening.environment(pki_folder) | {"MQTT_URL": running.url},
-        stderr=subprocess.DEVNULL,
-    )
+    """Start `manage.py vtn_mqtt` as it is run; returns when it is ready."""
+    log_path = running.folder / f"bridge-{time.monotonic_ns()}.log"
+    environment = listening.environment(pki_folder) | {"MQTT_URL": running.url, "VTN_POLL_SECONDS": "1"}
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "vtn_mqtt", "--worker", worker],
+            cwd=ROOT,
+            env=environment,
+            stderr=log,
+        )
+    deadline = time.monotonic() + 90
+    while "ready." not in log_path.read_text():
+        assert process.poll() is None, log_path.read_text()
+        assert time.monotonic() < deadline, "the bridge is not ready"
+        time.sleep(0.1)
+    return process
 
 
 @dataclass(slots=True)

@@ -249,6 +249,7 @@ def test_who_does_not_know_its_venid_joins_by_fingerprint(
         assert dict(client.next().properties.UserProperty)["oadr-error"] == "400"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(
     running: Running, vtn: Vtn, pki_folder: Path, tmp_path: Path
 ) -> None:
@@ -261,13 +262,13 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(
     fleet = subprocess.Popen([*fleet_words, "--mqtt", url, "--seconds", "0"], cwd=brokering.ROOT,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
     try:
-        wait_for("the fleet", lambda: Ven.objects.exclude(registration_id="").count() == homes, 60)
+        wait_for("the fleet", lambda: Ven.objects.exclude(registration_id="").count() == homes, 120)
         ven_ids = list(Ven.objects.values_list("ven_id", flat=True))
         vtn.publish_many({each: notice(each) for each in ven_ids}, at=AT)
-        wait_for("a first answer", lambda: EventOpt.objects.exists(), 40)
+        wait_for("a first answer", lambda: EventOpt.objects.exists(), 90)
         processes[-1].kill()  # in the middle of it
         processes.append(brokering.bridge_process(running, pki_folder, worker="1"))
-        wait_for("every answer", lambda: EventOpt.objects.values("event").distinct().count() == homes, 60)
+        wait_for("every answer", lambda: EventOpt.objects.values("event").distinct().count() == homes, 120)
     finally:
         fleet.kill()
         for process in processes:

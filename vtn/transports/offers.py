@@ -43,7 +43,7 @@ def require_offered(message: m.CreatePartyRegistration, *, ven: Ven) -> None:
         raise Refused(m.NOT_ALLOWED, "only profile 2.0b is offered")
     if message.transport_name == XMPP:
         if not mqtt_url():
-            raise Refused(m.NOT_ALLOWED, "xmpp is not offered: register simpleHttp in pull mode")
+            raise Refused(m.NOT_ALLOWED, "only simpleHttp in pull mode is offered, no xmpp")
         if message.transport_address != f"{ADDRESS_PREFIX}{ven.ven_id}":
             raise Refused(
                 m.NOT_ALLOWED, f"xmpp is carried by MQTT: register the address {ADDRESS_PREFIX}{ven.ven_id}"
@@ -52,6 +52,5 @@ def require_offered(message: m.CreatePartyRegistration, *, ven: Ven) -> None:
         raise Refused(m.NOT_ALLOWED, "only simpleHttp and xmpp are known")
     elif message.is_http_pull is False and not ven.push_url:
         raise Refused(
-            m.NOT_ALLOWED,
-            "push mode wants an address that the operator sets: register simpleHttp in pull mode",
+            m.NOT_ALLOWED, "only pull mode is offered, until the operator sets an address to push to"
         )

@@ -1,0 +1,183 @@
+"""One campaign to every VEN: from publishing to the last delivery and durable answer, by pull and MQTT.
+
+Run it as `python benchmarks/vtn_campaign.py [--vens 10000] [--poll-seconds 8]`. Real hubs of
+`hems.fleet`, each with its own certificate over mutual TLS: through nginx they poll once in
+`--poll-seconds`, over Mosquitto they wait. The server's own part is the CPU that nginx, listener, bridge,
+broker and PostgreSQL took for the campaign, idle polls of the same time taken off. Every answer that a hub
+heard acknowledged is looked for in the database afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import _vtn_world as w
+
+PATIENCE_SECONDS = 180.0
+
+
+def main() -> None:
+    """Measure both ways, print a table, then a line a figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vens", type=int, default=10_000)
+    parser.add_argument("--poll-seconds", type=float, default=8.0)
+    parser.add_argument("--intervals", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", default=["pull", "mqtt"], choices=["pull", "mqtt"])
+    options = parser.parse_args()
+    with w.world(options.vens) as made:
+        results = {way: WAYS[way](made, options) for way in options.ways}
+    write = sys.stdout.write
+    write(f"{options.vens} VENs, one event each of {options.intervals} interval(s)\n")
+    for way, result in results.items():
+        write(f"{way}: " + ", ".join(f"{name} {value:.2f}" for name, value in result.items()) + "\n")
+    for way, result in results.items():
+        for name, value in result.items():
+            goal = GOALS.get((way, name))
+            unit = "s" if name.endswith("_s") else "MiB" if name.endswith("mib") else "answers"
+            wanted = "" if goal is None else f" goal {goal:g}"
+            write(f"BENCH vtn_campaign_{way}_{name} {value:.2f} {unit}{wanted}\n")
+
+
+def pull(made: w.World, options: argparse.Namespace) -> dict[str, float]:
+    """Every hub polls through nginx."""
+    with ExitStack() as stack:
+        server = stack.enter_context(w.production(made, vens=options.vens, workers=1))
+        if server is None:
+            server = stack.enter_context(w.embedded(made, workers=1))
+        ramp = max(options.poll_seconds, options.vens / 400)
+        words = ["--vtn", server.url, "--poll-seconds", str(options.poll_seconds), "--override", "0"]
+        warm = ramp + 2 * options.poll_seconds
+        process = w.fleet(made, *words, "--ramp-seconds", str(ramp), "--seconds", "0", homes=options.vens)
+        time.sleep(warm)
+        idle_seconds = options.poll_seconds
+        before = spent(server.pids)
+        time.sleep(idle_seconds)
+        idle = spent(server.pids) - before
+        memory = w.memory_mib(server.pids)
+        result = campaign(made, server.pids, process, options)
+        result["server_cpu_s"] -= idle * result.pop("lasting_s") / idle_seconds
+        result["memory_grown_mib"] = w.memory_mib(server.pids) - memory
+        return result
+
+
+def mqtt(made: w.World, options: argparse.Namespace) -> dict[str, float]:
+    """Every hub waits at the broker."""
+    from vtn import pki
+    from vtn.models import Ven
+    from vtn.transports import broker
+
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if program is None:
+        return {}
+    for ven in Ven.objects.all():
+        ven.transport_name, ven.transport_address = "xmpp", f"mqtt:{ven.ven_id}"
+        ven.save(update_fields=["transport_name", "transport_address"])
+    folder = made.folder / "broker"
+    site = broker.Site(pki.authority(), "COOP-VTN", folder, "localhost", w.free_port(), w.free_port(), "root")
+    path = broker.write(site, at=datetime.now(UTC))
+    url = f"mqtts://localhost:{site.own_port}"
+    log = made.folder / "mqtt.log"
+    with ExitStack() as stack:
+        raised = f"ulimit -n 65536 2>/dev/null || true; exec {program} -c {path}"
+        words = ["/bin/sh", "-c", raised]
+        broker_pid = stack.enter_context(
+            w.running(words, ready=lambda: w.answers(site.port), log=made.folder / "broker.log")
+        )
+        bridge = stack.enter_context(
+            w.running(
+                [sys.executable, "manage.py", "vtn_mqtt"],
+                ready=lambda: log.exists() and "ready." in log.read_text(),
+                log=log,
+                env={"MQTT_URL": url},
+            )
+        )
+        ramp = max(2.0, options.vens / 250)
+        words = ["--mqtt", f"mqtts://localhost:{site.port}", "--override", "0", "--ramp-seconds", str(ramp)]
+        process = w.fleet(made, *words, "--seconds", "0", homes=options.vens)
+        time.sleep(ramp * 1.5 + 5)
+        pids = (broker_pid, bridge)
+        memory = w.memory_mib(pids)
+        result = campaign(made, pids, process, options)
+        result.pop("lasting_s")
+        result["memory_grown_mib"] = w.memory_mib(pids) - memory
+        return result
+
+
+def campaign(
+    made: w.World, pids: tuple[int, ...], process: subprocess.Popen[str], options: argparse.Namespace
+) -> dict[str, float]:
+    """Publish an event to every VEN, wait for the answers, hold the fleet's word against the database."""
+    from opendsr.kernel.interval import Interval
+    from vtn.models import Event, EventOpt
+    from vtn.port import EventNotice, Signal, SignalInterval, VenId
+    from vtn.service import EmbeddedVtn
+
+    starts_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
+    each = 1800
+    intervals = tuple(SignalInterval(each, 1.0 + number % 2) for number in range(options.intervals))
+    ends_at = starts_at + timedelta(seconds=each * options.intervals)
+    market = f"https://coop.example/{time.time()}"
+    notices = {
+        f"{market} {ven_id}": EventNotice(
+            VenId(ven_id), market, Interval(starts_at, ends_at), (Signal("SIMPLE", "level", intervals),)
+        )
+        for ven_id in made.ven_ids
+    }
+    began_cpu = spent(pids)
+    began = time.time()
+    EmbeddedVtn().publish_many(notices, at=datetime.now(UTC))
+    published = time.time()
+    mine = Event.objects.filter(market_context=market)
+    while mine.filter(acknowledged_modification=None).exists():
+        if time.time() > published + PATIENCE_SECONDS:
+            break
+        time.sleep(0.25)
+    lasting = time.time() - began
+    cpu = spent(pids) - began_cpu
+    process.terminate()
+    figures = w.figures_of(process)
+    names = [f"{event_id}:0" for event_id in mine.values_list("event_id", flat=True)]
+    delivered = [figures["deliveries"][name][1] for name in names if name in figures["deliveries"]]
+    answered = [figures["answers"][name][2] for name in names if name in figures["answers"]]
+    heard = {name.removesuffix(":0") for name in names if name in figures["answers"]}
+    kept = set(EventOpt.objects.filter(event__in=mine).values_list("event__event_id", flat=True))
+    return {
+        "publish_s": published - began,
+        "first_delivery_s": min(delivered) - published,
+        "last_delivery_s": max(delivered) - published,
+        "last_answer_s": max(answered) - published,
+        "server_cpu_s": cpu,
+        "lasting_s": lasting,
+        "missing": float(options.vens - len(kept)),
+        "acknowledged_and_lost": float(len(heard - kept)),
+    }
+
+
+def spent(pids: tuple[int, ...]) -> float:
+    return w.cpu_seconds(pids) + w.database_cpu_seconds()
+
+
+WAYS: dict[str, Any] = {"pull": pull, "mqtt": mqtt}
+GOALS = {
+    ("pull", "server_cpu_s"): 2.0,
+    ("pull", "last_delivery_s"): 10.0,
+    ("pull", "acknowledged_and_lost"): 0.0,
+    ("pull", "missing"): 0.0,
+    ("mqtt", "last_delivery_s"): 1.0,
+    ("mqtt", "last_answer_s"): 2.0,
+    ("mqtt", "acknowledged_and_lost"): 0.0,
+    ("mqtt", "missing"): 0.0,
+}
+
+if __name__ == "__main__":
+    main()
