@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("vtn", "0006_trust"),
+        ("vtn", "0007_reports"),
     ]
 
     operations = [
