@@ -21,6 +21,7 @@ ARRAY_HEAD: Final = 20
 ROWS_A_WRITE: Final = 20_000
 
 INT2, INT4, INT8, UUID16 = ">i2", ">i4", ">i8", "u1x16"
+BYTES: Final = "bytes"
 
 
 def write_columns(table: str, columns: Mapping[str, tuple[str, NDArray[Any] | int]], *, count: int) -> None:
@@ -52,9 +53,9 @@ def read_groups(
 ) -> Iterator[tuple[int, list[NDArray[Any]]]]:
     """Yield (first column, arrays) of a query of one int4 and then array_agg columns without nulls.
 
-    `kinds` are the element types, big-endian as PostgreSQL sends them.
+    `kinds` are the element types, big-endian as PostgreSQL sends them; BYTES is a bytea, as it is.
     """
-    elements = [np.dtype([("_length", INT4), ("value", kind)]) for kind in kinds]
+    elements = [None if kind == BYTES else np.dtype([("_length", INT4), ("value", kind)]) for kind in kinds]
     with (
         connection.cursor() as cursor,
         # The psycopg cursor itself: the one Django logs queries with takes no parameters here.
@@ -70,7 +71,10 @@ def read_groups(
         for element in elements:
             (length,) = struct.unpack_from(">i", received, offset)
             offset += 4
-            size = (length - ARRAY_HEAD) // element.itemsize
-            arrays.append(np.frombuffer(received, element, size, offset + ARRAY_HEAD)["value"])
+            if element is None:
+                arrays.append(np.frombuffer(received, np.uint8, length, offset))
+            else:
+                size = (length - ARRAY_HEAD) // element.itemsize
+                arrays.append(np.frombuffer(received, element, size, offset + ARRAY_HEAD)["value"])
             offset += length
         yield key, arrays

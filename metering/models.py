@@ -1,7 +1,9 @@
 """The reading store: half-hourly energy by random stream id, every revision kept, and each import's record.
 
-Readings come in through `ingest.py` only and leave through `store.py`. The stream id has no foreign key on
-purpose: the link to a household is `members.MeterStream`, in another schema under its own key.
+Readings come in through `ingest.py` only and leave through `store.py`. New ones are narrow rows (`HalfHour`);
+once their day is closed `packing.py` moves the newest revision of each into a `PackedWeek`, the others into
+`SupersededHalfHour`. Live power and what is counted of it stand apart, with short lives. The stream id has no
+foreign key on purpose: the link to a household is `members.MeterStream`, in another schema under its own key.
 """
 
 from __future__ import annotations
@@ -144,6 +146,58 @@ class HalfHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream_id} {self.starts_at:%Y-%m-%d %H:%M} r{self.revision}"
+
+
+class SupersededHalfHour(models.Model):
+    """A revision that a later one replaced, of a packed half-hour: the past can be recalled."""
+
+    pk = models.CompositePrimaryKey("stream_id", "starts_at", "source_id", "revision")
+    starts_at = models.DateTimeField()
+    known_at = models.DateTimeField()
+    run = models.ForeignKey(
+        ImportRun, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    stream_id = models.UUIDField()
+    import_wh = models.PositiveIntegerField()
+    export_wh = models.PositiveIntegerField(default=0)
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    revision = models.PositiveSmallIntegerField(default=0)
+    quality = models.PositiveSmallIntegerField(choices=Quality.choices, default=Quality.MEASURED)
+
+    class Meta:
+        db_table = "metering_superseded"
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.starts_at:%Y-%m-%d %H:%M} r{self.revision}"
+
+
+class PackedWeek(models.Model):
+    """The newest revisions of a stream's closed half-hours of one week (`block`) from one source, packed.
+
+    `packed.py` tells what `form`, `payload` and `detail` mean. Rows are written by `packing.py` only.
+    """
+
+    pk = models.CompositePrimaryKey("stream_id", "block", "source_id")
+    latest_known_at = models.DateTimeField(help_text="When the store learned the newest of these readings")
+    run_id = models.BigIntegerField()
+    stream_id = models.UUIDField()
+    block = models.IntegerField()
+    first_slot = models.IntegerField(help_text="The earliest half-hour held, since 1970")
+    past_slot = models.IntegerField(help_text="One past the latest")
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    form = models.PositiveSmallIntegerField()
+    payload = models.BinaryField()
+    detail = models.BinaryField(default=b"")
+
+    class Meta:
+        db_table = "metering_packed"
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} week {self.block}"
 
 
 class LivePower(models.Model):

@@ -21,7 +21,8 @@ from psycopg.errors import LockNotAvailable
 
 from metering import copying
 from metering.checking import Readings
-from metering.slots import Bools, Ints, slots_of_timestamps, start_of, timestamp, timestamps
+from metering.held import all_revisions
+from metering.slots import Bools, Ints, start_of, timestamp, timestamps
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import Interval
 
@@ -29,23 +30,7 @@ LOCK_CLASS: Final = 0x4D45
 LOCK_BUCKETS: Final = 64
 LOCK_WAIT: Final = "10min"
 RUN_BREAK: Final = 48
-RUNS_A_QUERY: Final = 20_000
 ROWS_A_SLICE: Final = 500_000
-
-KNOWN: Final = """
-    SELECT run.number::int4, found.*
-    FROM unnest(%s::uuid[], %s::int8[], %s::int8[]) WITH ORDINALITY AS run (stream_id, first, past, number)
-    CROSS JOIN LATERAL (
-        SELECT array_agg(starts_at) AS starts, array_agg(known_at), array_agg(import_wh),
-               array_agg(export_wh), array_agg(quality), array_agg(revision)
-        FROM metering_half_hour AS held
-        WHERE held.stream_id = run.stream_id AND held.source_id = %s
-          AND held.starts_at >= to_timestamp(run.first * 1800)
-          AND held.starts_at < to_timestamp(run.past * 1800)
-    ) AS found
-    WHERE found.starts IS NOT NULL
-"""
-KINDS: Final = (copying.INT8, copying.INT8, copying.INT4, copying.INT4, copying.INT2, copying.INT2)
 
 
 class ImportBusy(DomainError):
@@ -67,16 +52,12 @@ class Known:
     known_at: Ints
 
 
-NOTHING_KNOWN: Final = Known(*(np.zeros(0, dtype=np.int64) for _ in range(6)))
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which offered readings are news, as which revision, known not before which PostgreSQL instant."""
+    """Which offered readings are news, and as which revision."""
 
     is_news: Bools
     revision: Ints
-    known_at: Ints
 
     @property
     def landed(self) -> int:
@@ -145,7 +126,7 @@ def revise(
         slots = some.slot[decision.is_news]
         earliest, latest = min(earliest, slots.min()), max(latest, slots.max())
         if run_id is not None:
-            write(some, decision, streams, run_id=run_id, source_id=source_id)
+            write(some, decision, streams, run_id=run_id, source_id=source_id, at=at)
     if not landed:
         return News()
     interval = Interval(start_of(int(earliest)), start_of(int(latest) + 1))
@@ -158,41 +139,24 @@ def known_revisions(readings: Readings, streams: Sequence[UUID], *, source_id: i
     starts = np.concatenate(([0], np.flatnonzero(breaks) + 1))
     ends = np.concatenate((starts[1:], [len(readings)])) - 1
     stream, first, past = readings.stream[starts], readings.slot[starts], readings.slot[ends] + 1
-    parts: list[list[Ints]] = []
-    for start in range(0, len(starts), RUNS_A_QUERY):
-        some = slice(start, start + RUNS_A_QUERY)
-        run_streams = stream[some].tolist()
-        parameters = [
-            _array(streams[number].hex for number in run_streams),
-            _array(map(str, first[some].tolist())),
-            _array(map(str, past[some].tolist())),
-            source_id,
-        ]
-        for number, (starts_at, *values) in copying.read_groups(KNOWN, parameters, kinds=KINDS):
-            slots = slots_of_timestamps(starts_at.astype(np.int64))
-            keys = key_of(np.full(len(slots), run_streams[number - 1], dtype=np.int64), slots)
-            parts.append([keys, *(column.astype(np.int64) for column in values)])
-    key, known_at, import_wh, export_wh, quality, revision = (
-        (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        if parts
-        else (np.zeros(0, dtype=np.int64) for _ in range(6))
-    )
-    order = np.lexsort((revision, key))
-    return Known(*(column[order] for column in (key, revision, import_wh, export_wh, quality, known_at)))
+    rows = all_revisions(streams, stream, first, past, source_id=source_id)
+    key = key_of(rows.stream, rows.slot)
+    order = np.lexsort((rows.revision, key))
+    columns = (key, rows.revision, rows.import_wh, rows.export_wh, rows.quality, rows.known_at)
+    return Known(*(column[order] for column in columns))
 
 
 def decide(readings: Readings, known: Known, *, at: datetime, is_replay: bool) -> Decision:
     """What of the readings is news to a store that holds `known`. Pure.
 
     A reading equal to the newest revision is not; in a replay of content already offered once, one equal
-    to any revision is not, so that an old file cannot undo a later correction. A revision is never known
-    earlier than the one it replaces.
+    to any revision is not, so that an old file cannot undo a later correction. Nor is one offered as learned
+    before the newest revision was: what was learned later stands, in whatever order the two are handed in.
     """
     key = key_of(readings.stream, readings.slot)
     count = len(readings)
     is_news = np.ones(count, dtype=bool)
     revision = np.zeros(count, dtype=np.int64)
-    known_at = np.full(count, timestamp(at), dtype=np.int64)
     place = np.searchsorted(key, known.key)
     offered = (place < count) & (key[np.minimum(place, count - 1)] == known.key)
     rows, held = place[offered], np.flatnonzero(offered)
@@ -202,13 +166,20 @@ def decide(readings: Readings, known: Known, *, at: datetime, is_replay: bool) -
         same &= readings.export_wh[rows] == known.export_wh[held]
         same &= readings.quality[rows] == known.quality[held]
         is_news[rows[same if is_replay else same & newest]] = False
+        # Handed in after what was learned later: it was superseded before it came.
+        is_news[rows[newest & (known.known_at[held] > timestamp(at))]] = False
         revision[rows[newest]] = known.revision[held[newest]] + 1
-        known_at[rows[newest]] = np.maximum(known_at[rows[newest]], known.known_at[held[newest]])
-    return Decision(is_news, revision, known_at)
+    return Decision(is_news, revision)
 
 
 def write(
-    readings: Readings, decision: Decision, streams: Sequence[UUID], *, run_id: int, source_id: int
+    readings: Readings,
+    decision: Decision,
+    streams: Sequence[UUID],
+    *,
+    run_id: int,
+    source_id: int,
+    at: datetime,
 ) -> None:
     """COPY the news into the store."""
     news = readings.where(decision.is_news)
@@ -217,7 +188,7 @@ def write(
         "metering_half_hour",
         {
             "starts_at": (copying.INT8, timestamps(news.slot)),
-            "known_at": (copying.INT8, decision.known_at[decision.is_news]),
+            "known_at": (copying.INT8, timestamp(at)),
             "run_id": (copying.INT8, run_id),
             "stream_id": (copying.UUID16, ids[news.stream]),
             "import_wh": (copying.INT4, news.import_wh),
@@ -233,7 +204,3 @@ def write(
 def key_of(stream: Ints, slot: Ints) -> Ints:
     """One number for a stream and a half-hour, in the order of both."""
     return (stream << 32) + slot
-
-
-def _array(items: Iterator[str]) -> str:
-    return "{" + ",".join(items) + "}"

@@ -6,7 +6,7 @@ Pure arithmetic; a slot is named by the start of its half-hour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -48,6 +48,11 @@ def whole_slots(starts_at: datetime, ends_at: datetime | None) -> tuple[int, int
 def timestamp(at: datetime) -> int:
     """PostgreSQL's binary timestamptz of an instant, to the microsecond."""
     return _microseconds(at) - POSTGRES_EPOCH
+
+
+def instant_of(microseconds: int) -> datetime:
+    """The instant, UTC, of PostgreSQL's binary timestamptz."""
+    return EPOCH + timedelta(microseconds=int(microseconds) + POSTGRES_EPOCH)
 
 
 def timestamps(slots: Ints) -> Ints:

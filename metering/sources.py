@@ -47,6 +47,13 @@ def source_id(code: str) -> int:
     return int(found[0])
 
 
+def codes() -> dict[int, str]:
+    """Number of each known source to its code."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, code FROM metering_source")
+        return dict(cursor.fetchall())
+
+
 def ranks() -> dict[int, int]:
     """Number of each known source to its rank, 0 the best."""
     with connection.cursor() as cursor:
