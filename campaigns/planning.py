@@ -25,7 +25,8 @@ from campaigns import eligibility, expecting, life, queries
 from campaigns.choosing import Choice, Offer, choose
 from campaigns.life import Verb
 from campaigns.models import Campaign, Direction, Participation, PlanLine
-from metering import store
+from members.models import Purpose
+from metering import purposes
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import civil_date
 
@@ -202,7 +203,13 @@ def _usual_use_w(occupancy_ids: Collection[UUID], *, campaign: Campaign, at: dat
     occupancies = sorted(stream_by_occupancy)
     if not occupancies or not days:
         return {}
-    cube = store.day_cube([stream_by_occupancy[each] for each in occupancies], days, known_at=at)
+    cube = purposes.day_cube(
+        Purpose.SETTLEMENT,
+        [stream_by_occupancy[each] for each in occupancies],
+        days,
+        reader="campaigns.planning",
+        known_at=at,
+    )
     events = queries.event_days(occupancies)
     is_event_day = np.array(
         [[day in events.get(each, ()) for day in days] for each in occupancies], dtype=bool

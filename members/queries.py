@@ -114,6 +114,11 @@ def consent_windows(
     return windows
 
 
+def all_streams() -> list[UUID]:
+    """Every stream there is or was."""
+    return list(MeterStream.objects.values_list("stream_id", flat=True))
+
+
 def member_of(user: User | AnonymousUser) -> Member | None:
     """The member who signs in with this account, with the household; None for staff and strangers."""
     if not user.is_authenticated:

@@ -18,9 +18,22 @@ import numpy as np
 
 from metering.adapters.formats import Ambiguous, Flag, Reject
 from metering.report import Gap
-from metering.slots import Bools, Ints, slot_of, start_of, whole_slots
+from metering.slots import MICROSECONDS, Bools, Ints, slot_of, start_of
 
-Windows = Mapping[UUID, Sequence[tuple[datetime, datetime | None]]]
+Permission = Callable[[Ints, Ints, Ints], Bools]
+"""Which stretches [starts, ends), in microseconds since 1970, of numbered streams may be kept."""
+Bounds = Callable[[Ints], tuple[Ints, Ints]]
+"""Start and end of the longer period each half-hour is in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coarser:
+    """A longer period into which half-hours that may not be kept are summed, where that is consented."""
+
+    granularity: str
+    bounds: Bounds
+    permission: Permission
+
 
 MOST_KEPT: Final = 10_000
 DOUBTFUL_ROWS: Final = 12
@@ -88,9 +101,13 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Readings in order of (stream, slot), each pair once, all allowed to be stored."""
+    """Readings in order of (stream, slot), each pair once, all allowed to be stored.
+
+    Those of `coarse` may be stored only as parts of a total of that granularity.
+    """
 
     readings: Readings
+    coarse: Mapping[str, Readings]
     gaps: tuple[Gap, ...]
     gap_half_hours: int
 
@@ -101,10 +118,11 @@ def checked(
     meters: Sequence[str],
     streams: Sequence[UUID],
     stream_of_meter: Ints,
-    windows: Windows,
+    permission: Permission,
     at: datetime,
     ambiguous: Ambiguous,
     refusals: Refusals,
+    coarser: Sequence[Coarser] = (),
 ) -> Checked:
     """Everything that may be stored of the rows read; `readings.stream` comes in as a meter's number."""
     readings = _of_known_meters(readings, meters, stream_of_meter, refusals)
@@ -116,8 +134,8 @@ def checked(
     readings = _in_order(readings)
     gaps, gap_half_hours = _gaps(readings, names, streams)
     readings = _once_each(readings, refusals)
-    readings = _consented(readings, names, streams, windows, refusals)
-    return Checked(readings, gaps, gap_half_hours)
+    readings, coarse = _consented(readings, names, permission, coarser, refusals)
+    return Checked(readings, coarse, gaps, gap_half_hours)
 
 
 def kept(readings: Readings, is_right: Bools, refusals: Refusals, code: str, reason: str) -> Readings:
@@ -264,26 +282,34 @@ def _once_each(readings: Readings, refusals: Refusals) -> Readings:
 
 
 def _consented(
-    readings: Readings, names: Sequence[str], streams: Sequence[UUID], windows: Windows, refusals: Refusals
-) -> Readings:
-    """Only half-hours that lie wholly within the household's consent."""
-    spans = [[whole_slots(*window) for window in windows.get(stream, ())] for stream in streams]
-    allowed = np.zeros(len(readings), dtype=bool)
-    for turn in range(max(map(len, spans), default=0)):
-        bounds = np.array([span[turn] if turn < len(span) else (0, 0) for span in spans], dtype=np.int64)
-        allowed |= (readings.slot >= bounds[readings.stream, 0]) & (
-            readings.slot < bounds[readings.stream, 1]
-        )
-    if not allowed.all():
-        refusals.add(_one_a_meter(readings.where(~allowed), names, "no_consent", _no_consent))
-    return readings.where(allowed)
+    readings: Readings,
+    names: Sequence[str],
+    permission: Permission,
+    coarser: Sequence[Coarser],
+    refusals: Refusals,
+) -> tuple[Readings, dict[str, Readings]]:
+    """Half-hours that lie wholly within the household's consent, and those of periods that do."""
+    starts = readings.slot * MICROSECONDS
+    allowed = permission(readings.stream, starts, starts + MICROSECONDS)
+    if allowed.all():
+        return readings, {}
+    coarse: dict[str, Readings] = {}
+    rest = readings.where(~allowed)
+    for kind in coarser:
+        summed = kind.permission(rest.stream, *kind.bounds(rest.slot))
+        if summed.any():
+            coarse[kind.granularity] = rest.where(summed)
+            rest = rest.where(~summed)
+    if len(rest):
+        refusals.add(_one_a_meter(rest, names, "no_consent", _no_consent))
+    return readings.where(allowed), coarse
 
 
 def _no_consent(count: int, rows: Readings) -> str:
     earliest, latest = start_of(rows.slot.min()), start_of(rows.slot.max())
     return (
         f"no consent: {_rows(count)} from {earliest:%Y-%m-%d %H:%M}Z to {latest:%Y-%m-%d %H:%M}Z lie outside "
-        "the household's consent to half-hourly settlement"
+        "the household's consent to half-hourly readings"
     )
 
 

@@ -2,7 +2,7 @@
 
 Each import is one transaction: check, take turns with other writers of the same streams, store what is news,
 record the run with its refusals and gaps, and the fact `metering.readings.stored`. Nothing is stored for a
-half-hour outside the household's consent to half-hourly settlement.
+half-hour outside the household's consent to half-hourly readings.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import PurePath
 from typing import IO, Any, Final
 from uuid import UUID
@@ -20,17 +21,18 @@ import numpy as np
 from django.db import transaction
 from numpy.typing import ArrayLike, NDArray
 
-from members.queries import consent_windows
-from metering import revising, sources
+from members.models import Granularity
+from metering import permits, revising, sources, totals
 from metering.adapters import reading
 from metering.adapters.formats import Ambiguous, Reject, Role
-from metering.checking import NO_STREAM, Checked, Readings, Refusals, checked, kept
+from metering.checking import NO_STREAM, Checked, Coarser, Readings, Refusals, checked, kept
 from metering.models import ImportGap, ImportReject, ImportRun, Quality
 from metering.report import ImportReport
 from metering.slots import Bools, Ints, from_times
 from opendsr.kernel import outbox
 
 STORED: Final = "metering.readings.stored"
+STREAMS_TOLD: Final = 200
 MOST_WH: Final = 2**31 - 1
 NAME_CHARACTERS: Final = 200
 REASON_CHARACTERS: Final = 300
@@ -110,7 +112,7 @@ def store_readings(
         )
     if exports.shape != imports.shape or (not is_table and len(stream_ids) != len(slots)):
         raise ValueError("stream_ids, starts_at and the values differ in length")
-    known, stream = _numbered(stream_ids)
+    known, stream = numbered(stream_ids)
     if is_table:
         stream, slots = np.repeat(stream, len(slots)), np.tile(slots, len(stream))
         on_grid = np.tile(on_grid, len(stream_ids))
@@ -171,10 +173,11 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
             meters=offer.meters,
             streams=offer.stream_ids,
             stream_of_meter=offer.stream_of_meter,
-            windows=consent_windows(offer.stream_ids),
+            permission=permits.permission(offer.stream_ids),
             at=at,
             ambiguous=offer.ambiguous,
             refusals=offer.refusals,
+            coarser=_coarser(offer.stream_ids),
         )
         earlier = ImportRun.objects.filter(content_sha256=offer.content_sha256, source=offer.source)
         is_replay = earlier.exists()
@@ -185,7 +188,7 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
             content_sha256=offer.content_sha256,
             imported_at=at,
             rows_read=offer.rows_read,
-            rows_unchanged=len(outcome.readings),
+            rows_unchanged=len(outcome.readings) + sum(map(len, outcome.coarse.values())),
             rows_rejected=offer.refusals.rows,
             gap_half_hours=outcome.gap_half_hours,
         )
@@ -200,7 +203,18 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
             is_replay=is_replay,
         )
         run.rows_landed, run.rows_corrected = news.landed, news.corrected
-        run.rows_unchanged -= news.landed
+        if not dry_run:
+            run.rows_summed = sum(
+                totals.add(
+                    some,
+                    offer.stream_ids,
+                    granularity=granularity,
+                    source_id=sources.source_id(offer.source),
+                    at=at,
+                )
+                for granularity, some in outcome.coarse.items()
+            )
+        run.rows_unchanged -= news.landed + run.rows_summed
         changed = tuple(offer.stream_ids[number] for number in news.streams)
         if not dry_run:
             run.save()
@@ -211,7 +225,8 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
                     at=at,
                     run_id=run.pk,
                     source=offer.source,
-                    stream_ids=changed,
+                    streams=len(changed),
+                    stream_ids=changed[:STREAMS_TOLD],
                     starts_at=news.interval.starts_at,
                     ends_at=news.interval.ends_at,
                 )
@@ -223,6 +238,7 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
         rows_read=run.rows_read,
         rows_landed=run.rows_landed,
         rows_corrected=run.rows_corrected,
+        rows_summed=run.rows_summed,
         rows_unchanged=run.rows_unchanged,
         rows_rejected=run.rows_rejected,
         gap_half_hours=run.gap_half_hours,
@@ -231,6 +247,21 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
         stream_ids=changed,
         interval=news.interval,
     )
+
+
+def _coarser(streams: Sequence[UUID]) -> list[Coarser]:
+    """Days and months, for households that consent to these and to nothing finer."""
+    return [
+        Coarser(
+            granularity=granularity.value,
+            bounds=partial(totals.bounds, granularity=granularity.value),
+            # Asked only when something lies outside the consent to half-hours.
+            permission=lambda *stretches, granularity=granularity: permits.permission(
+                streams, granularity=granularity
+            )(*stretches),
+        )
+        for granularity in (Granularity.DAILY, Granularity.MONTHLY)
+    ]
 
 
 def readings_in(contents: reading.Reading, refusals: Refusals) -> Readings:
@@ -265,12 +296,17 @@ def _as_uuid(text: str) -> UUID | None:
         return None
 
 
-def _numbered(stream_ids: Sequence[UUID]) -> tuple[list[UUID], Ints]:
-    numbers: dict[UUID, int] = {}
+def numbered(stream_ids: Sequence[UUID]) -> tuple[list[UUID], Ints]:
+    """The streams, each once, and the number of each entry's stream among them."""
+    numbers: dict[int, int] = {}  # a whole number is hashed several times faster than a UUID
     stream = np.fromiter(
-        (numbers.setdefault(stream_id, len(numbers)) for stream_id in stream_ids), np.int64, len(stream_ids)
+        (numbers.setdefault(stream_id.int, len(numbers)) for stream_id in stream_ids),
+        np.int64,
+        len(stream_ids),
     )
-    return list(numbers), stream
+    if len(numbers) == len(stream_ids):
+        return list(stream_ids), stream
+    return [UUID(int=number) for number in numbers], stream
 
 
 def _whole_numbers(values: ArrayLike, name: str) -> tuple[Ints, Bools]:

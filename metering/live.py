@@ -21,6 +21,7 @@ from psycopg.errors import UniqueViolation
 
 from members.models import Granularity
 from metering import copying, permits, sources, ticking
+from metering.ingest import numbered
 from metering.slots import MICROSECONDS, POSTGRES_EPOCH, Bools, Ints, micros
 from opendsr.kernel.interval import EPOCH, Interval
 
@@ -113,7 +114,7 @@ def store_power(
     instants = micros(measured_at)
     if not len(stream_ids) == len(instants) == watts.size:
         raise ValueError("stream_ids, measured_at and power_w differ in length")
-    streams, stream = _numbered(stream_ids)
+    streams, stream = numbered(stream_ids)
     samples = Samples(stream, instants, watts.astype(np.int64))
     refused: Counter[str] = Counter()
     with transaction.atomic():
@@ -182,16 +183,16 @@ def _inside(samples: Samples, streams: Sequence[UUID], granularity: Granularity)
     """
     if not len(samples):
         return np.zeros(0, dtype=bool)
-    allowed = permits.windows(streams, granularity=granularity)
+    permitted = permits.permission(streams, granularity=granularity)
     if granularity == Granularity.LIVE:
-        return permits.permitted(samples.stream, samples.at, samples.at + 1, streams, allowed)
+        return permitted(samples.stream, samples.at, samples.at + 1)
     start = samples.at // MICROSECONDS * MICROSECONDS
-    return permits.permitted(samples.stream, start, start + MICROSECONDS, streams, allowed)
+    return permitted(samples.stream, start, start + MICROSECONDS)
 
 
 def _store_raw(samples: Samples, streams: Sequence[UUID], *, source_id: int) -> int:
     """COPY straight in, which the primary key refuses whole when any is known; then merge instead."""
-    ids = np.frombuffer(b"".join(stream.bytes for stream in streams), dtype=np.uint8).reshape(-1, 16)
+    ids = copying.uuids(streams)
     rank = np.empty(len(streams), dtype=np.int64)
     rank[np.argsort(ids.view("S16").ravel() if len(ids) else ids)] = np.arange(len(streams))
     # In one order, so that two batches with rows in common wait for each other instead of deadlocking.
@@ -216,14 +217,6 @@ def _store_raw(samples: Samples, streams: Sequence[UUID], *, source_id: int) -> 
                 cursor.execute(RAISE)
             return landed
     return len(samples)
-
-
-def _numbered(stream_ids: Sequence[UUID]) -> tuple[list[UUID], Ints]:
-    numbers: dict[UUID, int] = {}
-    stream = np.fromiter(
-        (numbers.setdefault(stream_id, len(numbers)) for stream_id in stream_ids), np.int64, len(stream_ids)
-    )
-    return list(numbers), stream
 
 
 def _instant(at: datetime) -> int:

@@ -54,6 +54,9 @@ class ImportRun(models.Model):
     rows_corrected = models.PositiveIntegerField(
         default=0, help_text="Of those landed, how many replaced a value"
     )
+    rows_summed = models.PositiveIntegerField(
+        default=0, help_text="Kept only in the total of their day or month"
+    )
     rows_unchanged = models.PositiveIntegerField(default=0)
     rows_rejected = models.PositiveIntegerField(default=0)
     gap_half_hours = models.PositiveIntegerField(
@@ -64,7 +67,10 @@ class ImportRun(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(
-                    rows_read=models.F("rows_landed") + models.F("rows_unchanged") + models.F("rows_rejected")
+                    rows_read=models.F("rows_landed")
+                    + models.F("rows_summed")
+                    + models.F("rows_unchanged")
+                    + models.F("rows_rejected")
                 ),
                 name="importrun_every_row_accounted_for",
             ),
@@ -195,6 +201,8 @@ class PackedWeek(models.Model):
 
     class Meta:
         db_table = "metering_packed"
+        # Asked at each import: may any of this be packed already?
+        indexes: ClassVar = [models.Index(fields=["past_slot"], name="packed_by_past_slot")]
 
     def __str__(self) -> str:
         return f"{self.stream_id} week {self.block}"
@@ -262,6 +270,63 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.on_date} {self.code}: {self.rows}"
+
+
+class RetentionRule(models.Model):
+    """How many days one kind of reading is kept; `retention.py` says what each kind covers."""
+
+    class Kind(models.TextChoices):
+        """What a rule is about."""
+
+        LIVE = "live", "Raw live power, after it was measured"
+        LIVE_WITHDRAWN = "live_withdrawn", "Raw live power, after the consent to it ended"
+        HALF_HOURLY = "half_hourly", "Half-hours and totals, after they were"
+        WITHDRAWN = "withdrawn", "Half-hours and totals, after every consent to readings ended"
+
+    kind = models.CharField(max_length=16, primary_key=True, choices=Kind.choices)
+    keep_days = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "metering_retention_rule"
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.keep_days} days"
+
+
+class PeriodTotal(models.Model):
+    """A day's or month's energy of a household that consents to nothing finer; its half-hours are not kept.
+
+    `counted` has a bit for each half-hour of the period in the sums, so that one told twice counts once.
+    """
+
+    class Granularity(models.TextChoices):
+        """How long the period is, in Europe/London dates."""
+
+        DAILY = "daily"
+        MONTHLY = "monthly"
+
+    pk = models.CompositePrimaryKey("stream_id", "starts_on", "granularity", "source_id")
+    stream_id = models.UUIDField()
+    starts_on = models.DateField(help_text="Europe/London date")
+    ends_on = models.DateField(help_text="The day after the last")
+    granularity = models.CharField(max_length=8, choices=Granularity.choices)
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    import_wh = models.BigIntegerField(default=0)
+    export_wh = models.BigIntegerField(default=0)
+    half_hours = models.PositiveSmallIntegerField(default=0, help_text="How many are in the sums")
+    counted = models.BinaryField(default=b"")
+    known_at = models.DateTimeField(help_text="World time at which the store last learned of it")
+
+    class Meta:
+        db_table = "metering_period_total"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(ends_on__gt=models.F("starts_on")), name="total_runs_forward"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.starts_on} {self.granularity}"
 
 
 from metering import intake_models as intake_models  # noqa: E402 - its tables belong to this room

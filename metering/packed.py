@@ -110,11 +110,12 @@ def values(
     import_wh = told.astype(np.int32)
     if not form & WIDE:
         import_wh[told == 0xFFFF] = NONE
-    export_wh = quality = None
+    export_wh: NDArray[np.int32] | None = None
+    quality: NDArray[np.uint8] | None = None
     if form & EXPORT:
         export_wh = np.ascontiguousarray(rows[:, edge : 2 * edge]).view(kind).astype(np.int32)
     if form & QUALITY:
-        quality = (rows[:, -QUALITY_BYTES:, None] >> SHIFTS & 3).reshape(len(rows), BLOCK)
+        quality = (rows[:, -QUALITY_BYTES:, None] >> SHIFTS & 3).astype(np.uint8).reshape(-1, BLOCK)
     return import_wh, export_wh, quality
 
 

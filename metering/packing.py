@@ -94,7 +94,7 @@ def _pack(streams: Sequence[UUID], before: int) -> PackReport:
         rows = all_revisions(known, *_whole_weeks(list(waiting.values())))
         rows = rows.where(rows.slot < before)
         newest, older = _newest(rows)
-        _write_weeks(newest, known)
+        write_weeks(newest, known)
         with connection.cursor() as cursor:
             cursor.execute(TAKE, [known, before])
             taken = int(cursor.rowcount)
@@ -133,7 +133,8 @@ def _weeks_of(rows: Held) -> tuple[Ints, Ints]:
     return np.flatnonzero(heads), np.cumsum(heads) - 1
 
 
-def _write_weeks(rows: Held, streams: Sequence[UUID]) -> None:
+def write_weeks(rows: Held, streams: Sequence[UUID]) -> None:
+    """Put whole weeks, in order of (stream, source, slot), in the place of what is packed of them."""
     heads, week = _weeks_of(rows)
     blocks = Blocks.empty(len(heads))
     place = rows.slot % BLOCK
@@ -170,7 +171,7 @@ def _write_superseded(rows: Held, streams: Sequence[UUID]) -> int:
     """Set aside what is not there yet."""
     if not len(rows):
         return 0
-    ids = np.frombuffer(b"".join(stream.bytes for stream in streams), dtype=np.uint8).reshape(-1, 16)
+    ids = copying.uuids(streams)
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS metering_superseded_stage"

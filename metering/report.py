@@ -23,8 +23,9 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """The outcome of an import: rows_read = rows_landed + rows_unchanged + rows_rejected.
+    """The outcome of an import: rows_read = rows_landed + rows_summed + rows_unchanged + rows_rejected.
 
+    `rows_summed` went into a day's or month's total because the household consents to nothing finer.
     `rows_corrected` of those landed replaced a value. `rejects` and `gaps` are the earliest by line; the
     counts cover all. `run_id` is None and nothing was kept after a dry run.
     """
@@ -36,6 +37,7 @@ class ImportReport:
     rows_read: int = 0
     rows_landed: int = 0
     rows_corrected: int = 0
+    rows_summed: int = 0
     rows_unchanged: int = 0
     rows_rejected: int = 0
     gap_half_hours: int = 0
@@ -47,4 +49,4 @@ class ImportReport:
     @property
     def changed_nothing(self) -> bool:
         """True when the store is as it was: every good row was known already, or there was none."""
-        return self.rows_landed == 0
+        return self.rows_landed + self.rows_summed == 0

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -260,7 +260,15 @@ class Loose:
 
     parts: list[tuple[Ints, ...]]
 
-    def add(self, row: Ints, slot: Ints, wh: Ints, source_id: Ints, quality: Ints, revision: Ints) -> None:
+    def add(
+        self,
+        row: Ints,
+        slot: Ints,
+        wh: NDArray[Any],
+        source_id: Ints,
+        quality: NDArray[Any],
+        revision: Ints,
+    ) -> None:
         """Note readings."""
         columns = (row, slot, wh, source_id, quality, revision)
         self.parts.append(tuple(np.asarray(column, dtype=np.int64) for column in columns))

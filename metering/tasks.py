@@ -7,7 +7,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from metering import asset_states, closing, import_jobs, registers, telemetry
+from metering import asset_states, closing, import_jobs, packing, partitions, registers, retention, telemetry
 from opendsr.kernel import clock
 
 MOST_PIECES: Final = 50
@@ -52,3 +52,12 @@ def run_waiting_imports(**_: object) -> None:
 def read_reports(**_: object) -> None:
     """Take OpenADR reports in; the cursor moves with what is stored."""
     telemetry.read_reports(at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def tend_store(**_: object) -> None:
+    """Make partitions ahead, pack closed days, remove what was kept long enough; each safe to run again."""
+    at = clock.now()
+    partitions.make_partitions(at=at)
+    packing.pack_closed(at=at)
+    retention.apply(at=at)

@@ -52,7 +52,7 @@ ADD: Final = """
 """
 
 _lock = Lock()
-_marked: dict[tuple[int, int], set[UUID]] = {}
+_marked: dict[tuple[int, int], set[int]] = {}
 
 
 def mark(stream: Ints, at: Ints, streams: Sequence[UUID], *, source_id: int, at_world: datetime) -> None:
@@ -64,7 +64,7 @@ def mark(stream: Ints, at: Ints, streams: Sequence[UUID], *, source_id: int, at_
         owners = [streams[number] for number in np.unique(stream[slots == slot]).tolist()]
         if slot >= first_open:
             marked = _marked.get((slot, source_id), set())
-            owners = [owner for owner in owners if owner not in marked]
+            owners = [owner for owner in owners if owner.int not in marked]
         told += [(owner, slot) for owner in owners]
     if not told:
         return
@@ -120,4 +120,4 @@ def _remember(told: Sequence[tuple[UUID, int]], source_id: int, first_open: int)
         if sum(map(len, _marked.values())) > MOST_REMEMBERED:
             _marked.clear()
         for owner, slot in told:
-            _marked.setdefault((slot, source_id), set()).add(owner)
+            _marked.setdefault((slot, source_id), set()).add(owner.int)

@@ -269,6 +269,11 @@ _celery["beat_schedule"]["forget-registers"] = {
     "schedule": 3600.0,
     "options": {"queue": "metering", "expires": 3000},
 }
+_celery["beat_schedule"]["tend-the-reading-store"] = {
+    "task": "metering.tasks.tend_store",
+    "schedule": 3_600.0,
+    "options": {"queue": "metering", "expires": 3_000},
+}
 for _name, _value in _celery.items():
     globals()[f"CELERY_{_name.upper()}"] = _value
 

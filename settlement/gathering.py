@@ -17,8 +17,8 @@ import numpy as np
 import campaigns.queries
 import members.queries
 from campaigns.models import Campaign, Participation
-from members.models import Occupancy
-from metering import store
+from members.models import Occupancy, Purpose
+from metering import purposes
 from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.periods import MAX_PERIODS
 from settlement import policies
@@ -236,7 +236,13 @@ def load_cube(households: Sequence[Household], days: Sequence[date], *, known_at
     present = np.zeros(shape, np.bool_)
     metered = [(row, home.stream_id) for row, home in enumerate(households) if home.stream_id is not None]
     if metered:
-        loaded = store.day_cube([stream_id for _, stream_id in metered], days, known_at=known_at)
+        loaded = purposes.day_cube(
+            Purpose.SETTLEMENT,
+            [stream_id for _, stream_id in metered],
+            days,
+            reader="settlement",
+            known_at=known_at,
+        )
         if len(metered) == len(households):
             return loaded
         rows = [row for row, _ in metered]

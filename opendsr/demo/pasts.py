@@ -25,7 +25,6 @@ from opendsr.demo.days import TooLittleHistory, redating
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
-from opendsr.kernel.interval import EPOCH
 from opendsr.kernel.periods import period_starts
 
 SLOTS_A_DAY = 48
@@ -139,7 +138,7 @@ def from_file(path: Path, event_day: date, **conventions: str | None) -> HomesFi
         meters=contents.meters,
         streams=streams,
         stream_of_meter=np.arange(len(streams)),
-        windows={stream: [(EPOCH, None)] for stream in streams},
+        permission=lambda stream, starts, ends: np.ones(len(stream), dtype=bool),
         at=clock.wall_now(),
         ambiguous=contents.format.ambiguous,
         refusals=refusals,

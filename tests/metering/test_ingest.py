@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from members import consenting
-from metering import ingest, revising
+from metering import ingest, permits, revising
 from metering.models import HalfHour, ImportGap, ImportReject, ImportRun, Quality
 from metering.report import ImportReport
 from opendsr.kernel.interval import Interval
@@ -106,6 +106,7 @@ def test_settlement_hears_which_streams_and_times_changed(ash, birch):
     assert fact.payload == {
         "run_id": report.run_id,
         "source": "lcl_csv",
+        "streams": 1,
         "stream_ids": [str(ash)],
         "starts_at": START.isoformat(),
         "ends_at": (START + timedelta(minutes=90)).isoformat(),
@@ -410,7 +411,7 @@ def test_arrays_that_do_not_fit_are_a_callers_mistake(ash, birch, wrong, error):
 
 def test_the_low_carbon_london_sample_lands_once(ash, birch, monkeypatch):
     windows = {ash: [(datetime(2010, 1, 1, tzinfo=UTC), None)]}
-    monkeypatch.setattr(ingest, "consent_windows", lambda stream_ids: windows)
+    monkeypatch.setattr(permits, "consent_windows", lambda stream_ids, **_: windows)
     streams = {"MAC000002": ash, "MAC000010": birch}
 
     report = ingest.import_file(path=shared_data(LCL), at=AT, streams=streams)
@@ -430,7 +431,7 @@ def test_the_low_carbon_london_sample_lands_once(ash, birch, monkeypatch):
 
 def test_the_powershaper_sample_lands_once_compressed_or_not(ash, monkeypatch, tmp_path):
     windows = {ash: [(datetime(2010, 1, 1, tzinfo=UTC), None)]}
-    monkeypatch.setattr(ingest, "consent_windows", lambda stream_ids: windows)
+    monkeypatch.setattr(permits, "consent_windows", lambda stream_ids, **_: windows)
     plain = tmp_path / "export.csv"
     plain.write_bytes(gzip.decompress(shared_data(POWERSHAPER).read_bytes()))
 

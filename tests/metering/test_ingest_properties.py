@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from members import consenting
-from metering import ingest, store
+from metering import ingest, permits, store
 from metering.adapters import opendsr_csv
 from metering.adapters.formats import Row
 from metering.models import HalfHour
@@ -128,7 +128,7 @@ def test_what_is_written_out_comes_back_through_the_store_on_clock_change_days(a
 
     early = JOINED_AT.replace(year=2024)
     with undone(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ingest, "consent_windows", lambda stream_ids: {ash: [(early, None)]})
+        patch.setattr(permits, "consent_windows", lambda stream_ids, **_: {ash: [(early, None)]})
         offer(lines, {"ASH": ash}, header=OUR_HEADER)
         stored = HalfHour.objects.order_by("starts_at").values_list("starts_at", "import_wh")
 

@@ -11,7 +11,7 @@ from opendsr.kernel import schemas
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("metering", "0002_live_power"),
+        ("metering", "0004_intake_rights"),
     ]
 
     operations = [
@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "metering_packed",
+                "indexes": [models.Index(fields=["past_slot"], name="packed_by_past_slot")],
             },
         ),
         migrations.CreateModel(
