@@ -15,7 +15,7 @@ ROOMS := $(wildcard manage.py opendsr oadr vtn members assets metering campaigns
 TESTING = OPENDSR_ENV=test OPENDSR_VAR="$(CURDIR)/var/test"
 PYTEST = $(TESTING) $(PY) -m pytest -n 2
 
-.PHONY: up demo test unit test-all test-slow bench bench-vtn lint types migrations-check shell migrate lock clean help
+.PHONY: up demo test unit test-all test-slow bench bench-metering bench-vtn lint types migrations-check shell migrate lock clean help
 
 up: ## Serve the site, the worker and the VTN for use; Ctrl-C stops all (PORT=8000 VTN_PORT=8443)
 	@$(INSTALL) site server
@@ -46,6 +46,10 @@ bench-vtn: ## Measure the VTN beside openleadr's own (ARGS="--vens 1000")
 bench: ## Measure; one line a figure: BENCH <name> <value> <unit> [goal <goal>]
 	@$(INSTALL) site server
 	@$(PY) manage.py bench
+
+bench-metering: ## Readings in, on disk, out and on pages (BENCH_HOMES=200 BENCH_DAYS=14 BENCH_ROUNDS=1 for a smoke test)
+	@$(INSTALL) site server
+	@$(PY) manage.py bench metering_store $(notdir $(basename $(wildcard benchmarks/metering_mqtt.py)))
 
 lint: ## Style, imports between rooms, templates
 	@$(INSTALL) dev

@@ -6,6 +6,7 @@ Each answers for one home or for ten thousand in one SQL statement; intervals ar
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +27,15 @@ from members.models import (
 from opendsr.kernel.interval import Interval
 
 Window = tuple[datetime, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHome:
+    """Which stay and home a stream belongs to."""
+
+    stream_id: UUID
+    occupancy_id: UUID
+    name: str
 
 
 def current_occupancies(home_ids: Iterable[UUID], at: datetime) -> dict[UUID, Occupancy]:
@@ -117,6 +127,32 @@ def consent_windows(
 def all_streams() -> list[UUID]:
     """Every stream there is or was."""
     return list(MeterStream.objects.values_list("stream_id", flat=True))
+
+
+def streams_of_household(household_id: UUID) -> list[UUID]:
+    """Every stream of a household, of all homes it lives or lived in, earliest first."""
+    streams = MeterStream.objects.filter(occupancy__household_id=household_id)
+    return list(streams.order_by("starts_at", "stream_id").values_list("stream_id", flat=True))
+
+
+def streams_of_occupancy(occupancy_id: UUID) -> list[MeterStream]:
+    """Every stream of one stay, earliest first."""
+    return list(MeterStream.objects.filter(occupancy_id=occupancy_id).order_by("starts_at", "stream_id"))
+
+
+def homes_of_streams(stream_ids: Iterable[UUID]) -> list[StreamHome]:
+    """Whose home each stream is in, by name; for staff who see homes."""
+    streams = MeterStream.objects.filter(stream_id__in=list(stream_ids)).select_related("occupancy__home")
+    return [
+        StreamHome(stream.stream_id, stream.occupancy_id, stream.occupancy.home.name)
+        for stream in streams.order_by("occupancy__home__name", "stream_id")
+    ]
+
+
+def consents_in_force(occupancy_ids: Iterable[UUID], at: datetime) -> list[Consent]:
+    """What the occupancies' households have agreed to at `at`, by purpose."""
+    consents = Consent.objects.filter(_holds(at), occupancy_id__in=list(occupancy_ids))
+    return list(consents.order_by("purpose", "starts_at", "pk"))
 
 
 def member_of(user: User | AnonymousUser) -> Member | None:

@@ -329,4 +329,20 @@ class PeriodTotal(models.Model):
         return f"{self.stream_id} {self.starts_on} {self.granularity}"
 
 
+class Completeness(models.Model):
+    """How many of a day's half-hours were there one day and three days after it, of those consented to."""
+
+    day = models.DateField(primary_key=True, help_text="Europe/London date")
+    expected = models.PositiveBigIntegerField()
+    by_d1 = models.PositiveBigIntegerField()
+    by_d3 = models.PositiveBigIntegerField(null=True)
+
+    class Meta:
+        db_table = "metering_completeness"
+        verbose_name_plural = "completeness"
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.by_d1} of {self.expected}"
+
+
 from metering import intake_models as intake_models  # noqa: E402 - its tables belong to this room

@@ -7,7 +7,18 @@ from uuid import UUID
 
 from celery import shared_task
 
-from metering import asset_states, closing, import_jobs, packing, partitions, registers, retention, telemetry
+from metering import (
+    asset_states,
+    closing,
+    health,
+    import_jobs,
+    packing,
+    partitions,
+    registers,
+    retention,
+    telemetry,
+)
+from metering.live import COUNTED_FOR
 from opendsr.kernel import clock
 
 MOST_PIECES: Final = 50
@@ -61,3 +72,5 @@ def tend_store(**_: object) -> None:
     partitions.make_partitions(at=at)
     packing.pack_closed(at=at)
     retention.apply(at=at)
+    closing.forget_closed(before=at - COUNTED_FOR)
+    health.measure(at=at)

@@ -96,3 +96,9 @@ def add(
         if put:
             cursor.execute(PUT, [granularity, source_id, at, *map(list, zip(*put, strict=True))])
     return news
+
+
+def of_streams(streams: Sequence[UUID]) -> list[PeriodTotal]:
+    """The totals kept of the streams, newest first."""
+    found = PeriodTotal.objects.filter(stream_id__in=list(streams)).select_related("source")
+    return list(found.order_by("-starts_on", "granularity", "source_id"))

@@ -19,6 +19,7 @@ import members.queries
 from campaigns.models import Campaign, Participation
 from members.models import Occupancy, Purpose
 from metering import purposes
+from metering.store import DayCube
 from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.periods import MAX_PERIODS
 from settlement import policies
@@ -123,7 +124,7 @@ def load_together(asked: Sequence[Asked], *, known_at: datetime) -> Iterator[Cub
     streams = list(
         dict.fromkeys(home.stream_id for each in asked for home in each.households if home.stream_id)
     )
-    loaded = store.day_cube(streams, days, known_at=known_at)
+    loaded = purposes.day_cube(Purpose.SETTLEMENT, streams, days, reader="settlement", known_at=known_at)
     row_of = {stream_id: row for row, stream_id in enumerate(streams)}
     place_of = {day: place for place, day in enumerate(days)}
     for each in asked:
@@ -131,7 +132,7 @@ def load_together(asked: Sequence[Asked], *, known_at: datetime) -> Iterator[Cub
 
 
 def _part_of(
-    loaded: store.DayCube, asked: Asked, row_of: Mapping[UUID, int], place_of: Mapping[date, int]
+    loaded: DayCube, asked: Asked, row_of: Mapping[UUID, int], place_of: Mapping[date, int]
 ) -> LoadedCube:
     places = [place_of[day] for day in asked.days]
     net_wh, present = loaded.net_wh[:, places], loaded.present[:, places]

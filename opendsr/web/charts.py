@@ -19,6 +19,7 @@ from opendsr.kernel.interval import HALF_HOUR
 from opendsr.web import wording
 
 METERED_COLOUR, BASELINE_COLOUR, EVENT_COLOUR = "#2f7fb8", "#d9730d", "rgba(224, 161, 0, 0.22)"
+BEFORE_COLOUR = "#8a949e"
 BAR_WIDTH: Final = 0.86
 MOST_TICKS: Final = 8
 
@@ -85,6 +86,39 @@ def half_hour_figure(
             "tickvals": [place for place, _text in ticks],
             "ticktext": [text for _place, text in ticks],
         },
+        hovermode="closest",
+    )
+    plain = json.loads(figure.to_json())
+    plain["layout"].pop("template", None)
+    return Figure(element_id=element_id, label=label, data=plain)
+
+
+def bars_figure(
+    *,
+    element_id: str,
+    label: str,
+    names: Sequence[str],
+    kwh: Sequence[float | None],
+    before_kwh: Sequence[float | None],
+    before_name: str,
+) -> Figure:
+    """A bar a day or month and, beside it, the same of the stretch before; what is missing leaves a gap."""
+    figure = go.Figure()
+    figure.add_bar(
+        x=list(names), y=list(kwh), name=_("Used"), marker_color=METERED_COLOUR,
+        hovertemplate="%{x}: %{y:.1f} kWh<extra></extra>",
+    )  # fmt: skip
+    if any(value is not None for value in before_kwh):
+        figure.add_bar(
+            x=list(names), y=list(before_kwh), name=before_name, marker_color=BEFORE_COLOUR,
+            hovertemplate="%{x}: %{y:.1f} kWh<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        barmode="group",
+        margin={"l": 48, "r": 24, "t": 36, "b": 36},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        yaxis={"title": {"text": "kWh", "standoff": 6}, "rangemode": "tozero", "fixedrange": True},
+        xaxis={"fixedrange": True, "type": "category"},
         hovermode="closest",
     )
     plain = json.loads(figure.to_json())

@@ -11,6 +11,7 @@ import campaigns.policy
 import vtn.policy
 from members.models import Role
 from members.policy import has_role
+from metering.policy import SEES_HEALTH
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
 
@@ -24,6 +25,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
         "viewer_imports": SimpleLazyObject(lambda: _imports(request)),
         "viewer_sees_vtn": SimpleLazyObject(lambda: _sees_vtn(request)),
+        "viewer_sees_readings": SimpleLazyObject(lambda: _sees_readings(request)),
     }
 
 
@@ -43,6 +45,11 @@ def _is_staff(request: HttpRequest) -> bool:
 def _imports(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
     return user is not None and has_role(user, Role.ADMINISTRATOR, Role.DEVICE_MANAGER)
+
+
+def _sees_readings(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and has_role(user, *SEES_HEALTH)
 
 
 def _sees_vtn(request: HttpRequest) -> bool:

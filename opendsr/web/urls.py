@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
-from opendsr.web import api, console, emoncms, health, imports, message_rules, portal
+from opendsr.web import api, console, emoncms, health, imports, message_rules, portal, readings
 
 api_urls = [
     path("campaigns/", api.CampaignList.as_view(), name="api_campaigns"),
@@ -40,6 +40,11 @@ urlpatterns = [
     path("statements/<uuid:statement_id>.csv", portal.statement_csv, name="statement_csv"),
     path("statements/<uuid:statement_id>.json", portal.statement_json, name="statement_json"),
     path("statements/<uuid:statement_id>.pdf", portal.statement_pdf, name="statement_pdf"),
+    path("usage/", readings.usage, name="usage"),
+    path("usage/readings.csv", readings.usage_csv, name="usage_csv"),
+    path("usage/readings.json", readings.usage_json, name="usage_json"),
+    path("metering/health/", readings.data_health, name="data_health"),
+    path("metering/homes/<uuid:occupancy_id>/", readings.home_readings, name="home_readings"),
     path("campaigns/", console.campaign_list, name="campaign_list"),
     path("campaigns/new/", console.campaign_new, name="campaign_new"),
     path("campaigns/<uuid:campaign_id>/", console.campaign_detail, name="campaign_detail"),

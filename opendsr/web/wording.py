@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date as date_type
 from datetime import datetime
 from typing import Final
 
@@ -92,6 +93,11 @@ def clock_time(at: datetime) -> str:
 def day(at: datetime, form: str = LONG_DAY) -> str:
     """The UK day of an instant: Thursday 15 January 2026."""
     return dateformat.format(at.astimezone(LONDON), form)
+
+
+def civil_day(date: date_type) -> str:
+    """A UK date in a column: Thu 15 Jan 2026."""
+    return dateformat.format(date, SHORT_DAY)
 
 
 def half_hour(starts_at: datetime, ends_at: datetime) -> str:

@@ -27,7 +27,7 @@ SLOTS = 12
 DAYS = [date(2026, 1, 7), date(2026, 1, 8)]
 SOURCES = ("n3rgy_csv", "cad", "a new gadget")
 steady = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -143,7 +143,7 @@ def test_whatever_comes_and_whenever_it_is_packed_the_store_answers_as_the_model
                 model.take(step)
             else:
                 packing.pack_closed(at=step)
-        for hour in (*range(7), None):
+        for hour in (0, 2, 5, None):
             expected = model.believed(99 if hour is None else hour)
             assert recalled(ash, hour) == expected
             assert cubes(ash, hour) == {

@@ -1,0 +1,162 @@
+"""The usage pages and the data health board: what they show, to whom, and what a stranger gets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from members.models import Role, User
+from metering import health, packing
+from metering.ingest import store_readings
+from metering.intake_models import Sender
+from metering.models import Completeness
+from opendsr.kernel import clock
+from opendsr.kernel.models import AuditEntry
+from opendsr.kernel.periods import day_interval, period_starts
+from tests.factories import make_staff
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
+SHORT = date(2026, 3, 29)
+
+
+@pytest.fixture(autouse=True)
+def _now(coop) -> None:
+    clock.configure(NOW, speed=0)
+
+
+def client(user: User | None) -> Client:
+    found = Client()
+    if user is not None:
+        found.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return found
+
+
+def put(stream_id, days, wh=500, *, leave_out=0) -> None:
+    starts = [start for day in days for start in period_starts(day)]
+    starts = starts[: len(starts) - leave_out]
+    store_readings(
+        source="supplier",
+        name=f"{days}",
+        at=NOW,
+        stream_ids=[stream_id],
+        starts_at=starts,
+        import_wh=[[wh] * len(starts)],
+        export_wh=[[7] * len(starts)],
+    )
+
+
+def test_a_week_shows_its_days_its_gaps_and_the_week_before(alice):
+    monday = date(2026, 3, 23)
+    put(alice.stream_id, [monday - timedelta(days=7 - n) for n in range(7)], 1_000)
+    put(alice.stream_id, [monday + timedelta(days=n) for n in range(7)], leave_out=3)
+    packing.pack_closed(at=NOW)
+
+    page = (
+        client(alice.user).get(reverse("usage"), {"view": "week", "day": SHORT.isoformat()}).content.decode()
+    )
+
+    assert "3 half-hours have no reading" in page
+    assert '<td class="number">24.000</td>' in page
+    assert '<td class="number">21.500</td>' in page  # 43 of the short day's 46
+    assert "50 % less than the week before" in page
+    assert "no cost and no carbon is shown" in page
+
+
+def test_a_year_shows_months_and_a_day_without_readings_is_no_nought(alice):
+    put(alice.stream_id, [date(2026, 1, 5), SHORT])
+
+    page = client(alice.user).get(reverse("usage"), {"view": "year"}).content.decode()
+
+    assert page.count("–</td>") > 8
+    assert "half-hours have no reading" in page
+
+
+def test_nothing_yet_and_nonsense_are_said_kindly(alice):
+    answer = client(alice.user).get(reverse("usage"), {"view": "decade", "day": "never"})
+
+    assert answer.status_code == 200
+    assert "No readings yet" in answer.content.decode()
+
+
+def test_everything_can_be_taken_away_as_csv_and_json(alice, carol):
+    put(alice.stream_id, [SHORT])
+    put(carol.stream_id, [SHORT], 9)
+
+    text = b"".join(client(alice.user).get(reverse("usage_csv")).streaming_content).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    listed = json.loads(b"".join(client(alice.user).get(reverse("usage_json")).streaming_content))
+
+    assert len(rows) == len(listed) == 46
+    assert {row["meter"] for row in rows} == {str(alice.stream_id)}
+    assert (rows[0]["starts_at"], rows[0]["import_wh"], rows[0]["quality"]) == (
+        "2026-03-29T00:00:00+00:00",
+        "500",
+        "measured",
+    )
+    assert listed[-1]["ends_at"] == "2026-03-29T23:00:00+00:00"
+    empty = client(carol.user).get(reverse("usage_json"))
+    assert json.loads(b"".join(empty.streaming_content))
+
+
+def test_usage_is_the_members_own(alice, sam):
+    assert client(None).get(reverse("usage")).status_code == 302
+    assert client(sam).get(reverse("usage_csv")).status_code == 404
+    assert client(sam).get(reverse("usage")).status_code == 302
+
+
+def test_the_board_tells_completeness_silence_drift_and_reasons(alice, carol):
+    put(alice.stream_id, [date(2026, 4, 4)])
+    Sender.objects.create(kind="glow", name="AABBCC", received_at=NOW - timedelta(hours=2), drift_seconds=95)
+    store_readings(
+        source="supplier", name="bad", at=NOW, stream_ids=[alice.stream_id],
+        starts_at=[day_interval(SHORT).starts_at], import_wh=[-1],
+    )  # fmt: skip
+    assert health.measure(at=NOW) > 0
+    assert health.measure(at=NOW) == 0
+    ada = make_staff("ada@example.org", Role.ADMINISTRATOR)
+
+    page = client(ada).get(reverse("data_health")).content.decode()
+
+    row = Completeness.objects.get(day=date(2026, 4, 4))
+    assert (row.expected, row.by_d1, row.by_d3) == (96, 0, 0)  # they came after
+    for words in ("AABBCC", "+95 seconds", "negative", "2 of 2 meters"):
+        assert words in page
+
+
+def test_a_day_read_in_time_counts_at_d1(alice):
+    day = date(2026, 4, 4)
+    store_readings(
+        source="supplier", name="z", at=day_interval(day).ends_at + timedelta(hours=6),
+        stream_ids=[alice.stream_id], starts_at=period_starts(day), import_wh=[[5] * 48],
+    )  # fmt: skip
+    health.measure(at=NOW)
+
+    row = Completeness.objects.get(day=day)
+    assert (row.expected, row.by_d1, row.by_d3) == (48, 48, 48)
+
+
+def test_the_board_is_for_staff_and_a_look_into_a_home_is_noted(alice, sam):
+    put(alice.stream_id, [date(2026, 4, 7)])
+    assert client(alice.user).get(reverse("data_health")).status_code == 403
+    assert client(sam).get(reverse("data_health")).status_code == 403
+    page = reverse("home_readings", args=[alice.occupancy.pk])
+    auditor = make_staff("aud@example.org", Role.AUDITOR)
+    assert client(auditor).get(reverse("data_health")).status_code == 200
+    assert client(auditor).get(page).status_code == 403
+
+    ada = make_staff("ada@example.org", Role.ADMINISTRATOR)
+    shown = client(ada).get(page).content.decode()
+
+    assert "48 / 48" in shown
+    assert "0 / 48" in shown
+    assert AuditEntry.objects.filter(
+        verb="readings.looked_at", target=f"occupancy:{alice.occupancy.pk}"
+    ).exists()
