@@ -6,11 +6,12 @@ message the schema has refused; a mended tree must then pass the schema.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from lxml import etree
 
-from oadr.elements import EI, OADR, POWER, SCALE, Element, add
+from oadr.elements import EI, OADR, POWER, PYLD, SCALE, STRM, XCAL, Element, add, local_name
 
 Undo = Callable[[], None]
 
@@ -66,11 +67,74 @@ def metadata_without_request_id(message: Element) -> Iterator[Undo]:
         yield _nothing
 
 
+def answer_without_request_id(message: Element) -> Iterator[Undo]:
+    """pyoadr-ven leaves requestID out of oadrCreatedEvent's eiResponse: it is read as an empty one."""
+    if message.tag != OADR("oadrCreatedEvent"):
+        return
+    for element in message.iter(EI("eiResponse"), EI("eventResponse")):
+        if element.find(PYLD("requestID")) is None:
+            before = element.find(EI("responseDescription"))
+            if before is None:
+                before = element.find(EI("responseCode"))
+            if before is not None:
+                missing = etree.Element(PYLD("requestID"))
+                missing.text = ""
+                before.addnext(missing)
+                yield _nothing
+
+
+_AT_HOME = {
+    "oadrReportPayload": OADR("oadrReportPayload"),
+    "oadrPayloadResourceStatus": OADR("oadrPayloadResourceStatus"),
+    "payloadFloat": EI("payloadFloat"),
+}
+
+
+def report_values_in_the_other_namespace(message: Element) -> Iterator[Undo]:
+    """pyoadr-ven writes ei:oadrReportPayload with an oadr:payloadFloat in it: each under the other's name."""
+    for intervals in message.iter(STRM("intervals")):
+        for element in intervals.iter(OADR("payloadFloat"), *(EI(name) for name in _AT_HOME)):
+            home = _AT_HOME[local_name(element)]
+            if element.tag != home:
+                element.tag = home
+                yield _nothing
+
+
+def update_without_values(message: Element) -> Iterator[Undo]:
+    """pyoadr-ven reports on time also when it has nothing to report, with an empty list of intervals.
+
+    Told from other clients' mistakes by its schemaVersion without a namespace.
+    """
+    if message.tag != OADR("oadrUpdateReport") or message.get("schemaVersion") is None:
+        return
+    for report in message.iter(OADR("oadrReport")):
+        intervals = report.find(STRM("intervals"))
+        if intervals is not None and not len(intervals):
+            report.remove(intervals)
+            yield _nothing
+
+
+_FRACTION = re.compile(r"([+-]?P[^.]*T[^.]*?)(\d+\.\d+)S", re.ASCII)
+
+
+def fraction_of_a_second(message: Element) -> Iterator[Undo]:
+    """pyoadr-ven measures how long an interval took: PT59.9S, where a duration has whole seconds."""
+    for element in message.iter(XCAL("duration")):
+        match = _FRACTION.fullmatch((element.text or "").strip())
+        if match is not None and len(match[2]) < 30:
+            element.text = f"{match[1]}{round(float(match[2]))}S"
+            yield _nothing
+
+
 TOLERANCES: tuple[Callable[[Element], Iterable[Undo]], ...] = (
+    update_without_values,  # before the sign it is told by is mended
     unqualified_schema_version,
     opt_type_none,
     power_real_type,
     metadata_without_request_id,
+    answer_without_request_id,
+    report_values_in_the_other_namespace,
+    fraction_of_a_second,
 )
 
 

@@ -1,4 +1,6 @@
-"""A hub made of the `openleadr` client, in an environment of its own: joins, polls, answers optIn.
+"""A hub made of the `openleadr` client, in an environment of its own: joins, reports, answers optIn.
+
+An event whose comment asks it to say no is answered optOut.
 
 Arguments: the VTN's URL, the certificate, its key, the CA, and a file that gets one line of JSON an
 event. Not a test: `tests/interop/test_openleadr.py` starts it.
@@ -10,6 +12,7 @@ import asyncio
 import json
 import logging
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from openleadr import OpenADRClient, enable_default_logging
 
 
 def tell(said_path: Path, kind: str, event: dict[str, Any]) -> str:
-    """Report the event and join it."""
+    """Write the event down and decide."""
     descriptor = event["event_descriptor"]
     said = {
         "kind": kind,
@@ -34,7 +37,7 @@ def tell(said_path: Path, kind: str, event: dict[str, Any]) -> str:
     }
     with said_path.open("a") as file:
         file.write(json.dumps(said) + "\n")
-    return "optIn"
+    return "optOut" if descriptor.get("vtn_comment") == "say no" else "optIn"
 
 
 async def take_part(url: str, certificate: str, key: str, ca: str, said: str) -> None:
@@ -60,7 +63,7 @@ async def take_part(url: str, certificate: str, key: str, ca: str, said: str) ->
 
     client.add_handler("on_event", on_event)
     client.add_handler("on_update_event", on_update_event)
-    client.add_report(power, resource_id="home", measurement="RealPower")
+    client.add_report(power, resource_id="home", measurement="RealPower", sampling_rate=timedelta(seconds=1))
     await client.run()
     await asyncio.Event().wait()
 

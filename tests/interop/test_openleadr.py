@@ -19,7 +19,7 @@ from pytest_django import Settings
 from opendsr.kernel import clock
 from opendsr.kernel.interval import Interval
 from tests.vtn import hubs, listening
-from vtn.models import Ven, WireLog
+from vtn.models import ReportConfiguration, Ven, WireLog
 from vtn.port import START, Opt, Signal, SignalInterval
 from vtn.service import EmbeddedVtn
 
@@ -94,7 +94,7 @@ def foreign_hub(hub: hubs.TestHub, listener: listening.Listener, folder: Path) -
             process.wait()
 
 
-def test_it_registers_is_told_opts_in_and_hears_of_changes(
+def test_it_registers_reports_is_told_opts_in_and_out_and_hears_of_changes(
     environment_of_its_own: None, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pki_folder = tmp_path / "pki"
@@ -123,8 +123,18 @@ def test_it_registers_is_told_opts_in_and_hears_of_changes(
     def opts_of(event_id: str) -> list[Opt]:
         return [opt for opt in vtn.opts_since(START)[0] if opt.event_id == event_id]
 
+    ReportConfiguration.objects.create(
+        name="often",
+        report_name="TELEMETRY_USAGE",
+        item="powerReal",
+        granularity_seconds=1,
+        report_back_seconds=2,
+    )
+    refusal = hubs.notice_to(hub.ven_id, interval=notice.interval, signals=signals[:1], comment="say no")
+
     with listening.listening(pki_folder) as listener, foreign_hub(hub, listener, tmp_path) as client:
         client.wait_for("its registration", registered)
+        report = client.wait_for("its report", lambda: vtn.reports_since(START)[0])[0]
         event_id = vtn.publish(notice, key="first", at=clock.now())
         (opt,) = client.wait_for("its opt", lambda: opts_of(event_id))
         amended = hubs.notice_to(hub.ven_id, interval=notice.interval, signals=signals[:1])
@@ -138,9 +148,13 @@ def test_it_registers_is_told_opts_in_and_hears_of_changes(
                 and [said for said in client.said if said["status"] == "cancelled"]
             ),
         )
+        second_id = vtn.publish(refusal, key="second", at=clock.now())
+        (no,) = client.wait_for("its refusal", lambda: opts_of(second_id))
 
+    assert (report.name, report.points[0].value) == ("TELEMETRY_USAGE", 1.0)
+    assert (no.opt, no.source) == ("out", "created_event")
     assert (opt.ven_id, opt.opt, opt.source) == (hub.ven_id, "in", "created_event")
-    assert [said["kind"] for said in client.said] == ["new", "changed", "changed"]
+    assert [said["kind"] for said in client.said] == ["new", "changed", "changed", "new"]
     assert client.said[0]["signals"] == [
         {"name": "SIMPLE", "values": [1.0, 2.0]},
         {"name": "ELECTRICITY_PRICE", "values": [0.35]},

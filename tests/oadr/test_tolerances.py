@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pytest
+
 from oadr import codec
 from oadr import messages as m
+from oadr.errors import SchemaInvalid
 
 NAMESPACES = (
     b'xmlns:oadr="http://openadr.org/oadr-2.0b/2012/07" '
@@ -85,6 +90,74 @@ def test_metadata_of_pyoadr_ven() -> None:
         "power_real_type",
         "metadata_without_request_id",
     }
+
+
+def test_an_answer_without_request_ids() -> None:
+    bare = ANSWERED.replace(b"<pyld:requestID></pyld:requestID>", b"").replace(
+        b"<pyld:requestID>R</pyld:requestID>", b""
+    )
+
+    parsed = codec.parse_body(bare)
+
+    assert isinstance(parsed.message, m.CreatedEvent)
+    assert (parsed.message.response.request_id, parsed.message.event_responses[0].request_id) == ("", "")
+    assert parsed.tolerances == ("answer_without_request_id",)
+
+
+UPDATE = codec.serialise(
+    m.UpdateReport(
+        "R",
+        (
+            m.Report(
+                "RR-1",
+                "home",
+                datetime(2026, 11, 24, 12, tzinfo=UTC),
+                "TELEMETRY_USAGE",
+                intervals=(
+                    m.ReportInterval(
+                        (m.ReportValue("power", 1500.0), m.ReportValue("heat", 2.0)),
+                        datetime(2026, 11, 24, 12, tzinfo=UTC),
+                        60,
+                    ),
+                ),
+            ),
+        ),
+        "VEN-1",
+    )
+)
+
+
+def test_report_values_under_each_others_namespace() -> None:
+    swapped = UPDATE.replace(b"oadr:oadrReportPayload", b"ei:oadrReportPayload").replace(
+        b"ei:payloadFloat", b"oadr:payloadFloat"
+    )
+
+    parsed = codec.parse_body(swapped)
+
+    assert parsed.message == codec.parse(UPDATE)
+    assert parsed.tolerances == ("report_values_in_the_other_namespace",)
+
+
+def test_an_update_without_values_of_pyoadr_ven() -> None:
+    start, end = UPDATE.index(b"<ei:interval>"), UPDATE.index(b"</strm:intervals>")
+    empty = UPDATE[:start] + UPDATE[end:]
+
+    parsed = codec.parse_body(empty.replace(b"ei:schemaVersion", b"schemaVersion"))
+
+    assert isinstance(parsed.message, m.UpdateReport)
+    assert parsed.message.reports[0].intervals == ()
+    assert parsed.tolerances == ("update_without_values", "unqualified_schema_version")
+    with pytest.raises(SchemaInvalid):  # from anybody else it is a mistake
+        codec.parse(empty)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("PT59.9S", 60), ("PT1M0.2S", 60), ("P1DT0.7S", 86_401)])
+def test_fractions_of_a_second_are_rounded(text: str, seconds: int) -> None:
+    parsed = codec.parse_body(UPDATE.replace(b"PT1M<", text.encode() + b"<"))
+
+    assert isinstance(parsed.message, m.UpdateReport)
+    assert parsed.message.reports[0].intervals[0].duration_seconds == seconds
+    assert parsed.tolerances == ("fraction_of_a_second",)
 
 
 def test_any_prefix_names_the_same_thing() -> None:
