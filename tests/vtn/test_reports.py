@@ -128,6 +128,16 @@ def test_standard_rules_ask_for_usage_and_status_and_not_for_history(hub: hubs.T
     assert status.report_specifier_id == "status-1"
 
 
+def test_power_that_openleadr_names_in_a_custom_unit_is_power(hub: hubs.TestHub) -> None:
+    named = replace(USAGE.descriptions[0], unit=m.Unit("customUnit", "RealPower", "None", "none"))
+
+    (request,) = register(hub, replace(USAGE, descriptions=(named,))).report_requests
+
+    assert [payload.r_id for payload in request.payloads] == ["house"]
+    point = ReportOffer.objects.get().points.get()
+    assert (point.item, point.unit) == ("powerReal", "W")
+
+
 def test_rules_of_ones_own_replace_the_standard_ones(hub: hubs.TestHub) -> None:
     ReportConfiguration.objects.create(
         name="volts",

@@ -105,15 +105,32 @@ def _keep_offer(ven: Ven, report: m.Report, *, at: datetime) -> ReportOffer:
     return offer
 
 
+_SAID_IN_WORDS: Final = {
+    "RealPower": ("powerReal", "W"),
+    "RealEnergy": ("energyReal", "Wh"),
+}
+"""openleadr, told a measurement without a unit, names it in a customUnit whose unit is the word None."""
+
+
+def _item_of(unit: m.Unit | None) -> tuple[str, str]:
+    if unit is None:
+        return "", ""
+    if unit.name == "customUnit" and unit.description in _SAID_IN_WORDS:
+        item, plain = _SAID_IN_WORDS[unit.description]
+        return item, plain if unit.units in ("None", "", plain) else unit.units[:20]
+    return unit.name, unit.units[:20]
+
+
 def _point_columns(description: m.ReportDescription) -> dict[str, object]:
     unit, rate = description.unit, description.sampling_rate
+    item, plain = _item_of(unit)
     targets = [target for target in (description.subject, description.data_source) if target is not None]
     resources = {resource for target in targets for resource in target.resource_ids}
     return {
         "report_type": description.report_type[:40],
         "reading_type": description.reading_type[:40],
-        "item": unit.name if unit else "",
-        "unit": unit.units[:20] if unit else "",
+        "item": item,
+        "unit": plain,
         "exponent": _PREFIXES.get(unit.scale, 0) if unit else 0,
         "factor": (unit.pulse_factor if unit and unit.pulse_factor else 1.0),
         "resource_ids": sorted(resources)[:MOST_POINTS],
