@@ -39,9 +39,10 @@ test-slow:
 	@$(INSTALL) dev server interop tests
 	$(PYTEST) -m slow
 
-bench-vtn: ## Measure the VTN beside openleadr's own (ARGS="--vens 1000")
-	@$(INSTALL) site server interop
+bench-vtn: ## Measure the VTN beside openleadr's own (ARGS="--vens 1000" for a smaller site)
+	@$(INSTALL) site server interop tests
 	@$(PY) benchmarks/vtn_poll.py $(ARGS)
+	@$(PY) benchmarks/vtn_campaign.py $(ARGS)
 
 bench: ## Measure; one line a figure: BENCH <name> <value> <unit> [goal <goal>]
 	@$(INSTALL) site server

@@ -234,6 +234,11 @@ _celery["beat_schedule"]["sweep-vtn-queue"] = {
     "schedule": 60.0,
     "options": {"queue": "default", "expires": 50},
 }
+_celery["beat_schedule"]["repace-vens"] = {
+    "task": "vtn.tasks.repace_vens",
+    "schedule": 60.0,
+    "options": {"queue": "default", "expires": 50},
+}
 _celery["beat_schedule"]["prune-vtn-message-log"] = {
     "task": "vtn.tasks.prune_messages",
     "schedule": 3_600.0,
@@ -279,7 +284,8 @@ for _name, _value in _celery.items():
 
 VTN_ID = env_str("VTN_ID", default="COOP-VTN")
 VTN_PKI_DIR = Path(env_str("OPENDSR_PKI_DIR", default=str(VAR_DIR / "pki")))
-VTN_POLL_SECONDS = env_int("VTN_POLL_SECONDS", default=10)
+VTN_POLL_SECONDS = env_int("VTN_POLL_SECONDS", default=8)  # near an event: the last home within ten seconds
+VTN_IDLE_POLL_SECONDS = env_int("VTN_IDLE_POLL_SECONDS", default=0)  # set: longer, while no event is near
 VTN_HOST = env_str("VTN_HOST", default="localhost")
 VTN_PORT = env_int("VTN_PORT", default=8443)
 VTN_SHELL_TEMPLATE = "base.html"

@@ -29,6 +29,7 @@ PROCESS_FILES = (
     "hems/test_fleet.py",
     "hems/test_process.py",
     "hems/test_with_our_vtn.py",
+    "kernel/test_cache_on_redis.py",
     "kernel/test_kill_nine.py",
     "vtn/test_alone.py",
     "vtn/test_listener.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from opendsr.kernel import clock, outbox
-from vtn import expiring, messagelog, queueing, renewing, revoking, securing
+from vtn import expiring, messagelog, pacing, queueing, renewing, revoking, securing
 from vtn.enrolling import REVOKED
 
 
@@ -36,3 +36,9 @@ def tend_certificates(**_: object) -> None:
 def sweep_queue(**_: object) -> None:
     """Expire and give up what is due; run twice, the second finds nothing."""
     queueing.sweep(at=clock.now(), wall=clock.wall_now())
+
+
+@shared_task(ignore_result=True)
+def repace_vens(**_: object) -> None:
+    """Ask VENs whose poll interval no longer fits to register again; run twice, they are asked once."""
+    pacing.repace(at=clock.now())

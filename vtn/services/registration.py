@@ -11,7 +11,7 @@ from django.db.models import Max
 from oadr import messages as m
 from oadr.messages import EiResponse
 from opendsr.kernel import ids, outbox
-from vtn import queueing, reporting
+from vtn import pacing, queueing, reporting
 from vtn.models import Event, MessageKind, MessageState, QueuedMessage, Security, Ven
 from vtn.notices import vtn_id
 from vtn.services.refusing import Refused
@@ -20,7 +20,7 @@ from vtn.transports import offers
 
 def query_registration(*, ven: Ven, message: m.QueryRegistration, at: datetime) -> m.CreatedPartyRegistration:
     """Say what this VTN offers; the VEN's own ids only once it has registered."""
-    return _created(ven, request_id=message.request_id)
+    return _created(ven, request_id=message.request_id, at=at)
 
 
 @transaction.atomic
@@ -47,6 +47,7 @@ def create_party_registration(
     ven.transport_address = message.transport_address[:255]
     ven.is_http_pull = message.is_http_pull is not False
     ven.has_xml_signature = message.has_xml_signature
+    ven.told_poll_seconds = pacing.poll_seconds(ven, is_near=pacing.is_near_event(ven, at=at))
     if message.has_xml_signature:  # never the other way: some clients say false and sign all the same
         ven.security = Security.HIGH
     ven.save()
@@ -57,7 +58,7 @@ def create_party_registration(
         queueing.enqueue_events({ven.pk: latest}, at=at, is_resync=True)
     if is_new:
         outbox.record("vtn.ven.registered", at=at, ven_id=ven.ven_id, registered_at=at)
-    return _created(ven, request_id=message.request_id)
+    return _created(ven, request_id=message.request_id, at=at)
 
 
 @transaction.atomic
@@ -90,7 +91,7 @@ def poll_seconds(ven: Ven) -> int:
     return ven.poll_seconds or int(settings.VTN_POLL_SECONDS)
 
 
-def _created(ven: Ven, *, request_id: str) -> m.CreatedPartyRegistration:
+def _created(ven: Ven, *, request_id: str, at: datetime) -> m.CreatedPartyRegistration:
     return m.CreatedPartyRegistration(
         response=EiResponse(description="OK", request_id=request_id),
         registration_id=ven.registration_id,
@@ -98,5 +99,5 @@ def _created(ven: Ven, *, request_id: str) -> m.CreatedPartyRegistration:
         vtn_id=vtn_id(),
         profiles=offers.profiles(),
         services=offers.service_info(vtn_id()),
-        poll_seconds=poll_seconds(ven),
+        poll_seconds=pacing.poll_seconds(ven, is_near=pacing.is_near_event(ven, at=at)),
     )
