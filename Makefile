@@ -15,7 +15,7 @@ ROOMS := $(wildcard manage.py opendsr oadr vtn members assets metering campaigns
 TESTING = OPENDSR_ENV=test OPENDSR_VAR="$(CURDIR)/var/test"
 PYTEST = $(TESTING) $(PY) -m pytest -n 2
 
-.PHONY: up demo test unit test-all test-slow bench bench-metering bench-vtn lint types migrations-check shell migrate lock clean help
+.PHONY: up demo test unit test-all test-slow test-vtn-alone bench bench-metering bench-vtn lint types migrations-check shell migrate lock clean help
 
 up: ## Serve the site, the worker and the VTN for use; Ctrl-C stops all (PORT=8000 VTN_PORT=8443)
 	@$(INSTALL) site server
@@ -33,7 +33,7 @@ unit: ## The unit part of the tests alone
 	@$(INSTALL) dev server
 	$(PYTEST) -m "not slow and not process"
 
-test-all: test test-slow ## The same and the slow matrices
+test-all: test test-slow test-vtn-alone ## The same and the slow matrices
 
 test-slow:
 	@$(INSTALL) dev server interop tests
@@ -43,6 +43,11 @@ bench-vtn: ## Measure the VTN beside openleadr's own (ARGS="--vens 1000" for a s
 	@$(INSTALL) site server interop tests
 	@$(PY) benchmarks/vtn_poll.py $(ARGS)
 	@$(PY) benchmarks/vtn_campaign.py $(ARGS)
+
+test-vtn-alone: ## The VTN's tests in a project of its own: kernel, wire and VTN, no other room
+	@$(INSTALL) dev server tests
+	DJANGO_SETTINGS_MODULE=tests.vtn_alone.settings $(PYTEST) --confcutdir=tests/vtn -p tests.vtn_alone.plugin \
+		-m "not slow" tests/vtn tests/oadr
 
 bench: ## Measure; one line a figure: BENCH <name> <value> <unit> [goal <goal>]
 	@$(INSTALL) site server
