@@ -210,6 +210,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
     "PAGE_SIZE": 100,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "opendsr.web.api.problem_handler",
 }
 
@@ -289,6 +290,7 @@ VTN_IDLE_POLL_SECONDS = env_int("VTN_IDLE_POLL_SECONDS", default=0)  # set: long
 VTN_HOST = env_str("VTN_HOST", default="localhost")
 VTN_PORT = env_int("VTN_PORT", default=8443)
 VTN_SHELL_TEMPLATE = "base.html"
+VTN_PLOTLY = "plotly/plotly.min.js"
 VTN_ROLES_OF = "members.policy.roles_of"
 VTN_SEND_GUARD = "opendsr.web.vtn_house.refused_hubs"
 VTN_OWNED_KEYS = ("campaign:",)

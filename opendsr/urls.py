@@ -19,5 +19,6 @@ urlpatterns = [
     path("records/", admin.site.urls),
     path("", include("vtn.pki_urls")),
     path("vtn/", include("vtn.urls")),
+    path("api/vtn/v1/", include("vtn.api_urls")),
     path("", include("opendsr.web.urls")),
 ]

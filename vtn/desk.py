@@ -131,7 +131,7 @@ def find_vens(
 
 def ven(ven_id: str, *, at: datetime, wall: datetime) -> Ven:
     """One VEN with what the list shows of it; raises UnknownVen."""
-    found = vens(at=at, wall=wall).filter(ven_id=ven_id).first()
+    found = None if "\0" in ven_id else vens(at=at, wall=wall).filter(ven_id=ven_id).first()
     if found is None:
         raise UnknownVen(ven_id=ven_id)
     return found
@@ -198,7 +198,7 @@ def find_events(
 
 def event(event_id: str, *, at: datetime) -> Event:
     """One event; raises UnknownEvent."""
-    found = events(at=at).filter(event_id=event_id).first()
+    found = None if "\0" in event_id else events(at=at).filter(event_id=event_id).first()
     if found is None:
         raise UnknownEvent(event_id=event_id)
     return found

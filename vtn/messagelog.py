@@ -28,7 +28,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from oadr import messages as m
 from opendsr.kernel import clock
-from vtn.records import MessageLog, VenWatch
+from vtn.records import IdempotentReply, MessageLog, VenWatch
 from vtn.redacting import redacted
 
 WRITE_EVERY_SECONDS: Final = 1.0
@@ -36,6 +36,8 @@ MOST_WAITING: Final = 20_000
 """Rows gathered while the database is away; older ones are dropped first."""
 BATCH: Final = 2_000
 PRUNE_BATCH: Final = 5_000
+KEYS_KEPT_FOR: Final = timedelta(days=7)
+"""How long a creating request's key is remembered."""
 WATCH_FOR: Final = timedelta(hours=24)
 SKEW_NEWS_SECONDS: Final = 5
 _SOFTWARE: Final = re.compile(r"[^A-Za-z0-9 ._/()+;:-]")
@@ -151,6 +153,7 @@ def prune(*, wall: datetime, is_dry_run: bool = False) -> Pruned:
         emptied += MessageLog.objects.filter(pk__in=some).update(request_body="", reply_body="")
     while some := list(rows.values_list("pk", flat=True)[:PRUNE_BATCH]):
         deleted += MessageLog.objects.filter(pk__in=some)._raw_delete(using="default")
+    IdempotentReply.objects.filter(recorded_wall_at__lt=wall - KEYS_KEPT_FOR).delete()
     return Pruned(bodies=emptied, rows=deleted)
 
 

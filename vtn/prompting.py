@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy as _
 
 from opendsr.kernel import audit, clock
 from opendsr.kernel.errors import DomainError
-from vtn import desk, notices, policy, publishing, registering, sending
+from vtn import desk, notices, policy, publishing, registering, reporting, sending
 from vtn.content import EventContent, SignalContent
-from vtn.models import Event, PromptRun, Ven
+from vtn.models import Event, MessageKind, PromptRun, ReportOffer, ReportRequest, Ven
 from vtn.port import UnknownVen, VenId, VtnEventId
 
 MINUTE: Final = 60
@@ -160,6 +160,55 @@ def _reregister(press: Press) -> Staged:
 def _cancel_registration(press: Press) -> Staged:
     queued = registering.cancel_registration(ven_id=press.ven.ven_id, at=press.at, by=press.by)
     return Staged(queued=(str(queued.kind),))
+
+
+def _metadata(press: Press) -> Staged:
+    queued = reporting.ask_for_metadata(ven_id=press.ven.ven_id, at=press.at, by=press.by)
+    return Staged(queued=(str(queued.kind),))
+
+
+def _own_reports(press: Press) -> Staged:
+    queued = reporting.offer_own_reports(ven_id=press.ven.ven_id, at=press.at, by=press.by)
+    return Staged(queued=(str(queued.kind),))
+
+
+def _report(*, report_back_seconds: int) -> Callable[[Press], Staged]:
+    def stage(press: Press) -> Staged:
+        offer = ReportOffer.objects.filter(ven=press.ven, withdrawn_at=None).order_by("pk").first()
+        if offer is None:
+            raise NothingToChange(reason=_("this VEN offers no report: ask it what it can report first"))
+        reporting.ask_for_report(
+            ven_id=press.ven.ven_id,
+            specifier_id=offer.specifier_id,
+            granularity_seconds=MINUTE,
+            report_back_seconds=report_back_seconds,
+            at=press.at,
+            by=press.by,
+        )
+        return Staged(queued=(str(MessageKind.CREATE_REPORT),))
+
+    return stage
+
+
+def _cancel_report(*, is_report_to_follow: bool) -> Callable[[Press], Staged]:
+    def stage(press: Press) -> Staged:
+        request = (
+            ReportRequest.objects.filter(ven=press.ven, state__in=("asked", "running"))
+            .order_by("-pk")
+            .first()
+        )
+        if request is None:
+            raise NothingToChange(reason=_("no report is asked of this VEN: ask for one first"))
+        queued = reporting.cancel_reports(
+            ven_id=press.ven.ven_id,
+            report_request_ids=[request.report_request_id],
+            is_report_to_follow=is_report_to_follow,
+            at=press.at,
+            by=press.by,
+        )
+        return Staged(queued=(str(queued.kind),))
+
+    return stage
 
 
 def _signal(name: str, type_: str, unit: str, *values: float) -> SignalContent:
@@ -330,6 +379,48 @@ PROMPTS: Final[tuple[Prompt, ...]] = (
         _("Cancel the registration"),
         _("oadrCanceledPartyRegistration; from then on 463 until it registers again."),
         _cancel_registration,
+    ),
+    Prompt(
+        "metadata",
+        "report",
+        _("Ask what it can report"),
+        _("reportSpecifierID METADATA: the VEN registers its reports again (rules 301, 327)."),
+        _metadata,
+    ),
+    Prompt(
+        "own_reports",
+        "report",
+        _("Offer our own reports"),
+        _("An empty oadrRegisterReport: the VEN answers with oadrRegisteredReport."),
+        _own_reports,
+    ),
+    Prompt(
+        "one_shot",
+        "report",
+        _("A report, once"),
+        _("reportBackDuration 0 (rule 324): one oadrUpdateReport and no more."),
+        _report(report_back_seconds=0),
+    ),
+    Prompt(
+        "periodic",
+        "report",
+        _("A report every five minutes"),
+        _("oadrCreatedReport, then an oadrUpdateReport each five minutes until cancelled."),
+        _report(report_back_seconds=5 * MINUTE),
+    ),
+    Prompt(
+        "cancel_report",
+        "report",
+        _("Cancel the latest report"),
+        _("oadrCanceledReport with the pending ones; no more of it comes."),
+        _cancel_report(is_report_to_follow=False),
+    ),
+    Prompt(
+        "cancel_to_follow",
+        "report",
+        _("Cancel it with a last report to follow"),
+        _("oadrCanceledReport, then one last oadrUpdateReport."),
+        _cancel_report(is_report_to_follow=True),
     ),
 )
 BY_NAME: Final[Mapping[str, Prompt]] = {prompt.name: prompt for prompt in PROMPTS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from vtn import console, console_events, console_messages, console_prompts, console_tokens
+from vtn import console, console_events, console_messages, console_prompts, console_reports, console_tokens
 
 app_name = "vtn"
 urlpatterns = [
@@ -13,6 +13,15 @@ urlpatterns = [
     path("vens/<str:ven_id>/", console.ven_detail, name="ven_detail"),
     path("vens/<str:ven_id>/certificate/", console.ven_reissue, name="ven_reissue"),
     path("vens/<str:ven_id>/do/<slug:verb>/", console.ven_action, name="ven_action"),
+    path("vens/<str:ven_id>/reports/", console_reports.ven_reports, name="ven_reports"),
+    path("vens/<str:ven_id>/reports.csv", console_reports.ven_reports_csv, name="ven_reports_csv"),
+    path("vens/<str:ven_id>/reports/ask/", console_reports.report_ask, name="report_ask"),
+    path("vens/<str:ven_id>/reports/metadata/", console_reports.report_metadata, name="report_metadata"),
+    path(
+        "vens/<str:ven_id>/reports/<str:report_request_id>/cancel/",
+        console_reports.report_cancel,
+        name="report_cancel",
+    ),
     path("events/", console_events.event_list, name="event_list"),
     path("events/new/", console_events.event_compose, name="event_compose"),
     path("events/<str:event_id>/", console_events.event_detail, name="event_detail"),

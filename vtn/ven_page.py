@@ -36,13 +36,18 @@ def is_watched(ven: Ven, *, wall: datetime) -> bool:
     return until is not None and until > wall
 
 
+def transport_code(ven: Ven) -> str:
+    """How the VEN is reached: pull, push, xmpp (carried by MQTT), "" while it is not registered."""
+    if not ven.is_registered:
+        return ""
+    if ven.transport_name == "xmpp":
+        return "xmpp"
+    return "pull" if ven.is_http_pull else "push"
+
+
 def transport(ven: Ven) -> str:
     """How the VEN is reached, in a word."""
-    if not ven.is_registered:
-        return str(TRANSPORTS[""])
-    if ven.transport_name == "xmpp":
-        return str(TRANSPORTS["xmpp"])
-    return str(TRANSPORTS["pull" if ven.is_http_pull else "push"])
+    return str(TRANSPORTS[transport_code(ven)])
 
 
 def row(ven: Any, *, wall: datetime) -> dict[str, Any]:
@@ -101,6 +106,7 @@ def whole(ven: Any, *, at: datetime, wall: datetime) -> dict[str, Any]:
             for each in ven.queue.order_by("-pk")[:QUEUE_SHOWN]
         ],
         "open_count": ven.queue.filter(state__in=OPEN_STATES).count(),
+        "requests": list(ven.report_requests.select_related("offer").order_by("-pk")[:10]),
         "log": list(ven.messages.order_by("-pk")[:MESSAGES_SHOWN]),
         "resources": desk.resources_of(ven),
     }

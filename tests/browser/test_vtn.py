@@ -70,6 +70,8 @@ def pages() -> list[tuple[str, str]]:
         ("message", f"/vtn/messages/{entry.pk}/"),
         ("prompts", f"/vtn/prompts/?ven={ven.ven_id}"),
         ("tokens", "/vtn/tokens/"),
+        ("reports", f"/vtn/vens/{ven.ven_id}/reports/"),
+        ("api", "/api/vtn/v1/docs/"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +21,17 @@ from vtn.policy import Deed
 from vtn.port import Vtn
 
 pytestmark = pytest.mark.django_db
-ROLES = ("", *sorted(frozenset().union(*policy.RIGHTS.values())), "finance", "installer", "partner")
+ROLES = ("", *sorted(frozenset().union(*policy.RIGHTS.values())), "finance")
+EXAMPLES = {
+    "ven_id": "VEN",
+    "event_id": "E",
+    "message_id": 1,
+    "token_id": 1,
+    "run_id": uuid4(),
+    "name": "far",
+    "verb": "reregister",
+    "report_request_id": "RR-1",
+}
 PATTERNS = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
 
 
@@ -46,12 +57,24 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
         "run_id": run.run_id,
         "name": "far",
         "verb": "reregister",
+        "report_request_id": "RR-1",
     }
 
 
 def address(pattern: URLPattern, made: dict[str, Any]) -> str:
     wanted = pattern.pattern.converters  # type: ignore[union-attr]
     return reverse(f"vtn:{pattern.name}", kwargs={name: made[name] for name in wanted})
+
+
+@cache
+def methods_of(pattern: URLPattern) -> tuple[str, ...]:
+    """The methods that the address answers, by asking it as nobody: 405 comes before the door."""
+    url = reverse(f"vtn:{pattern.name}", kwargs={name: EXAMPLES[name] for name in _names(pattern)})
+    return tuple(each for each in ("get", "post") if getattr(Client(), each)(url).status_code != 405)
+
+
+def _names(pattern: URLPattern) -> list[str]:
+    return list(pattern.pattern.converters)  # type: ignore[union-attr]
 
 
 def needed(pattern: URLPattern, method: str) -> Deed:
@@ -77,20 +100,18 @@ def test_each_address_opens_to_those_in_the_table(role: str, made: dict[str, Any
     client = Client()
     client.force_login(make_user(*filter(None, [role])), backend=BACKEND)
     rights = policy.rights()
+    doors = [(pattern, method) for pattern in PATTERNS for method in methods_of(pattern)]
     wrong = []
-    for pattern in PATTERNS:
-        for method in ("get", "post"):
-            before = state()
-            response = getattr(client, method)(address(pattern, made))
-            if response.status_code == 405:
-                continue
-            may = role in rights[needed(pattern, method)]
-            if (response.status_code == 403) == may or response.status_code >= 500:
-                wrong.append((pattern.name, method, response.status_code))
-            if not may and state() != before:
-                wrong.append((pattern.name, method, "changed something"))
-            if not may and role == "" and str(made["ven_id"]) in response.content.decode():
-                wrong.append((pattern.name, method, "told something"))
+    before = state()
+    for pattern, method in sorted(doors, key=lambda each: role in rights[needed(*each)]):  # shut ones first
+        response = getattr(client, method)(address(pattern, made))
+        may = role in rights[needed(pattern, method)]
+        if (response.status_code == 403) == may or response.status_code >= 500:
+            wrong.append((pattern.name, method, response.status_code))
+        if not may and method == "post" and state() != before:
+            wrong.append((pattern.name, method, "changed something"))
+        if not may and role == "" and str(made["ven_id"]) in response.content.decode():
+            wrong.append((pattern.name, method, "told something"))
 
     assert wrong == []
 
