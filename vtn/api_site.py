@@ -19,8 +19,8 @@ from vtn import policy, reporting
 from vtn.api import VtnView
 from vtn.notices import vtn_id
 from vtn.policy import Deed
-from vtn.services.registration import PROFILES
 from vtn.staff_door import door, show
+from vtn.transports.offers import profiles
 
 TITLE = "OpenADR VTN management"
 VERSION = "1"
@@ -81,7 +81,7 @@ class Configuration(VtnView):
         return Response(
             {
                 "vtn_id": vtn_id(),
-                "profiles": [profile.name for profile in PROFILES],
+                "profiles": [profile.name for profile in profiles()],
                 "poll_seconds": int(settings.VTN_POLL_SECONDS),
                 "keeps_bodies": bool(getattr(settings, "VTN_LOG_BODIES", False)),
                 "body_days": int(settings.VTN_BODY_DAYS),
