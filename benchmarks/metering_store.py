@@ -336,6 +336,57 @@ class Measurement:
 
     def pages(self) -> None:
         """Pages of one home among all of them, signed in, through the whole of Django."""
+        from django.test import Client
+        from django.urls import reverse
+
+        from members.models import Member, MeterStream, User
+        from opendsr.kernel import clock, installation
+
+        clock.configure(
+            datetime.combine(self.days[-1], datetime.min.time(), UTC) + timedelta(days=2), speed=0
+        )
+        installation.found(coop_name="Benchbury Energy Co-op", is_demo=False, at=JOINED_AT)
+        stream = MeterStream.objects.select_related("occupancy").get(stream_id=self.streams[HOMES // 2])
+        user = User.objects.create_user("bench@example.org", "a long enough password")
+        Member.objects.filter(household=stream.occupancy.household_id).update(user=user)
+        browser = Client()
+        browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        for name, address in (
+            ("page_usage_day", reverse("home")),
+            ("page_usage_week", reverse("usage") + "?view=week"),
+            ("page_usage_year", reverse("usage") + "?view=year"),
+        ):
+            seen = []
+            for _ in range(PAGES):
+                began = time.perf_counter()
+                answer = browser.get(address, headers={"host": "localhost"})
+                seen.append(1_000 * (time.perf_counter() - began))
+                expect(answer.status_code == 200, f"{name}: {answer.status_code}")
+            self.note(f"{name}_median", statistics.median(seen[1:]), "ms")
+            self.note(f"{name}_p95", sorted(seen[1:])[round(0.95 * len(seen)) - 2], "ms", "100")
+        self.feeds(stream.occupancy_id)
+
+    def feeds(self, occupancy_id: object) -> None:
+        """`/feed/data` of a year by day, through the emoncms door with a device's key."""
+        from django.test import Client
+
+        from members.models import Occupancy
+        from metering import emoncms
+
+        home = Occupancy.objects.select_related("home").get(pk=occupancy_id).home
+        _, secret = emoncms.issue_key(home=home, name="bench", at=AT)
+        browser, host = Client(), {"host": "localhost", "authorization": f"Bearer {secret}"}
+        feed = browser.get("/feed/list.json", headers=host).json()[0]["id"]
+        end = int(datetime.combine(self.days[-1], datetime.min.time(), UTC).timestamp())
+        asked = {"id": feed, "start": end - 365 * 86_400, "end": end, "interval": "daily", "delta": 1}
+        seen = []
+        for _ in range(PAGES):
+            began = time.perf_counter()
+            answer = browser.get("/feed/data.json", asked, headers=host)
+            seen.append(1_000 * (time.perf_counter() - began))
+            expect(answer.status_code == 200 and len(answer.json()) > 300, f"feed: {answer.content[:200]!r}")
+        self.note("feed_data_year_daily_median", statistics.median(seen[1:]), "ms")
+        self.note("feed_data_year_daily_p95", sorted(seen[1:])[round(0.95 * len(seen)) - 2], "ms", "100")
 
     def note(self, name: str, value: float, unit: str, goal: str = "") -> None:
         """Keep a figure."""

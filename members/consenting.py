@@ -158,6 +158,39 @@ def withdraw_consent(
     return consent
 
 
+@transaction.atomic
+def choose_granularity(
+    *, consent_id: UUID, member: Member, granularity: str, channel: str, at: datetime
+) -> Consent:
+    """Let readings be kept this finely and no finer from `at` on: the consent ends and is given anew.
+
+    What was kept before stands until its time is over. The granularity it has already changes nothing.
+    Raises InvalidField, ConsentNotFound when it is no consent of this household in force, and what
+    `give_consent` does.
+    """
+    granularity = entry.choice(Granularity, granularity, "granularity")
+    consent = (
+        Consent.objects.select_for_update(of=("self",))
+        .select_related("occupancy")
+        .filter(pk=consent_id, occupancy__household_id=member.household_id)
+        .first()
+    )
+    if consent is None or not (consent.starts_at <= at and (consent.ends_at is None or at < consent.ends_at)):
+        raise ConsentNotFound(consent_id=str(consent_id))
+    if consent.granularity == granularity:
+        return consent
+    end_consent(consent=consent, at=at, reason=EndReason.REQUESTED, actor=f"member:{member.number}")
+    return give_consent(
+        member=member,
+        occupancy=consent.occupancy,
+        purpose=consent.purpose,
+        granularity=granularity,
+        channel=channel,
+        at=at,
+        source=consent.source,
+    )
+
+
 def end_consent(*, consent: Consent, at: datetime, reason: EndReason, actor: str) -> None:
     """End a locked consent inside the caller's transaction, with its fact and its line in the audit trail.
 

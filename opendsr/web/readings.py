@@ -6,23 +6,36 @@ import csv
 import json
 from collections.abc import Iterator
 from datetime import date, datetime
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.views.decorators.http import require_GET, require_POST
 
 import members.policy
 import members.queries
-from members.models import Granularity, Member, Occupancy
+from members import consenting
+from members.models import Channel, Granularity, Member, Occupancy
 from members.policy import require_role
 from metering import health, store
 from metering.policy import SEES_HEALTH, SEES_HOMES
 from opendsr.kernel import audit, clock
+from opendsr.kernel.errors import DomainError
 from opendsr.web import member_home, usage_page, wording
 from opendsr.web.entering import signed_in
+from opendsr.web.refusals import sentence
 
+RESOLUTIONS: Final = {
+    Granularity.LIVE.value: _lazy("every 10 seconds"),
+    Granularity.HALF_HOURLY.value: _lazy("half-hours"),
+    Granularity.DAILY.value: _lazy("days only"),
+    Granularity.MONTHLY.value: _lazy("months only"),
+}
 COLUMNS: Final = (
     "meter",
     "period",
@@ -75,6 +88,29 @@ def usage_json(request: HttpRequest) -> StreamingHttpResponse:
     answer = StreamingHttpResponse(_json_lines(member), content_type="application/json")
     answer["Content-Disposition"] = f'attachment; filename="readings-{member.number}.json"'
     return answer
+
+
+@require_POST
+@signed_in
+def choose_resolution(request: HttpRequest, consent_id: UUID) -> HttpResponse:
+    """Keep readings more or less finely from now on: what is consented to decides what is stored."""
+    at = clock.now()
+    consent = members.policy.access_consent(request.user, consent_id, at)
+    try:
+        consenting.choose_granularity(
+            consent_id=consent.pk,
+            member=_member(request),
+            granularity=request.POST.get("granularity", ""),
+            channel=Channel.WEB,
+            at=at,
+        )
+    except DomainError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            raise
+        messages.error(request, sentence(error))
+    else:
+        messages.success(request, _("Saved. From now on your readings are kept this finely and no finer."))
+    return redirect("usage")
 
 
 @require_GET
@@ -181,18 +217,20 @@ class _Echo:
         return line
 
 
-def _resolutions(stays: list[Occupancy], at: datetime) -> list[dict[str, str]]:
-    """How finely each home's readings are kept, by purpose."""
-    words = {
-        Granularity.LIVE.value: "every 10 seconds",
-        Granularity.HALF_HOURLY.value: "half-hours",
-        Granularity.DAILY.value: "days",
-        Granularity.MONTHLY.value: "months",
-    }
+def _resolutions(stays: list[Occupancy], at: datetime) -> list[dict[str, object]]:
+    """How finely each home's readings are kept, by purpose, and what else may be chosen."""
+    found = members.queries.consents_in_force([stay.pk for stay in stays], at)
     return [
-        {"purpose": consent.get_purpose_display(), "resolution": words[consent.granularity]}
-        for consent in members.queries.consents_in_force([stay.pk for stay in stays], at)
-        if consent.granularity in words
+        {
+            "id": consent.pk,
+            "purpose": consent.get_purpose_display(),
+            "choices": [
+                {"value": value, "label": words, "is_chosen": value == consent.granularity}
+                for value, words in RESOLUTIONS.items()
+            ],
+        }
+        for consent in found
+        if consent.granularity in RESOLUTIONS
     ]
 
 

@@ -41,6 +41,7 @@ urlpatterns = [
     path("statements/<uuid:statement_id>.json", portal.statement_json, name="statement_json"),
     path("statements/<uuid:statement_id>.pdf", portal.statement_pdf, name="statement_pdf"),
     path("usage/", readings.usage, name="usage"),
+    path("usage/resolution/<uuid:consent_id>/", readings.choose_resolution, name="choose_resolution"),
     path("usage/readings.csv", readings.usage_csv, name="usage_csv"),
     path("usage/readings.json", readings.usage_json, name="usage_json"),
     path("metering/health/", readings.data_health, name="data_health"),

@@ -160,3 +160,22 @@ def test_the_board_is_for_staff_and_a_look_into_a_home_is_noted(alice, sam):
     assert AuditEntry.objects.filter(
         verb="readings.looked_at", target=f"occupancy:{alice.occupancy.pk}"
     ).exists()
+
+
+def test_a_member_chooses_how_finely_readings_are_kept(alice, carol):
+    given = alice.occupancy.consents.get(purpose="settlement")
+    address = reverse("choose_resolution", args=[given.pk])
+
+    answer = client(alice.user).post(address, {"granularity": "daily"}, follow=True)
+    assert "kept this finely and no finer" in answer.content.decode()
+    now = alice.occupancy.consents.get(purpose="settlement", ends_at__isnull=True)
+    assert (now.granularity, now.starts_at) == ("daily", NOW)
+    given.refresh_from_db()
+    assert given.ends_at == NOW
+
+    again = reverse("choose_resolution", args=[now.pk])
+    assert client(alice.user).post(again, {"granularity": "daily"}).status_code == 302
+    assert alice.occupancy.consents.filter(purpose="settlement").count() == 2
+    assert client(alice.user).post(again, {"granularity": "yearly"}, follow=True).status_code == 200
+    assert client(carol.user).post(again, {"granularity": "live"}).status_code == 404
+    assert client(None).post(again, {"granularity": "live"}).status_code == 302
