@@ -18,7 +18,7 @@ from opendsr.demo.cast import COOP_NAME
 from opendsr.kernel import audit, installation
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.models import AuditEntry, Installation
-from opendsr.kernel.schemas import SCHEMAS
+from opendsr.kernel.schemas import AUDITED, SCHEMAS
 
 USE_LOCK = 0x0D5_DE40  # the advisory lock that who serves shares, and who plays holds alone
 
@@ -80,7 +80,7 @@ def start_afresh(*, at: datetime) -> None:
     require_demo_database()
     with connection.cursor() as cursor:
         if connection.introspection.table_names(include_views=True):
-            schemas = ", ".join(SCHEMAS)
+            schemas = ", ".join((*SCHEMAS, AUDITED))
             cursor.execute(f"DROP SCHEMA IF EXISTS {schemas}, public CASCADE")
             cursor.execute("CREATE SCHEMA public")
     prepare()

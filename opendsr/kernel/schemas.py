@@ -11,6 +11,8 @@ from typing import Final
 from django.db import migrations
 
 SCHEMAS: Final = ("identity", "operations", "energy", "money")
+AUDITED: Final = "audited"
+"""A door and no place for models: views of `energy` for who may read it only on the record (metering)."""
 SEARCH_PATH: Final = ",".join(("public", *SCHEMAS))
 
 
