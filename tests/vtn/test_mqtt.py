@@ -277,3 +277,21 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(
     first_words = EventOpt.objects.filter(source="created_event")
     assert first_words.count() == homes
     assert Event.objects.exclude(acknowledged_modification=0).count() == 0
+
+
+def test_one_message_that_cannot_be_served_stops_no_other(
+    ven: Client, vtn: Vtn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vtn.transports import mqtt_work
+
+    real = mqtt_work.answering.answer
+
+    def breaks(**asked: Any) -> Any:
+        if isinstance(asked["message"], m.QueryRegistration):
+            raise RuntimeError("broken")
+        return real(**asked)
+
+    monkeypatch.setattr(mqtt_work.answering, "answer", breaks)
+
+    assert ven.asks("EiRegisterParty", m.QueryRegistration("R")) == "500"
+    assert ven.asks("EiEvent", m.RequestEvent("R", ven.name)).response.code == m.OK

@@ -39,7 +39,7 @@ PATIENCE_SECONDS: Final = 10.0
 """How long a peer may stay silent in the middle of something."""
 LARGEST_DROPPED: Final = 4 * 1024 * 1024
 """How much of a refused body is read and thrown away, so that the peer, still sending, hears why."""
-BARRIER_SECONDS: Final = 1.0
+BARRIER_SECONDS: Final = 5.0
 """A database that takes longer to answer nothing is away."""
 BARRIER_GAP_SECONDS: Final = 0.002
 RECONNECT_SECONDS: Final = 1.0

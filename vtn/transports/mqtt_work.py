@@ -7,12 +7,13 @@ XML's venID against the topic's. Replies go to the VEN's own topic, whatever it 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from django.db import close_old_connections, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
 from oadr import codec, mqtt, topics
 from oadr import messages as m
@@ -24,6 +25,8 @@ from vtn.refusals import log_refusal
 from vtn.services import answering, delivering, distributing, events
 from vtn.services.refusing import Refused
 from vtn.transports.groups import response_bytes
+
+logger = logging.getLogger(__name__)
 
 MOST: Final = 1_000
 LEASE_SECONDS: Final = 30.0
@@ -137,10 +140,25 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
         parsed = _parsed(message, address, ven, taken, at=at)
         if parsed is not None:
             heard.append(_Heard(message, address, ven, parsed))
-    _take_answers([each for each in heard if _is_plain_answer(each)], taken, at=at)
-    for each in heard:
-        if not _is_plain_answer(each):
+    answers = [each for each in heard if _is_plain_answer(each)]
+    try:
+        _take_answers(answers, taken, at=at)
+        others = [each for each in heard if not _is_plain_answer(each)]
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # one of them must not keep the others from being taken: each by itself
+        logger.exception("answers taken together failed")
+        others = heard
+    for each in others:
+        try:
             _take_one(each, taken, at=at)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # what cannot be served must not come again for ever, nor stop the rest
+            logger.exception("a message of %s could not be served", each.ven.ven_id)
+            if not each.is_reply:
+                fault = (("oadr-error", "500"),)
+                taken.replies.append(_reply(each.address, each.message, b"", user=fault))
     return taken
 
 
@@ -332,10 +350,17 @@ def _hand_over(
     for row in claimed:
         body = bodies.get(row.ven_id) if row.kind == MessageKind.EVENTS else None
         if body is None:
-            message = delivering.hand_over(queued=row, at=at, by=TRANSPORT)
-            if message is None:
+            try:
+                message = delivering.hand_over(queued=row, at=at, by=TRANSPORT)
+                if message is None:
+                    continue
+                body = securing.write(message, ven=row.ven)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:  # one message that cannot be made must not hold up those of other VENs
+                logger.exception("a message for %s could not be made", row.ven.ven_id)
+                queueing.release(queued=row, wall=wall, reason="could not be made", retry_seconds=60)
                 continue
-            body = securing.write(message, ven=row.ven)
         _say(row, body, fanned, vtn_id=vtn_id, wall=wall)
 
 
