@@ -1,0 +1,47 @@
+"""Every real file beside the checkout: what a format covers is read, each bad row told; the rest refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from metering.adapters.reading import FileUnusable, open_reading
+from metering.checking import Refusals
+from metering.ingest import readings_in
+from tests.samples import shared_data
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter", "rows", "codes"),
+    [
+        ("lcl_4homes_halfhourly.csv.gz", None, 85_055, {"null"}),
+        ("powershaper_export_1home_halfhourly_2022-09_2023-12.csv.gz", None, 22_810, set()),
+        ("edrp_60homes_halfhourly_2009-03_05.csv.gz", "wide_csv", 4_416 * 60, set()),
+    ],
+)
+def test_files_of_readings_are_read_whole(name, adapter, rows, codes):
+    contents = open_reading(shared_data(name), name=name, adapter=adapter)
+    refusals = Refusals()
+
+    readings = readings_in(contents, refusals)
+
+    assert len(readings) + refusals.rows == rows + len(codes)
+    assert len(readings) >= rows - 1
+    assert {reject.code for reject in refusals.in_order()} <= codes | {"off_grid"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "acn_ev_sessions.csv.gz",
+        "agile_halfhourly_2022-11_2023-12.csv.gz",
+        "gb_carbon_intensity_2023.csv.gz",
+        "gjw_home_10s_2013-12-09_15.csv.gz",
+        "gjw_home_1min_2013-11_2014-01.csv.gz",
+        "gjw_home_power_events_2013-11_2014-01.csv.gz",
+    ],
+)
+def test_files_of_other_things_are_refused_with_what_is_known(name):
+    with pytest.raises(FileUnusable) as unusable:
+        open_reading(shared_data(name), name=name, adapter=None)
+
+    assert "lcl_csv" in unusable.value.expected
