@@ -150,11 +150,11 @@ def take_in(samples: Iterable[Sample]) -> int:
         cursor.execute(
             UPSERT,
             [
-                *(list(column) for column in zip(*keys, strict=True)),
-                [each.earliest for each in ends],
-                [each.latest for each in ends],
-                [each.highest for each in ends],
-                [each.lowest for each in ends],
+                *(_array(column) for column in zip(*keys, strict=True)),
+                _array([each.earliest for each in ends]),
+                _array([each.latest for each in ends]),
+                _array([each.highest for each in ends]),
+                _array([each.lowest for each in ends]),
             ],
         )
     return len(keys)
@@ -234,6 +234,11 @@ def _store(
             export_wh=np.array(export_wh, dtype=np.int64),
             quality=np.array(quality_of, dtype=np.int64),
         )
+
+
+def _array(values: Sequence[int | UUID]) -> str:
+    """PostgreSQL's own writing of an array of numbers or ids: one value to hand over instead of thousands."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _half_hours(
