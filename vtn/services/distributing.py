@@ -153,15 +153,20 @@ def settle(vens: Iterable[Ven], *, at: datetime, handed_over: Iterable[int] = ()
             if (when := lifecycle.due_wall_at(event, poll_seconds=seconds)) is not None:
                 due[event.ven_id].append(when)
     later: list[tuple[int, datetime, bool]] = []
+    shown: list[int] = []
+    unshown: list[int] = []
     for row in rows:
         is_taken = row.ven_id in just_taken
         times = due[row.ven_id]
         if row.content.get("is_resync"):
             times += _resync_due(row, by_pk[row.ven_id], is_taken=is_taken)
         if not times:
-            _close(row, at=at, was_shown=is_taken or row.attempts > 0)
+            (shown if is_taken or row.attempts else unshown).append(row.pk)
         elif is_taken or min(times) > EPOCH:
             later.append((row.pk, min(times), is_taken))
+    answered = QueuedMessage.objects.filter(pk__in=shown)
+    queueing.finish(answered, state=MessageState.ANSWERED, at=at, code=m.OK)
+    queueing.finish(QueuedMessage.objects.filter(pk__in=unshown), state=MessageState.WITHDRAWN, at=at)
     _put_off(later, at=at, by=by)
 
 
@@ -183,12 +188,6 @@ def _resync_due(row: QueuedMessage, ven: Ven, *, is_taken: bool) -> list[datetim
         return [clock.wall_now() + timedelta(seconds=wait)]
     QueuedMessage.objects.filter(pk=row.pk).update(content={})
     return []
-
-
-def _close(row: QueuedMessage, *, at: datetime, was_shown: bool) -> None:
-    state = MessageState.ANSWERED if was_shown else MessageState.WITHDRAWN
-    itself = QueuedMessage.objects.filter(pk=row.pk)
-    queueing.finish(itself, state=state, at=at, code=m.OK if was_shown else None)
 
 
 _PUT_OFF: Final = """
