@@ -301,6 +301,7 @@ VTN_MQTT_URL = env_str("MQTT_URL", default="")  # set: mqtts://HOST:PORT of the 
 VTN_MQTT_PUBLIC_URL = env_str("MQTT_PUBLIC_URL", default="")  # what VENs are told, when it differs
 VTN_PUSH_NETWORKS = env_list("VTN_PUSH_NETWORKS", default=[])  # called besides public addresses: 10.8.0.0/16
 VTN_SOCKET = env_str("VTN_SOCKET", default="")  # set: a proxy ends TLS and comes in here
+VTN_LEGACY_PORT = env_int("VTN_LEGACY_PORT", default=0)  # 0: no listener with the profile's CBC suites
 VTN_CERTIFICATE_DAYS = env_int("VTN_CERTIFICATE_DAYS", default=365)
 VTN_PKI_URL = env_str("VTN_PKI_URL", default="http://127.0.0.1:8000/pki" if not IS_PRODUCTION else "")
 VTN_ENCRYPTED_KEYS = IS_PRODUCTION

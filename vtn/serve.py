@@ -8,6 +8,7 @@ certificate (`vtn.transports.nginx` writes its configuration).
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -24,20 +25,33 @@ KEEP_ALIVE_SECONDS = 120
 CONNECTIONS_A_WORKER = 12_000
 WORKER_CLASS = "vtn.transports.listener.VenWorker"
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+LEGACY_CIPHERS = "ECDHE-ECDSA-AES128-SHA256:AES128-SHA256"
+"""The two suites that the OpenADR 2.0b profile names."""
+
+logger = logging.getLogger(__name__)
 
 
 class CannotListen(Exception):
     """The address cannot be listened on; the message says what to do."""
 
 
-def serve(*, host: str, port: int, workers: int = 2, threads: int = 8) -> None:
+def serve(*, host: str, port: int, workers: int = 2, threads: int = 8, is_legacy: bool = False) -> None:
     """Serve VENs until told to stop; raises CannotListen before anything starts.
 
-    Makes the CA and the server certificate where there are none.
+    Makes the CA and the server certificate where there are none. `is_legacy`: with the
+    profile's CBC suites and no others, for devices that know nothing better.
     """
     require_free(host, port)
-    files = pki.authority().server_files(host=host, at=clock.wall_now())
-    context = tls_context(files)
+    at = clock.wall_now()
+    files = pki.authority().server_files(host=host, at=at)
+    if is_legacy:
+        logger.warning(
+            "legacy listener on port %s: CBC suites, the weaker door; close it when no device needs it",
+            port,
+        )
+        context = legacy_context(files, pki.authority().server_files(host=host, at=at, is_rsa=True))
+    else:
+        context = tls_context(files)
     tls: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "certfile": str(files.certificate),
@@ -106,6 +120,15 @@ def tls_context(files: pki.ServerFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def legacy_context(files: pki.ServerFiles, rsa_files: pki.ServerFiles) -> ssl.SSLContext:
+    """Return the TLS context of devices certified for the 2.0b profile's own two suites, and nothing else."""
+    context = tls_context(files)
+    context.load_cert_chain(rsa_files.certificate, rsa_files.key)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(LEGACY_CIPHERS)
     return context
 
 

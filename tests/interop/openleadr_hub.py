@@ -2,8 +2,9 @@
 
 An event whose comment asks it to say no is answered optOut.
 
-Arguments: the VTN's URL, the certificate, its key, the CA, and a file that gets one line of JSON an
-event. Not a test: `tests/interop/test_openleadr.py` starts it.
+Arguments: the VTN's URL, the certificate, its key, the CA, a file that gets one line of JSON an
+event, and (to accept only what that VTN has signed) the VTN's fingerprint. It signs whatever it
+says. Not a test: `tests/interop/test_openleadr.py` starts it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def tell(said_path: Path, kind: str, event: dict[str, Any]) -> str:
     return "optOut" if descriptor.get("vtn_comment") == "say no" else "optIn"
 
 
-async def take_part(url: str, certificate: str, key: str, ca: str, said: str) -> None:
+async def take_part(
+    url: str, certificate: str, key: str, ca: str, said: str, vtn_fingerprint: str | None = None
+) -> None:
     """Register and poll until stopped."""
     client = OpenADRClient(
         ven_name="openleadr-hub",
@@ -49,6 +52,7 @@ async def take_part(url: str, certificate: str, key: str, ca: str, said: str) ->
         key=key,
         ca_file=ca,
         show_fingerprint=False,
+        vtn_fingerprint=vtn_fingerprint,
         allow_jitter=False,
     )
 
@@ -70,4 +74,4 @@ async def take_part(url: str, certificate: str, key: str, ca: str, said: str) ->
 
 if __name__ == "__main__":
     enable_default_logging(level=logging.INFO)
-    asyncio.run(take_part(*sys.argv[1:6]))
+    asyncio.run(take_part(*sys.argv[1:7]))

@@ -16,10 +16,12 @@ from typing import TypeVar
 import pytest
 from pytest_django import Settings
 
+from oadr.fingerprint import oadr_fingerprint
 from opendsr.kernel import clock
 from opendsr.kernel.interval import Interval
 from tests.vtn import hubs, listening
-from vtn.models import ReportConfiguration, Ven, WireLog
+from vtn import enrolling, securing
+from vtn.models import ReportConfiguration, SeenNonce, Ven, WireLog
 from vtn.port import START, Opt, Signal, SignalInterval
 from vtn.service import EmbeddedVtn
 
@@ -69,7 +71,9 @@ def environment_of_its_own() -> None:
 
 
 @contextmanager
-def foreign_hub(hub: hubs.TestHub, listener: listening.Listener, folder: Path) -> Iterator[ForeignHub]:
+def foreign_hub(
+    hub: hubs.TestHub, listener: listening.Listener, folder: Path, *, vtn_fingerprint: str = ""
+) -> Iterator[ForeignHub]:
     listener.context_of(hub, folder)  # writes the hub's files
     said, log = folder / "said", folder / "log"
     url = f"https://{listener.host}:{listener.port}/OpenADR2/Simple/2.0b"
@@ -79,6 +83,7 @@ def foreign_hub(hub: hubs.TestHub, listener: listening.Listener, folder: Path) -
         str(folder / f"{hub.ven_id}.key"),
         str(listener.ca_path),
         str(said),
+        *([vtn_fingerprint] if vtn_fingerprint else []),
     ]
     said.touch()
     with log.open("w") as output:
@@ -162,3 +167,57 @@ def test_it_registers_reports_is_told_opts_in_and_out_and_hears_of_changes(
     ]
     assert "did not pass XML schema validation" not in client.log_path.read_text()
     assert not WireLog.objects.exists()
+
+
+def vtn_fingerprint() -> str:
+    """What staff read out to whoever sets a VEN up."""
+    return oadr_fingerprint(securing.vtn_identity().certificate_der)
+
+
+def test_in_high_security_both_sides_sign_and_verify(
+    environment_of_its_own: None, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pki_folder = tmp_path / "pki"
+    settings.VTN_PKI_DIR = pki_folder
+    monkeypatch.setenv("VTN_POLL_SECONDS", "1")
+    hub = hubs.new_hub("openleadr")
+    enrolling.set_security(ven_id=hub.ven_id, security="high", at=clock.now(), by="staff:7")
+    vtn = EmbeddedVtn()
+    starts_at = clock.now().replace(microsecond=0) + timedelta(hours=2)
+    notice = hubs.notice_to(hub.ven_id, interval=Interval(starts_at, starts_at + timedelta(hours=2)))
+
+    with (
+        listening.listening(pki_folder) as listener,
+        foreign_hub(hub, listener, tmp_path, vtn_fingerprint=vtn_fingerprint()) as client,
+    ):
+        client.wait_for("its registration", lambda: Ven.objects.get(pk=hub.ven.pk).is_registered)
+        event_id = vtn.publish(notice, key="first", at=clock.now())
+        (opt,) = client.wait_for("its opt", lambda: vtn.opts_since(START)[0])
+        vtn.cancel(event_id, at=clock.now(), reason="no longer needed")
+        client.wait_for(
+            "its word on the cancellation",
+            lambda: [said for said in client.said if said["status"] == "cancelled"],
+        )
+        signatures = SeenNonce.objects.filter(ven=hub.ven).count()
+
+    assert (opt.ven_id, opt.opt) == (hub.ven_id, "in")
+    assert signatures >= 4
+    assert "signature" not in client.log_path.read_text().lower()
+    assert not WireLog.objects.exists()
+
+
+def test_with_another_vtns_fingerprint_it_believes_nothing(
+    environment_of_its_own: None, tmp_path: Path, settings: Settings
+) -> None:
+    pki_folder = tmp_path / "pki"
+    settings.VTN_PKI_DIR = pki_folder
+    hub = hubs.new_hub("openleadr")
+    another = ":".join(["00"] * 10)
+
+    with (
+        listening.listening(pki_folder) as listener,
+        foreign_hub(hub, listener, tmp_path, vtn_fingerprint=another) as client,
+    ):
+        client.wait_for("its disbelief", lambda: "fingerprint" in client.log_path.read_text().lower())
+
+    assert not Ven.objects.get(pk=hub.ven.pk).is_registered

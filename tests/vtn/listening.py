@@ -83,13 +83,17 @@ def command(port: int) -> list[str]:
 
 
 @contextmanager
-def listening(pki_folder: Path) -> Iterator[Listener]:
+def listening(pki_folder: Path, *words: str) -> Iterator[Listener]:
     """Run a listener for the block; its last words are shown when it does not start."""
     port = free_port()
     log_path = pki_folder / "listener.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            command(port), cwd=ROOT, env=environment(pki_folder), stdout=log, stderr=subprocess.STDOUT
+            [*command(port), *words],
+            cwd=ROOT,
+            env=environment(pki_folder),
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
     try:
         _wait_until_open(process, port, log_path)

@@ -20,7 +20,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--host", default=settings.VTN_HOST, help="address and certificate name (VTN_HOST)"
         )
-        parser.add_argument("--port", type=int, default=settings.VTN_PORT, help="port (VTN_PORT)")
+        parser.add_argument("--port", type=int, help="port (VTN_PORT; with --legacy VTN_LEGACY_PORT)")
+        parser.add_argument(
+            "--legacy",
+            action="store_true",
+            help="the second listener, TLS 1.2 with the profile's CBC suites, for devices that know no other",
+        )
         parser.add_argument(
             "--socket",
             type=Path,
@@ -34,9 +39,14 @@ class Command(BaseCommand):
         shared = {"workers": options["workers"], "threads": options["threads"]}
         path = options["socket"] or getattr(settings, "VTN_SOCKET", None)
         try:
-            if path:
+            if options["legacy"]:
+                port = options["port"] or settings.VTN_LEGACY_PORT
+                if not port:
+                    raise CommandError("The legacy listener is off: set VTN_LEGACY_PORT (--port) to open it.")
+                serve(host=options["host"], port=port, is_legacy=True, **shared)
+            elif path:
                 serve_proxy(path=Path(path), **shared)
             else:
-                serve(host=options["host"], port=options["port"], **shared)
+                serve(host=options["host"], port=options["port"] or settings.VTN_PORT, **shared)
         except CannotListen as error:
             raise CommandError(str(error)) from error
