@@ -87,5 +87,10 @@ clean: ## Remove what tools made; the database and the secrets in var/ stay
 	rm -rf .venv .venv-* var/test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
 
+.PHONY: bench-settlement
+bench-settlement: ## Baselines, placebo study and settlement, beside plain numpy and OpenDSM
+	@$(INSTALL) site server bench
+	@$(PY) manage.py bench baselines_10000_homes settle_1000_homes
+
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -2,8 +2,8 @@
 
 Run it as `python benchmarks/settle_1000_homes.py`. It makes a scratch database in the cluster of DATABASE_URL
 (or in this clone's private one), loads 70 days of generated half-hours, which is not timed, and settles a
-campaign of two hours each round. Beside it stands reading the cube alone; then, without a database, the
-baselines of 10,000 homes, preset by preset.
+campaign of two hours each round. Beside it stands reading the cube alone. Baselines without a database are
+`baselines_10000_homes.py`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,8 @@ DAYS = 70
 FIRST_DAY = date(2025, 9, 15)
 LATEST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
 HALF_HOURS = 4
-MANY_HOMES = 10_000
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 GOALS = {"settlement_1000_homes_seconds": 1.0, "settlement_rerun_seconds": 1.0}
-BASELINE_GOAL_MS = 30
 
 Figures = dict[str, list[float]]
 Result = TypeVar("Result")
@@ -195,45 +193,18 @@ def make_campaign(assets: list[tuple[UUID, UUID]], day: date, terms_id: UUID) ->
     return campaign
 
 
-def baseline_figures() -> Figures:
-    """Milliseconds of pure calculation for 10,000 homes and one event, for each preset."""
-    import numpy as np
-
-    from opendsr.kernel.periods import period_start
-    from settlement import baselines, gathering
-    from settlement.baselines.presets import PRESETS
-
-    event = [period_start(LATEST_DAY - timedelta(days=2), 35 + n) for n in range(HALF_HOURS)]
-    figures: Figures = {}
-    for name, rule in PRESETS.items():
-        nobody: list[frozenset[date]] = [frozenset()] * MANY_HOMES
-        days = baselines.days_needed(rule, event, nobody)
-        net_wh = np.random.default_rng(7).integers(0, 3_000, (MANY_HOMES, len(days), 50))
-        cube = gathering.LoadedCube(days=days, net_wh=net_wh, present=net_wh > 30)
-        for _ in range(max(ROUNDS, 5)):
-            note(
-                figures,
-                f"baseline_10000_homes_{name}_ms",
-                lambda rule=rule, cube=cube, nobody=nobody: baselines.baseline(rule, cube, event, nobody),
-            )
-    return {name: [1000 * seconds for seconds in taken] for name, taken in figures.items()}
-
-
 def main() -> None:
     """Measure and print a table, then a line a figure for scripts."""
     with scratch_database():
         figures = settle()
-        milliseconds = baseline_figures()
     write = sys.stdout.write
     write(f"{HOMES} homes x {DAYS} days stored, one event of {HALF_HOURS} half-hours, {ROUNDS} rounds\n")
     write(f"{'':48}{'least':>10}{'median':>10}{'most':>10}\n")
-    for name, taken in (figures | milliseconds).items():
+    for name, taken in figures.items():
         write(f"{name:48}{min(taken):10.3f}{statistics.median(taken):10.3f}{max(taken):10.3f}\n")
     for name, taken in figures.items():
         goal = f" goal {GOALS[name]:g}" if name in GOALS else ""
         write(f"BENCH {name} {statistics.median(taken):.3f} s{goal}\n")
-    for name, taken in milliseconds.items():
-        write(f"BENCH {name} {statistics.median(taken):.1f} ms goal {BASELINE_GOAL_MS}\n")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 INTEROP_VENV = ROOT / ".venv-interop"
 PYOADR_VENV = ROOT / ".venv-interop-pyoadr"
+BENCH_VENV = ROOT / ".venv-bench"
 LOCK_VENV = ROOT / ".venv-lock"
 UV = "uv~=0.13"
 LOCKS = (
@@ -95,6 +96,12 @@ def interop() -> None:
         wheels(venv, name)
 
 
+def bench() -> None:
+    """OpenDSM, the peer that baselines are measured beside, in an environment of its own (about 1 GB)."""
+    environment(BENCH_VENV)
+    wheels(BENCH_VENV, "requirements-bench", must=False)
+
+
 def tests() -> None:
     """The programs that tests drive; CI must have them, elsewhere their tests skip."""
     missing = [package for package, names in TEST_PACKAGES.items() if not any(map(shutil.which, names))]
@@ -130,6 +137,7 @@ PARTS = {
     "dev": dev,
     "server": server,
     "interop": interop,
+    "bench": bench,
     "tests": tests,
     "lock": lock,
 }

@@ -132,7 +132,7 @@ def baseline(
     streams, window = len(cube.net_wh), window_half_hours(rule, event)
     plans = _plans(rule, cube, event, window, EventDays.of(event_days)) if rule.uses_days else []
     result = _Result.empty(rule, cube, tuple(event), tuple(window), busy)
-    size = _block_size(plans)
+    size = _block_size(rule, plans)
     for start in range(0, streams, size):
         block = slice(start, min(start + size, streams))
         if rule.uses_days:
@@ -143,8 +143,10 @@ def baseline(
     return result.baseline([plan.part() for plan in plans])
 
 
-def _block_size(plans: Sequence[_Plan]) -> int:
+def _block_size(rule: BaselineRule, plans: Sequence[_Plan]) -> int:
     readings = max((plan.reached * len(plan.half_hours) for plan in plans), default=1)
+    if rule.method is Method.ROLLING:  # goes through the days one by one, so only one of them has to fit
+        return LARGEST_BLOCK // 2
     return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, BLOCK_READINGS // max(readings, 1)))
 
 

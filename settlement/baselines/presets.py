@@ -109,12 +109,12 @@ ISO_NE_90_10: Final = BaselineRule(
     name="iso_ne_90_10",
     title="ISO-NE 90/10: nine tenths of the baseline before, one tenth of the newest day without an event",
     day_types=(
-        DayType(THREE_TYPES[0], WORKING_WEEK, has_holidays=False, candidates=60, minimum=5),
-        DayType(THREE_TYPES[1], (5,), has_holidays=False, candidates=13, minimum=3),
-        DayType(THREE_TYPES[2], (6,), has_holidays=True, candidates=20, minimum=3),
+        DayType(THREE_TYPES[0], WORKING_WEEK, has_holidays=False, candidates=44, minimum=5),
+        DayType(THREE_TYPES[1], (5,), has_holidays=False, candidates=10, minimum=3),
+        DayType(THREE_TYPES[2], (6,), has_holidays=True, candidates=16, minimum=3),
     ),
     calendar=Calendar.ENGLAND_WALES,
-    look_back_days=84,
+    look_back_days=60,
     source="ISO New England, July 2015 slides (slideey.com)",
     certainty=Certainty.MIXED,
     method=Method.ROLLING,
@@ -125,7 +125,7 @@ ISO_NE_90_10: Final = BaselineRule(
     window_half_hours=4,
     window_ends_half_hours_before=1,
     unsure=("look_back_days", "seed_days", "adjustment", "window_half_hours", "day_types.minimum"),
-    note="Read: the recurrence. Ours: it starts at the mean of the 5 oldest like days of the last 84 with a "
+    note="Read: the recurrence. Ours: it starts at the mean of the 5 oldest like days of the last 60 with a "
     "reading instead of reaching back without end, so that a corrected reading stops mattering.",
 )
 CAISO_10_IN_10: Final = BaselineRule(

@@ -116,7 +116,7 @@ def test_a_rule_that_covers_little_is_not_suggested():
 def test_days_without_enough_history_carry_no_event():
     days = pretend_days([presets.ISO_NE_90_10], cube(), EVENING)
 
-    assert days[0] == date(2026, 10, 24)
+    assert days[0] == date(2026, 9, 26)
     night = (LocalHalfHour(2, 0),)
     assert pretend_event(date(2026, 3, 29), night) == []
     assert len(pretend_event(date(2026, 10, 25), (LocalHalfHour(2, 0), LocalHalfHour(2, 1)))) == 2

@@ -205,8 +205,8 @@ def pjm_4_of_5(home: Home) -> Found:
 
 def iso_ne_90_10(home: Home) -> Found:
     kind = of_three(home.day)
-    count, fewest = {"weekday": (60, 5), "saturday": (13, 3), "sunday": (20, 3)}[kind]
-    days = home.days(84, lambda day: of_three(day) == kind)[:count]
+    count, fewest = {"weekday": (44, 5), "saturday": (10, 3), "sunday": (16, 3)}[kind]
+    days = home.days(60, lambda day: of_three(day) == kind)[:count]
 
     def rolled(when: datetime) -> Fraction | None:
         found = [wh for day in reversed(days) if (wh := home.at(when, day)) is not None]

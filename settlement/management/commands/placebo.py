@@ -48,10 +48,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--csv", type=Path, help="write the scores, each home's too, as CSV")
+        parser.add_argument("--markdown", type=Path, help="add the table to this page, figures only")
+        parser.add_argument("--title", default="Placebo study", help="heading of that table")
         parser.add_argument("--gaming", action="store_true", help="count the gaming detector's false alarms")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Study, print a table, write the CSV."""
+        self.told: list[str] = []
         try:
             asked = self._rules(options)
             half_hours = _half_hours(options["at"], options["half_hours"])
@@ -65,6 +68,10 @@ class Command(BaseCommand):
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
         self._table(scores)
+        if options["markdown"]:
+            with options["markdown"].open("a") as page:
+                page.write(self._section(options["title"], scores))
+            self.stdout.write(f"Added to: {options['markdown']}")
         if options["csv"]:
             options["csv"].write_text(study_csv.render(scores))
             self.stdout.write(f"Written: {options['csv']}")
@@ -90,7 +97,7 @@ class Command(BaseCommand):
         found = placebo.study(
             asked, cube, days, half_hours, nobody, seed=options["seed"], progress=self._progress()
         )
-        self.stdout.write(
+        self._tell(
             f"{len(meters)} homes, {len(found.days)} pretend events of {len(half_hours)} half-hours from"
             f" {options['at']}, {found.days[0]} to {found.days[-1]}"
             if found.days
@@ -128,7 +135,7 @@ class Command(BaseCommand):
             raise CommandError(f"The study failed: {study.failure}")
         if study.state != PlaceboStudy.State.DONE:
             raise CommandError(f"A worker has taken the study; its page shows it: {study.pk}")
-        self.stdout.write(
+        self._tell(
             f"{study.homes} homes, {study.events} pretend events of {study.half_hours} half-hours from"
             f" {options['at']}, {study.earliest_date} to {study.latest_date}"
         )
@@ -149,7 +156,7 @@ class Command(BaseCommand):
             innocent = gaming.innocent_z(rule, cube, both, half_hours, nobody)
             share, threshold = gaming.false_alarms(innocent), gaming.threshold_for(innocent, 0.01)
             if share is not None and threshold is not None:
-                self.stdout.write(
+                self._tell(
                     f"gaming {rule.name}: z > {gaming.THRESHOLD:g} on {100 * share:.2f} % of"
                     f" {len(innocent)} innocent home-days; 1 % pass z > {threshold:.2f}"
                 )
@@ -181,6 +188,27 @@ class Command(BaseCommand):
                     _one(score["home_rrmse_pct"]),
                 )
             )
+
+    def _section(self, title: str, scores: Sequence[dict[str, Any]]) -> str:
+        lines = [f"\n## {title}\n", *(f"{line}  " for line in self.told), ""]
+        lines.append(
+            "| rule | covers | bias % (95 %) | RRMSE % | nine events of ten % | home bias % | home RRMSE % |"
+        )
+        lines.append("| --- | --: | --: | --: | --: | --: | --: |")
+        for score in scores:
+            mark = " (did best)" if score["is_best"] else ""
+            lines.append(
+                f"| {score['rule']}{mark} | {100 * score['coverage']:.1f} % | {_one(score['bias_pct'])}"
+                f" ({_one(score['bias_low_pct'])} to {_one(score['bias_high_pct'])})"
+                f" | {_one(score['rrmse_pct'])}"
+                f" | {_one(score['event_low_pct'])} to {_one(score['event_high_pct'])}"
+                f" | {_one(score['home_bias_pct'])} | {_one(score['home_rrmse_pct'])} |"
+            )
+        return "\n".join(lines) + "\n"
+
+    def _tell(self, line: str) -> None:
+        self.told.append(line)
+        self.stdout.write(line)
 
     def _progress(self) -> Any:
         if not sys.stderr.isatty():
