@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from members.models import Role
+from members.models import Occupancy, Role
 from members.policy import Viewer, has_role, require_role
 from members.queries import member_of
 from opendsr.kernel.errors import NotFound
-from settlement.models import SettlementRound, SettlementRun, Statement
+from settlement import queries
+from settlement.models import HomeDelivery, SettlementRound, SettlementRun, Statement
+from settlement.study_models import PlaceboStudy
 
 STAFF: Final = (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR, Role.MEMBER_SERVICES)
 SEES_MONEY: Final = (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR)
 MAY_SETTLE: Final = (Role.ADMINISTRATOR, Role.FINANCE)
+SEES_BASELINES: Final = (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR)
 
 
 class StatementNotFound(NotFound):
@@ -33,6 +37,19 @@ class RoundNotFound(NotFound):
     """No such settlement round."""
 
     round_id: str
+
+
+class DeliveryNotFound(NotFound):
+    """The household has no settled part in the campaign."""
+
+    campaign_id: str
+    occupancy_id: str
+
+
+class StudyNotFound(NotFound):
+    """No such placebo study."""
+
+    study_id: str
 
 
 def access_statement(user: Viewer, statement_id: UUID, at: datetime) -> Statement:
@@ -79,6 +96,50 @@ def require_sees_money(user: Viewer) -> None:
 def require_may_settle(user: Viewer) -> None:
     """Raise Forbidden unless the user may settle a campaign."""
     require_role(user, *MAY_SETTLE)
+
+
+def may_settle(user: Viewer) -> bool:
+    """True for those who may settle campaigns and start placebo studies."""
+    return has_role(user, *MAY_SETTLE)
+
+
+def may_see_baselines(user: Viewer) -> bool:
+    """True for those who may look at rules, studies and every home's baseline."""
+    return has_role(user, *SEES_BASELINES)
+
+
+def require_sees_baselines(user: Viewer) -> None:
+    """Raise Forbidden unless the user may look at rules, studies and every home's baseline."""
+    require_role(user, *SEES_BASELINES)
+
+
+def access_study(user: Viewer, study_id: UUID) -> PlaceboStudy:
+    """The study, for those who may look at baselines; raises Forbidden, studying.StudyNotFound."""
+    require_sees_baselines(user)
+    study = PlaceboStudy.objects.select_related("programme").filter(pk=study_id).first()
+    if study is None:
+        raise StudyNotFound(study_id=str(study_id))
+    return study
+
+
+def access_delivery(user: Viewer, campaign_id: UUID, occupancy_id: UUID) -> HomeDelivery:
+    """The household's line in the run that stands for the campaign; raises Forbidden, DeliveryNotFound."""
+    require_sees_baselines(user)
+    run = queries.newest_run(campaign_id)
+    lines = HomeDelivery.objects.filter(run=run, occupancy_id=occupancy_id) if run is not None else None
+    delivery = None
+    if lines is not None:
+        delivery = lines.select_related("run__campaign", "run__terms", "occupancy__home").first()
+    if delivery is None:
+        raise DeliveryNotFound(campaign_id=str(campaign_id), occupancy_id=str(occupancy_id))
+    return delivery
+
+
+def home_names(user: Viewer, occupancy_ids: Collection[str]) -> dict[str, str]:
+    """Names of the homes by occupancy id, for those who may look at baselines; raises Forbidden."""
+    require_sees_baselines(user)
+    rows = Occupancy.objects.filter(pk__in=list(occupancy_ids)).values_list("pk", "home__name")
+    return {str(occupancy_id): name for occupancy_id, name in rows}
 
 
 def _may_see(user: Viewer, statement: Statement, at: datetime) -> bool:

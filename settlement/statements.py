@@ -147,6 +147,12 @@ def statement_views(statements: Sequence[Statement]) -> list[StatementView]:
     return views
 
 
+def delivery_view(line: HomeDelivery) -> EventView:
+    """One household's part of one run as a statement shows it; `line` comes with its run, campaign, terms."""
+    given, result, row = _measured_homes([(line.run, line)])[line.run_id, line.row]
+    return event_views.event_view(line.run, line, None, given, result, row)
+
+
 def baselines_between(occupancy_ids: Iterable[UUID], interval: Interval) -> dict[datetime, int | None]:
     """Baseline Wh of the settled half-hours in the interval by the runs that stand, all homes together.
 

@@ -23,7 +23,7 @@ from campaigns.models import Participation, Programme
 from members.models import Occupancy
 from metering import store
 from opendsr.kernel import audit, clock
-from opendsr.kernel.errors import DomainError, Invalid, NotFound
+from opendsr.kernel.errors import DomainError, Invalid
 from opendsr.kernel.periods import civil_date
 from settlement import rules as room_rules
 from settlement import terms
@@ -48,12 +48,6 @@ class StudyInvalid(Invalid):
 
     field: str
     reason: str
-
-
-class StudyNotFound(NotFound):
-    """No such study for this user."""
-
-    study_id: str
 
 
 class NothingToStudy(DomainError):

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 import campaigns.policy
+import settlement.policy
 import vtn.policy
 from members.models import Role
 from members.policy import has_role
@@ -24,6 +25,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "coop": SimpleLazyObject(_coop),
         "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
         "viewer_imports": SimpleLazyObject(lambda: _imports(request)),
+        "viewer_sees_baselines": SimpleLazyObject(lambda: _sees_baselines(request)),
         "viewer_sees_vtn": SimpleLazyObject(lambda: _sees_vtn(request)),
         "viewer_sees_readings": SimpleLazyObject(lambda: _sees_readings(request)),
     }
@@ -35,6 +37,11 @@ def _coop() -> Installation:
         return installation.current()
     except installation.NotFounded:
         return Installation(coop_name=UNFOUNDED, is_demo=False)
+
+
+def _sees_baselines(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and settlement.policy.may_see_baselines(user)
 
 
 def _is_staff(request: HttpRequest) -> bool:

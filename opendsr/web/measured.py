@@ -40,6 +40,7 @@ class PeriodRow:
 class HomeRow:
     """One household's line of the money table."""
 
+    occupancy_id: UUID
     home: str
     standing: str
     outcomes: tuple[tuple[str, str], ...]
@@ -140,6 +141,7 @@ def home_rows(campaign: Campaign, lines: Sequence[MoneyLine]) -> list[HomeRow]:
         codes[occupancy_id].add(outcome)
     return [
         HomeRow(
+            occupancy_id=line.occupancy_id,
             home=line.home,
             standing=str(Standing(line.standing).label),
             outcomes=tuple(

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,40 @@ class Explanation:
     def left_out(self) -> list[LeftOutDay]:
         """Every day left out, newest first."""
         return sorted((out for part in self.parts for out in part.left_out), key=_newest)
+
+    def mean_wh(self, start: datetime) -> Fraction | None:
+        """The mean of the days used at this half-hour of the event; None with too few."""
+        for part in self.parts:
+            if start in part.starts[: part.event_count]:
+                column = part.starts.index(start)
+                known = [used.wh[column] for used in part.used]
+                values = [wh for wh in known if wh is not None]
+                return Fraction(sum(values), len(values)) if len(values) >= part.minimum else None
+        return None
+
+
+def window_z(explanation: Explanation, *, fewest_days: int = 5) -> float | None:
+    """How unusual the adjustment window was, against the same half-hours of the days used.
+
+    (mean of the window - mean of the days) / standard deviation of the days; positive is more use than usual.
+    None without a window, or with fewer days that have every counted half-hour.
+    """
+    metered = {each.start: each.wh for each in explanation.window if each.is_counted and each.wh is not None}
+    parts = [
+        (part, [column for column, start in enumerate(part.starts) if start in metered])
+        for part in explanation.parts
+    ]
+    part, columns = max(parts, key=lambda each: len(each[1]), default=(None, []))
+    if part is None or not columns:
+        return None
+    days = [[used.wh[column] for column in columns] for used in part.used]
+    means = [
+        sum(wh) / len(wh) for day in days if len(wh := [v for v in day if v is not None]) == len(columns)
+    ]
+    if len(means) < fewest_days:
+        return None
+    on_day = sum(metered[part.starts[column]] for column in columns) / len(columns)
+    return (on_day - mean(means)) / max(stdev(means), 1.0)
 
 
 def explain(baseline: Baseline, stream: int) -> Explanation:
