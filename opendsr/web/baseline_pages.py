@@ -37,6 +37,13 @@ TAGS: Final = {
     Certainty.UNCONFIRMED: "warning",
     Certainty.OURS: "info",
 }
+MARKS: Final[dict[Certainty, str | Promise]] = {
+    Certainty.READ: _lazy("read"),
+    Certainty.MIXED: _lazy("partly read"),
+    Certainty.SECONDARY: _lazy("secondary"),
+    Certainty.UNCONFIRMED: _lazy("unconfirmed"),
+    Certainty.OURS: _lazy("ours"),
+}
 KEEP_WORDS: Final[dict[Keep, str | Promise]] = {
     Keep.ALL: _lazy("all"),
     Keep.RECENT: _lazy("the newest"),
@@ -54,6 +61,7 @@ class RuleRow:
     title: str
     does: tuple[str, ...]
     source: str
+    mark: str
     certainty: str
     tag: str
     unsure: str
@@ -72,6 +80,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
             title=rule.title,
             does=tuple(in_words(rule)),
             source=rule.source,
+            mark=str(MARKS[rule.certainty]),
             certainty=CERTAINTY_WORDS[rule.certainty],
             tag=TAGS[rule.certainty],
             unsure=", ".join(name.replace("_", " ").replace(".", ": ") for name in rule.unsure),
@@ -154,6 +163,7 @@ def explained_page(delivery: HomeDelivery) -> dict[str, Any]:
         "standing": delivery.get_standing_display(),
         "rule": rule.title,
         "source": rule.source,
+        "mark": MARKS[rule.certainty],
         "certainty": CERTAINTY_WORDS[rule.certainty],
         "certainty_tag": TAGS[rule.certainty],
         "does": tuple(in_words(rule)),
