@@ -75,6 +75,7 @@ class VenSerializer(serializers.Serializer[Any]):
     security = serializers.CharField()
     is_report_only = serializers.BooleanField()
     poll_seconds = serializers.IntegerField()
+    push_url = serializers.CharField()
     software = serializers.CharField()
     quirks = serializers.ListField(child=serializers.CharField())
     clock_skew_seconds = serializers.IntegerField(allow_null=True)
@@ -106,12 +107,29 @@ class EnrolledSerializer(serializers.Serializer[Any]):
     fingerprint = serializers.CharField()
 
 
+class CodeAskSerializer(Strict):
+    """A one-time code for a hub to enrol itself by; with `ven_id` it takes that VEN's place."""
+
+    subject = serializers.CharField(max_length=64)
+    ven_name = serializers.CharField(max_length=128, default="", allow_blank=True)
+    ven_id = serializers.CharField(max_length=64, required=False, allow_null=True, default=None)
+
+
+class CodeSerializer(serializers.Serializer[Any]):
+    """The code, told this once."""
+
+    subject = serializers.CharField()
+    code = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
 class VenChangeSerializer(Strict):
     """What of a VEN can be changed."""
 
     ven_name = serializers.CharField(max_length=128, required=False)
     poll_seconds = serializers.IntegerField(min_value=1, max_value=86_400, required=False, allow_null=True)
     security = serializers.ChoiceField(choices=["standard", "high"], required=False)
+    push_url = serializers.CharField(max_length=300, required=False, allow_blank=True)
 
 
 class CertificateSerializer(serializers.Serializer[Any]):

@@ -10,6 +10,8 @@ app_name = "vtn_api"
 VEN = "vens/<str:ven_id>"
 urlpatterns = [
     path("vens/", api_vens.VenList.as_view(), name="vens"),
+    path("enrolment-codes/", api_vens.CodeList.as_view(), name="enrolment_codes"),
+    path("enrolment-codes/<str:subject>/", api_vens.CodeVoid.as_view(), name="enrolment_code"),
     path(f"{VEN}/", api_vens.VenDetail.as_view(), name="ven"),
     path(
         f"{VEN}/request-reregistration/",

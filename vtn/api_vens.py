@@ -17,11 +17,12 @@ from rest_framework.response import Response
 from opendsr.kernel import audit, clock
 from opendsr.kernel.errors import DomainError, NotFound
 from vtn import api_fields as fields
-from vtn import desk, enrolling, registering, ven_page
+from vtn import desk, enrolling, enrolment_codes, registering, ven_page
 from vtn.api import VtnView, created_once, principal_of
 from vtn.models import EventOpt, MessageLog, QueuedMessage, Ven, VenCertificate, VenGroup
 from vtn.policy import Deed
 from vtn.port import UnknownVen
+from vtn.push_address import set_push_address
 from vtn.services.registration import poll_seconds
 
 QUERY = OpenApiTypes.STR
@@ -97,6 +98,41 @@ class VenList(VtnView):
         )
 
 
+class CodeList(VtnView):
+    """One-time codes."""
+
+    deeds: ClassVar = {"POST": Deed.MANAGE_CERTIFICATES}
+
+    @extend_schema(
+        operation_id="enrolment_codes_create",
+        request=fields.CodeAskSerializer,
+        responses={201: fields.CodeSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Issue a code by which a hub enrols itself; the subject's earlier one is void. It is told once."""
+        body = fields.CodeAskSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        issued = enrolment_codes.issue_code(
+            **body.validated_data, at=clock.now(), by=principal_of(request).actor
+        )
+        shown = {"subject": issued.subject, "code": issued.code, "expires_at": issued.expires_at}
+        return Response(shown, status=201)
+
+
+class CodeVoid(VtnView):
+    """Ending a code."""
+
+    deeds: ClassVar = {"DELETE": Deed.MANAGE_CERTIFICATES}
+
+    @extend_schema(operation_id="enrolment_codes_delete", responses={204: None})
+    def delete(self, request: Request, subject: str) -> Response:
+        """End the subject's open code; without one, nothing changes."""
+        enrolment_codes.void_code(
+            subject=subject.replace("\0", ""), at=clock.now(), by=principal_of(request).actor
+        )
+        return Response(status=204)
+
+
 class VenDetail(VtnView):
     """One VEN."""
 
@@ -121,6 +157,8 @@ class VenDetail(VtnView):
             ven = only_ven(ven_id)
             if (security := changes.pop("security", None)) is not None:
                 enrolling.set_security(ven_id=ven_id, security=security, at=at, by=principal.actor)
+            if (url := changes.pop("push_url", None)) is not None:
+                set_push_address(ven_id=ven_id, url=url, at=at, by=principal.actor)
             if changes:
                 Ven.objects.filter(pk=ven.pk).update(**changes)
                 audit.record(
@@ -517,6 +555,7 @@ def ven_shown(ven: Any, *, wall: datetime) -> dict[str, Any]:
         "security": ven.security,
         "is_report_only": ven.is_report_only,
         "poll_seconds": poll_seconds(ven),
+        "push_url": ven.push_url,
         "software": watch.software,
         "quirks": watch.quirks,
         "clock_skew_seconds": watch.clock_skew_seconds,

@@ -15,11 +15,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
-from vtn import desk, enrolling, messagelog, policy, registering, ven_page
-from vtn.forms import CsrForm, EnrolForm
+from vtn import desk, enrolling, enrolment_codes, messagelog, policy, registering, ven_page
+from vtn.forms import CodeForm, CsrForm, EnrolForm
 from vtn.lists import chosen, paged, search_words
 from vtn.models import Security, Ven, VenGroup
 from vtn.policy import Deed
+from vtn.push_address import set_push_address
 from vtn.requests import CsrInvalid
 from vtn.staff_door import StaffRequest, door, sentence, show
 
@@ -86,6 +87,7 @@ def ven_detail(request: StaffRequest, ven_id: str) -> HttpResponse:
     context = ven_page.whole(ven, at=at, wall=wall) | {
         "actions": _actions(request, ven, wall=wall),
         "may_certify": request.principal.may(Deed.MANAGE_CERTIFICATES),
+        "may_manage": request.principal.may(Deed.MANAGE_VENS),
         "may_ask_reports": request.principal.may(Deed.MANAGE_REPORTS),
     }
     return show(request, "vtn/ven_detail.html", context, section="vens")
@@ -113,6 +115,27 @@ def ven_enrol(request: StaffRequest) -> HttpResponse:
     return show(
         request, "vtn/ven_enrol.html", {"form": form}, status=422 if form.errors else 200, section="vens"
     )
+
+
+@require_http_methods(["GET", "POST"])
+@door(Deed.MANAGE_CERTIFICATES)
+def ven_code(request: StaffRequest) -> HttpResponse:
+    """Issue a one-time code by which a hub enrols itself; it is shown once."""
+    initial = {"ven_id": request.GET.get("ven", "").replace("\0", "")[:64]}
+    form = CodeForm(request.POST if request.method == "POST" else None, initial=initial)
+    issued = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            issued = enrolment_codes.issue_code(
+                subject=form.cleaned_data["subject"],
+                ven_id=form.cleaned_data["ven_id"] or None,
+                at=clock.now(),
+                by=request.principal.actor,
+            )
+        except DomainError as error:
+            form.add_error("ven_id" if error.code == "unknown_ven" else "subject", sentence(error))
+    context = {"form": form, "issued": issued}
+    return show(request, "vtn/ven_code.html", context, section="vens", status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "POST"])
@@ -197,6 +220,12 @@ def _unsign(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) ->
     return _("Standard security: TLS alone.")
 
 
+def _push_address(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
+    url = request.POST.get("url", "").replace("\0", "").strip()[:300]
+    set_push_address(ven_id=ven.ven_id, url=url, at=at, by=request.principal.actor)
+    return _("The address is set.") if url else _("The address is cleared: the VEN is pushed to no more.")
+
+
 def _watch(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
     messagelog.watch(ven_pk=ven.pk, wall=wall)
     return _("Message bodies are kept, redacted, for 24 hours.")
@@ -222,6 +251,7 @@ ACTIONS: Final[Mapping[str, tuple[Deed, Callable[..., str]]]] = {
     "cancel-registration": (Deed.MANAGE_VENS, _cancel_registration),
     "clear-registration": (Deed.MANAGE_VENS, _clear_registration),
     "revoke": (Deed.MANAGE_CERTIFICATES, _revoke),
+    "push-address": (Deed.MANAGE_VENS, _push_address),
     "high-security": (Deed.MANAGE_CERTIFICATES, _sign),
     "standard-security": (Deed.MANAGE_CERTIFICATES, _unsign),
     "watch": (Deed.READ_BODIES, _watch),

@@ -40,3 +40,19 @@ class EnrolForm(forms.Form):
         help_text=_("Such as the hub's serial number, never a person's name."),
     )
     csr_pem = CsrField()
+
+
+class CodeForm(forms.Form):
+    """A one-time code by which a hub enrols itself."""
+
+    subject = forms.CharField(
+        label=_("Subject"),
+        max_length=64,
+        help_text=_("What the hub gives as user name: its serial number. Never a person's name."),
+    )
+    ven_id = forms.CharField(
+        label=_("Takes the place of VEN"),
+        required=False,
+        max_length=64,
+        help_text=_("For a replaced hub: it becomes this VEN."),
+    )

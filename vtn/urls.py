@@ -10,6 +10,7 @@ app_name = "vtn"
 urlpatterns = [
     path("", console.ven_list, name="ven_list"),
     path("enrol/", console.ven_enrol, name="ven_enrol"),
+    path("code/", console.ven_code, name="ven_code"),
     path("vens/<str:ven_id>/", console.ven_detail, name="ven_detail"),
     path("vens/<str:ven_id>/certificate/", console.ven_reissue, name="ven_reissue"),
     path("vens/<str:ven_id>/do/<slug:verb>/", console.ven_action, name="ven_action"),

@@ -115,6 +115,16 @@ def test_a_ven_is_enrolled_once_by_its_key(api: Api) -> None:
     assert Ven.objects.count() == 2
 
 
+def test_a_one_time_code_is_issued_and_voided(api: Api, hub: hubs.TestHub) -> None:
+    issued = api("post", "/enrolment-codes/", {"subject": "HUB-9", "ven_id": hub.ven_id}, status=201)
+    assert issued["code"].count("-") >= 2
+    api("delete", "/enrolment-codes/HUB-9/", status=204)
+    api("delete", "/enrolment-codes/HUB-9/", status=204)
+    problem = api("post", "/enrolment-codes/", {"subject": "a:b"}, status=422)
+    assert problem["errors"][0]["field"] == "subject"
+    api("post", "/enrolment-codes/", {"subject": "H", "ven_id": "VEN-x"}, status=404)
+
+
 def test_a_refused_request_leaves_its_key_free(api: Api) -> None:
     api("post", "/vens/", {"ven_name": "H", "csr_pem": "none"}, status=422, Idempotency_Key="k")
     assert not IdempotentReply.objects.exists()
@@ -131,6 +141,15 @@ def test_a_ven_is_changed_and_an_unused_one_forgotten(api: Api, hub: hubs.TestHu
     api("post", f"/vens/{fresh.ven_id}/certificates/all/revoke/", {"reason": "never fitted"})
     api("delete", f"/vens/{fresh.ven_id}/", status=204)
     api("get", f"/vens/{fresh.ven_id}/", status=404)
+
+
+def test_a_push_address_is_set_by_staff_alone(api: Api, hub: hubs.TestHub) -> None:
+    path = f"/vens/{hub.ven_id}/"
+    changed = api("patch", path, {"push_url": "https://hub.example:8443/vtn"})
+    assert changed["push_url"] == "https://hub.example:8443/vtn"
+    for url in ("http://hub.example/", "https://user:secret@hub.example/", "ftp://x", "nonsense"):
+        assert api("patch", path, {"push_url": url}, status=422)["errors"][0]["field"] == "push_url"
+    assert api("patch", path, {"push_url": ""})["push_url"] == ""
 
 
 def test_registrations_are_asked_for_cancelled_and_cleared(api: Api, hub: hubs.TestHub) -> None:

@@ -38,6 +38,7 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
         "name": "bench",
         "fingerprint": hub.fingerprint,
         "report_request_id": "RR-1",
+        "subject": "HUB-9",
     }
 
 

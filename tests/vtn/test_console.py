@@ -17,7 +17,7 @@ from tests.vtn import hubs
 from tests.vtn.hubs import AT, csr_of, new_key, notice_to, only_event
 from tests.vtn.people import browser
 from vtn import enrolling
-from vtn.models import MessageKind, QueuedMessage, Ven, VenCertificate, VenGroup, VenWatch
+from vtn.models import EnrolmentCode, MessageKind, QueuedMessage, Ven, VenCertificate, VenGroup, VenWatch
 from vtn.port import Vtn
 
 pytestmark = pytest.mark.django_db
@@ -248,6 +248,22 @@ def test_a_replaced_hub_keeps_its_ven_and_turns_the_old_one_away(dee: Client, hu
     assert response.status_code == 200
     old, new = VenCertificate.objects.filter(ven=hub.ven).order_by("pk")
     assert (old.revocation_reason, new.revoked_at) == ("hub replaced", None)
+
+
+def test_a_one_time_code_is_shown_once_and_enrols(dee: Client, hub: hubs.TestHub) -> None:
+    shown = dee.post("/vtn/code/", {"subject": "HUB-9", "ven_id": hub.ven_id}).content.decode()
+
+    code = shown.split('<pre class="code" tabindex="0">', 1)[1].split("<", 1)[0]
+    assert "Code for HUB-9" in shown
+    assert code not in page_of(dee, f"/vtn/code/?ven={hub.ven_id}")
+    assert hub.ven_id in page_of(dee, f"/vtn/code/?ven={hub.ven_id}")
+    assert EnrolmentCode.objects.get().ven == hub.ven
+
+
+@pytest.mark.parametrize("fields", [{"subject": ""}, {"subject": "a:b"}, {"subject": "H", "ven_id": "VEN-x"}])
+def test_a_code_that_cannot_be_issued_is_not(fields: dict[str, str], dee: Client) -> None:
+    assert dee.post("/vtn/code/", fields).status_code == 422
+    assert not EnrolmentCode.objects.exists()
 
 
 # ---- the message log

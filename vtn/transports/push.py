@@ -23,10 +23,11 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import F, QuerySet
 
+from oadr import codec
 from oadr import messages as m
 from oadr.errors import WireError
 from opendsr.kernel import clock
-from vtn import identifying, pki, queueing, securing
+from vtn import identifying, messagelog, pki, queueing, securing
 from vtn.models import Event, MessageKind, QueuedMessage, Ven, VenCertificate
 from vtn.refusals import log_refusal
 from vtn.services import answering, delivering
@@ -99,10 +100,11 @@ class Pusher:
         if message is None:
             return True
         service = delivering.SERVICE_OF[row.kind]
+        body = securing.write(message, ven=ven)
         try:
             answer = outbound.post(
                 url_of(ven, service),
-                securing.write(message, ven=ven),
+                body,
                 caller=self.caller,
                 fingerprints=_fingerprints(ven),
             )
@@ -114,7 +116,22 @@ class Pusher:
         self.quiet_until.pop(ven.pk, None)
         Ven.objects.filter(pk=ven.pk, push_failures__gt=0).update(push_failures=0)
         identifying.note_seen(ven)
-        self._take(row, service, answer, at=at)
+        reply_name = self._take(row, service, answer, at=at)
+        messagelog.note(
+            messagelog.Exchange(
+                ven_pk=ven.pk,
+                service=service,
+                message=None,
+                message_name=codec.message_name(message),
+                reply_name=reply_name,
+                code=m.OK,
+                at=at,
+                direction="to_ven",
+                transport=TRANSPORT,
+                request_body=body,
+                reply_body=answer.body,
+            )
+        )
         return True
 
     def _push_in_thread(self, row: QueuedMessage) -> None:
@@ -139,10 +156,13 @@ class Pusher:
         queueing.release(queued=row, wall=clock.wall_now(), reason=f"push: {reason}", retry_seconds=0)
         logger.warning("pushing to %s failed (%s in a row): %s", row.ven.ven_id, failures, reason)
 
-    def _take(self, row: QueuedMessage, service: str, answer: outbound.Answer, *, at: datetime) -> None:
-        """Take the reply in the HTTP answer; events are answered by an oadrCreatedEvent of its own."""
+    def _take(self, row: QueuedMessage, service: str, answer: outbound.Answer, *, at: datetime) -> str:
+        """Take the reply in the HTTP answer; events are answered by an oadrCreatedEvent of its own.
+
+        Returns the reply's name, "" for none that can be read.
+        """
         if not answer.body.strip():
-            return
+            return ""
         try:
             parsed = securing.read(
                 answer.body,
@@ -160,10 +180,11 @@ class Pusher:
                 reason=str(error),
                 body=answer.body,
             )
-            return
+            return ""
         if row.kind == MessageKind.EVENTS and isinstance(parsed.message, m.Response):
-            return
+            return codec.message_name(parsed.message)
         answering.answer(service=service, ven=row.ven, message=parsed.message, at=at)
+        return codec.message_name(parsed.message)
 
 
 def wanting_push() -> QuerySet[Ven]:
