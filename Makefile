@@ -90,7 +90,7 @@ clean: ## Remove what tools made; the database and the secrets in var/ stay
 .PHONY: bench-settlement
 bench-settlement: ## Baselines, placebo study and settlement, beside plain numpy and OpenDSM
 	@$(INSTALL) site server bench
-	@$(PY) manage.py bench baselines_10000_homes settle_1000_homes
+	@$(PY) manage.py bench baselines_10000_homes settle_1000_homes settlement_rounds
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

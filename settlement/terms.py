@@ -118,6 +118,26 @@ def terms_in_force(terms_id: UUID, at: datetime) -> SettlementTerms:
     return earlier.order_by("-version").first() or named
 
 
+def terms_by_programme(
+    named: Mapping[UUID, datetime],
+) -> dict[UUID, SettlementTerms]:
+    """`terms_in_force` of many: moment by the id a programme names; two queries, unknown ids left out."""
+    found = {terms.pk: terms for terms in SettlementTerms.objects.filter(pk__in=list(named))}
+    versions = list(SettlementTerms.objects.filter(name__in={terms.name for terms in found.values()}))
+    chosen = {}
+    for terms_id, at in named.items():
+        terms = found.get(terms_id)
+        if terms is None:
+            continue
+        earlier = [
+            each
+            for each in versions
+            if each.name == terms.name and each.version <= terms.version and each.published_at <= at
+        ]
+        chosen[terms_id] = max(earlier, key=lambda each: each.version, default=terms)
+    return chosen
+
+
 def baseline_rule(terms: SettlementTerms) -> BaselineRule:
     """The terms' baseline rule with its parameters; raises UnknownRule when a preset has gone."""
     return rules.preset(terms.baseline_rule, terms.baseline_parameters)

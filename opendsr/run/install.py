@@ -97,7 +97,7 @@ def interop() -> None:
 
 
 def bench() -> None:
-    """OpenDSM, the peer that baselines are measured beside, in an environment of its own (about 1 GB)."""
+    """OpenDSM and django-hordak, peers that ours is measured beside, in an own environment (about 1 GB)."""
     environment(BENCH_VENV)
     wheels(BENCH_VENV, "requirements-bench", must=False)
 

@@ -26,6 +26,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
         "viewer_imports": SimpleLazyObject(lambda: _imports(request)),
         "viewer_sees_baselines": SimpleLazyObject(lambda: _sees_baselines(request)),
+        "viewer_sees_money": SimpleLazyObject(lambda: _sees_money(request)),
         "viewer_sees_vtn": SimpleLazyObject(lambda: _sees_vtn(request)),
         "viewer_sees_readings": SimpleLazyObject(lambda: _sees_readings(request)),
     }
@@ -57,6 +58,11 @@ def _imports(request: HttpRequest) -> bool:
 def _sees_readings(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
     return user is not None and has_role(user, *SEES_HEALTH)
+
+
+def _sees_money(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and has_role(user, *settlement.policy.SEES_MONEY)
 
 
 def _sees_vtn(request: HttpRequest) -> bool:

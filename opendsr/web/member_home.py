@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from itertools import groupby
 from uuid import UUID
 
@@ -23,7 +24,9 @@ from campaigns.models import Campaign, Direction, Participation
 from members.models import Consent, Member, Occupancy
 from opendsr.web import wording
 from settlement import ledger
-from settlement.models import Account, HomeDelivery, RoundKind, Statement
+from settlement import terms as terms_service
+from settlement.models import Account, HomeDelivery, RoundKind, SettlementTerms, Statement
+from settlement.overriding import effect_of_override
 
 OUT = (Participation.State.OPTED_OUT, Participation.State.OVERRIDDEN)
 AWAITING_SHOWN = 5
@@ -85,7 +88,8 @@ def upcoming_events(stays: Sequence[Occupancy], at: datetime) -> list[UpcomingEv
     found = campaigns.queries.upcoming_participations([stay.pk for stay in stays], at)
     parts = sorted(found, key=lambda part: (part.starts_at, str(part.campaign_id), str(part.occupancy_id)))
     grouped = groupby(parts, key=lambda part: (part.campaign_id, part.occupancy_id))
-    return [_event(list(group), at, has_choice=len(stays) > 1) for _key, group in grouped]
+    terms = _terms_of(parts)
+    return [_event(list(group), at, has_choice=len(stays) > 1, terms=terms) for _key, group in grouped]
 
 
 def upcoming_event(
@@ -95,7 +99,9 @@ def upcoming_event(
     found = campaigns.queries.upcoming_participations([stay.pk], at).filter(campaign=campaign_id)
     parts = list(found)
     has_choice = stay.household.occupancies.exclude(pk=stay.pk).filter(ends_at__isnull=True).exists()
-    return replace(_event(parts, at, has_choice=has_choice), problem=problem) if parts else None
+    if not parts:
+        return None
+    return replace(_event(parts, at, has_choice=has_choice, terms=_terms_of(parts)), problem=problem)
 
 
 def awaiting(stays: Sequence[Occupancy], at: datetime) -> list[str]:
@@ -186,7 +192,43 @@ def balance_mp(stays: Sequence[Occupancy]) -> int:
     return sum(ledger.balances_mp(accounts).values())
 
 
-def _event(parts: Sequence[Participation], at: datetime, *, has_choice: bool) -> UpcomingEvent:
+def _terms_of(parts: Sequence[Participation]) -> dict[UUID, SettlementTerms]:
+    """The terms each part's programme pays by, by the id it names."""
+    return terms_service.terms_by_programme(
+        {part.campaign.programme.settlement_terms_id: part.campaign.starts_at for part in parts}
+    )
+
+
+def _cost_of_saying_no(
+    campaign: Campaign, running: Sequence[Participation], at: datetime, terms: SettlementTerms | None
+) -> str:
+    """What is lost by skipping or stopping, in pence, as the terms have it; "" where they do not say."""
+    if terms is None:
+        return ""
+    seconds = (campaign.ends_at - campaign.starts_at).total_seconds()
+    effect = effect_of_override(
+        terms_service.override_policy(terms),
+        expected_wh=int(sum(part.expected_w for part in running) * seconds / 3600),
+        elapsed=Fraction(int((at - campaign.starts_at).total_seconds()), int(seconds)),
+        pence_per_kwh=terms.utilisation_pence_per_kwh,
+        coop_share_pct=terms.coop_share_pct,
+    )
+    if not effect.expected_mp:
+        return ""
+    words = _(
+        "You would miss about %(lost)s of the %(expected)s expected for it; nothing you earned before"
+        " is touched."
+    )
+    return words % {"lost": wording.money(effect.lost_mp), "expected": wording.money(effect.expected_mp)}
+
+
+def _event(
+    parts: Sequence[Participation],
+    at: datetime,
+    *,
+    has_choice: bool,
+    terms: Mapping[UUID, SettlementTerms],
+) -> UpcomingEvent:
     first, campaign = parts[0], parts[0].campaign
     running = [part for part in parts if part.state not in OUT]
     has_started = at >= campaign.starts_at
@@ -200,7 +242,17 @@ def _event(parts: Sequence[Participation], at: datetime, *, has_choice: bool) ->
         tag=tag,
         plan=_plan(campaign, running or parts, is_out=not running),
         why=campaign.reason,
-        consequence=_("Free of charge, at any time, without a reason.")
+        consequence=" ".join(
+            filter(
+                None,
+                (
+                    _("Free of charge, at any time, without a reason."),
+                    _cost_of_saying_no(
+                        campaign, running, at, terms.get(campaign.programme.settlement_terms_id)
+                    ),
+                ),
+            )
+        )
         if running
         else _("You are paid nothing for an event you skip; nothing else happens."),
         action=reverse("answer_event", args=[first.campaign_id, first.occupancy_id]),

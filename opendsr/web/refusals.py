@@ -116,6 +116,21 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
         _lazy("No version of the share policy was in force at the event. Nothing was posted.")
     ),
     "unknown_rule": _told(_lazy("The terms name a baseline rule that does not exist. Nothing was posted.")),
+    "batch_waits": _told(_lazy("Another batch waits for approval. Approve or withdraw that one first.")),
+    "batch_empty": _told(_lazy("Nobody can be paid now: the reasons are listed below.")),
+    "batch_decided": _told(_lazy("That batch was approved or withdrawn before.")),
+    "batch_not_approved": _told(_lazy("The file is there once a second person has approved the batch.")),
+    "balance_changed": _told(
+        _lazy("A balance or bank details changed since the batch was proposed. Withdraw it, propose another.")
+    ),
+    "originator_missing": lambda error: (
+        _("Set %(variable)s: Bacs needs the co-op's own account.") % error.data
+    ),
+    "remittance_known": _told(_lazy("A remittance with that reference was taken in before.")),
+    "dispute_decided": _told(_lazy("That dispute was decided before.")),
+    "policy_retroactive": _told(
+        _lazy("A policy never reaches back: choose a later day, after the version before it.")
+    ),
     "pdf_unavailable": _told(
         _lazy("This server cannot make PDFs: its Pango library is missing. Print this page instead.")
     ),

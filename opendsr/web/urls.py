@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
-from opendsr.web import api, console, emoncms, health, imports, message_rules, portal, readings
+from opendsr.web import (
+    api,
+    console,
+    earnings_page,
+    emoncms,
+    health,
+    imports,
+    message_rules,
+    money,
+    portal,
+    readings,
+)
 
 api_urls = [
     path("campaigns/", api.CampaignList.as_view(), name="api_campaigns"),
@@ -36,6 +47,20 @@ urlpatterns = [
     path("", include(emoncms_urls)),
     path("", portal.home, name="home"),
     path("events/<uuid:campaign_id>/<uuid:occupancy_id>/", portal.answer_event, name="answer_event"),
+    path("earnings/", earnings_page.earnings, name="earnings"),
+    path("earnings/gift/", earnings_page.choose_gift, name="choose_gift"),
+    path("earnings/bank/", earnings_page.change_bank, name="change_bank"),
+    path("settlement/", money.round_list, name="round_list"),
+    path("settlement/<uuid:round_id>/", money.round_page, name="round_page"),
+    path("settlement/<uuid:round_id>/<slug:verb>/", money.round_action, name="round_action"),
+    path("payments/", money.payment_list, name="payment_list"),
+    path("payments/status/", money.payment_status, name="payment_status"),
+    path("payments/<uuid:batch_id>/", money.payment_batch, name="payment_batch"),
+    path("payments/<uuid:batch_id>/file", money.batch_file, name="batch_file"),
+    path("payments/<uuid:batch_id>/<slug:verb>/", money.batch_action, name="batch_action"),
+    path("disputes/", money.dispute_list, name="dispute_list"),
+    path("disputes/<uuid:dispute_id>/<slug:verb>/", money.dispute_action, name="dispute_action"),
+    path("share-policies/", money.policy_list, name="policy_list"),
     path("statements/<uuid:statement_id>/", portal.statement, name="statement"),
     path("statements/<uuid:statement_id>.csv", portal.statement_csv, name="statement_csv"),
     path("statements/<uuid:statement_id>.json", portal.statement_json, name="statement_json"),

@@ -28,6 +28,8 @@ HOUSEHOLD_ONLY = {
 STAFF_ONLY = {"anonymous": 302, "alice": 404, "sam": 200, "fay": 200, "nobody": 404}
 STAFF_LIST = {"anonymous": 302, "alice": 403, "sam": 200, "fay": 200, "nobody": 403}
 MACHINES = {"anonymous": 403, "alice": 403, "sam": 200, "fay": 200, "robot": 200, "nobody": 403}
+MONEY = {"anonymous": 302, "alice": 403, "sam": 403, "fay": 200, "nobody": 403}
+MONEY_404 = {**MONEY, "fay": 404}
 EVERYBODY = {"anonymous": 200, "alice": 200, "sam": 200}
 
 
@@ -49,6 +51,14 @@ class Door:
         """The address, for something of Alice's where it is somebody's."""
         if self.name.startswith("statement"):
             return reverse(self.name, args=[scene.statement_of(scene.alice).pk])
+        if self.name == "round_page":
+            return reverse(self.name, args=[scene.run.round_id])
+        if self.name == "round_action":
+            return reverse(self.name, args=[scene.run.round_id, "nonsense"])
+        if self.name in ("payment_batch", "batch_file"):
+            return reverse(self.name, args=[uuid4()])
+        if self.name in ("batch_action", "dispute_action"):
+            return reverse(self.name, args=[uuid4(), "nonsense"])
         if self.name == "answer_event":
             return reverse(self.name, args=[scene.next.pk, scene.alice.occupancy.pk])
         if self.name == "campaign_action":
@@ -65,6 +75,21 @@ DOORS = [
     Door("statement_csv", HOUSEHOLD_ONLY),
     Door("statement_json", HOUSEHOLD_ONLY),
     Door("statement_pdf", HOUSEHOLD_ONLY),
+    Door("earnings", {"anonymous": 302, "alice": 200, "bob": 200, "carol": 200, "sam": 404, "nobody": 404}),
+    Door("choose_gift", {"anonymous": 302, "alice": 422, "sam": 404}, method="post"),
+    Door("change_bank", {"anonymous": 302, "alice": 422, "sam": 404}, method="post"),
+    *(Door(name, MONEY) for name in ("round_list", "payment_list", "dispute_list", "policy_list")),
+    *(
+        Door(name, {**MONEY, "fay": 422}, method="post")
+        for name in ("round_list", "payment_list", "dispute_list", "policy_list")
+    ),
+    Door("round_page", MONEY),
+    Door("round_action", MONEY_404, method="post"),
+    Door("payment_batch", {**MONEY, "fay": 404}),
+    Door("batch_file", {**MONEY, "fay": 404}),
+    Door("batch_action", MONEY_404, method="post"),
+    Door("payment_status", {**MONEY, "fay": 302}, method="post"),
+    Door("dispute_action", MONEY_404, method="post"),
     Door("campaign_list", STAFF_LIST),
     Door("campaign_new", {**STAFF_LIST, "fay": 403}),
     Door("campaign_new", {"anonymous": 302, "alice": 403, "fay": 403, "sam": 422}, method="post"),
