@@ -57,6 +57,10 @@ class Door:
             return reverse(self.name, args=[scene.run.round_id, "nonsense"])
         if self.name in ("payment_batch", "batch_file"):
             return reverse(self.name, args=[uuid4()])
+        if self.name == "home_readings":
+            return reverse(self.name, args=[scene.alice.occupancy.pk])
+        if self.name == "choose_resolution":
+            return reverse(self.name, args=[uuid4()])
         if self.name in ("batch_action", "dispute_action"):
             return reverse(self.name, args=[uuid4(), "nonsense"])
         if self.name == "answer_event":
@@ -90,6 +94,14 @@ DOORS = [
     Door("batch_action", MONEY_404, method="post"),
     Door("payment_status", {**MONEY, "fay": 302}, method="post"),
     Door("dispute_action", MONEY_404, method="post"),
+    Door("usage", {"anonymous": 302, "alice": 200, "bob": 200, "carol": 200, "sam": 302, "nobody": 302}),
+    *(
+        Door(name, {"anonymous": 302, "alice": 200, "bob": 200, "carol": 200, "sam": 404, "nobody": 404})
+        for name in ("usage_csv", "usage_json")
+    ),
+    Door("choose_resolution", {"anonymous": 302, "alice": 404, "sam": 404, "nobody": 404}, method="post"),
+    Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
+    Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("campaign_list", STAFF_LIST),
     Door("campaign_new", {**STAFF_LIST, "fay": 403}),
     Door("campaign_new", {"anonymous": 302, "alice": 403, "fay": 403, "sam": 422}, method="post"),
