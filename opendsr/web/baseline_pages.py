@@ -276,11 +276,17 @@ def _window_words(rule: BaselineRule) -> str:
     if rule.window_half_hours:
         spans.append(
             _("%(hours)s h that end %(gap)s h before the event")
-            % {"hours": rule.window_half_hours / 2, "gap": rule.window_ends_half_hours_before / 2}
+            % {
+                "hours": f"{rule.window_half_hours / 2:g}",
+                "gap": f"{rule.window_ends_half_hours_before / 2:g}",
+            }
         )
     if rule.after_half_hours:
         spans.append(
             _("%(hours)s h that begin %(gap)s h after it")
-            % {"hours": rule.after_half_hours / 2, "gap": rule.after_starts_half_hours_after / 2}
+            % {
+                "hours": f"{rule.after_half_hours / 2:g}",
+                "gap": f"{rule.after_starts_half_hours_after / 2:g}",
+            }
         )
     return _(" and ").join(spans)
