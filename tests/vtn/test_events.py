@@ -16,6 +16,7 @@ from tests.vtn import hubs
 from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
 from vtn.models import Event, EventOpt, QueuedMessage
 from vtn.port import START, Vtn, VtnEventId
+from vtn.services.registration import poll_seconds
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +69,7 @@ def test_an_event_unanswered_is_handed_over_again_ever_more_rarely(
     hub: hubs.TestHub, event_id: VtnEventId
 ) -> None:
     only_event(hub.polls())
-    for seconds in (20, 40, 80):
+    for seconds in (poll_seconds(hub.ven) * times for times in (2, 4, 8)):
         age_delivery(seconds - 1)
         assert isinstance(hub.polls(), m.Response)
         age_delivery(seconds)
