@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,7 +12,7 @@ import campaigns.policy
 import settlement.policy
 import vtn.policy
 from members.models import Role
-from members.policy import has_role
+from members.policy import roles_of
 from metering.policy import SEES_HEALTH
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
@@ -21,14 +22,15 @@ UNFOUNDED = "OpenDSR"
 
 def site(request: HttpRequest) -> dict[str, Any]:
     """Give the co-op's name, whether this is the demo, and what the viewer works with."""
+    holds = _roles(request)
     return {
         "coop": SimpleLazyObject(_coop),
         "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
-        "viewer_imports": SimpleLazyObject(lambda: _imports(request)),
-        "viewer_sees_baselines": SimpleLazyObject(lambda: _sees_baselines(request)),
-        "viewer_sees_money": SimpleLazyObject(lambda: _sees_money(request)),
+        "viewer_imports": holds(Role.ADMINISTRATOR, Role.DEVICE_MANAGER),
+        "viewer_sees_baselines": holds(*settlement.policy.SEES_BASELINES),
+        "viewer_sees_money": holds(*settlement.policy.SEES_MONEY),
         "viewer_sees_vtn": SimpleLazyObject(lambda: _sees_vtn(request)),
-        "viewer_sees_readings": SimpleLazyObject(lambda: _sees_readings(request)),
+        "viewer_sees_readings": holds(*SEES_HEALTH),
     }
 
 
@@ -40,29 +42,25 @@ def _coop() -> Installation:
         return Installation(coop_name=UNFOUNDED, is_demo=False)
 
 
-def _sees_baselines(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    return user is not None and settlement.policy.may_see_baselines(user)
-
-
 def _is_staff(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
     return user is not None and campaigns.policy.may_see_campaigns(user)
 
 
-def _imports(request: HttpRequest) -> bool:
+def _roles(request: HttpRequest) -> Callable[..., SimpleLazyObject]:
+    """Return what asks whether the viewer holds one of some roles: one query for all that ask."""
     user = getattr(request, "user", None)
-    return user is not None and has_role(user, Role.ADMINISTRATOR, Role.DEVICE_MANAGER)
+    held = SimpleLazyObject(lambda: frozenset() if user is None else roles_of(user))
 
+    def holds(*roles: Role) -> SimpleLazyObject:
+        return SimpleLazyObject(
+            lambda: (
+                bool(user is not None and user.is_active)
+                and (user.is_superuser or any(Role(role).value in held for role in roles))
+            )
+        )
 
-def _sees_readings(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    return user is not None and has_role(user, *SEES_HEALTH)
-
-
-def _sees_money(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    return user is not None and has_role(user, *settlement.policy.SEES_MONEY)
+    return holds
 
 
 def _sees_vtn(request: HttpRequest) -> bool:
