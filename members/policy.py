@@ -29,6 +29,9 @@ STAFF: Final = (
 """Roles that see homes by their work; installers, partners and applications never see one by its id alone."""
 
 
+_HELD: Final = "_roles_held"
+
+
 class Forbidden(NotAllowed):
     """The user has none of the roles this needs."""
 
@@ -63,15 +66,23 @@ def has_role(user: Viewer, *roles: Role) -> bool:
     """True when an active account holds one of the roles; a superuser holds all."""
     if not (user.is_authenticated and user.is_active):
         return False
-    return user.is_superuser or user.groups.filter(name__in=[Role(role).value for role in roles]).exists()
+    return user.is_superuser or not roles_of(user).isdisjoint(Role(role).value for role in roles)
 
 
 def roles_of(user: Viewer) -> frozenset[str]:
-    """The names of the roles that an active account holds."""
+    """The names of the roles that an active account holds.
+
+    Asked of the database once for each user object, as Django does with permissions: a request
+    has an object of its own, so that a role taken away is gone at the next one.
+    """
     if not (user.is_authenticated and user.is_active):
         return frozenset()
-    known = {role.value for role in Role}
-    return frozenset(name for name in user.groups.values_list("name", flat=True) if name in known)
+    held: frozenset[str] | None = getattr(user, _HELD, None)
+    if held is None:
+        known = {role.value for role in Role}
+        held = frozenset(name for name in user.groups.values_list("name", flat=True) if name in known)
+        setattr(user, _HELD, held)
+    return held
 
 
 def require_role(user: Viewer, *roles: Role) -> None:

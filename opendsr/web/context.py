@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-import campaigns.policy
-import settlement.policy
 import vtn.policy
+from campaigns.policy import SEES_CAMPAIGNS
 from members.models import Role
-from members.policy import roles_of
+from members.policy import has_role
 from metering.policy import SEES_HEALTH
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
+from settlement.policy import SEES_BASELINES, SEES_MONEY
 
 UNFOUNDED = "OpenDSR"
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
     """Give the co-op's name, whether this is the demo, and what the viewer works with."""
-    holds = _roles(request)
+    viewer = getattr(request, "user", None) or AnonymousUser()
+
+    def holds(*roles: Role) -> SimpleLazyObject:
+        return SimpleLazyObject(lambda: has_role(viewer, *roles))
+
     return {
         "coop": SimpleLazyObject(_coop),
-        "viewer_is_staff": SimpleLazyObject(lambda: _is_staff(request)),
+        "viewer_is_staff": holds(*SEES_CAMPAIGNS),
         "viewer_imports": holds(Role.ADMINISTRATOR, Role.DEVICE_MANAGER),
-        "viewer_sees_baselines": holds(*settlement.policy.SEES_BASELINES),
-        "viewer_sees_money": holds(*settlement.policy.SEES_MONEY),
-        "viewer_sees_vtn": SimpleLazyObject(lambda: _sees_vtn(request)),
+        "viewer_sees_baselines": holds(*SEES_BASELINES),
+        "viewer_sees_money": holds(*SEES_MONEY),
+        "viewer_sees_vtn": SimpleLazyObject(lambda: vtn.policy.may_see(viewer)),
         "viewer_sees_readings": holds(*SEES_HEALTH),
     }
 
@@ -40,29 +44,3 @@ def _coop() -> Installation:
         return installation.current()
     except installation.NotFounded:
         return Installation(coop_name=UNFOUNDED, is_demo=False)
-
-
-def _is_staff(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    return user is not None and campaigns.policy.may_see_campaigns(user)
-
-
-def _roles(request: HttpRequest) -> Callable[..., SimpleLazyObject]:
-    """Return what asks whether the viewer holds one of some roles: one query for all that ask."""
-    user = getattr(request, "user", None)
-    held = SimpleLazyObject(lambda: frozenset() if user is None else roles_of(user))
-
-    def holds(*roles: Role) -> SimpleLazyObject:
-        return SimpleLazyObject(
-            lambda: (
-                bool(user is not None and user.is_active)
-                and (user.is_superuser or any(Role(role).value in held for role in roles))
-            )
-        )
-
-    return holds
-
-
-def _sees_vtn(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    return user is not None and vtn.policy.may_see(user)
