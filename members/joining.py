@@ -123,6 +123,8 @@ def register_home(
 @transaction.atomic
 def move_in(*, household: Household, home: Home, at: datetime) -> Occupancy:
     """Start the household's stay at `at`, open-ended; raises HomeOccupied when another stay runs into it."""
+    # Two stays inserted at once would wait for each other in the exclusion constraint, until one is shot.
+    Home.objects.select_for_update(no_key=True).get(pk=home.pk)
     with refused_as(occupancy_one_household_a_home=HomeOccupied(home_id=str(home.pk))):
         return Occupancy.objects.create(household=household, home=home, starts_at=at)
 

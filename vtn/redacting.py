@@ -50,6 +50,7 @@ _PLAIN: Final = re.compile(
 )
 _MACHINE_ID: Final = re.compile(r"(?=.*\d)[A-Za-z0-9._:-]{1,80}")
 _LONG_NUMBER: Final = re.compile(r"\d{10,}")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TEXT: Final = re.compile(r">[^<]*")
 _QUOTED: Final = re.compile(r"=\s*(\"[^\"]*\"|'[^']*')")
 _SAID: Final = re.compile(r"(value |: )'.*' (?=is |has )")
@@ -76,8 +77,11 @@ def redacted(body: bytes, *, is_ours: bool = False) -> str:
 
 
 def outline(body: bytes, *, longest: int = 400) -> str:
-    """Return the tags of what is no XML, without any text or attribute; other bodies by their size alone."""
-    start = body[:4096].decode("utf-8", "replace")
+    """Return the tags of what is no XML, without any text or attribute; other bodies by their size alone.
+
+    Unprintable characters become blanks: PostgreSQL keeps no NUL in a text.
+    """
+    start = _UNPRINTABLE.sub(" ", body[:4096].decode("utf-8", "replace"))
     if "<" not in start:
         return f"({len(body)} bytes, no XML)"
     opened = start[start.index("<") :]

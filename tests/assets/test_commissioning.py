@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from django.core.cache import cache
 from django.db import transaction
+from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assets import commissioning, installing
 from assets.enrolment_code import ALPHABET, code_sha256, is_code, new_code
 from assets.models import Hub
+from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.models import AuditEntry
 from tests.factories import JOINED_AT, make_home, make_hub, new_serial, signing_request
@@ -184,3 +188,22 @@ def test_a_code_may_be_typed_carelessly(code, data):
 
     assert is_code(typed, code_sha256(code))
     assert not is_code(typed[:-1], code_sha256(code))
+
+
+def test_a_planned_hub_comes_in_by_the_standard_door_as_well(client: Client) -> None:
+    """RFC 7030's simpleenroll takes the hub's serial and the code that staff gave the installer."""
+    cache.clear()  # no failed tries of others
+    planned = installing.plan_hub(home=make_home(), serial=new_serial(), at=clock.now())
+    csr = x509.load_pem_x509_csr(signing_request()[1].encode())
+    words = base64.b64encode(f"{planned.hub.serial}:{planned.enrolment_code}".encode()).decode()
+
+    response = client.post(
+        "/.well-known/est/simpleenroll",
+        base64.b64encode(csr.public_bytes(serialization.Encoding.DER)),
+        content_type="application/pkcs10",
+        headers={"Authorization": f"Basic {words}"},
+    )
+
+    assert response.status_code == 200, response.content
+    hub = Hub.objects.get(serial=planned.hub.serial)
+    assert (hub.state, bool(hub.ven_id)) == ("commissioned", True)

@@ -267,25 +267,6 @@ def test_the_door_is_for_posting(client: Client) -> None:
     assert client.get(ENROLL).status_code == 405
 
 
-def test_a_hub_planned_by_staff_comes_in_by_the_same_door(client: Client, db: None) -> None:
-    from assets.installing import plan_hub
-    from assets.models import Hub
-    from tests.cast import carol
-
-    planned = plan_hub(home=carol().home, serial="HUB-0099", at=clock.now())
-
-    response = client.post(
-        ENROLL,
-        hubs.csr_of(hubs.new_key()),
-        content_type="application/pkcs10",
-        **basic("HUB-0099", planned.enrolment_code),
-    )
-
-    assert response.status_code == 200, response.content
-    hub = Hub.objects.get(serial="HUB-0099")
-    assert (hub.state, hub.ven_id) == ("commissioned", Ven.objects.get().ven_id)
-
-
 def test_whoever_asks_gets_the_ca(client: Client) -> None:
     response = client.get("/.well-known/est/cacerts")
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.conf import settings as django_settings
 
 from oadr import codec
 from oadr import messages as m
@@ -112,10 +111,6 @@ def test_neither_knows_older_tls_nor_a_stranger(
         for client in (stranger, hub):
             with pytest.raises(ssl.SSLError):
                 shaken(server, client)
-
-
-def test_it_has_no_port_by_default() -> None:
-    assert django_settings.VTN_LEGACY_PORT == 0
 
 
 @pytest.mark.process

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         path = options["socket"] or getattr(settings, "VTN_SOCKET", None)
         try:
             if options["legacy"]:
-                port = options["port"] or settings.VTN_LEGACY_PORT
+                port = options["port"] or getattr(settings, "VTN_LEGACY_PORT", 0)
                 if not port:
                     raise CommandError("The legacy listener is off: set VTN_LEGACY_PORT (--port) to open it.")
                 serve(host=options["host"], port=port, is_legacy=True, **shared)
