@@ -43,7 +43,7 @@ def test_alice_s_evening_on_a_phone(scene: Scene, open_page: OpenPage, tmp_path:
         page.get_by_role("link", name="Download as CSV").click()
     file = tmp_path / "statement.csv"
     download.value.save_as(file)
-    assert download.value.suggested_filename.endswith("-2026-01-14-run-1.csv")
+    assert download.value.suggested_filename.endswith("-2026-01-15-fast-dr-1.csv")
     rows = list(csv.DictReader(file.open(encoding="utf-8-sig")))
     earned = next(row for row in rows if (row["section"], row["item"]) == ("money", "earned"))
     assert int(earned["value"]) == scene.statement_of(scene.alice).earned_mp

@@ -209,15 +209,22 @@ def test_in_high_security_both_sides_sign_and_verify(
 def test_with_another_vtns_fingerprint_it_believes_nothing(
     environment_of_its_own: None, tmp_path: Path, settings: Settings
 ) -> None:
+    """It asks to be registered, does not believe the answer, and gives up without hearing of the event."""
     pki_folder = tmp_path / "pki"
     settings.VTN_PKI_DIR = pki_folder
     hub = hubs.new_hub("openleadr")
     another = ":".join(["00"] * 10)
+    vtn = EmbeddedVtn()
+    starts_at = clock.now().replace(microsecond=0) + timedelta(hours=2)
+    notice = hubs.notice_to(hub.ven_id, interval=Interval(starts_at, starts_at + timedelta(hours=2)))
+    event_id = vtn.publish(notice, key="unheard", at=clock.now())
 
     with (
         listening.listening(pki_folder) as listener,
         foreign_hub(hub, listener, tmp_path, vtn_fingerprint=another) as client,
     ):
-        client.wait_for("its disbelief", lambda: "fingerprint" in client.log_path.read_text().lower())
+        client.wait_for("its giving up", lambda: "No RegistrationID received" in client.log_path.read_text())
 
-    assert not Ven.objects.get(pk=hub.ven.pk).is_registered
+    assert "fingerprint" in client.log_path.read_text().lower()
+    assert client.said == []
+    assert not vtn.acknowledgement(event_id, at=clock.now()).is_current_delivered
