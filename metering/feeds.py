@@ -19,6 +19,7 @@ import numpy as np
 
 from metering import store
 from metering.slots import Bools, Ints, slot_of, start_of
+from metering.store import Flow
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.interval import Interval
 
@@ -139,14 +140,11 @@ def feed_values(
 def half_hours_of(stream_id: UUID, interval: Interval) -> HalfHours:
     """The store's half-hours of a stream over an interval, as believed now."""
     first, past = slot_of(interval.starts_at), slot_of(interval.ends_at)
-    shape = max(past - first, 0)
-    import_wh, export_wh = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    present = np.zeros(shape, dtype=bool)
-    for row in store.half_hours(stream_id, Interval(start_of(first), start_of(max(past, first + 1)))):
-        place = slot_of(row.starts_at) - first
-        if place < shape:
-            import_wh[place], export_wh[place], present[place] = row.import_wh, row.export_wh, True
-    return HalfHours(first, import_wh, export_wh, present)
+    whole = Interval(start_of(first), start_of(max(past, first + 1)))
+    count = max(past - first, 0)
+    imported = store.series([stream_id], whole, flow=Flow.IMPORT)
+    exported = store.series([stream_id], whole, flow=Flow.EXPORT)
+    return HalfHours(first, imported.wh[0, :count], exported.wh[0, :count], imported.present[0, :count])
 
 
 def _civil_edges(start: float, end: float, interval: str, zone: ZoneInfo) -> Iterator[int]:

@@ -1,18 +1,17 @@
-"""Figures for the pages: plotly.py builds and checks them here, plotly.js draws them in the browser.
+"""Figures for the pages, written as plotly.js reads them; it draws them in the browser.
 
+Plain values: plotly.py would check them at a third of a page's time, which the tests do once instead.
 Every page that shows one shows the same numbers in a table beside it. Colours of text and lines come from the
 stylesheet (`static/js/charts.js`), so that a figure is legible in light and in dark.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import plotly.graph_objects as go
 from django.utils.translation import gettext as _
 
 from opendsr.kernel.interval import HALF_HOUR
@@ -22,6 +21,12 @@ METERED_COLOUR, BASELINE_COLOUR, EVENT_COLOUR = "#2f7fb8", "#d9730d", "rgba(224,
 BEFORE_COLOUR = "#8a949e"
 BAR_WIDTH: Final = 0.86
 MOST_TICKS: Final = 8
+LAYOUT: Final[dict[str, Any]] = {
+    "margin": {"l": 48, "r": 24, "t": 36, "b": 36},
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    "yaxis": {"title": {"text": "kWh", "standoff": 6}, "rangemode": "tozero", "fixedrange": True},
+    "hovermode": "closest",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,48 +54,53 @@ def half_hour_figure(
     """
     count = len(starts)
     names = [wording.half_hour(start, start + HALF_HOUR) for start in starts]
-    figure = go.Figure()
-    figure.add_bar(
-        x=list(range(count)),
-        y=list(metered_kwh),
-        offset=(1 - BAR_WIDTH) / 2,
-        width=BAR_WIDTH,
-        name=_("Metered"),
-        marker_color=METERED_COLOUR,
-        customdata=names,
-        hovertemplate="%{customdata}: %{y:.3f} kWh<extra></extra>",
-    )
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "bar",
+            "x": list(range(count)),
+            "y": list(metered_kwh),
+            "offset": (1 - BAR_WIDTH) / 2,
+            "width": BAR_WIDTH,
+            "name": _("Metered"),
+            "marker": {"color": METERED_COLOUR},
+            "customdata": names,
+            "hovertemplate": "%{customdata}: %{y:.3f} kWh<extra></extra>",
+        }
+    ]
     if any(value is not None for value in baseline_kwh):
-        figure.add_scatter(
-            **_steps(baseline_kwh, names),
-            name=_("Baseline"),
-            mode="lines",
-            line={"color": BASELINE_COLOUR, "width": 3},
-            hovertemplate="%{customdata}: %{y:.3f} kWh<extra></extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                **_steps(baseline_kwh, names),
+                "name": _("Baseline"),
+                "mode": "lines",
+                "line": {"color": BASELINE_COLOUR, "width": 3},
+                "hovertemplate": "%{customdata}: %{y:.3f} kWh<extra></extra>",
+            }
         )
-    if event:
-        first = sum(start < event[0] for start in starts)
-        past = sum(start < event[1] for start in starts)
-        figure.add_shape(
-            type="rect", x0=first, x1=past, y0=0, y1=1, yref="paper",
-            fillcolor=EVENT_COLOUR, line_width=0, layer="below",
-        )  # fmt: skip
     ticks = _ticks(starts)
-    figure.update_layout(
-        margin={"l": 48, "r": 24, "t": 36, "b": 36},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        yaxis={"title": {"text": "kWh", "standoff": 6}, "rangemode": "tozero", "fixedrange": True},
-        xaxis={
+    layout = LAYOUT | {
+        "xaxis": {
             "fixedrange": True,
             "range": [0, count],
             "tickvals": [place for place, _text in ticks],
             "ticktext": [text for _place, text in ticks],
-        },
-        hovermode="closest",
-    )
-    plain = json.loads(figure.to_json())
-    plain["layout"].pop("template", None)
-    return Figure(element_id=element_id, label=label, data=plain)
+        }
+    }
+    if event:
+        band = {
+            "type": "rect",
+            "x0": sum(start < event[0] for start in starts),
+            "x1": sum(start < event[1] for start in starts),
+            "y0": 0,
+            "y1": 1,
+            "yref": "paper",
+            "fillcolor": EVENT_COLOUR,
+            "line": {"width": 0},
+            "layer": "below",
+        }
+        layout["shapes"] = [band]
+    return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
 
 
 def bars_figure(
@@ -103,27 +113,22 @@ def bars_figure(
     before_name: str,
 ) -> Figure:
     """A bar a day or month and, beside it, the same of the stretch before; what is missing leaves a gap."""
-    figure = go.Figure()
-    figure.add_bar(
-        x=list(names), y=list(kwh), name=_("Used"), marker_color=METERED_COLOUR,
-        hovertemplate="%{x}: %{y:.1f} kWh<extra></extra>",
-    )  # fmt: skip
+    bars = [(_("Used"), METERED_COLOUR, kwh)]
     if any(value is not None for value in before_kwh):
-        figure.add_bar(
-            x=list(names), y=list(before_kwh), name=before_name, marker_color=BEFORE_COLOUR,
-            hovertemplate="%{x}: %{y:.1f} kWh<extra></extra>",
-        )  # fmt: skip
-    figure.update_layout(
-        barmode="group",
-        margin={"l": 48, "r": 24, "t": 36, "b": 36},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        yaxis={"title": {"text": "kWh", "standoff": 6}, "rangemode": "tozero", "fixedrange": True},
-        xaxis={"fixedrange": True, "type": "category"},
-        hovermode="closest",
-    )
-    plain = json.loads(figure.to_json())
-    plain["layout"].pop("template", None)
-    return Figure(element_id=element_id, label=label, data=plain)
+        bars.append((before_name, BEFORE_COLOUR, before_kwh))
+    traces = [
+        {
+            "type": "bar",
+            "x": list(names),
+            "y": list(values),
+            "name": name,
+            "marker": {"color": colour},
+            "hovertemplate": "%{x}: %{y:.1f} kWh<extra></extra>",
+        }
+        for name, colour, values in bars
+    ]
+    layout = LAYOUT | {"barmode": "group", "xaxis": {"fixedrange": True, "type": "category"}}
+    return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
 
 
 def _steps(values: Sequence[float | None], names: Sequence[str]) -> dict[str, list[Any]]:

@@ -71,6 +71,14 @@ class Days:
     missing: list[int]
     expected: list[int]
 
+    def split(self, count: int) -> tuple[Days, Days]:
+        """The first `count` days, and the others."""
+        columns = (self.used_wh, self.exported_wh, self.missing, self.expected)
+        return (
+            Days(self.first, *(column[:count] for column in columns)),
+            Days(self.first + count * ONE_DAY, *(column[count:] for column in columns)),
+        )
+
 
 def usage_bars(stays: Sequence[Occupancy], view: str, day: date | None, at: datetime) -> UsageBars | None:
     """The week (Monday to Sunday) or calendar year of a London day; None when there is no reading at all."""
@@ -87,7 +95,7 @@ def usage_bars(stays: Sequence[Occupancy], view: str, day: date | None, at: date
         first = day - timedelta(days=day.weekday())
         past, before = first + 7 * ONE_DAY, first - 7 * ONE_DAY
     # Up to the newest day with readings: what has not come yet is not missing.
-    now, then = _days(streams, first, min(past, newest + ONE_DAY)), _days(streams, before, first)
+    then, now = _days(streams, before, min(past, newest + ONE_DAY)).split((first - before).days)
     bars = _months(now, then) if view == "year" else _week(now, then)
     has_export = any(bar.exported_wh for bar in bars)
     return UsageBars(
@@ -169,11 +177,11 @@ def file_rows(member: Member) -> Iterator[dict[str, object]]:
 
 
 def _days(streams: Sequence[UUID], first: date, past: date) -> Days:
-    days = [first + number * ONE_DAY for number in range(max(0, (past - first).days))]
+    days = [first + number * ONE_DAY for number in range((past - first).days)]
     expected = [period_count(day) for day in days]
     used = store.day_cube(streams, days, flow=Flow.IMPORT)
     exported = store.day_cube(streams, days, flow=Flow.EXPORT)
-    complete = np.all(used.present, axis=0).sum(axis=1) if days else np.zeros(0, dtype=np.int64)
+    complete = np.all(used.present, axis=0).sum(axis=1)
     return Days(
         first=first,
         used_wh=used.wh.sum(axis=(0, 2)).tolist(),

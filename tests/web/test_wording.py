@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import plotly.graph_objects as go
 import pytest
 
 from campaigns.models import Campaign, Direction, Participation
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.kernel.periods import period_starts
 from opendsr.web import wording
-from opendsr.web.charts import half_hour_figure
+from opendsr.web.charts import bars_figure, half_hour_figure
 from opendsr.web.member_home import change
 
 
@@ -120,3 +121,28 @@ def test_a_figure_without_a_baseline_has_no_line() -> None:
 
     assert len(figure.data["data"]) == 1
     assert figure.data["data"][0]["customdata"] == ["17:00–17:30", "17:30–18:00"]
+
+
+def test_figures_are_what_plotly_takes() -> None:
+    start = datetime(2026, 1, 14, 17, tzinfo=UTC)
+    day = half_hour_figure(
+        element_id="f",
+        label="",
+        starts=[start, start + HALF_HOUR],
+        metered_kwh=[1, 2],
+        baseline_kwh=[None, 3],
+        event=(start, start + HALF_HOUR),
+    )
+    week = bars_figure(
+        element_id="f",
+        label="",
+        names=["Mon", "Tue"],
+        kwh=[1, None],
+        before_kwh=[2, 3],
+        before_name="The week before",
+    )
+
+    for figure in (day, week):
+        checked = go.Figure(figure.data, skip_invalid=False)
+
+        assert [len(trace.x) for trace in checked.data] == [len(trace["x"]) for trace in figure.data["data"]]
