@@ -1,11 +1,12 @@
 """Monitoring: what comes back from the VTN while a campaign runs, laid on its participations.
 
-Called by the outbox consumers of `vtn.event.delivered` and `vtn.opt.received`. News may come late, twice and
-out of order.
+Called by the outbox consumers of `vtn.event.delivered`, `vtn.opt.received` and
+`vtn.opt.received_for_resources`. News may come late, twice and out of order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -33,15 +34,31 @@ def receive_delivery(*, event_id: str, at: datetime) -> int:
 
 
 @transaction.atomic
-def receive_opt(*, event_id: str, opt: str, reason: str, sequence: int, received_at: datetime) -> int:
+def receive_opt(
+    *,
+    event_id: str,
+    opt: str,
+    reason: str,
+    sequence: int,
+    received_at: datetime,
+    resource_ids: Collection[str] = (),
+    resources_apart: Collection[str] = (),
+) -> int:
     """The hub answered its event, or changed its answer; how many participations it concerns.
 
-    An event that is not a campaign's concerns none. "none" says that the hub has it and has not decided.
+    With `resource_ids` it spoke for those assets alone; what it says of the event as a whole leaves
+    `resources_apart` as they are. An event that is not a campaign's concerns none. "none" says that the hub
+    has it and has not decided.
     """
     if opt == UNDECIDED:
         return receive_delivery(event_id=event_id, at=received_at)
     is_button = opt == OptRecord.Opt.OUT and reason == OVERRIDE_REASON
-    parts = list(Participation.objects.filter(vtn_event_id=event_id).order_by("id"))
+    meant = Participation.objects.filter(vtn_event_id=event_id).exclude(
+        asset__resource_id__in=resources_apart
+    )
+    if resource_ids:
+        meant = meant.filter(asset__resource_id__in=resource_ids)
+    parts = list(meant.order_by("id"))
     for part in parts:
         opting.record_opt(
             participation=part,

@@ -45,14 +45,17 @@ def event_delivered(*, fact: Fact) -> None:
 
 
 @outbox.consumer("vtn.opt.received", "campaigns.opt")
+@outbox.consumer("vtn.opt.received_for_resources", "campaigns.opt_for_resources")
 def opt_received(*, fact: Fact) -> None:
-    """A hub answered its event or changed its mind."""
+    """A hub answered its event or changed its mind, as a whole or for some of its assets."""
     monitoring.receive_opt(
         event_id=_text(fact, "event_id"),
         opt=_text(fact, "opt"),
         reason=_text(fact, "reason"),
         sequence=int(_text(fact, "sequence")),
         received_at=_instant(fact, "received_at"),
+        resource_ids=_texts(fact, "resource_ids"),
+        resources_apart=_texts(fact, "resources_apart"),
     )
 
 
@@ -87,6 +90,11 @@ def standing_opt_out_started(*, fact: Fact) -> None:
 
 def _text(fact: Fact, name: str) -> str:
     return str(fact.payload[name])
+
+
+def _texts(fact: Fact, name: str) -> tuple[str, ...]:
+    found = fact.payload.get(name, ())
+    return tuple(str(each) for each in found) if isinstance(found, list | tuple) else ()
 
 
 def _uuid(fact: Fact, name: str) -> UUID:

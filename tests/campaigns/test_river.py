@@ -35,6 +35,7 @@ from tests.campaigns.staging import (
     make_history,
     make_planned,
     make_ready_home,
+    opts_of,
     part_of,
 )
 from tests.campaigns.test_approving import in_threads
@@ -112,6 +113,32 @@ def test_a_campaign_from_plan_to_report(it_is: ItIs) -> None:
     assert report.outcomes == {"overridden": 2, "unresponsive": 2, "opted_out": 4}
     assert (report.responding, report.participants, report.sent) == (2, 5, 8)
     assert part(campaign, willing).outcome == ""
+
+
+def test_a_hub_says_no_for_one_of_its_assets(it_is: ItIs) -> None:
+    """A button at the charger is no word on the heater, and no later answer to the event undoes it."""
+    _, kit = make_ready_home("ev_charger", "immersion_heater", through_vtn=True)
+    hub, campaign = hub_of(kit), make_approved(kit.assets)
+    charger, heater = kit.assets
+    it_is(NOON)
+    outbox.drain()
+    event = only_event(hub.polls(at=NOON))
+
+    def states() -> list[str]:
+        outbox.drain()
+        return [part(campaign, kit, number).state for number in (0, 1)]
+
+    hub.opts(event, "optOut", resource_ids=(charger.resource_id,), reason="notParticipating", at=NOON)
+    assert states() == ["opted_out", "delivered_to_hub"]
+    hub.answers(event, at=NOON + MINUTE)
+    assert states() == ["opted_out", "opted_in"]
+
+    it_is(DURING)
+    hub.opts(event, opt_id="O2", resource_ids=(heater.resource_id,), reason="overrideStatus", at=DURING)
+    assert states() == ["opted_out", "overridden"]
+    hub.takes_back("O2", at=DURING + MINUTE)
+    assert states() == ["opted_out", "opted_in"]
+    assert [opt for opt, _ in opts_of(part(campaign, kit, 1))] == ["in", "out", "in"]
 
 
 def test_an_asset_skipped_and_back_is_what_the_hub_reads(it_is: ItIs) -> None:

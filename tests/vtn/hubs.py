@@ -84,6 +84,7 @@ class TestHub:
         *,
         opt_id: str = "O1",
         reason: str = "overrideStatus",
+        resource_ids: tuple[str, ...] = (),
         at: datetime = AT,
     ) -> m.CreatedOpt:
         message = m.CreateOpt(
@@ -94,9 +95,15 @@ class TestHub:
             self.ven_id,
             at,
             event=m.QualifiedEventId(event.event_id, event.modification_number),
+            target=m.Target(resource_ids=resource_ids),
         )
         reply = self.says("EiOpt", message, at=at)
         assert isinstance(reply, m.CreatedOpt)
+        return reply
+
+    def takes_back(self, opt_id: str = "O1", *, at: datetime = AT) -> m.CanceledOpt:
+        reply = self.says("EiOpt", m.CancelOpt("R4", opt_id, self.ven_id), at=at)
+        assert isinstance(reply, m.CanceledOpt)
         return reply
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -37,7 +37,8 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
     word. An answer to a cancelled event only confirms the cancellation (rule 36).
     An opt of its own stands against later answers to the same version: clients repeat
     their first answer whenever they are handed the full set, and a member's override
-    must outlive that. An opt for some resources never stands for the whole event.
+    must outlive that. An opt for some resources never stands for the whole event, and
+    a later answer to the event does not touch the resources that it spoke for.
     """
     _acknowledge({saying.event.pk: saying.event for saying in sayings}.values(), at=at)
     latest = _latest_opts(saying.event.pk for saying in sayings)
@@ -66,7 +67,10 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
         rows.append(row)
         told.append(saying)
     EventOpt.objects.bulk_create(rows)
-    facts = [(saying, _told(saying, row)) for saying, row in zip(told, rows, strict=True)]
+    facts = [
+        (saying, _told(saying, row, apart=_resources_apart(saying, latest)))
+        for saying, row in zip(told, rows, strict=True)
+    ]
     outbox.record_many(RECEIVED, [("", fact) for saying, fact in facts if not saying.resource_ids], at=at)
     outbox.record_many(
         RECEIVED_FOR_RESOURCES,
@@ -79,7 +83,22 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
     )
 
 
-def _told(saying: Saying, row: EventOpt) -> dict[str, object]:
+def _resources_apart(saying: Saying, latest: Mapping[tuple[int, tuple[str, ...]], EventOpt]) -> list[str]:
+    """The resources that a hub's answer to the event leaves as they are: it spoke for them on their own."""
+    if saying.source != OptSource.CREATED_EVENT:
+        return []
+    return sorted(
+        {
+            resource_id
+            for (event_pk, resource_ids), row in latest.items()
+            if event_pk == saying.event.pk and row.modification_number == saying.event.modification_number
+            for resource_id in resource_ids
+            if row.withdrawn_at is None
+        }
+    )
+
+
+def _told(saying: Saying, row: EventOpt, *, apart: Sequence[str]) -> dict[str, object]:
     return {
         "event_id": saying.event.event_id,
         "ven_id": saying.ven.ven_id,
@@ -89,6 +108,7 @@ def _told(saying: Saying, row: EventOpt) -> dict[str, object]:
         "reason": row.reason,
         "sequence": row.pk,
         "received_at": row.received_at,
+        **({"resources_apart": list(apart)} if apart else {}),
     }
 
 

@@ -121,17 +121,13 @@ def _is_latest(row: EventOpt) -> bool:
 
 
 def _opt_before(row: EventOpt) -> OptChoice:
-    before = (
-        EventOpt.objects.filter(
-            event=row.event_id,
-            resource_ids=row.resource_ids,
-            modification_number=row.modification_number,
-            withdrawn_at=None,
-            pk__lt=row.pk,
-        )
-        .order_by("-id")
-        .first()
-    )
+    """What holds once the row is taken back: the word before it, or the whole event's for a resource's."""
+    valid = EventOpt.objects.filter(
+        event=row.event_id, modification_number=row.modification_number, withdrawn_at=None
+    ).order_by("-id")
+    before = valid.filter(resource_ids=row.resource_ids, pk__lt=row.pk).first()
+    if before is None and row.resource_ids:
+        before = valid.filter(resource_ids=[]).first()
     return OptChoice(before.opt) if before is not None else OptChoice.NONE
 
 
