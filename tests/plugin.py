@@ -11,6 +11,7 @@ from opendsr.run.places import REPOSITORY
 
 os.environ["OPENDSR_ENV"] = "test"
 os.environ.setdefault("SECRET_KEY", "tests-only")
+os.environ.setdefault("OPENDSR_CA_PASSPHRASE", "tests-only")
 os.environ.setdefault("OPENDSR_KEK", base64.b64encode(bytes(range(32))).decode())
 os.environ.setdefault("OPENDSR_VAR", str(REPOSITORY / "var" / "test"))
 

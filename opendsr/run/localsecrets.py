@@ -14,7 +14,7 @@ from opendsr.run.errors import RunError
 
 
 def load(var: Path) -> None:
-    """Put SECRET_KEY and OPENDSR_KEK into the environment unless it names them already.
+    """Put the secrets into the environment, each unless it is there already.
 
     Raises RunError when the file is open to others or cannot be read.
     """
@@ -38,9 +38,11 @@ def load(var: Path) -> None:
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [
-        "# Secrets of this local installation. Without OPENDSR_KEK the encrypted fields are lost.",
+        "# Secrets of this local installation. Without OPENDSR_KEK the encrypted fields are lost,",
+        "# without OPENDSR_CA_PASSPHRASE the key that signs the hubs' certificates.",
         f"SECRET_KEY={secrets.token_urlsafe(50)}",
         f"OPENDSR_KEK={base64.b64encode(secrets.token_bytes(32)).decode()}",
+        f"OPENDSR_CA_PASSPHRASE={secrets.token_urlsafe(32)}",
     ]
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.touch(mode=0o600)

@@ -12,7 +12,7 @@ import pytest
 from opendsr.run import localsecrets
 from opendsr.run.errors import RunError
 
-NAMES = ("SECRET_KEY", "OPENDSR_KEK")
+NAMES = ("SECRET_KEY", "OPENDSR_KEK", "OPENDSR_CA_PASSPHRASE")
 
 
 @pytest.fixture(autouse=True)

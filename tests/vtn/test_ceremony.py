@@ -17,7 +17,10 @@ from vtn.ceremony import CeremonyRefused
 from vtn.keyfiles import KeyUnreadable
 from vtn.pki import Authority
 
-WALL = datetime.now(UTC).replace(microsecond=0)
+
+def wall() -> datetime:
+    """The moment it is: the command line has no other clock."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     return tmp_path / "root", tmp_path / "pki"
 
 
-def set_up(root: Path, here: Path, *, at: datetime = WALL) -> bytes:
+def set_up(root: Path, here: Path) -> bytes:
     """The whole ceremony by its command line; returns the issuing certificate."""
     assert ceremony.main(["root", str(root)]) == 0
     return next_issuing(root, here)
@@ -36,7 +39,7 @@ def set_up(root: Path, here: Path, *, at: datetime = WALL) -> bytes:
 
 def next_issuing(root: Path, here: Path) -> bytes:
     assert ceremony.main(["request", str(here)]) == 0
-    issuing = ceremony.sign_issuing(root, (here / "issuing.csr").read_text(), at=WALL)
+    issuing = ceremony.sign_issuing(root, (here / "issuing.csr").read_text(), at=wall())
     signed = here.parent / "signed.pem"
     signed.write_bytes(issuing)
     assert ceremony.main(["install", str(here), str(signed), str(root / "root.pem")]) == 0
@@ -44,7 +47,7 @@ def next_issuing(root: Path, here: Path) -> bytes:
 
 
 def leaf(authority: Authority) -> x509.Certificate:
-    issued = authority.sign_csr(csr_pem=csr_of(new_key()), ven_id="VEN-1", at=WALL)
+    issued = authority.sign_csr(csr_pem=csr_of(new_key()), ven_id="VEN-1", at=wall())
     return x509.load_pem_x509_certificate(issued.pem.encode())
 
 
@@ -60,7 +63,7 @@ def test_the_site_works_without_the_roots_key(folders: tuple[Path, Path]) -> Non
     assert {path.name for path in here.iterdir()} == {"root.pem", "issuing.pem", "issuing.key", "ca.pem"}
     assert keyfiles.is_encrypted(root / "root.key")
     assert keyfiles.is_encrypted(here / "issuing.key")
-    assert [is_trouble for _, is_trouble in ceremony.status(here, at=WALL)] == [False, False]
+    assert [is_trouble for _, is_trouble in ceremony.status(here, at=wall())] == [False, False]
 
 
 def test_the_issuing_ca_can_make_no_other(folders: tuple[Path, Path]) -> None:
@@ -75,7 +78,7 @@ def test_an_issuing_ca_follows_another_and_hubs_of_both_are_known(folders: tuple
     set_up(root, here)
     authority = Authority(here)
     before = leaf(authority)
-    listener = authority.server_files(host="localhost", at=WALL).certificate.read_bytes()
+    listener = authority.server_files(host="localhost", at=wall()).certificate.read_bytes()
 
     next_issuing(root, here)
 
@@ -83,11 +86,11 @@ def test_an_issuing_ca_follows_another_and_hubs_of_both_are_known(folders: tuple
     assert before.issuer != after.issuer
     trusted = x509.load_pem_x509_certificates((here / "ca.pem").read_bytes())
     assert {each.subject for each in trusted} >= {before.issuer, after.issuer}
-    assert [issuer.name for issuer in authority.issuers(at=WALL)] == [
+    assert [issuer.name for issuer in authority.issuers(at=wall())] == [
         after.issuer.rfc4514_string(),
         before.issuer.rfc4514_string(),
     ]
-    files = authority.server_files(host="localhost", at=WALL)
+    files = authority.server_files(host="localhost", at=wall())
     assert files.certificate.read_bytes() != listener
     context = ssl.create_default_context(cafile=str(files.client_ca))
     assert context.cert_store_stats()["x509_ca"] == 3
@@ -102,7 +105,7 @@ def test_after_a_leak_the_earlier_one_is_dropped(folders: tuple[Path, Path]) -> 
 
     trusted = x509.load_pem_x509_certificates((here / "ca.pem").read_bytes())
     assert leaked not in trusted
-    assert [issuer.certificate for issuer in Authority(here).issuers(at=WALL)] == [trusted[0]]
+    assert [issuer.certificate for issuer in Authority(here).issuers(at=wall())] == [trusted[0]]
     assert ceremony.main(["drop", str(here), "abc"]) == 2
 
 
@@ -113,30 +116,30 @@ def test_a_certificate_for_another_key_or_root_is_not_installed(
     set_up(root, here)
     held = (here / "issuing.pem").read_bytes()
     other_root = tmp_path / "other"
-    ceremony.make_root(other_root, at=WALL, phrase="root words")
+    ceremony.make_root(other_root, at=wall(), phrase="root words")
     ceremony.request_issuing(here, phrase="issuing words")
     csr = (here / "issuing.csr").read_text()
-    right = ceremony.sign_issuing(root, csr, at=WALL)
-    foreign = ceremony.sign_issuing(other_root, csr, at=WALL)
+    right = ceremony.sign_issuing(root, csr, at=wall())
+    foreign = ceremony.sign_issuing(other_root, csr, at=wall())
     elsewhere = ceremony.sign_issuing(
-        root, ceremony.request_issuing(tmp_path / "elsewhere", phrase="x").decode(), at=WALL
+        root, ceremony.request_issuing(tmp_path / "elsewhere", phrase="x").decode(), at=wall()
     )
     root_pem, other_pem = (root / "root.pem").read_bytes(), (other_root / "root.pem").read_bytes()
     leaf_pem = keyfiles.pem_of(leaf(Authority(here)))
     for issuing, signer, at in (
-        (foreign, other_pem, WALL),
-        (foreign, root_pem, WALL),
-        (elsewhere, root_pem, WALL),
-        (leaf_pem, root_pem, WALL),
-        (right, root_pem, WALL + timedelta(days=6 * 365)),
+        (foreign, other_pem, wall()),
+        (foreign, root_pem, wall()),
+        (elsewhere, root_pem, wall()),
+        (leaf_pem, root_pem, wall()),
+        (right, root_pem, wall() + timedelta(days=6 * 365)),
     ):
         with pytest.raises(CeremonyRefused):
             ceremony.install_issuing(here, issuing, signer, at=at)
     assert (here / "issuing.pem").read_bytes() == held
 
-    ceremony.install_issuing(here, right, root_pem, at=WALL)
+    ceremony.install_issuing(here, right, root_pem, at=wall())
     with pytest.raises(CeremonyRefused, match="no request is open"):
-        ceremony.install_issuing(here, right, root_pem, at=WALL)
+        ceremony.install_issuing(here, right, root_pem, at=wall())
 
 
 def test_a_root_is_made_once(folders: tuple[Path, Path]) -> None:
@@ -182,9 +185,12 @@ def test_a_wrong_passphrase_says_which_one_and_nothing_else(
         assert not phrase or phrase not in str(refused.value)
 
 
-def test_status_says_what_to_act_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_says_what_to_act_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENDSR_CA_PASSPHRASE", raising=False)
     assert ceremony.main(["status", str(tmp_path)]) == 1
-    Authority(tmp_path).ca_pem(at=WALL)
+    Authority(tmp_path).ca_pem(at=wall())
 
     assert ceremony.main(["status", str(tmp_path)]) == 1
 
@@ -196,7 +202,7 @@ def test_status_says_what_to_act_on(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_an_authority_of_one_tier_carries_on(tmp_path: Path) -> None:
     """A folder from before the root was apart: the same CA is root and issuer, and hubs stay trusted."""
     old = Authority(tmp_path / "old")
-    old.ca_pem(at=WALL)
+    old.ca_pem(at=wall())
     folder = tmp_path / "pki"
     folder.mkdir()
     (folder / "ca.key").write_bytes((tmp_path / "old" / "issuing.key").read_bytes())

@@ -275,8 +275,9 @@ def test_whoever_asks_gets_the_ca(client: Client) -> None:
 
 
 def test_a_keyless_authority_is_503_and_says_nothing(
-    client: Client, settings: Settings, tmp_path: object
+    client: Client, settings: Settings, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("OPENDSR_CA_PASSPHRASE", raising=False)
     settings.VTN_PKI_DIR, settings.VTN_ENCRYPTED_KEYS = tmp_path, True
     code = given().code
 
