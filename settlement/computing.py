@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import numpy as np
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import LockNotAvailable
 
 from campaigns.models import Campaign
 from opendsr.kernel.errors import DomainError, NotFound
 from settlement import gathering, queries, recording, terms
+from settlement.baselines.errors import BaselineError
 from settlement.gathering import Asked
 from settlement.models import HomeDelivery, SettlementRound, SettlementRun, SettlementTerms
 from settlement.reckoning import Input, Reckoning, reckon
@@ -44,6 +46,23 @@ class ReadingsIncomplete(DomainError):
     campaign_id: UUID
     households: int
     half_hours: int
+
+
+class DaysMissing(DomainError):
+    """Paid households have no reading at all on the days their baseline looks at: load them, or force it and
+    they earn nothing. One with some days but too few is no error: its rule gives it no baseline.
+    """
+
+    campaign_id: UUID
+    households: int
+
+
+class RuleNotComputed(DomainError):
+    """The baseline rule asked for a day or an input that was not loaded: the run stops, nothing is posted."""
+
+    campaign_id: UUID
+    rule: str
+    reason: str
 
 
 class KnowledgeRunsBackwards(DomainError):
@@ -119,21 +138,40 @@ def prepare(campaigns: Sequence[Campaign], *, known_at: datetime) -> list[Pendin
 
 
 def compute(pending: Sequence[Pending], *, known_at: datetime) -> Iterator[tuple[Pending, Input, Reckoning]]:
-    """Each campaign's result, readings loaded once for all."""
+    """Each campaign's result, readings loaded once for all.
+
+    Raises RuleNotComputed, and the errors of revenue and sharing.
+    """
     cubes = gathering.load_together([each.asked for each in pending], known_at=known_at)
     for each, cube in zip(pending, cubes, strict=True):
         given = gathering.given_of(each.asked, cube)
-        yield each, given, reckon(given)
+        try:
+            result = reckon(given)
+        except BaselineError as error:
+            raise RuleNotComputed(
+                campaign_id=given.campaign_id,
+                rule=given.agreement.baseline_rule.name,
+                reason=f"{type(error).__name__} {error}",
+            ) from error
+        yield each, given, result
 
 
-def require_readings(campaign_id: UUID, result: Reckoning) -> None:
-    """Raise ReadingsIncomplete when half-hours of paying households are missing."""
+def require_complete(given: Input, result: Reckoning) -> None:
+    """Raise ReadingsIncomplete or DaysMissing when a paid household's readings are not there."""
+    campaign_id = given.campaign_id
     if result.missing:
         raise ReadingsIncomplete(
             campaign_id=campaign_id,
             households=len({row for row, _ in result.missing}),
             half_hours=len(result.missing),
         )
+    parts = result.baseline.parts
+    blank = np.flatnonzero(~result.baseline.present.any(axis=1))
+    rows = [row for row in blank.tolist() if given.households[row].takes_part]
+    if parts and rows:
+        has_day = np.any([part.has_history[rows].any(axis=(1, 2)) for part in parts], axis=0)
+        if not has_day.all():
+            raise DaysMissing(campaign_id=campaign_id, households=int((~has_day).sum()))
 
 
 @transaction.atomic

@@ -7,7 +7,7 @@ and component; the lines of each event stay in `HomeDelivery`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -32,6 +32,15 @@ Key = tuple[UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Account ids of those beside the households: the programme's buyer, the co-op, the community fund."""
+
+    buyer: UUID
+    coop: UUID
+    fund: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Posted:
     """The round's entry, None when nothing moved, and how many statements were issued."""
 
@@ -46,8 +55,13 @@ def post_round(round: SettlementRound, runs: list[SettlementRun], *, at: datetim
     before = _by_household(run.pk for run in replaced)
     accounts = ledger.household_accounts(occupancy_ids=due.keys() | before.keys(), at=at)
     ledger.lock_accounts(accounts.values())
+    shared = Shared(
+        buyer=ledger.buyer_account(programme_code=round.programme_id, at=at).pk,
+        coop=ledger.coop_account(at=at).pk,
+        fund=ledger.fund_account(at=at).pk,
+    )
     to_post = ledger.still_to_post_mp(
-        _legs(round, runs, due, accounts, at), _legs(round, replaced, before, accounts, at)
+        legs_of(runs, due, shared, accounts), legs_of(replaced, before, shared, accounts)
     )
     balances = ledger.balances_mp(accounts.values())
     entry = ledger.post_legs(
@@ -124,22 +138,22 @@ def _by_household(run_ids: Iterable[UUID]) -> dict[UUID, dict[str, int]]:
     }
 
 
-def _legs(
-    round: SettlementRound,
+def legs_of(
     runs: Iterable[SettlementRun],
-    homes: dict[UUID, dict[str, int]],
-    accounts: dict[UUID, UUID],
-    at: datetime,
+    homes: Mapping[UUID, Mapping[str, int]],
+    shared: Shared,
+    accounts: Mapping[UUID, UUID],
 ) -> dict[Key, int]:
-    """Everything the runs owe, by account and component; sums to zero."""
+    """Everything the runs owe, by account and component; sums to zero. Pure.
+
+    `homes` are the sums of the runs' lines and `accounts` the household accounts, both by occupancy.
+    """
     legs: dict[Key, int] = defaultdict(int)
-    buyer = ledger.buyer_account(programme_code=round.programme_id, at=at).pk
-    coop, fund = ledger.coop_account(at=at).pk, ledger.fund_account(at=at).pk
     for run in runs:
-        legs[buyer, Component.REVENUE] -= run.revenue_mp
-        legs[coop, Component.COOP] += run.coop_mp
-        legs[fund, Component.FUND] += run.fund_mp
-        legs[fund, Component.GIFT] += run.gifts_mp
+        legs[shared.buyer, Component.REVENUE] -= run.revenue_mp
+        legs[shared.coop, Component.COOP] += run.coop_mp
+        legs[shared.fund, Component.FUND] += run.fund_mp
+        legs[shared.fund, Component.GIFT] += run.gifts_mp
     for occupancy_id, amounts in homes.items():
         account_id = accounts[occupancy_id]
         for component, name in PARTS:

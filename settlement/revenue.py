@@ -28,9 +28,10 @@ class RevenueImpossible(Invalid):
 
 
 class PriceMissing(Invalid):
-    """A half-hour of the event has no price."""
+    """A price of the contract is not there, or is no number: nothing may be posted."""
 
-    starts_at: str
+    price: str
+    value: str
 
 
 class Basis(StrEnum):
@@ -87,9 +88,9 @@ def earned_revenue(
 ) -> Revenue:
     """What the contract pays: `portfolio_wh` and `instructed_wh` by half-hour, of all homes that take part.
 
-    `declared_w` is what was offered to the buyer for the whole event. Raises RevenueImpossible.
+    `declared_w` is what was offered to the buyer for the whole event. Raises PriceMissing, RevenueImpossible.
     """
-    prices = (contract.utilisation_pence_per_kwh, contract.availability_pence_per_kw_hour)
+    prices = _prices(contract)
     if sold_wh < 0 or declared_w < 0 or min(prices) < 0:
         raise RevenueImpossible(paid_wh=sold_wh, pence_per_kwh=min(prices))
     price = Fraction(contract.utilisation_pence_per_kwh)
@@ -114,3 +115,12 @@ def earned_revenue(
         factor=event_factor,
         factors=factors,
     )
+
+
+def _prices(contract: Contract) -> tuple[Decimal, Decimal]:
+    """Both prices; NaN passes a column's check that it is not below zero, so it is looked for here."""
+    for name in ("utilisation_pence_per_kwh", "availability_pence_per_kw_hour"):
+        price: Decimal | None = getattr(contract, name)
+        if price is None or not price.is_finite():
+            raise PriceMissing(price=name, value=str(price))
+    return contract.utilisation_pence_per_kwh, contract.availability_pence_per_kw_hour

@@ -266,7 +266,7 @@ def _compute(round: SettlementRound, *, at: datetime) -> None:
     pending = computing.prepare(list(found), known_at=round.as_known_at)
     for each, given, result in computing.compute(pending, known_at=round.as_known_at):
         if not round.is_forced:
-            computing.require_readings(each.asked.campaign.pk, result)
+            computing.require_complete(given, result)
         with transaction.atomic():
             computing.lock_programme(round.programme_id)
             if SettlementRun.objects.filter(round=round, campaign=each.asked.campaign).exists():

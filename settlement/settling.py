@@ -104,7 +104,7 @@ def settle_campaign(
             return Settled(run=waiting, posted=False, is_new=False, waits=True)
         raise rounds.RoundWaits(round=str(waiting.round))
     if not is_forced:
-        computing.require_readings(campaign_id, result)
+        computing.require_complete(given, result)
     round = rounds.open_round(
         programme=campaign.programme,
         kind=RoundKind.CORRECTION if is_correction else RoundKind.PROVISIONAL,

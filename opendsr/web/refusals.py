@@ -115,6 +115,16 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "policy_not_in_force": _told(
         _lazy("No version of the share policy was in force at the event. Nothing was posted.")
     ),
+    "price_missing": _told(_lazy("A price of the contract is missing or no number. Nothing was posted.")),
+    "days_missing": _told(
+        _lazy(
+            "Some homes have no readings on the days before the event that their baseline looks at. "
+            "Load them, or settle without them."
+        )
+    ),
+    "rule_not_computed": _told(
+        _lazy("The baseline rule needs a day or an input that is not there. Nothing was posted.")
+    ),
     "unknown_rule": _told(_lazy("The terms name a baseline rule that does not exist. Nothing was posted.")),
     "batch_waits": _told(_lazy("Another batch waits for approval. Approve or withdraw that one first.")),
     "batch_empty": _told(_lazy("Nobody can be paid now: the reasons are listed below.")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ from settlement.pay_curves import (
     curve_from,
     delivered_share,
 )
-from settlement.revenue import Basis, Contract, RevenueImpossible, earned_revenue
+from settlement.revenue import Basis, Contract, PriceMissing, RevenueImpossible, earned_revenue
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "market-samples" / "test-vectors.json"
 ACCOUNT = "account"
@@ -167,6 +168,17 @@ def test_a_curve_that_makes_no_sense_is_refused(points):
 def test_an_unknown_curve_is_refused():
     with pytest.raises(UnknownCurve):
         curve_from("steep")
+
+
+@pytest.mark.parametrize("price", [None, Decimal("NaN"), Decimal("Infinity")])
+@pytest.mark.parametrize("name", ["utilisation_pence_per_kwh", "availability_pence_per_kw_hour"])
+def test_a_price_that_is_not_there_is_named(name, price):
+    contract = replace(Contract(Decimal(1)), **{name: price})
+
+    with pytest.raises(PriceMissing) as refused:
+        earned_revenue(contract, sold_wh=1, portfolio_wh=[1], instructed_wh=[1], declared_w=0)
+
+    assert refused.value.data == {"price": name, "value": str(price)}
 
 
 @pytest.mark.parametrize("change", [{"sold_wh": -1}, {"declared_w": -1}])

@@ -7,13 +7,25 @@ from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from psycopg.types.json import Jsonb
 
+from campaigns.models import Programme
 from members.models import Role
+from opendsr.kernel.errors import DomainError
+from opendsr.kernel.ids import new_uuid
 from settlement import computing, ledger, policies, queries, replaying, rounds, settling
-from settlement.models import Component, Entry, Posting, RoundDecision, SettlementRun, Statement
+from settlement.models import (
+    Component,
+    Entry,
+    Posting,
+    RoundDecision,
+    SettlementRun,
+    SettlementTerms,
+    Statement,
+)
 from settlement.overriding import OverrideCost, OverridePolicy
 from settlement.sharing import By, SharePolicy
-from tests.factories import make_staff
+from tests.factories import make_resident, make_staff
 from tests.settlement.staging import (
     AFTER,
     EVENT,
@@ -23,6 +35,7 @@ from tests.settlement.staging import (
     delivery_of,
     event_of,
     make_measured,
+    make_part,
     make_stage,
     make_terms,
     settle,
@@ -151,6 +164,79 @@ def test_a_round_that_lacks_readings_stops_before_any_posting_and_says_why(fay, 
     with pytest.raises(rounds.RoundNotComputed):
         rounds.approve_round(round_id=round.pk, at=LATER, by=ada)
     assert not Entry.objects.exists()
+
+
+def unchecked_terms(**fields):
+    """The next version of the tests' terms, past the service that checks them."""
+    newest = make_terms()
+    values = {
+        field.attname: getattr(newest, field.attname) for field in SettlementTerms._meta.concrete_fields
+    }
+    changed = {**values, "id": new_uuid(), "version": newest.version + 1, **fields}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO settlement_settlementterms ({', '.join(changed)})"  # noqa: S608
+            f" VALUES ({', '.join(['%s'] * len(changed))})",
+            [Jsonb(value) if isinstance(value, dict) else value for value in changed.values()],
+        )
+    return SettlementTerms.objects.defer("utilisation_pence_per_kwh").get(pk=changed["id"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"utilisation_pence_per_kwh": "NaN"}, "price missing: price=utilisation_pence_per_kwh, value=NaN"),
+        ({"availability_pence_per_kw_hour": "NaN"}, "price missing: price=availability_pence_per_kw_hour"),
+        ({"baseline_rule": "of_another_version"}, "unknown rule: rule=of_another_version"),
+        ({"baseline_parameters": {"luck": 1}}, "rule invalid: rule=dfs_2023_domestic, parameter=luck"),
+        ({"baseline_rule": "nominated"}, "rule not computed: "),
+        ({"pay_curve": '"steep"'}, "unknown curve: curve=steep"),
+        ({"share_policy": "unpublished"}, "policy not in force: policy=unpublished"),
+    ],
+)
+def test_terms_that_cannot_be_applied_stop_a_round_before_any_posting(fay, fields, problem):
+    stage = make_measured(700, published=unchecked_terms(**{"pay_curve": '"flat"', **fields}))
+
+    assert_stopped(final_round(fay, stage), problem)
+    with pytest.raises(DomainError):
+        settle(stage)
+    assert not Entry.objects.exists()
+
+
+def test_money_for_nobodys_energy_stops_a_round_before_any_posting(fay):
+    stage = make_measured(-100, -50, published=make_terms(availability_pence_per_kw_hour=Decimal(10)))
+
+    assert_stopped(final_round(fay, stage), "zero weights: ")
+
+
+def test_a_programme_without_terms_stops_a_round_before_any_posting(fay):
+    stage = make_measured(700)
+    Programme.objects.update(settlement_terms_id=new_uuid())
+
+    assert_stopped(final_round(fay, stage), "terms unknown: ")
+
+
+@pytest.mark.parametrize("rule", ["dfs_2023_domestic", "dfs_2022", "elexon_bl01", "powershaper_three_weeks"])
+def test_a_home_without_any_day_before_the_event_stops_a_round_before_any_posting(fay, rule):
+    stage = make_measured(700, published=make_terms(baseline_rule=rule))
+    newcomer = make_resident()
+    make_part(stage.campaign, newcomer, State.OPTED_IN)
+    store_event(newcomer, 0, 0, 0, 0)
+
+    round = final_round(fay, stage)
+    assert_stopped(round, "days missing: ")
+    assert "households=1" in rounds.progress_of(round).problem
+    with pytest.raises(computing.DaysMissing):
+        settle(stage)
+    assert settle(stage, is_forced=True).is_new
+
+
+def assert_stopped(round, problem):
+    progress = rounds.progress_of(round)
+    assert progress.problem.startswith(problem)
+    assert progress.done == 0
+    assert not Entry.objects.exists()
+    assert not SettlementRun.objects.exists()
 
 
 def test_a_round_cut_short_goes_on_where_it_stopped(fay, ada):
