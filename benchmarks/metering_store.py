@@ -71,14 +71,14 @@ class Measurement:
 
     def live(self, turn: int) -> None:
         """Ticks of every home: the whole path, plain COPY of the same rows, Django's bulk_create."""
-        from metering import copying, live, partitions
+        from metering import copying, live, partitions, rosters
         from metering.models import LivePower
         from metering.slots import POSTGRES_EPOCH, micros
 
         partitions.make_partitions(at=NOON)
         empty("metering_live", "metering_open_half_hour")
         power = self.dice.integers(0, 9_000, size=HOMES)
-        ids = copying.uuids(self.streams)
+        ids = rosters.uuids(self.streams)
         began = NOON + timedelta(hours=turn, minutes=5)
 
         def whole_path() -> None:

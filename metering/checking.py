@@ -170,7 +170,9 @@ def _without_doubtful_units(readings: Readings, meters: Sequence[str], refusals:
     """
     count = np.bincount(readings.stream, minlength=len(meters))
     fractions = np.bincount(readings.stream[readings.flags & Flag.FRACTION > 0], minlength=len(meters))
-    beyond = np.array([refusals.implausible[name] for name in meters], dtype=np.int64)
+    beyond = np.zeros(len(meters), dtype=np.int64)
+    if refusals.implausible:
+        beyond[:] = [refusals.implausible[name] for name in meters]
     too_large = (beyond >= DOUBTFUL_ROWS) & (beyond > count)
     too_small = (fractions >= DOUBTFUL_ROWS) & (2 * fractions > count)
     if not (too_large | too_small).any():
@@ -326,7 +328,9 @@ def _one_a_meter(
         )
 
 
-def _meter_of_stream(meters: Sequence[str], stream_of_meter: Ints, streams: int) -> list[str]:
+def _meter_of_stream(meters: Sequence[str], stream_of_meter: Ints, streams: int) -> Sequence[str]:
+    if len(meters) == streams and np.array_equal(stream_of_meter, np.arange(streams)):
+        return meters
     names = [""] * streams
     for meter, stream in enumerate(stream_of_meter.tolist()):
         if stream != NO_STREAM:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 import numpy as np
 from django.db import connection
@@ -23,12 +22,6 @@ ROWS_A_WRITE: Final = 20_000
 
 INT2, INT4, INT8, UUID16 = ">i2", ">i4", ">i8", "u1x16"
 BYTES: Final = "bytes"
-
-
-def uuids(streams: Sequence[UUID]) -> NDArray[np.uint8]:
-    """A column of the ids, 16 bytes each, for UUID16."""
-    joined = b"".join(stream.int.to_bytes(16, "big") for stream in streams)
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, 16)
 
 
 def write_columns(table: str, columns: Mapping[str, tuple[str, NDArray[Any] | int]], *, count: int) -> None:

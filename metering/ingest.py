@@ -22,7 +22,7 @@ from django.db import transaction
 from numpy.typing import ArrayLike, NDArray
 
 from members.models import Granularity
-from metering import permits, revising, sources, totals
+from metering import permits, revising, rosters, sources, totals
 from metering.adapters import reading
 from metering.adapters.formats import Ambiguous, Reject, Role
 from metering.checking import NO_STREAM, Checked, Coarser, Readings, Refusals, checked, kept
@@ -112,7 +112,7 @@ def store_readings(
         )
     if exports.shape != imports.shape or (not is_table and len(stream_ids) != len(slots)):
         raise ValueError("stream_ids, starts_at and the values differ in length")
-    known, stream = numbered(stream_ids)
+    known, stream = rosters.numbered(stream_ids)
     if is_table:
         stream, slots = np.repeat(stream, len(slots)), np.tile(slots, len(stream))
         on_grid = np.tile(on_grid, len(stream_ids))
@@ -131,12 +131,12 @@ def store_readings(
     offered = len(readings)
     readings = _storable(readings, on_grid, refusals)
     digest = hashlib.sha256(name.encode())
-    digest.update(b"".join(known_id.bytes for known_id in known))
+    digest.update(known.ids.data)
     for column in (readings.stream, readings.slot, readings.import_wh, readings.export_wh, readings.quality):
         digest.update(np.ascontiguousarray(column).data)
     offer = Offer(
         readings=readings,
-        meters=[str(stream_id) for stream_id in known],
+        meters=known.names,
         stream_ids=known,
         stream_of_meter=np.arange(len(known), dtype=np.int64),
         refusals=refusals,
@@ -215,7 +215,8 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
                 for granularity, some in outcome.coarse.items()
             )
         run.rows_unchanged -= news.landed + run.rows_summed
-        changed = tuple(offer.stream_ids[number] for number in news.streams)
+        is_all = len(news.streams) == len(offer.stream_ids)
+        changed = tuple(offer.stream_ids if is_all else (offer.stream_ids[each] for each in news.streams))
         if not dry_run:
             run.save()
             _keep(run, offer.refusals, outcome)
@@ -294,19 +295,6 @@ def _as_uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def numbered(stream_ids: Sequence[UUID]) -> tuple[list[UUID], Ints]:
-    """The streams, each once, and the number of each entry's stream among them."""
-    numbers: dict[int, int] = {}  # a whole number is hashed several times faster than a UUID
-    stream = np.fromiter(
-        (numbers.setdefault(stream_id.int, len(numbers)) for stream_id in stream_ids),
-        np.int64,
-        len(stream_ids),
-    )
-    if len(numbers) == len(stream_ids):
-        return list(stream_ids), stream
-    return [UUID(int=number) for number in numbers], stream
 
 
 def _whole_numbers(values: ArrayLike, name: str) -> tuple[Ints, Bools]:

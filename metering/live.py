@@ -21,7 +21,7 @@ from psycopg.errors import UniqueViolation
 
 from members.models import Granularity
 from metering import copying, permits, sources, ticking
-from metering.ingest import numbered
+from metering.rosters import Roster, numbered
 from metering.slots import MICROSECONDS, POSTGRES_EPOCH, Bools, Ints, micros
 from opendsr.kernel.interval import EPOCH, Interval
 
@@ -190,16 +190,13 @@ def _inside(samples: Samples, streams: Sequence[UUID], granularity: Granularity)
     return permitted(samples.stream, start, start + MICROSECONDS)
 
 
-def _store_raw(samples: Samples, streams: Sequence[UUID], *, source_id: int) -> int:
+def _store_raw(samples: Samples, streams: Roster, *, source_id: int) -> int:
     """COPY straight in, which the primary key refuses whole when any is known; then merge instead."""
-    ids = copying.uuids(streams)
-    rank = np.empty(len(streams), dtype=np.int64)
-    rank[np.argsort(ids.view("S16").ravel() if len(ids) else ids)] = np.arange(len(streams))
     # In one order, so that two batches with rows in common wait for each other instead of deadlocking.
-    samples = samples.where(np.lexsort((samples.at, rank[samples.stream])))
+    samples = samples.where(np.lexsort((samples.at, streams.rank[samples.stream])))
     columns: dict[str, tuple[str, NDArray[Any] | int]] = {
         "at": (copying.INT8, samples.at - POSTGRES_EPOCH),
-        "stream_id": (copying.UUID16, ids[samples.stream]),
+        "stream_id": (copying.UUID16, streams.ids[samples.stream]),
         "power_w": (copying.INT4, samples.power_w),
         "source_id": (copying.INT2, source_id),
     }

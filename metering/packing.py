@@ -17,7 +17,7 @@ import numpy as np
 from django.db import connection, transaction
 from psycopg.types.numeric import Int2, Int4, Int8
 
-from metering import copying, packed, revising
+from metering import copying, packed, revising, rosters
 from metering.held import Held, all_revisions
 from metering.packed import BLOCK, Blocks, Packed
 from metering.slots import Ints, instant_of, slot_of, timestamps
@@ -171,7 +171,7 @@ def _write_superseded(rows: Held, streams: Sequence[UUID]) -> int:
     """Set aside what is not there yet."""
     if not len(rows):
         return 0
-    ids = copying.uuids(streams)
+    ids = rosters.uuids(streams)
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS metering_superseded_stage"

@@ -18,6 +18,7 @@ import numpy as np
 from members import consent_changes
 from members.models import Granularity, Purpose
 from members.queries import consent_windows
+from metering.rosters import ROSTERS_KEPT, Roster
 from metering.slots import Bools, Ints, micros
 
 Window = tuple[datetime, datetime | None]
@@ -36,6 +37,7 @@ class Book:
 
     def __init__(self) -> None:
         self.place: dict[int, int] = {}
+        self.rosters: dict[Roster, Ints] = {}
         self.turns: list[tuple[Ints, Ints]] = []
 
     def add(self, windows: Mapping[UUID, Sequence[Window]]) -> None:
@@ -52,11 +54,19 @@ class Book:
 
     def missing(self, streams: Sequence[UUID]) -> list[UUID]:
         """Streams not known yet."""
+        if isinstance(streams, Roster) and streams in self.rosters:
+            return []
         return [stream_id for stream_id in streams if stream_id.int not in self.place]
 
     def permission(self, streams: Sequence[UUID]) -> Permission:
         """Whether stretches lie wholly inside a window of their stream."""
-        places = np.fromiter((self.place[each.int] for each in streams), np.int64, len(streams))
+        places = self.rosters.get(streams) if isinstance(streams, Roster) else None
+        if places is None:
+            places = np.fromiter((self.place[each.int] for each in streams), np.int64, len(streams))
+            if isinstance(streams, Roster):
+                self.rosters[streams] = places
+                while len(self.rosters) > ROSTERS_KEPT:
+                    del self.rosters[next(iter(self.rosters))]
         turns = [(opens[places], closes[places]) for opens, closes in self.turns]
 
         def permitted(stream: Ints, starts: Ints, ends: Ints) -> Bools:

@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.utils import OperationalError
 from psycopg.errors import LockNotAvailable, UniqueViolation
 
-from metering import copying
+from metering import copying, rosters
 from metering.checking import Readings
 from metering.held import all_revisions, packed_before
 from metering.slots import Bools, Ints, start_of, timestamp, timestamps
@@ -83,7 +83,7 @@ class News:
 @contextmanager
 def turn_of(streams: Sequence[UUID]) -> Iterator[None]:
     """Wait until no other transaction writes these streams, and hold them until this one ends."""
-    buckets = sorted({stream.int % LOCK_BUCKETS for stream in streams})
+    buckets = np.unique(rosters.uuids(streams)[:, -1] % LOCK_BUCKETS).tolist()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [LOCK_WAIT]
@@ -205,7 +205,7 @@ def write(
 ) -> None:
     """COPY the news into the store."""
     news = readings.where(decision.is_news)
-    ids = copying.uuids(streams)
+    ids = rosters.uuids(streams)
     copying.write_columns(
         "metering_half_hour",
         {
