@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from metering.intake_models import AssetDevice, EmoncmsInput, EmoncmsKey, ReportLink, Sender
-from metering.models import ImportGap, ImportReject, ImportRun
+from metering.models import ImportGap, ImportReject, ImportRun, RetentionRule
 from opendsr.kernel.records import ReadOnlyAdmin
 
 
@@ -93,6 +94,20 @@ class SenderAdmin(ReadOnlyAdmin):
     list_filter = ("kind",)
     search_fields = ("name",)
     exclude = ("password_hash",)
+
+
+@admin.register(RetentionRule)
+class RetentionRuleAdmin(admin.ModelAdmin):
+    list_display = ("kind", "keep_days")
+    readonly_fields = ("kind",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The kinds are given; how long each is kept is not."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: RetentionRule | None = None) -> bool:
+        """A kind without a rule would be kept for ever, unseen."""
+        return False
 
 
 def _link(model: str, run: ImportRun, count: int) -> str:

@@ -196,6 +196,8 @@ def outcome_of(report: ImportReport) -> dict[str, Any]:
         "rows_unchanged": report.rows_unchanged,
         "rows_rejected": report.rows_rejected,
         "gap_half_hours": report.gap_half_hours,
+        "rows_expiring": report.rows_expiring,
+        "kept_from": report.kept_from.isoformat() if report.kept_from else "",
         "starts_at": report.interval.starts_at.isoformat() if report.interval else "",
         "ends_at": report.interval.ends_at.isoformat() if report.interval else "",
         "rejects": [

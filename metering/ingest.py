@@ -22,13 +22,13 @@ from django.db import transaction
 from numpy.typing import ArrayLike, NDArray
 
 from members.models import Granularity
-from metering import permits, revising, rosters, sources, totals
+from metering import permits, retention_rules, revising, rosters, sources, totals
 from metering.adapters import reading
 from metering.adapters.formats import Ambiguous, Reject, Role
 from metering.checking import NO_STREAM, Checked, Coarser, Readings, Refusals, checked, kept
 from metering.models import ImportGap, ImportReject, ImportRun, Quality
 from metering.report import ImportReport
-from metering.slots import Bools, Ints, from_times
+from metering.slots import Bools, Ints, from_times, slot_of
 from opendsr.kernel import outbox
 
 STORED: Final = "metering.readings.stored"
@@ -79,6 +79,7 @@ def import_file(
         convention=contents.format.convention,
         content_sha256=contents.content_sha256,
         ambiguous=contents.format.ambiguous,
+        kept_from=retention_rules.half_hours_kept_from(at),
     )
     return _store(offer, at=at, dry_run=dry_run)
 
@@ -164,6 +165,14 @@ class Offer:
     convention: str
     content_sha256: str
     ambiguous: Ambiguous = Ambiguous.REJECT
+    kept_from: datetime | None = None
+
+    def expiring(self, outcome: Checked) -> int:
+        """Good rows that the retention rules remove again."""
+        if self.kept_from is None:
+            return 0
+        first = slot_of(self.kept_from)
+        return sum(int((rows.slot < first).sum()) for rows in (outcome.readings, *outcome.coarse.values()))
 
 
 def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport:
@@ -243,6 +252,8 @@ def _store(offer: Offer, *, at: datetime, dry_run: bool = False) -> ImportReport
         rows_unchanged=run.rows_unchanged,
         rows_rejected=run.rows_rejected,
         gap_half_hours=run.gap_half_hours,
+        rows_expiring=offer.expiring(outcome),
+        kept_from=offer.kept_from,
         rejects=offer.refusals.in_order(),
         gaps=tuple(sorted(outcome.gaps, key=lambda gap: gap.line)),
         stream_ids=changed,

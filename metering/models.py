@@ -282,6 +282,7 @@ class RetentionRule(models.Model):
         LIVE_WITHDRAWN = "live_withdrawn", "Raw live power, after the consent to it ended"
         HALF_HOURLY = "half_hourly", "Half-hours and totals, after they were"
         WITHDRAWN = "withdrawn", "Half-hours and totals, after every consent to readings ended"
+        MESSAGES = "messages", "Messages that were not simply stored, after the latest of the kind"
 
     kind = models.CharField(max_length=16, primary_key=True, choices=Kind.choices)
     keep_days = models.PositiveIntegerField()
@@ -291,6 +292,38 @@ class RetentionRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.keep_days} days"
+
+
+class HalfHourlyRate(models.Model):
+    """What a kWh of a half-hour costs, earns or emits: what the co-op follows, not anybody's own bill."""
+
+    class Kind(models.TextChoices):
+        """What the value is, and its unit."""
+
+        IMPORT_PRICE = "import_price", "Price of electricity used, p/kWh"
+        EXPORT_PRICE = "export_price", "Price paid for electricity sent out, p/kWh"
+        CARBON = "carbon", "Carbon intensity, g CO2/kWh"
+
+    pk = models.CompositePrimaryKey("kind", "starts_at")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    starts_at = models.DateTimeField()
+    value = models.DecimalField(max_digits=9, decimal_places=4)
+    source = models.CharField(max_length=24, help_text="Adapter that read it")
+    known_at = models.DateTimeField(help_text="World time")
+
+    class Meta:
+        db_table = "metering_rate"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(starts_at=HalfHourGrid("starts_at")), name="rate_on_the_half_hour_grid"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="carbon") | Q(value__gte=0), name="rate_carbon_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.starts_at:%Y-%m-%d %H:%M}Z: {self.value}"
 
 
 class PeriodTotal(models.Model):

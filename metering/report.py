@@ -26,8 +26,9 @@ class ImportReport:
     """The outcome of an import: rows_read = rows_landed + rows_summed + rows_unchanged + rows_rejected.
 
     `rows_summed` went into a day's or month's total because the household consents to nothing finer.
-    `rows_corrected` of those landed replaced a value. `rejects` and `gaps` are the earliest by line; the
-    counts cover all. `run_id` is None and nothing was kept after a dry run.
+    `rows_corrected` of those landed replaced a value. `rows_expiring` of the good rows began before
+    `kept_from`: the retention rules remove them at the next run of their job. `rejects` and `gaps` are the
+    earliest by line; the counts cover all. `run_id` is None and nothing was kept after a dry run.
     """
 
     run_id: int | None
@@ -41,6 +42,8 @@ class ImportReport:
     rows_unchanged: int = 0
     rows_rejected: int = 0
     gap_half_hours: int = 0
+    rows_expiring: int = 0
+    kept_from: datetime | None = None
     rejects: tuple[Reject, ...] = ()
     gaps: tuple[Gap, ...] = ()
     stream_ids: tuple[UUID, ...] = field(default=(), repr=False)

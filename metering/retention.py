@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 import members.queries
 from members.models import Granularity
-from metering import closing, partitions
+from metering import closing, partitions, retention_rules
 from metering.models import RetentionRule
 from metering.slots import slot_of
 from opendsr.kernel import audit
@@ -30,6 +30,7 @@ OLD_HALF_HOURS: Final = {
     "metering_superseded": "starts_at < to_timestamp(%(slot)s * 1800)",
     "metering_period_total": "ends_on <= (to_timestamp(%(slot)s * 1800) AT TIME ZONE 'Europe/London')::date",
 }
+OLD_MESSAGES: Final = {"metering_message": "received_at < %(before)s"}
 OF_STREAMS: Final = {
     "metering_live": "stream_id = ANY(%(streams)s)",
     "metering_open_half_hour": "stream_id = ANY(%(streams)s)",
@@ -56,13 +57,13 @@ class Line:
 
 def due(*, at: datetime) -> list[Line]:
     """What each rule would remove at `at`, in order of rule; nothing is changed."""
-    return [_line(rule, at, is_real=False) for rule in _rules()]
+    return [_line(rule, at, is_real=False) for rule in retention_rules.in_force()]
 
 
 def apply(*, at: datetime) -> list[Line]:
     """Remove it, each rule in its own transaction with a line in the audit trail; what was removed."""
     done = []
-    for rule in _rules():
+    for rule in retention_rules.in_force():
         with transaction.atomic():
             line = _line(rule, at, is_real=True)
             if not line.takes_nothing:
@@ -83,10 +84,6 @@ def apply(*, at: datetime) -> list[Line]:
     return done
 
 
-def _rules() -> list[RetentionRule]:
-    return list(RetentionRule.objects.order_by("kind"))
-
-
 def _line(rule: RetentionRule, at: datetime, *, is_real: bool) -> Line:
     before = at - timedelta(days=rule.keep_days)
     match rule.kind:
@@ -97,6 +94,9 @@ def _line(rule: RetentionRule, at: datetime, *, is_real: bool) -> Line:
             return Line(rule.kind, rule.keep_days, before, partitions=tuple(find(before=before)))
         case Kind.HALF_HOURLY:
             rows = _rows(OLD_HALF_HOURS, {"slot": slot_of(before)}, is_real=is_real)
+            return Line(rule.kind, rule.keep_days, before, rows=rows)
+        case Kind.MESSAGES:
+            rows = _rows(OLD_MESSAGES, {"before": before}, is_real=is_real)
             return Line(rule.kind, rule.keep_days, before, rows=rows)
         case Kind.LIVE_WITHDRAWN:
             tables, granularity = OF_STREAMS, Granularity.LIVE

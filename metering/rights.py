@@ -20,6 +20,10 @@ DEVICE_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.ADMINISTRATOR: DEVICES,
     Role.DEVICE_MANAGER: DEVICES,
 }
+RETENTION_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: {"retentionrule": "view change"},
+    Role.AUDITOR: {"retentionrule": VIEW},
+}
 GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.ADMINISTRATOR: IMPORTS,
     Role.DEVICE_MANAGER: IMPORTS,

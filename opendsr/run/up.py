@@ -52,6 +52,7 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
         restarts=True,
     )
     push = replace(bridge, name="push", command=[python, "manage.py", "vtn_push"])
+    intake = replace(bridge, name="intake", command=[python, "manage.py", "metering_mqtt"])
     return [
         Program(
             name="vtn",
@@ -62,6 +63,7 @@ def programs(*, var: Path, port: int, vtn_port: int) -> list[Program]:
         ),
         *([bridge] if os.environ.get("MQTT_URL") else []),
         *([push] if os.environ.get("VTN_PUSH") else []),
+        *([intake] if os.environ.get("METERING_MQTT_URL") else []),
         Program(
             name="web",
             command=[*web, "--workers", "2", "--threads", "4", "--no-control-socket"],

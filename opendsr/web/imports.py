@@ -6,6 +6,7 @@ Everything works by plain forms; the page of an import under way asks for itself
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -207,6 +208,7 @@ def import_detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "header": ", ".join(header)[:600],
         "figures": _figures(job.outcome, is_done=job.state == State.DONE),
         "outcome": job.outcome,
+        "expiring": _expiring(job.outcome),
         "rejects": job.outcome.get("rejects", [])[:REJECTS_SHOWN],
         "more_rejects": max(0, len(job.outcome.get("rejects", [])) - REJECTS_SHOWN),
         "is_over": job.state == State.DONE,
@@ -259,6 +261,14 @@ def _figures(outcome: Mapping[str, Any], *, is_done: bool) -> list[dict[str, str
         ("gap_half_hours", _("Half-hours missing")),
     )
     return [{"label": label, "value": f"{outcome.get(name, 0):,}"} for name, label in labels]
+
+
+def _expiring(outcome: Mapping[str, Any]) -> dict[str, str]:
+    """Rows that are older than readings are kept, and since when these are."""
+    if not outcome.get("rows_expiring"):
+        return {}
+    kept_from = datetime.fromisoformat(outcome["kept_from"])
+    return {"rows": f"{outcome['rows_expiring']:,}", "kept_from": wording.day(kept_from)}
 
 
 def _initial(job: ImportJob) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from members import consenting
 from members.models import Purpose
 from metering import live, packing, purposes, retention, store
 from metering.ingest import store_readings
+from metering.intake_models import Message
 from metering.models import HalfHour, LivePower, PackedWeek, PeriodTotal, RetentionRule
 from opendsr.kernel.models import AuditEntry
 from opendsr.kernel.periods import day_interval, period_starts
@@ -135,6 +136,7 @@ def test_retention_tells_first_and_then_does_what_it_told(alice):
         "half_hourly": {},
         "live": {},
         "live_withdrawn": {"metering_live": 1, "metering_open_half_hour": 1},
+        "messages": {},
         "withdrawn": {},
     }
     assert LivePower.objects.count() == 1
@@ -146,6 +148,25 @@ def test_retention_tells_first_and_then_does_what_it_told(alice):
     assert PackedWeek.objects.count() == 1
     assert told(retention.apply(at=soon + timedelta(days=30)))["half_hourly"] == {"metering_packed": 1}
     assert not PackedWeek.objects.exists()
+
+
+def test_messages_not_stored_are_kept_for_a_while_after_the_latest_of_their_kind(coop):
+    for code, days in (("not_json", 91), ("fault", 89)):
+        Message.objects.create(
+            outcome="dead",
+            source="glow",
+            topic="t",
+            body="x",
+            code=code,
+            received_at=AT - timedelta(days=days),
+        )
+
+    def of_messages(lines) -> list[tuple[str, int]]:
+        return [row for line in lines if line.kind == "messages" for row in line.rows]
+
+    assert of_messages(retention.due(at=AT)) == [("metering_message", 1)]
+    assert of_messages(retention.apply(at=AT)) == [("metering_message", 1)]
+    assert [message.code for message in Message.objects.all()] == ["fault"]
 
 
 def test_a_household_that_left_is_forgotten_after_its_time(alice, carol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from metering import rates
 from metering.adapters.reading import FileUnusable, open_reading
 from metering.checking import Refusals
 from metering.ingest import readings_in
@@ -27,6 +28,19 @@ def test_files_of_readings_are_read_whole(name, adapter, rows, codes):
     assert len(readings) + refusals.rows == rows + len(codes)
     assert len(readings) >= rows - 1
     assert {reject.code for reject in refusals.in_order()} <= codes | {"off_grid"}
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter", "values", "codes"),
+    [
+        ("agile_halfhourly_2022-11_2023-12.csv.gz", "agile_prices", 39_832, {"ambiguous_time"}),
+        ("gb_carbon_intensity_2023.csv.gz", "carbon_intensity", 17_430, set()),
+    ],
+)
+def test_files_of_rates_are_read_whole(name, adapter, values, codes):
+    found_by, found, rejects = rates.read(shared_data(name).read_bytes(), name=name)
+
+    assert (found_by, len(found), {reject.code for reject in rejects}) == (adapter, values, codes)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from django.urls import reverse
 from members.models import Role
 from metering import import_jobs, ruling
 from metering.intake_models import ImportJob, ImportPart, Message
+from metering.models import RetentionRule
 from opendsr.kernel import clock
 from tests.factories import Resident, make_coop, make_staff
 from tests.metering.meters import wh_of
@@ -74,6 +75,17 @@ def test_a_file_is_looked_at_then_imported_and_its_rejects_downloaded(staff, ali
     assert rejects["Content-Disposition"].startswith("attachment")
     assert "ASH,2026-01-05 01:00:00,much,3,energy_kWh,much" in rejects.content.decode()
     assert seen(staff.get(reverse("import_list"))).faults() == []
+
+
+def test_rows_older_than_is_kept_are_told_before_they_vanish(staff, alice):
+    RetentionRule.objects.filter(kind=RetentionRule.Kind.HALF_HOURLY).update(keep_days=1)
+    day = AT - timedelta(days=2)
+    page = upload(staff, f"LCLid,tstp,energy_kWh\nASH,{day:%Y-%m-%d} 01:00:00,0.1\n")
+
+    preview = staff.post(page, {"meters": f"ASH={alice.home.name}", "do": "preview"}, follow=True)
+
+    assert "): 1 of the good rows. The hourly clean-up removes them again." in seen(preview).text()
+    assert seen(preview).faults() == []
 
 
 def test_columns_are_mapped_by_name(staff, alice):

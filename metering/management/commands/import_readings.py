@@ -128,6 +128,12 @@ class Command(BaseCommand):
                 missing = f"{gap.half_hours} from {gap.starts_at:%Y-%m-%d %H:%M}Z"
                 write(f"  after line {gap.line}: {gap.meter}: {missing}")
             self._more(len(report.gaps) - LISTED)
+        if report.rows_expiring and report.kept_from:
+            write(
+                f"{report.rows_expiring:,} good rows are of before {report.kept_from:%Y-%m-%d}, older than"
+                " half-hours are kept: the hourly job removes them again. To keep them, first raise the days"
+                " of the retention rule half_hourly (in the records)."
+            )
         if dry_run:
             write("Dry run: nothing was stored.")
         elif report.rows_unchanged and report.changed_nothing:

@@ -39,6 +39,8 @@ class Command(BaseCommand):
             raise CommandError(f"{URL}: {error}") from error
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: listener.stop())
+        self.stdout.write("Intake of messages: ready.")
+        self.stdout.flush()
         listener.run()
 
     def _told(self, taken: Taken) -> None:
