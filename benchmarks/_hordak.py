@@ -1,40 +1,39 @@
-"""django-hordak's ledger as a peer: as many members paid in one transaction each, by its own models.
+"""django-hordak's ledger as a peer, by its own models; run by `settlement_rounds.py` in `.venv-bench`.
 
-Run by `settlement_rounds.py` with the Python of `.venv-bench`; DATABASE_URL names the database. Prints
-JSON: legs a second of bulk inserts, which pass hordak's own balance triggers at commit.
+DATABASE_URL names an empty database. Prints JSON, legs a second: `one_entry`, a single transaction with a leg
+for each member, and `entry_each`, a transfer of two legs for each. Both pass hordak's own balance triggers,
+which run when the database commits.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import sys
 import time
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable
 
 import django
 from django.conf import settings
+from psycopg.conninfo import conninfo_to_dict
 
-MEMBERS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-LEGS_A_MEMBER = 2
+MEMBERS, TURNS = int(sys.argv[1]), int(sys.argv[2])
 
 
 def main() -> None:
     """Set hordak up in the database and post."""
-    url = urlsplit(os.environ["DATABASE_URL"])
+    given = conninfo_to_dict(os.environ["DATABASE_URL"])
     settings.configure(
         INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "mptt", "djmoney", "hordak"],
         DATABASES={
             "default": {
                 "ENGINE": "django.db.backends.postgresql",
-                "NAME": url.path.lstrip("/"),
-                "USER": unquote(url.username or ""),
-                "PASSWORD": unquote(url.password or ""),
-                "HOST": unquote(url.hostname or "")
-                or dict(part.split("=", 1) for part in url.query.split("&") if "=" in part)
-                .get("host", "")
-                .replace("%2F", "/"),
-                "PORT": url.port or "",
+                "NAME": given["dbname"],
+                "USER": given.get("user", ""),
+                "PASSWORD": given.get("password", ""),
+                "HOST": given.get("host", ""),
+                "PORT": given.get("port", ""),
             }
         },
         DEFAULT_CURRENCY="GBP",
@@ -49,31 +48,45 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     from django.db import transaction
     from hordak.models import Account, AccountType, Leg, Transaction
-
-    coop = Account.objects.create(name="Co-op", type=AccountType.asset, currencies=["GBP"], code="0")
-    people = [
-        Account.objects.create(name=f"M{n}", type=AccountType.liability, currencies=["GBP"], code=str(n + 1))
-        for n in range(min(MEMBERS, 200))
-    ]
-    began = time.perf_counter()
-    with transaction.atomic():
-        made = Transaction.objects.bulk_create(Transaction() for _ in range(MEMBERS))
-        legs = []
-        for place, one in enumerate(made):
-            pence = 100 + place % 900
-            legs.append(_leg(Leg, one, coop, debit=pence))
-            legs.append(_leg(Leg, one, people[place % len(people)], credit=pence))
-        Leg.objects.bulk_create(legs)
-    seconds = time.perf_counter() - began
-    sys.stdout.write(json.dumps({"legs_per_second": LEGS_A_MEMBER * MEMBERS / seconds}))
-
-
-def _leg(kind: type, one: object, account: object, **amounts: int) -> object:
-    """A leg of whole pence."""
     from moneyed import Money
 
-    money = {name: Money(pence, "GBP") / 100 for name, pence in amounts.items()}
-    return kind(transaction=one, account=account, currency="GBP", **money)
+    coop = Account.objects.create(name="Co-op", type=AccountType.asset, currencies=["GBP"], code="0")
+    members = [
+        Account.objects.create(name=f"M{n}", type=AccountType.liability, currencies=["GBP"], code=str(n + 1))
+        for n in range(MEMBERS)
+    ]
+    pence = [100 + place % 900 for place in range(MEMBERS)]
+
+    def one_entry() -> None:
+        with transaction.atomic():
+            made = Transaction.objects.create()
+            legs = [Leg(transaction=made, account=coop, debit=Money(sum(pence), "GBP") / 100)]
+            legs += [
+                Leg(transaction=made, account=member, credit=Money(amount, "GBP") / 100)
+                for member, amount in zip(members, pence, strict=True)
+            ]
+            Leg.objects.bulk_create(legs)
+
+    def entry_each() -> None:
+        with transaction.atomic():
+            for member, amount in zip(members, pence, strict=True):
+                member.transfer_to(coop, Money(amount, "GBP") / 100)
+
+    rates = {"one_entry": rate(one_entry, MEMBERS + 1), "entry_each": rate(entry_each, 2 * MEMBERS)}
+    expected = TURNS * (MEMBERS + 1 + 2 * MEMBERS)
+    if Leg.objects.count() != expected:
+        raise SystemExit(f"hordak holds {Leg.objects.count()} legs, not {expected}")
+    sys.stdout.write(json.dumps(rates))
+
+
+def rate(work: Callable[[], None], legs: int) -> float:
+    """Legs a second, the median of the turns."""
+    taken = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return legs / statistics.median(taken)
 
 
 if __name__ == "__main__":

@@ -289,24 +289,34 @@ def expect(is_right: bool, what: str) -> None:
 @contextmanager
 def scratch_database() -> Iterator[None]:
     """Point DATABASE_URL at a new database, migrated; drop it afterwards."""
-    import psycopg
-
     from opendsr.run.bootstrap import local_environment
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opendsr.settings")
     with local_environment():
         given = os.environ["DATABASE_URL"]
-        name = f"opendsr_bench_{os.getpid()}"
+        with empty_database("bench") as url:
+            os.environ["DATABASE_URL"] = url
+            try:
+                _set_up_django()
+                yield
+            finally:
+                os.environ["DATABASE_URL"] = given
+
+
+@contextmanager
+def empty_database(kind: str) -> Iterator[str]:
+    """The URL of a new database in the cluster of DATABASE_URL; drop it afterwards."""
+    import psycopg
+
+    given = os.environ["DATABASE_URL"]
+    name = f"opendsr_{kind}_{os.getpid()}"
+    with psycopg.connect(given, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+    finally:
         with psycopg.connect(given, autocommit=True) as server:
-            server.execute(f'CREATE DATABASE "{name}"')
-        os.environ["DATABASE_URL"] = urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
-        try:
-            _set_up_django()
-            yield
-        finally:
-            os.environ["DATABASE_URL"] = given
-            with psycopg.connect(given, autocommit=True) as server:
-                server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def _set_up_django() -> None:

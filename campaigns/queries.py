@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.contrib.postgres.aggregates import StringAgg
+from django.db.models import (
+    Aggregate,
+    BinaryField,
+    CharField,
+    Count,
+    DateTimeField,
+    Expression,
+    ExpressionWrapper,
+    F,
+    Func,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Cast, TruncDate
 
 from campaigns.models import Campaign, Participation
 from opendsr.kernel.interval import Interval
-from opendsr.kernel.periods import civil_date
+from opendsr.kernel.periods import LONDON
 
 INSTANT: Final = timedelta(microseconds=1)
 State = Participation.State
@@ -57,20 +73,53 @@ def past_participations(occupancy_ids: Iterable[UUID], at: datetime) -> QuerySet
     )
 
 
-def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> dict[UUID, set[date]]:
+def asked_by_campaign(campaign_ids: Iterable[UUID]) -> Iterator[tuple[UUID, str, str, int, list[bytes]]]:
+    """Who was asked, parts called off left out: (campaign, state, outcome, expected W, occupancy ids).
+
+    A row for all the parts that are alike; an occupancy is the 16 bytes of its id, once for each asset.
+    """
+    parts = Participation.objects.filter(campaign__in=list(campaign_ids)).exclude(state=State.CANCELLED)
+    id_bytes = Func(F("occupancy_id"), function="uuid_send", output_field=BinaryField())
+    together = Aggregate(id_bytes, Value(b""), function="string_agg", output_field=BinaryField())
+    alike = parts.order_by().values("campaign_id", "state", "outcome", "expected_w").annotate(homes=together)
+    for campaign_id, state, outcome, expected_w, homes in alike.values_list(
+        "campaign_id", "state", "outcome", "expected_w", "homes"
+    ):
+        ids = bytes(homes)
+        yield campaign_id, state, outcome, expected_w, [ids[at : at + 16] for at in range(0, len(ids), 16)]
+
+
+def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> dict[UUID, frozenset[date]]:
     """Europe/London dates on which an event changed each household's use; those without any are absent.
 
     Both days of an event over midnight. An event counts when it was sent and still stood for the household at
-    its start: not one skipped or called off before. With a `direction`, only events that way.
+    its start: not one skipped or called off before. With a `direction`, only events that way. Households with
+    the same days share one set.
     """
     parts = _standing(occupancy_ids)
     if direction is not None:
         parts = parts.filter(campaign__direction=direction)
-    days: dict[UUID, set[date]] = defaultdict(set)
-    rows = parts.values_list("occupancy_id", "starts_at", "ends_at").distinct()
-    for occupancy_id, starts_at, ends_at in rows:
-        days[occupancy_id].update((civil_date(starts_at), civil_date(ends_at - INSTANT)))
-    return dict(days)
+    rows = (
+        parts.order_by()
+        .values("occupancy_id")
+        .annotate(
+            first=_days_written(F("starts_at")),
+            latest=_days_written(ExpressionWrapper(F("ends_at") - INSTANT, DateTimeField())),
+        )
+    )
+    read: dict[tuple[str, str], frozenset[date]] = {}
+    days = {}
+    for occupancy_id, *written in rows.values_list("occupancy_id", "first", "latest"):
+        first, latest = written
+        if (first, latest) not in read:
+            read[first, latest] = frozenset(map(date.fromisoformat, f"{first},{latest}".split(",")))
+        days[occupancy_id] = read[first, latest]
+    return days
+
+
+def _days_written(at: F | Expression) -> StringAgg:
+    """The different Europe/London days of a group of moments, as text, which many households have alike."""
+    return StringAgg(Cast(TruncDate(at, tzinfo=LONDON), CharField()), ",", distinct=True)
 
 
 def event_stretches(occupancy_ids: Iterable[UUID], within: Interval) -> dict[UUID, list[Interval]]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.periods import MAX_PERIODS
-from settlement.baselines import Mask, Wh, window_half_hours
+from settlement.baselines import EventDays, Mask, Wh, days_needed, window_half_hours
 from settlement.baselines.clock import local_half_hour, slot_of
 from settlement.baselines.errors import RuleInvalid
 from settlement.baselines.rules import BaselineRule
@@ -71,9 +71,13 @@ def stretches(households: int) -> Iterator[tuple[int, int]]:
 
 def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
     """(first row, households, data) of every stretch; the same input packs to the same bytes."""
-    slots = kept_slots(given.agreement.baseline_rule, given.event, given.cube.days)
+    rule = given.agreement.baseline_rule
+    looked_at = set(days_needed(rule, given.event, [home.event_days for home in given.households]))
+    places = [place for place, day in enumerate(given.cube.days) if day in looked_at]
+    days = [given.cube.days[place] for place in places]
+    slots = kept_slots(rule, given.event, days)
     index = np.where(slots >= 0, slots, 0)
-    rows = np.arange(len(given.cube.days))[:, None]
+    rows = np.array(places, np.intp)[:, None]
     net_wh = given.cube.net_wh[:, rows, index]
     present = given.cube.present[:, rows, index] & (slots >= 0)
     net_wh = np.where(present, net_wh, 0)
@@ -86,14 +90,14 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
         "declared_w": given.declared_w,
         "delivered_from_pct": given.delivered_from_pct,
         "agreement": agreement_data(given.agreement),
-        "days": [day.isoformat() for day in given.cube.days],
+        "days": [day.isoformat() for day in days],
         "slots": slots.tolist(),
         "kind": kind,
     }
     values = net_wh.astype(kind)
-    window = window_half_hours(given.agreement.baseline_rule, given.event)
+    window = window_half_hours(rule, given.event)
     busy = np.zeros((len(given.households), len(window)), np.bool_) if given.busy is None else given.busy
-    event_days = _event_days(given)
+    event_days = _event_days(given, days)
     for first, last in stretches(len(given.households)):
         homes = given.households[first:last]
         head["donates"] = {
@@ -146,6 +150,12 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
     event_days, at = _bits(body, at, (homes, len(days)))
     present, at = _bits(body, at, (homes, *slots.shape))
     values = np.frombuffer(body, head["kind"], homes * slots.size, at).reshape(homes, *slots.shape)
+    sets = {
+        mask: frozenset(
+            day for day, is_out in zip(days, np.frombuffer(mask, np.bool_), strict=True) if is_out
+        )
+        for mask in {event_days[row].tobytes() for row in wanted}
+    }
     cube = _cube(days, slots, values[wanted].astype(np.int64), present[wanted])
     households = tuple(
         Household(
@@ -155,7 +165,7 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
             takes_part=bool(flag & 16),
             instructed_wh=instructed_wh,
             assets=count,
-            event_days=frozenset(day for day, is_out in zip(days, event_days[row], strict=True) if is_out),
+            event_days=sets[event_days[row].tobytes()],
             in_hardship=bool(flag & 32),
             donates_pct=Decimal(head["donates"].get(str(row), "0")),
         )
@@ -247,17 +257,9 @@ def _flags(home: Household) -> int:
     return STANDINGS.index(home.standing) | 16 * home.takes_part | 32 * home.in_hardship
 
 
-def _event_days(given: Input) -> Mask:
-    """[household, day]: the days of the cube on which the household took part in an event."""
-    place = {day: column for column, day in enumerate(given.cube.days)}
-    mask = np.zeros((len(given.households), len(place)), np.bool_)
-    of: dict[frozenset[date], list[int]] = {}
-    for row, home in enumerate(given.households):
-        days = home.event_days
-        if days not in of:
-            of[days] = [place[day] for day in days if day in place]
-        mask[row, of[days]] = True
-    return mask
+def _event_days(given: Input, days: Sequence[date]) -> Mask:
+    """[household, day]: the days on which the household took part in an event."""
+    return EventDays.of([home.event_days for home in given.households]).on(days).T
 
 
 def _bits(body: bytes, at: int, shape: tuple[int, ...]) -> tuple[Mask, int]:

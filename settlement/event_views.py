@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from campaigns.models import Direction
-from settlement.baselines import DayNotLoaded, days_needed
+from settlement.baselines import days_needed
 from settlement.baselines.explaining import Explanation, explain
 from settlement.baselines.presets import PRESETS
 from settlement.baselines.rules import CERTAINTY_WORDS, Certainty
@@ -89,6 +89,15 @@ class OtherRule:
     title: str
     paid_wh: int
     earned_mp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What another baseline rule gives households of an Input: paid Wh by row, where it can answer."""
+
+    name: str
+    title: str
+    paid_wh: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +192,10 @@ def event_view(
     earlier: HomeDelivery | None,
     given: Input,
     result: Measured,
+    compared: Sequence[Compared],
     row: int,
 ) -> EventView:
-    """The event of one household; `row` is its place in `given` and `result`."""
+    """The event of one household, `row` in `given` and `result`; `compared` is `compare(given)`."""
     campaign, terms = run.campaign, run.terms
     agreement, home = given.agreement, given.households[row]
     shares = _shares(run, line, home, len(given.event), agreement.override_policy)
@@ -251,7 +261,7 @@ def event_view(
         gift_mp=line.gift_mp,
         earned_mp=line.earned_mp,
         previous_mp=earlier.earned_mp - earlier.gift_mp if earlier else 0,
-        others=_others(run, given, row),
+        others=_others(run, compared, row),
     )
 
 
@@ -334,45 +344,62 @@ def _shares(
     )
 
 
-def _others(run: SettlementRun, given: Input, row: int) -> tuple[OtherRule, ...]:
-    """Rules that the readings kept can answer; each for this household alone."""
-    alone = _alone(given, row)
-    home = alone.households[0]
-    kept = set(alone.cube.days)
-    found: list[OtherRule] = []
+def compare(given: Input) -> tuple[Compared, ...]:
+    """The rules that the readings kept can answer, MOST_COMPARED a household, for all households at once."""
+    kept = set(given.cube.days)
+    answered = [0] * len(given.households)
+    found = []
     for name in COMPARED_WITH:
-        rule = PRESETS.get(name)
-        if rule is None or name == run.rule["name"] or len(found) == MOST_COMPARED:
+        rule = PRESETS[name]
+        if name == given.agreement.baseline_rule.name:
             continue
-        if not kept.issuperset(days_needed(rule, alone.event, [home.event_days])):
+        needed = {
+            days: days_needed(rule, given.event, [days])
+            for days in {home.event_days for home in given.households}
+        }
+        rows = [
+            row
+            for row, home in enumerate(given.households)
+            if answered[row] < MOST_COMPARED and kept.issuperset(needed[home.event_days])
+        ]
+        if not rows:
             continue
-        try:
-            result = measure_homes(
-                replace(alone, agreement=replace(alone.agreement, baseline_rule=rule), busy=None)
-            )
-        except DayNotLoaded:
-            continue
-        paid_wh = int(result.delivery.paid_wh[0])
-        if home.standing == OVERRIDDEN:
-            paid_wh = paid_after_override(paid_wh, alone.agreement.override_policy)
-        pool_mp, total = run.pools.get("wh", (0, 0))
-        earned_mp = pool_mp * paid_wh // total if total else 0
-        found.append(OtherRule(name=name, title=rule.title, paid_wh=paid_wh, earned_mp=earned_mp))
+        some = _rows_of(given, rows)
+        agreement = replace(given.agreement, baseline_rule=rule)
+        result = measure_homes(replace(some, agreement=agreement, busy=None))
+        paid_wh: dict[int, int] = {}
+        for row, home, wh in zip(rows, some.households, result.delivery.paid_wh.tolist(), strict=True):
+            is_less = home.standing == OVERRIDDEN
+            paid_wh[row] = paid_after_override(wh, agreement.override_policy) if is_less else wh
+            answered[row] += 1
+        found.append(Compared(name, rule.title, paid_wh))
     return tuple(found)
 
 
-def _alone(given: Input, row: int) -> Input:
-    if len(given.households) == 1:
+def _others(run: SettlementRun, compared: Sequence[Compared], row: int) -> tuple[OtherRule, ...]:
+    pool_mp, total = run.pools.get("wh", (0, 0))
+    return tuple(
+        OtherRule(
+            name=each.name,
+            title=each.title,
+            paid_wh=each.paid_wh[row],
+            earned_mp=pool_mp * each.paid_wh[row] // total if total else 0,
+        )
+        for each in compared
+        if row in each.paid_wh
+    )
+
+
+def _rows_of(given: Input, rows: Sequence[int]) -> Input:
+    if len(rows) == len(given.households):
         return given
-    return replace(given, households=(given.households[row],), cube=_one_row(given.cube, row))
+    cube = given.cube
+    some = _Cube(cube.days, cube.net_wh[list(rows)], cube.present[list(rows)])
+    return replace(given, households=tuple(given.households[row] for row in rows), cube=some)
 
 
 @dataclass(frozen=True, slots=True)
-class _OneRow:
+class _Cube:
     days: Sequence[Any]
     net_wh: Any
     present: Any
-
-
-def _one_row(cube: Any, row: int) -> _OneRow:
-    return _OneRow(cube.days, cube.net_wh[row : row + 1], cube.present[row : row + 1])

@@ -30,7 +30,7 @@ from settlement.models import SettlementTerms, Standing
 from settlement.reckoning import Agreement, Household, Input
 
 State = Participation.State
-DEVICE_ERROR: Final = Participation.Outcome.DEVICE_ERROR.value
+DEVICE_ERROR: Final = Standing.DEVICE_ERROR.value
 
 # The state decides: an outcome is worked out from the settlement, so it must not go into it. The one that is
 # not, a device that failed, is taken in.
@@ -51,6 +51,7 @@ PRECEDENCE: Final = (
     Standing.OPTED_OUT.value,
     Standing.NOT_REACHED.value,
 )
+NO_DAYS: Final[frozenset[date]] = frozenset()
 PAID: Final = frozenset(PRECEDENCE[:4])
 
 
@@ -134,11 +135,13 @@ def load_together(asked: Sequence[Asked], *, known_at: datetime) -> Iterator[Cub
 def _part_of(
     loaded: DayCube, asked: Asked, row_of: Mapping[UUID, int], place_of: Mapping[date, int]
 ) -> LoadedCube:
+    """The campaign's rows and days; with every row wanted in order a view, from the first day to the last."""
+    rows = [row_of.get(home.stream_id, -1) if home.stream_id else -1 for home in asked.households]
+    if rows == list(range(len(loaded.net_wh))) and asked.days:
+        between = slice(place_of[asked.days[0]], place_of[asked.days[-1]] + 1)
+        return LoadedCube(loaded.days[between], loaded.net_wh[:, between], loaded.present[:, between])
     places = [place_of[day] for day in asked.days]
     net_wh, present = loaded.net_wh[:, places], loaded.present[:, places]
-    rows = [row_of.get(home.stream_id, -1) if home.stream_id else -1 for home in asked.households]
-    if rows == list(range(len(loaded.net_wh))):
-        return LoadedCube(asked.days, net_wh, present)
     index = np.array(rows, np.intp)
     if not len(net_wh):
         shape = (len(rows), len(places), MAX_PERIODS)
@@ -179,34 +182,35 @@ def households_of(campaign: Campaign) -> tuple[Household, ...]:
 
 def households_of_many(asked_in: Sequence[Campaign]) -> list[tuple[Household, ...]]:
     """The same for several campaigns, in the same few queries."""
-    parts = Participation.objects.filter(campaign__in=[campaign.pk for campaign in asked_in])
-    asked: dict[UUID, dict[UUID, list[tuple[str, int]]]] = {campaign.pk: {} for campaign in asked_in}
-    rows = parts.exclude(state=State.CANCELLED).values_list(
-        "campaign_id", "occupancy_id", "state", "expected_w", "outcome"
-    )
-    for campaign_id, occupancy_id, state, expected_w, outcome in rows.iterator(chunk_size=20_000):
-        standing = Standing.DEVICE_ERROR.value if outcome == DEVICE_ERROR else STANDING_OF[state]
-        asked[campaign_id].setdefault(occupancy_id, []).append((standing, expected_w))
-    everybody = sorted({occupancy_id for homes in asked.values() for occupancy_id in homes})
-    event_days = campaigns.queries.event_days(everybody)
-    own_days = {occupancy_id: frozenset(days) for occupancy_id, days in event_days.items()}
+    asked: dict[UUID, dict[bytes, list[tuple[str, int]]]] = {campaign.pk: {} for campaign in asked_in}
+    for campaign_id, state, outcome, expected_w, homes in campaigns.queries.asked_by_campaign(asked):
+        asset = (DEVICE_ERROR if outcome == DEVICE_ERROR else STANDING_OF[state], expected_w)
+        own = asked[campaign_id]
+        for home in homes:
+            own.setdefault(home, []).append(asset)
+    occupancy_of = {
+        home: UUID(bytes=home) for home in sorted({home for own in asked.values() for home in own})
+    }
+    everybody = list(occupancy_of.values())
+    own_days = campaigns.queries.event_days(everybody)
+    streams_at = members.queries.streams_at_each(everybody, [campaign.starts_at for campaign in asked_in])
     household_of = dict(Occupancy.objects.filter(pk__in=everybody).values_list("pk", "household_id"))
     found = []
     for campaign in asked_in:
-        homes = asked[campaign.pk]
-        occupancy_ids = sorted(homes)
-        streams = members.queries.streams_of(occupancy_ids, campaign.starts_at)
+        streams = streams_at[campaign.starts_at]
         special = policies.special_households(campaign.starts_at)
         found.append(
             tuple(
                 _household(
-                    occupancy_id,
+                    occupancy_id := occupancy_of[home],
                     streams.get(occupancy_id),
-                    homes[occupancy_id],
-                    own_days.get(occupancy_id, frozenset()),
-                    special.get(household_of[occupancy_id], policies.ORDINARY),
+                    sorted(assets) if len(assets) > 1 else assets,
+                    own_days.get(occupancy_id, NO_DAYS),
+                    special.get(household_of[occupancy_id], policies.ORDINARY)
+                    if special
+                    else policies.ORDINARY,
                 )
-                for occupancy_id in occupancy_ids
+                for home, assets in sorted(asked[campaign.pk].items())
             )
         )
     return found
@@ -259,18 +263,18 @@ def _household(
     event_days: frozenset[date],
     special: policies.Special,
 ) -> Household:
-    standing = (
-        assets[0][0] if len(assets) == 1 else min((standing for standing, _ in assets), key=PRECEDENCE.index)
-    )
-    takes_part = standing in PAID
-    expected_w = sum(watts for own, watts in assets if not takes_part or own in PAID)
+    if len(assets) > 1:
+        standing = min((standing for standing, _ in assets), key=PRECEDENCE.index)
+        counted = [watts for own, watts in assets if standing not in PAID or own in PAID]
+    else:
+        standing, counted = assets[0][0], [assets[0][1]]
     return Household(
         occupancy_id=occupancy_id,
         stream_id=stream_id,
         standing=standing,
-        takes_part=takes_part,
-        instructed_wh=expected_w // 2,
-        assets=sum(not takes_part or own in PAID for own, _ in assets),
+        takes_part=standing in PAID,
+        instructed_wh=sum(counted) // 2,
+        assets=len(counted),
         event_days=event_days,
         in_hardship=special.in_hardship,
         donates_pct=special.donates_pct,

@@ -213,13 +213,15 @@ def share_by(
             raise ZeroWeights(**told, by=by.value)
         amounts[by] = split_mp(pool_mp, weights) if pool_mp else [0] * len(rows)
         pools[by.value] = (pool_mp, sum(weights))
+    nothing = [0] * len(rows)
+    by_wh, by_availability, by_equal = (amounts.get(by, nothing) for by in (By.WH, By.AVAILABILITY, By.EQUAL))
     parts = [Part()] * len(participants)
     for place, row in enumerate(rows):
         part = Part(
             floor_mp=floors[place],
-            wh_mp=amounts[By.WH][place] if By.WH in amounts else 0,
-            availability_mp=amounts[By.AVAILABILITY][place] if By.AVAILABILITY in amounts else 0,
-            equal_mp=amounts[By.EQUAL][place] if By.EQUAL in amounts else 0,
+            wh_mp=by_wh[place],
+            availability_mp=by_availability[place],
+            equal_mp=by_equal[place],
         )
         gives = participants[row].donates_pct
         if gives:

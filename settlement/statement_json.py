@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
 
 def render(view: StatementView) -> str:
-    """The statement's JSON text; the same statement renders to the same bytes."""
-    return json.dumps(as_data(view), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    """The statement's JSON text, a line an event; the same statement renders to the same bytes.
+
+    Indented it would be written by the slow encoder: ten times the time for ten thousand of them.
+    """
+    data = as_data(view)
+    events = ",\n".join(map(_written, data.pop("events")))
+    rest = ",\n".join(f"{_written(name)}: {_written(value)}" for name, value in sorted(data.items()))
+    return f'{{"events": [\n{events}\n],\n{rest}}}\n'
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def as_data(view: StatementView) -> dict[str, Any]:

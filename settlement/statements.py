@@ -22,7 +22,7 @@ from opendsr.kernel.interval import Interval
 from settlement import archiving, event_views, queries, statement_csv, statement_json
 from settlement.archiving import HOMES_A_STRETCH
 from settlement.copying import copy_rows
-from settlement.event_views import EventView
+from settlement.event_views import Compared, EventView
 from settlement.models import HomeDelivery, RoundKind, RunArchive, SettlementRound, SettlementRun, Statement
 from settlement.reckoning import Input, Measured, measure_homes
 
@@ -119,6 +119,7 @@ def statement_views(statements: Sequence[Statement]) -> list[StatementView]:
         if (run.pk, each.occupancy_id) in lines
     ]
     measured = _measured_homes(wanted)
+    compared: dict[int, tuple[Compared, ...]] = {}
     views = []
     for each in statements:
         events = []
@@ -127,7 +128,11 @@ def statement_views(statements: Sequence[Statement]) -> list[StatementView]:
             earlier = before.get((run.replaces_id, each.occupancy_id)) if run.replaces_id else None
             if line is not None:
                 given, result, row = measured[run.pk, line.row]
-                events.append(event_views.event_view(run, line, earlier, given, result, row))
+                if id(given) not in compared:
+                    compared[id(given)] = event_views.compare(given)
+                events.append(
+                    event_views.event_view(run, line, earlier, given, result, compared[id(given)], row)
+                )
         views.append(
             StatementView(
                 statement_id=each.pk,
@@ -150,7 +155,7 @@ def statement_views(statements: Sequence[Statement]) -> list[StatementView]:
 def delivery_view(line: HomeDelivery) -> EventView:
     """One household's part of one run as a statement shows it; `line` comes with its run, campaign, terms."""
     given, result, row = _measured_homes([(line.run, line)])[line.run_id, line.row]
-    return event_views.event_view(line.run, line, None, given, result, row)
+    return event_views.event_view(line.run, line, None, given, result, event_views.compare(given), row)
 
 
 def baselines_between(occupancy_ids: Iterable[UUID], interval: Interval) -> dict[datetime, int | None]:

@@ -39,7 +39,8 @@ def split_mp(total_mp: int, weights: Sequence[int]) -> list[int]:
     size_mp = abs(total_mp)
     shares = [divmod(size_mp * weight, whole_weight) for weight in weights]
     parts = [part for part, _ in shares]
-    order = sorted(range(len(shares)), key=lambda i: (-shares[i][1], i))
+    rests = [rest for _, rest in shares]
+    order = sorted(range(len(shares)), key=rests.__getitem__, reverse=True)  # equal ones stay in order
     for i in order[: size_mp - sum(parts)]:
         parts[i] += 1
     return parts if total_mp >= 0 else [-part for part in parts]

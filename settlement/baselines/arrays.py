@@ -63,16 +63,21 @@ class EventDays:
 
     @classmethod
     def of(cls, event_days: Sequence[Collection[date]] | EventDays) -> EventDays:
-        """From one collection of days a stream."""
+        """From one collection of days a stream; streams that share a collection are looked at once."""
         if isinstance(event_days, EventDays):
             return event_days
-        days = tuple(sorted(set().union(*event_days)))
+        rows_of: dict[int, list[int]] = {}
+        for row, own in enumerate(event_days):
+            rows_of.setdefault(id(own), []).append(row)
+        different = [(event_days[rows[0]], rows) for rows in rows_of.values()]
+        days = tuple(sorted(set().union(*(own for own, _ in different))))
         column = {day: number for number, day in enumerate(days)}
         took_part = np.zeros((len(event_days), len(days)), np.bool_)
-        pairs = [(row, column[day]) for row, own in enumerate(event_days) for day in own]
-        if pairs:
-            rows, columns = zip(*pairs, strict=True)
-            took_part[list(rows), list(columns)] = True
+        for own, rows in different:
+            if own:
+                mask = np.zeros(len(days), np.bool_)
+                mask[[column[day] for day in own]] = True
+                took_part[rows] = mask
         return cls(days, took_part)
 
     def on(self, pool: Sequence[date]) -> Mask:
