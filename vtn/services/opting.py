@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -67,8 +68,11 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
         rows.append(row)
         told.append(saying)
     EventOpt.objects.bulk_create(rows)
+    apart = _resources_apart(
+        latest, {saying.event.pk: saying.event.modification_number for saying in sayings}
+    )
     facts = [
-        (saying, _told(saying, row, apart=_resources_apart(saying, latest)))
+        (saying, _told(saying, row, apart=apart.get(saying.event.pk, ())))
         for saying, row in zip(told, rows, strict=True)
     ]
     outbox.record_many(RECEIVED, [("", fact) for saying, fact in facts if not saying.resource_ids], at=at)
@@ -83,22 +87,19 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
     )
 
 
-def _resources_apart(saying: Saying, latest: Mapping[tuple[int, tuple[str, ...]], EventOpt]) -> list[str]:
-    """The resources that a hub's answer to the event leaves as they are: it spoke for them on their own."""
-    if saying.source != OptSource.CREATED_EVENT:
-        return []
-    return sorted(
-        {
-            resource_id
-            for (event_pk, resource_ids), row in latest.items()
-            if event_pk == saying.event.pk and row.modification_number == saying.event.modification_number
-            for resource_id in resource_ids
-            if row.withdrawn_at is None
-        }
-    )
+def _resources_apart(
+    latest: Mapping[tuple[int, tuple[str, ...]], EventOpt], in_force: Mapping[int, int]
+) -> dict[int, set[str]]:
+    """By event (pk), the resources that its hub has spoken for on their own, in the version `in_force`."""
+    apart: dict[int, set[str]] = defaultdict(set)
+    for (event_pk, resource_ids), row in latest.items():
+        if resource_ids and row.withdrawn_at is None and row.modification_number == in_force[event_pk]:
+            apart[event_pk].update(resource_ids)
+    return apart
 
 
-def _told(saying: Saying, row: EventOpt, *, apart: Sequence[str]) -> dict[str, object]:
+def _told(saying: Saying, row: EventOpt, *, apart: Collection[str]) -> dict[str, object]:
+    is_answer = saying.source == OptSource.CREATED_EVENT
     return {
         "event_id": saying.event.event_id,
         "ven_id": saying.ven.ven_id,
@@ -108,7 +109,7 @@ def _told(saying: Saying, row: EventOpt, *, apart: Sequence[str]) -> dict[str, o
         "reason": row.reason,
         "sequence": row.pk,
         "received_at": row.received_at,
-        **({"resources_apart": list(apart)} if apart else {}),
+        **({"resources_apart": sorted(apart)} if apart and is_answer else {}),
     }
 
 
