@@ -32,6 +32,11 @@ class Listener:
     port: int
     ca_path: Path
     log_path: Path
+    pid: int = 0
+
+    def workers(self) -> list[int]:
+        """The process ids of those that answer, not of the one that watches over them."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def context_of(self, hub: TestHub | None, folder: Path) -> ssl.SSLContext:
         """Return the TLS settings of a hub, or of a stranger without certificate."""
@@ -97,7 +102,7 @@ def listening(pki_folder: Path, *words: str) -> Iterator[Listener]:
         )
     try:
         _wait_until_open(process, port, log_path)
-        yield Listener("localhost", port, pki_folder / "ca.pem", log_path)
+        yield Listener("localhost", port, pki_folder / "ca.pem", log_path, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

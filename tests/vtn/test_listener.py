@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +22,7 @@ from oadr import codec
 from oadr import messages as m
 from opendsr.kernel import clock
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.models import OutboxFact
 from tests.vtn import hubs, listening, looping
 from tests.vtn.hubs import AT, notice_to, only_event
 from tests.vtn.listening import Listener, exchange, post
@@ -230,3 +237,78 @@ def test_a_taken_port_says_so_and_ends(listener: Listener, pki_folder: Path) -> 
     assert f"Port {listener.port}" in done.stderr
     assert "VTN_PORT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@dataclass
+class PatientHub:
+    """A hub that repeats an answer until it has heard that it counts, whatever happens to the listener."""
+
+    hub: hubs.TestHub
+    context: ssl.SSLContext
+    unheard: dict[str, m.Event] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
+
+    def plays(self, where: Callable[[], Listener], *, until: int, patience_seconds: float) -> None:
+        deadline = time.monotonic() + patience_seconds
+        while len(self.heard) < until and time.monotonic() < deadline:
+            client = where().connect(self.context)
+            try:
+                while len(self.heard) < until:
+                    self._exchanges(client)
+                    time.sleep(0.01)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.02)
+            finally:
+                client.close()
+
+    def _exchanges(self, client: http.client.HTTPSConnection) -> None:
+        reply = exchange(client, "OadrPoll", m.Poll(self.hub.ven_id))
+        if isinstance(reply, m.DistributeEvent):
+            self.unheard |= {each.event_id: each for each in reply.events if each.event_id not in self.heard}
+        for event in list(self.unheard.values()):
+            answered = exchange(client, "EiEvent", self.hub.answer_to(event))
+            assert isinstance(answered, m.Response)
+            assert answered.response.code == m.OK
+            self.heard.add(event.event_id)
+            del self.unheard[event.event_id]
+
+
+@pytest.mark.slow
+def test_killed_while_hubs_fetch_and_answer_nothing_is_lost_or_doubled(
+    transactional_db: None, pki_folder: Path, vtn: Vtn, tmp_path: Path
+) -> None:
+    """Workers, then all of the listener, die by SIGKILL amid hand-overs and answers."""
+    homes, rounds = 6, 8
+    known = [hubs.registered_hub(f"hub {number}") for number in range(homes)]
+    current: list[Listener] = []
+
+    def publish(number: int) -> None:
+        notices = {f"{number}:{hub.ven_id}": future_notice(hub) for hub in known}
+        vtn.publish_many(notices, at=clock.now())
+
+    with ExitStack() as stack, ThreadPoolExecutor(homes) as pool:
+        current.append(stack.enter_context(listening.listening(pki_folder)))
+        patient = [PatientHub(hub, current[0].context_of(hub, tmp_path)) for hub in known]
+        playing = [
+            pool.submit(each.plays, lambda: current[-1], until=rounds, patience_seconds=120)
+            for each in patient
+        ]
+        for number in range(rounds - 1):
+            publish(number)
+            time.sleep(0.02 * number)
+            for worker in current[-1].workers():
+                os.kill(worker, signal.SIGKILL)
+        publish(rounds - 1)
+        workers = current[-1].workers()
+        for pid in (current[-1].pid, *workers):
+            os.kill(pid, signal.SIGKILL)
+        current.append(stack.enter_context(listening.listening(pki_folder)))
+        for each in playing:
+            each.result()
+
+    assert [len(each.heard) for each in patient] == [rounds] * homes
+    events = homes * rounds
+    assert Event.objects.filter(acknowledged_modification=0).count() == events
+    assert EventOpt.objects.filter(opt="in").count() == events == EventOpt.objects.count()
+    assert OutboxFact.objects.filter(topic="vtn.opt.received").count() == events
+    assert OutboxFact.objects.filter(topic="vtn.event.delivered").count() == events
