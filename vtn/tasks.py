@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from opendsr.kernel import clock, outbox
-from vtn import expiring, messagelog, pacing, queueing, renewing, revoking, securing
+from vtn import expiring, messagelog, pacing, queueing, renewing, retaining, revoking, securing
 from vtn.enrolling import REVOKED
 
 
@@ -13,6 +13,7 @@ from vtn.enrolling import REVOKED
 def prune_messages(**_: object) -> None:
     """Run twice, prune once: what is past its time is gone after the first."""
     messagelog.prune(wall=clock.wall_now())
+    retaining.prune_reports(at=clock.now())
 
 
 @outbox.consumer(REVOKED, "vtn.publish_lists")

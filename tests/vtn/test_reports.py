@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase as HypothesisCase
 from oadr import messages as m
 from tests.vtn import hubs
 from tests.vtn.hubs import AT
-from vtn import reporting
+from vtn import reporting, retaining
 from vtn.models import ReceivedReport, ReportConfiguration, ReportedValue, ReportOffer, ReportRequest
 from vtn.port import START, ReportPoint, Vtn
 from vtn.service import EmbeddedVtn
@@ -530,3 +530,25 @@ def test_a_request_for_what_this_vtn_does_not_offer_is_461(hub: hubs.TestHub) ->
 
     assert isinstance(reply, m.CreatedReport)
     assert reply.response.code == m.REPORT_NOT_SUPPORTED
+
+
+def test_reports_go_after_their_days_and_never_before_they_are_handed_on(
+    vtn: Vtn, hub: hubs.TestHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django.conf.settings.VTN_REPORT_DAYS", 30, raising=False)
+    request_id = asked(hub)
+    update(hub, tells(request_id, (0, 1.0)))
+    later = AT + timedelta(days=40)
+
+    assert retaining.prune_reports(at=later) == 0, "nobody has read it"
+    assert vtn.reports_since(START)[0]
+    update(hub, tells(request_id, (1, 2.0), at=AT + MINUTES))
+    ReceivedReport.objects.filter(feed_position=None).update(received_at=later)
+    _, cursor = vtn.reports_since(START)
+
+    assert retaining.prune_reports(at=later, is_dry_run=True) == 1
+    assert retaining.prune_reports(at=later) == 1
+    assert retaining.prune_reports(at=later) == 0
+    assert [value.value for value in ReportedValue.objects.all()] == [2_000.0]
+    update(hub, tells(request_id, (2, 3.0), at=AT + 2 * MINUTES))
+    assert len(vtn.reports_since(cursor)[0]) == 1

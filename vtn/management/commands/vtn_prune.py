@@ -1,4 +1,4 @@
-"""Retention of the message log by hand: what goes, or with --dry-run what would go."""
+"""Retention of messages and reports by hand: what goes, or with --dry-run what would go."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from opendsr.kernel import clock
-from vtn import messagelog
+from vtn import messagelog, retaining
 
 
 class Command(BaseCommand):
     """The same that runs by itself every hour."""
 
-    help = "Empty message bodies older than VTN_BODY_DAYS and delete messages older than VTN_LOG_DAYS."
+    help = (
+        "Empty message bodies older than VTN_BODY_DAYS, delete messages older than VTN_LOG_DAYS"
+        " and reports older than VTN_REPORT_DAYS."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count")
@@ -22,8 +25,10 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: object) -> None:
         is_dry_run = bool(options["dry_run"])
         pruned = messagelog.prune(wall=clock.wall_now(), is_dry_run=is_dry_run)
+        reports = retaining.prune_reports(at=clock.now(), is_dry_run=is_dry_run)
         verb = "would be" if is_dry_run else "were"
         self.stdout.write(
             f"{pruned.bodies} bodies older than {settings.VTN_BODY_DAYS} days {verb} emptied,"
-            f" {pruned.rows} messages older than {settings.VTN_LOG_DAYS} days {verb} deleted."
+            f" {pruned.rows} messages older than {settings.VTN_LOG_DAYS} days and"
+            f" {reports} reports older than {retaining.report_days()} days {verb} deleted."
         )
