@@ -15,12 +15,15 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from opendsr.kernel.interval import HALF_HOUR
+from opendsr.kernel.periods import MAX_PERIODS
 from opendsr.web import wording
 
 METERED_COLOUR, BASELINE_COLOUR, EVENT_COLOUR = "#2f7fb8", "#d9730d", "rgba(224, 161, 0, 0.22)"
 BEFORE_COLOUR = "#8a949e"
 BAR_WIDTH: Final = 0.86
+PRICE_COLOUR: Final = "#7a4fb5"
 MOST_TICKS: Final = 8
+WEEK_DAY: Final = "D j M"
 LAYOUT: Final[dict[str, Any]] = {
     "margin": {"l": 48, "r": 24, "t": 36, "b": 36},
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
@@ -44,16 +47,24 @@ def half_hour_figure(
     label: str,
     starts: Sequence[datetime],
     metered_kwh: Sequence[float | None],
-    baseline_kwh: Sequence[float | None],
+    baseline_kwh: Sequence[float | None] = (),
     event: tuple[datetime, datetime] | None = None,
+    price: Sequence[float | None] = (),
 ) -> Figure:
     """Bars of metered energy by half-hour, the baseline as a step across each, the event as a band.
 
     `starts` are UTC and in order; the axis counts half-hours and is labelled in UK local time, so the days on
-    which the clocks change have their 46 or 50 bars. A missing half-hour leaves a gap.
+    which the clocks change have their 46 or 50 bars; more than a day is labelled by day. A missing half-hour
+    leaves a gap. The price, in p/kWh, has an axis of its own on the right.
     """
     count = len(starts)
-    names = [wording.half_hour(start, start + HALF_HOUR) for start in starts]
+    is_one_day = count <= MAX_PERIODS
+    names = [
+        wording.half_hour(start, start + HALF_HOUR)
+        if is_one_day
+        else f"{wording.day(start, WEEK_DAY)} {wording.half_hour(start, start + HALF_HOUR)}"
+        for start in starts
+    ]
     traces: list[dict[str, Any]] = [
         {
             "type": "bar",
@@ -78,7 +89,20 @@ def half_hour_figure(
                 "hovertemplate": "%{customdata}: %{y:.3f} kWh<extra></extra>",
             }
         )
-    ticks = _ticks(starts)
+    is_priced = any(value is not None for value in price)
+    if is_priced:
+        traces.append(
+            {
+                "type": "scatter",
+                **_steps(price, names),
+                "name": _("Price"),
+                "mode": "lines",
+                "yaxis": "y2",
+                "line": {"color": PRICE_COLOUR, "width": 2, "dash": "dot"},
+                "hovertemplate": "%{customdata}: %{y:.2f} p/kWh<extra></extra>",
+            }
+        )
+    ticks = _ticks(starts) if is_one_day else _midnights(starts)
     layout = LAYOUT | {
         "xaxis": {
             "fixedrange": True,
@@ -87,6 +111,15 @@ def half_hour_figure(
             "ticktext": [text for _place, text in ticks],
         }
     }
+    if is_priced:
+        layout["margin"] = LAYOUT["margin"] | {"r": 52}
+        layout["yaxis2"] = {
+            "title": {"text": "p/kWh", "standoff": 6},
+            "overlaying": "y",
+            "side": "right",
+            "showgrid": False,
+            "fixedrange": True,
+        }
     if event:
         band = {
             "type": "rect",
@@ -141,6 +174,12 @@ def _steps(values: Sequence[float | None], names: Sequence[str]) -> dict[str, li
         y += [value, value]
         texts += [names[place], names[place]]
     return {"x": x, "y": y, "customdata": texts}
+
+
+def _midnights(starts: Sequence[datetime]) -> list[tuple[int, str]]:
+    """Places at which a UK day begins, and the day."""
+    days = [wording.day(start, "D j") for start in starts]
+    return [(place, day) for place, day in enumerate(days) if not place or day != days[place - 1]]
 
 
 def _ticks(starts: Sequence[datetime]) -> list[tuple[int, str]]:

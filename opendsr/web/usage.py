@@ -15,10 +15,13 @@ from django.utils.translation import ngettext
 import members.queries
 from members.models import Occupancy
 from metering import store
+from metering.slots import slot_of
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.kernel.periods import day_interval, period_starts
 from opendsr.web import wording
+from opendsr.web.beside import Kind, rate_words, sentence
 from opendsr.web.charts import Figure, half_hour_figure
+from opendsr.web.usage_page import Days, days_of
 from settlement.statements import baselines_between
 
 ONE_DAY = timedelta(days=1)
@@ -32,6 +35,8 @@ class UsageRow:
     used: str
     usual: str
     in_event: bool
+    price: str
+    carbon: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class DayUsage:
     summary: str
     figure: Figure
     rows: tuple[UsageRow, ...]
+    has_price: bool
+    has_carbon: bool
 
 
 def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> DayUsage | None:
@@ -63,6 +70,9 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
     event_starts = [start for start in starts if start in usual_wh]
     event = (event_starts[0], event_starts[-1] + HALF_HOUR) if event_starts else None
     known = [wh for wh in used_wh if wh is not None]
+    slots = np.array([slot_of(start) for start in starts], dtype=np.int64)
+    price, price_words = rate_words(Kind.IMPORT_PRICE, slots)
+    carbon, carbon_words = rate_words(Kind.CARBON, slots)
     return DayUsage(
         day=day,
         oldest=oldest,
@@ -70,7 +80,7 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
         previous_day=day - ONE_DAY if day > oldest else None,
         next_day=day + ONE_DAY if day < newest else None,
         title=dateformat.format(day, wording.LONG_DAY),
-        summary=_summary(sum(known), len(starts) - len(known), event),
+        summary=_summary(sum(known), len(starts) - len(known), event, days_of(streams, day, day + ONE_DAY)),
         figure=half_hour_figure(
             element_id="usage-figure",
             label=_("Electricity used in each half-hour of the day; the table below has the same numbers"),
@@ -78,6 +88,7 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
             metered_kwh=[_kwh(wh) for wh in used_wh],
             baseline_kwh=[_kwh(usual_wh.get(start)) for start in starts],
             event=event,
+            price=price,
         ),
         rows=tuple(
             UsageRow(
@@ -85,9 +96,13 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
                 used=wording.kwh(wh),
                 usual=wording.kwh(usual_wh[start]) if start in usual_wh else "",
                 in_event=start in usual_wh,
+                price=pence,
+                carbon=grams,
             )
-            for start, wh in zip(starts, used_wh, strict=True)
+            for start, wh, pence, grams in zip(starts, used_wh, price_words, carbon_words, strict=True)
         ),
+        has_price=any(value is not None for value in price),
+        has_carbon=any(value is not None for value in carbon),
     )
 
 
@@ -99,19 +114,20 @@ def _used_wh(streams: Sequence[UUID], day: date, periods: int) -> list[int | Non
     return [wh if is_there else None for wh, is_there in zip(net_wh, present, strict=True)]
 
 
-def _summary(used_wh: int, missing: int, event: tuple[datetime, datetime] | None) -> str:
+def _summary(used_wh: int, missing: int, event: tuple[datetime, datetime] | None, imported: Days) -> str:
     words = [_("%(kwh)s kWh in all.") % {"kwh": f"{used_wh / 1000:,.1f}"}]
     if missing:
         some = ngettext(
             "%(n)s half-hour has no reading yet.", "%(n)s half-hours have no reading yet.", missing
         )
         words.append(some % {"n": missing})
+    words.append(sentence(imported.cost_mp[0], imported.carbon_g[0], imported.unpriced[0]))
     if event:
         words.append(
             _("The shaded event ran from %(start)s to %(end)s; the line is what you usually use then.")
             % {"start": wording.clock_time(event[0]), "end": wording.clock_time(event[1])}
         )
-    return " ".join(words)
+    return " ".join(filter(None, words))
 
 
 def _kwh(wh: int | None) -> float | None:

@@ -1,14 +1,14 @@
 """A member's use by day, week and year, beside the stretch before it, and all of it as a file.
 
 A day with half-hours missing says how many; a day without any is a gap, never a nought. Households that
-consent to no half-hours see the totals that are kept instead. The co-op knows neither their tariff nor the
-carbon of their supply, so no cost is made up.
+consent to no half-hours see the totals that are kept instead. Cost and carbon stand beside it where the
+half-hourly price and intensity are known: the co-op does not know anybody's own tariff.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -22,15 +22,17 @@ import members.queries
 from members.models import Member, Occupancy
 from metering import store, totals
 from metering.models import Quality
+from metering.slots import civil_day_slots, slots_within, start_of
 from metering.store import Flow
 from opendsr.kernel.interval import HALF_HOUR, Interval
-from opendsr.kernel.periods import day_interval, period_count
+from opendsr.kernel.periods import MAX_PERIODS, day_interval, period_count
 from opendsr.web import wording
-from opendsr.web.charts import Figure, bars_figure
+from opendsr.web.beside import Kind, beside, kilograms, pounds, rate_words, sentence
+from opendsr.web.charts import Figure, bars_figure, half_hour_figure
 
 ONE_DAY: Final = timedelta(days=1)
 DAYS_A_PIECE: Final = 31
-VIEWS: Final = ("week", "year")
+VIEWS: Final = ("week", "halves", "year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,13 @@ class Bar:
     exported_wh: int
     missing: int
     before_wh: int | None
+    cost_mp: int | None = None
+    carbon_g: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UsageBars:
-    """A week of days or a year of months, for the page."""
+    """A week of days or of half-hours, or a year of months, for the page."""
 
     view: str
     title: str
@@ -56,6 +60,8 @@ class UsageBars:
     figure: Figure
     rows: tuple[dict[str, str], ...]
     has_export: bool
+    has_price: bool
+    has_carbon: bool
     day: date
     earlier: date | None
     later: date | None
@@ -70,10 +76,13 @@ class Days:
     exported_wh: list[int]
     missing: list[int]
     expected: list[int]
+    cost_mp: list[int | None]
+    carbon_g: list[int | None]
+    unpriced: list[int]
 
     def split(self, count: int) -> tuple[Days, Days]:
         """The first `count` days, and the others."""
-        columns = (self.used_wh, self.exported_wh, self.missing, self.expected)
+        columns = [getattr(self, column.name) for column in fields(self)[1:]]
         return (
             Days(self.first, *(column[:count] for column in columns)),
             Days(self.first + count * ONE_DAY, *(column[count:] for column in columns)),
@@ -95,13 +104,15 @@ def usage_bars(stays: Sequence[Occupancy], view: str, day: date | None, at: date
         first = day - timedelta(days=day.weekday())
         past, before = first + 7 * ONE_DAY, first - 7 * ONE_DAY
     # Up to the newest day with readings: what has not come yet is not missing.
-    then, now = _days(streams, before, min(past, newest + ONE_DAY)).split((first - before).days)
+    if view == "halves":
+        return _half_hours(streams, first, min(past, newest + ONE_DAY), day, span)
+    then, now = days_of(streams, before, min(past, newest + ONE_DAY)).split((first - before).days)
     bars = _months(now, then) if view == "year" else _week(now, then)
     has_export = any(bar.exported_wh for bar in bars)
     return UsageBars(
         view=view,
         title=str(day.year) if view == "year" else _("week of %(day)s") % {"day": _date(first)},
-        summary=_summary(bars),
+        summary=_summary(bars, sum(now.unpriced)),
         comparison=_comparison(bars, view),
         figure=bars_figure(
             element_id="usage-figure",
@@ -113,6 +124,8 @@ def usage_bars(stays: Sequence[Occupancy], view: str, day: date | None, at: date
         ),
         rows=tuple(_row(bar) for bar in bars),
         has_export=has_export,
+        has_price=any(bar.cost_mp is not None for bar in bars),
+        has_carbon=any(bar.carbon_g is not None for bar in bars),
         day=day,
         earlier=first - ONE_DAY if first > oldest else None,
         later=past if past <= newest else None,
@@ -176,18 +189,82 @@ def file_rows(member: Member) -> Iterator[dict[str, object]]:
             }
 
 
-def _days(streams: Sequence[UUID], first: date, past: date) -> Days:
+def days_of(streams: Sequence[UUID], first: date, past: date) -> Days:
+    """What is known of the days [first, past), homes together, with cost and carbon."""
     days = [first + number * ONE_DAY for number in range((past - first).days)]
     expected = [period_count(day) for day in days]
     used = store.day_cube(streams, days, flow=Flow.IMPORT)
     exported = store.day_cube(streams, days, flow=Flow.EXPORT)
     complete = np.all(used.present, axis=0).sum(axis=1)
+    day_first, day_count = civil_day_slots(days)
+    period = np.arange(MAX_PERIODS)
+    slots = np.where(period < day_count[:, None], day_first[:, None] + period, -1)
+    is_read = np.asarray(used.present.any(axis=0))
+    rated = beside(used.wh.sum(axis=0), is_read, slots)
     return Days(
         first=first,
         used_wh=used.wh.sum(axis=(0, 2)).tolist(),
         exported_wh=exported.wh.sum(axis=(0, 2)).tolist(),
         missing=[count - there for count, there in zip(expected, complete.tolist(), strict=True)],
         expected=expected,
+        cost_mp=[rated.cost.total(number) for number in range(len(days))],
+        carbon_g=[rated.carbon.total(number) for number in range(len(days))],
+        unpriced=(is_read & ~rated.cost.is_known).sum(axis=1).tolist(),
+    )
+
+
+def _half_hours(
+    streams: Sequence[UUID], first: date, past: date, day: date, span: tuple[date, date]
+) -> UsageBars:
+    """The week half-hour by half-hour, with price and intensity."""
+    oldest, newest = span
+    interval = Interval(day_interval(first).starts_at, day_interval(past).starts_at)
+    slots = np.arange(*slots_within(interval), dtype=np.int64)
+    starts = [start_of(slot) for slot in slots.tolist()]
+    used = store.series(streams, interval, flow=Flow.IMPORT)
+    there = np.all(used.present, axis=0)
+    used_wh = [
+        wh if is_there else None
+        for wh, is_there in zip(used.wh.sum(axis=0).tolist(), there.tolist(), strict=True)
+    ]
+    rated = beside(used.wh.sum(axis=0), there, slots)
+    price, price_words = rate_words(Kind.IMPORT_PRICE, slots)
+    carbon, carbon_words = rate_words(Kind.CARBON, slots)
+    figure = half_hour_figure(
+        element_id="usage-figure",
+        label=_("Electricity used in each half-hour of the week; the table below has the same numbers"),
+        starts=starts,
+        metered_kwh=[None if wh is None else wh / 1000 for wh in used_wh],
+        price=price,
+    )
+    week = Bar(
+        label="",
+        starts_on=first,
+        used_wh=sum(wh or 0 for wh in used_wh),
+        exported_wh=0,
+        missing=int((~there).sum()),
+        before_wh=None,
+        cost_mp=rated.cost.total(),
+        carbon_g=rated.carbon.total(),
+    )
+    return UsageBars(
+        view="halves",
+        title=_("week of %(day)s") % {"day": _date(first)},
+        summary=_summary([week], int((there & ~rated.cost.is_known).sum())),
+        comparison="",
+        figure=figure,
+        rows=tuple(
+            {"label": name, "used": wording.kwh(wh), "price": pence, "carbon": grams}
+            for name, wh, pence, grams in zip(
+                figure.data["data"][0]["customdata"], used_wh, price_words, carbon_words, strict=True
+            )
+        ),
+        has_export=False,
+        has_price=any(value is not None for value in price),
+        has_carbon=any(value is not None for value in carbon),
+        day=day,
+        earlier=first - ONE_DAY if first > oldest else None,
+        later=past if past <= newest else None,
     )
 
 
@@ -206,6 +283,8 @@ def _week(now: Days, then: Days) -> list[Bar]:
                 exported_wh=now.exported_wh[number] if is_here else 0,
                 missing=now.missing[number] if is_here else 0,
                 before_wh=then.used_wh[number] if not then.missing[number] else None,
+                cost_mp=now.cost_mp[number] if is_here else None,
+                carbon_g=now.carbon_g[number] if is_here else None,
             )
         )
     return bars
@@ -226,9 +305,16 @@ def _months(now: Days, then: Days) -> list[Bar]:
                 before_wh=None
                 if any(then.missing[number] for number in there)
                 else sum(then.used_wh[number] for number in there),
+                cost_mp=_total([now.cost_mp[number] for number in here]),
+                carbon_g=_total([now.carbon_g[number] for number in here]),
             )
         )
     return bars
+
+
+def _total(amounts: Sequence[int | None]) -> int | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
 
 
 def _of_month(days: Days, month: int) -> list[int]:
@@ -241,17 +327,22 @@ def _row(bar: Bar) -> dict[str, str]:
         "used": wording.kwh(bar.used_wh),
         "exported": wording.kwh(bar.exported_wh),
         "before": wording.kwh(bar.before_wh),
+        "cost": pounds(bar.cost_mp),
+        "carbon": kilograms(bar.carbon_g),
         "note": _missing(bar.missing) if bar.missing else "",
     }
 
 
-def _summary(bars: Sequence[Bar]) -> str:
+def _summary(bars: Sequence[Bar], unpriced: int) -> str:
     used_wh = sum(bar.used_wh or 0 for bar in bars)
     missing = sum(bar.missing for bar in bars)
     words = [_("%(kwh)s kWh used in all.") % {"kwh": f"{used_wh / 1000:,.1f}"}]
     if missing:
         words.append(_missing(missing) + ".")
-    return " ".join(words)
+    words.append(
+        sentence(_total([bar.cost_mp for bar in bars]), _total([bar.carbon_g for bar in bars]), unpriced)
+    )
+    return " ".join(filter(None, words))
 
 
 def _missing(count: int) -> str:

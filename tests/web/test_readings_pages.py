@@ -6,19 +6,24 @@ import csv
 import io
 import json
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from django.test import Client
 from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from members.models import Role, User
 from metering import health, packing
 from metering.ingest import store_readings
 from metering.intake_models import Sender
-from metering.models import Completeness
+from metering.models import Completeness, HalfHourlyRate
 from opendsr.kernel import clock
 from opendsr.kernel.models import AuditEntry
 from opendsr.kernel.periods import day_interval, period_starts
+from opendsr.web import beside
 from tests.factories import make_staff
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +72,54 @@ def test_a_week_shows_its_days_its_gaps_and_the_week_before(alice):
     assert '<td class="number">24.000</td>' in page
     assert '<td class="number">21.500</td>' in page  # 43 of the short day's 46
     assert "50 % less than the week before" in page
-    assert "no cost and no carbon is shown" in page
+    assert "No half-hourly price is known" in page
+
+
+def test_price_and_carbon_stand_beside_the_use_of_a_day_a_week_and_a_year(alice):
+    put(alice.stream_id, [SHORT], 1_000, leave_out=1)
+    starts = period_starts(SHORT)[1:]
+    for kind, value in (("import_price", "20"), ("carbon", "150")):
+        HalfHourlyRate.objects.bulk_create(
+            HalfHourlyRate(kind=kind, starts_at=start, value=value, source="test", known_at=NOW)
+            for start in starts
+        )
+    browser = client(alice.user)
+
+    pages = [
+        browser.get(address, {**query, "day": SHORT.isoformat()}).content.decode()
+        for address, query in (
+            (reverse("home"), {}),
+            (reverse("usage"), {"view": "week"}),
+            (reverse("usage"), {"view": "halves"}),
+            (reverse("usage"), {"view": "year"}),
+        )
+    ]
+
+    for page in pages:  # 44 half-hours of 1 kWh at 20p and 150 g have both a reading and a price
+        assert "that comes to £8.80; making it emitted 6.6 kg of CO₂" in page
+        assert "1 half-hour without a price is left out" in page
+    assert '<td class="number">£8.80</td>' in pages[1]
+    assert '<td class="number">20.00</td>' in pages[0]
+    assert pages[2].count('<td class="number">20.00</td>') == 45
+    assert "p/kWh" in pages[2]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 50_000), st.booleans(), st.integers(-(10**7), 10**7), st.booleans()),
+        min_size=1,
+        max_size=60,
+    )
+)
+def test_a_cost_is_the_exact_sum_of_what_is_known(rows):
+    used, is_read, rate, is_known = (np.array(column) for column in zip(*rows, strict=True))
+
+    found = beside.weighed(used, is_read, np.arange(len(rows)), rate, is_known, unit=10_000)
+
+    exact = [Fraction(wh * each, 10_000) for wh, read, each, known in rows if read and known]
+    total = found.total()
+    assert (total is None) == (not exact)
+    assert total is None or -Fraction(1, 2) < total - sum(exact) <= Fraction(1, 2)
 
 
 def test_a_year_shows_months_and_a_day_without_readings_is_no_nought(alice):
