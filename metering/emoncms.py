@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -18,10 +18,11 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from members.models import Home, Occupancy
-from metering import intake, registers, routing
+from metering import intake, registers, routing, rules, ruling
 from metering.adapters.emoncms import Frame
-from metering.intake import Letter, LetterKey, PowerSample
+from metering.intake import PowerSample
 from metering.intake_models import EmoncmsInput, EmoncmsKey, Message
+from metering.letters import Desk
 from metering.observations import MOST_WH
 from opendsr.kernel import outbox
 from opendsr.kernel.errors import DomainError, NotFound
@@ -135,10 +136,11 @@ def take_frames(
     routes = routing.routes({"": home})
     known = {(each.node, each.name): each for each in EmoncmsInput.objects.filter(key=key)}
     unused: Counter[str] = Counter(passed_over or {})
+    desk = Desk(SOURCE, ruling.book_in_force())
     samples: list[registers.Sample] = []
     power: list[PowerSample] = []
     newest: dict[tuple[str, str], tuple[datetime, float | None, str]] = {}
-    for frame in sorted(frames, key=lambda each: each.at):
+    for frame in sorted(_ruled(desk, frames, str(key.pk), at, unused), key=lambda each: each.at):
         stream = routes.stream_of_home(home, "electricity", frame.at)
         is_live = not isinstance(stream, str) and routes.may_keep_live(stream, frame.at)
         for name, value in frame.values.items():
@@ -167,14 +169,10 @@ def take_frames(
     registers.take_in(samples)
     intake.store_power(power, source=POWER_SOURCE, at=at)
     _write_inputs(key, newest)
-    letters: dict[LetterKey, Letter] = {}
-    for code, times in unused.items():
-        intake.note(
-            letters,
-            (Message.Outcome.DEAD, "emoncms", str(key.pk), "*", code, ""),
-            Letter("", f"values of key {key.name!r}", at, times),
-        )
-    intake.write_letters(letters)
+    for code, times in (+unused).items():
+        words = f"values of key {key.name!r}"
+        desk.note(Message.Outcome.DEAD, str(key.pk), "*", code, words, received_at=at, times=times)
+    desk.store(at=at)
     if key.used_at is None or (at - key.used_at).total_seconds() > USED_SECONDS:
         EmoncmsKey.objects.filter(pk=key.pk).update(used_at=at)
     return unused
@@ -183,6 +181,22 @@ def take_frames(
 def inputs_of(holder: Holder) -> list[EmoncmsInput]:
     """The key's inputs by node and name."""
     return list(EmoncmsInput.objects.filter(key=holder.key).order_by("node", "name"))
+
+
+def _ruled(
+    desk: Desk, frames: Sequence[Frame], sender: str, at: datetime, unused: Counter[str]
+) -> Iterator[Frame]:
+    """The frames after the rules; what a rule made of a value that is no number is not used."""
+    for frame in frames:
+        if not desk.has_rules:
+            yield frame
+            continue
+        told = desk.ruled(sender, frame.node, frame.values, received_at=at)
+        if told is None:
+            continue
+        values = {name: rules.as_number(value) for name, value in told.items() if value is not None}
+        unused["not_a_number"] += sum(value is None for value in values.values())
+        yield replace(frame, values={name: value for name, value in values.items() if value is not None})
 
 
 def _write_inputs(key: EmoncmsKey, newest: dict[tuple[str, str], tuple[datetime, float | None, str]]) -> None:

@@ -7,12 +7,13 @@ messages after `take` returns: repeated ones change nothing.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -22,27 +23,15 @@ from members import consent_changes
 from metering import asset_states, live, registers, routing, ruling
 from metering.adapters import devices, glow
 from metering.intake_models import Message, Sender
+from metering.letters import BODY_CHARACTERS, Desk, plain
 from metering.observations import Health, Heard, MessageRefused, Power, Register, refused
 from metering.rules import NO_RULES, RuleBook
-from opendsr.kernel import clock, outbox
+from opendsr.kernel import clock
 
-ALARM: Final = "metering.rule.alarm"
 GLOW, DEVICE = "glow", "device"
 HOMES: Final = "homes/"
 REFRESH_SECONDS: Final = 60.0
 STATS_SECONDS: Final = 60.0
-MOST_LETTERS: Final = 500
-BODY_CHARACTERS: Final = 16_384
-WITHOUT_BODY: Final = frozenset({routing.NO_CONSENT, routing.NO_STREAM})
-LETTER: Final = """
-    INSERT INTO metering_message AS held
-        (outcome, source, sender, topic, code, rule, body, detail, received_at, times)
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                         %s::text[], %s::timestamptz[], %s::int4[])
-    ON CONFLICT (outcome, source, sender, topic, code, rule) DO UPDATE SET
-        body = excluded.body, detail = excluded.detail, times = held.times + excluded.times,
-        received_at = greatest(held.received_at, excluded.received_at)
-"""
 STATS: Final = """
     INSERT INTO metering_sender AS held (kind, name, password_hash, received_at, reading_at, drift_seconds,
         messages, refused, rssi_dbm, lqi, han_status, software)
@@ -97,19 +86,7 @@ class Seen:
     health: Health | None = None
 
 
-@dataclass(slots=True)
-class Letter:
-    """A message for the dead letters, or one that a rule kept or raised an alarm on."""
-
-    body: str
-    detail: str
-    received_at: datetime
-    times: int = 1
-
-
 PowerSample = tuple[UUID, datetime, int]
-LetterKey = tuple[str, str, str, str, str, str]
-"""Outcome, source, sender, topic, code, rule."""
 
 
 class Intake:
@@ -170,8 +147,8 @@ class Intake:
                     [row.refused for row in rows],
                     [health.rssi_dbm for health in healths],
                     [health.lqi for health in healths],
-                    [_plain(health.han_status) for health in healths],
-                    [_plain(health.software) for health in healths],
+                    [plain(health.han_status) for health in healths],
+                    [plain(health.software) for health in healths],
                 ],
             )
 
@@ -186,9 +163,8 @@ class Batch:
         self.samples: list[registers.Sample] = []
         self.power: list[PowerSample] = []
         self.states: list[asset_states.State] = []
-        self.letters: dict[LetterKey, Letter] = {}
-        self.hits: Counter[str] = Counter()
-        self.looks_at_rules = intake.book.speaks_of(GLOW)
+        self.desk = Desk(GLOW, intake.book)
+        self.device_desk = Desk(DEVICE, intake.book)
 
     def add(self, arrival: Arrival) -> None:
         """Read one message; whatever is wrong with it becomes a letter, never an error."""
@@ -205,8 +181,10 @@ class Batch:
             seen.received_at = arrival.received_at
         try:
             body = glow.document(arrival.payload)
-            if self.looks_at_rules:
-                told = self._ruled(arrival, sender, body)
+            if self.desk.has_rules:
+                told = self.desk.ruled(
+                    sender, arrival.topic, body, received_at=arrival.received_at, raw=_text_of(arrival)
+                )
                 if told is None:
                     self.taken.dropped += 1
                     return
@@ -225,10 +203,14 @@ class Batch:
         """Read what a hub passes on of a device: `homes/<VEN id>/<kind>/<device>/<its own topic>`."""
         ven_id, kind, name, tail = [*arrival.topic.removeprefix(HOMES).split("/", 3), "", "", ""][:4]
         try:
+            payload = self._device_payload(arrival, ven_id)
+            if payload is None:
+                self.taken.dropped += 1
+                return
             for said in devices.read(
                 kind,
                 tail,
-                arrival.payload,
+                payload,
                 tz=self._zone_of(ven_id, kind, name),
                 received_at=arrival.received_at,
             ):
@@ -241,11 +223,29 @@ class Batch:
                     raise refused("clock_ahead", "time", said.at.isoformat(), FIXES["clock_ahead"])
                 self.states.append(asset_states.State(known.asset_id, kind, said, arrival.received_at))
         except MessageRefused as error:
-            self._letter(arrival, ven_id, error, None, source=DEVICE)
+            self._letter(arrival, ven_id, error, None, desk=self.device_desk)
         except Exception as error:
             logger.exception("message on %s could not be read", arrival.topic)
             fault = refused("fault", "payload", type(error).__name__, "report it")
-            self._letter(arrival, ven_id, fault, None, source=DEVICE)
+            self._letter(arrival, ven_id, fault, None, desk=self.device_desk)
+
+    def _device_payload(self, arrival: Arrival, ven_id: str) -> bytes | None:
+        """The payload after the rules, None when one drops it; what is no JSON object is `value` to them."""
+        if not self.device_desk.has_rules:
+            return arrival.payload
+        text = _text_of(arrival)
+        try:
+            document = json.loads(arrival.payload)
+        except (ValueError, RecursionError):
+            document = text
+        body = document if isinstance(document, dict) else {"value": document}
+        told = self.device_desk.ruled(ven_id, arrival.topic, body, received_at=arrival.received_at, raw=text)
+        if told is None or told == body:
+            return None if told is None else arrival.payload
+        if isinstance(document, dict):
+            return json.dumps(told).encode()
+        value = told.get("value", "")
+        return (value if isinstance(value, str) else json.dumps(value)).encode()
 
     def _zone_of(self, ven_id: str, kind: str, name: str) -> str:
         known = self.intake.devices.get((ven_id, kind, name))
@@ -257,20 +257,8 @@ class Batch:
         registers.take_in(self.samples)
         self.taken.states = asset_states.store(self.states)
         self.taken.power = store_power(self.power, source=glow.POWER_SOURCE, at=self.at)
-        ruling.count(self.intake.book.version, self.hits, at=self.at)
-        write_letters(self.letters)
-        for (outcome, _, sender, _, _, rule), letter in self.letters.items():
-            if outcome == Message.Outcome.ALARM:
-                outbox.record(ALARM, at=self.at, rule=rule, sender=sender, text=letter.detail)
-
-    def _ruled(self, arrival: Arrival, sender: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        done = self.intake.book.apply(GLOW, arrival.topic, body)
-        self.hits.update(done.hits)
-        for rule, text in done.alarms:
-            self._note(Message.Outcome.ALARM, arrival, sender, "alarm", rule, text or rule)
-        for rule in done.kept:
-            self._note(Message.Outcome.KEPT, arrival, sender, "kept", rule, "")
-        return done.body
+        self.desk.store(at=self.at)
+        self.device_desk.store(at=self.at)
 
     def _sort(self, heard: Heard, arrival: Arrival, seen: Seen | None) -> None:
         for passed in heard.passed_over:
@@ -312,41 +300,32 @@ class Batch:
             seen.reading_at = observation.at
 
     def _letter(
-        self, arrival: Arrival, sender: str, error: MessageRefused, seen: Seen | None, *, source: str = GLOW
+        self,
+        arrival: Arrival,
+        sender: str,
+        error: MessageRefused,
+        seen: Seen | None,
+        *,
+        desk: Desk | None = None,
     ) -> None:
         code = str(error.reason_code)
         self.taken.letters[code] += 1
         if seen is not None:
             seen.refused += 1
-        detail = f"{error.field} {error.value!r}: {error.fix}"
-        self._note(Message.Outcome.DEAD, arrival, sender, code, "", detail, source=source)
+        (desk or self.desk).note(
+            Message.Outcome.DEAD,
+            sender,
+            arrival.topic,
+            code,
+            f"{error.field} {error.value!r}: {error.fix}",
+            received_at=arrival.received_at,
+            body=_text_of(arrival),
+        )
 
     def _count(self, code: str, reason: str, arrival: Arrival) -> None:
         """Count something passed over, over all devices, without a body."""
         self.taken.letters[code] += 1
-        note(
-            self.letters,
-            (Message.Outcome.DEAD, GLOW, "", "*", code, ""),
-            Letter("", reason, arrival.received_at),
-        )
-
-    def _note(
-        self,
-        outcome: str,
-        arrival: Arrival,
-        sender: str,
-        code: str,
-        rule: str,
-        detail: str,
-        *,
-        source: str = GLOW,
-    ) -> None:
-        body = "" if code in WITHOUT_BODY else arrival.payload[:BODY_CHARACTERS].decode("utf-8", "replace")
-        note(
-            self.letters,
-            (outcome, source, _plain(sender)[:64], _plain(arrival.topic)[:200], code, rule),
-            Letter(_plain(body), _plain(detail)[:300], arrival.received_at),
-        )
+        self.desk.note(Message.Outcome.DEAD, "", "*", code, reason, received_at=arrival.received_at)
 
 
 FIXES: Final = {
@@ -377,37 +356,5 @@ def store_power(power: Sequence[PowerSample], *, source: str, at: datetime) -> i
     return report.rows_stored + report.rows_counted
 
 
-def note(letters: dict[LetterKey, Letter], key: LetterKey, letter: Letter) -> None:
-    """Add a letter; the newest of a kind is kept with how often it came."""
-    known = letters.get(key)
-    if known is not None:
-        letter.times += known.times
-    elif len(letters) >= MOST_LETTERS:
-        key = (key[0], key[1], "", "*", key[4], key[5])
-        letter.times += letters[key].times if key in letters else 0
-    letters[key] = letter
-
-
-def write_letters(letters: dict[LetterKey, Letter]) -> None:
-    """Write the letters, each kind one row; inside the caller's transaction."""
-    if not letters:
-        return
-    keys = sorted(letters)
-    columns = [list(column) for column in zip(*keys, strict=True)]
-    rows = [letters[key] for key in keys]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            LETTER,
-            [
-                *columns,
-                [row.body for row in rows],
-                [row.detail for row in rows],
-                [row.received_at for row in rows],
-                [row.times for row in rows],
-            ],
-        )
-
-
-def _plain(text: str) -> str:
-    """PostgreSQL keeps any character but NUL."""
-    return text.replace("\x00", "\ufffd")
+def _text_of(arrival: Arrival) -> str:
+    return arrival.payload[:BODY_CHARACTERS].decode("utf-8", "replace")

@@ -74,7 +74,7 @@ class Rule:
             return (found is not None) == (self.op == "exists")
         if self.op in ("=", "!="):
             return _same(found, self.value) == (self.op == "=")
-        number, threshold = _number(found), _number(self.value)
+        number, threshold = as_number(found), as_number(self.value)
         return number is not None and threshold is not None and COMPARE[self.op](number, threshold)
 
 
@@ -171,7 +171,7 @@ def _rule(rule: object, place: int) -> Rule:
     op = match.get("op", "exists" if path else "=")
     if op not in OPS:
         raise RuleInvalid(rule=name, field="op", value=op, expected=", ".join(OPS))
-    if op in COMPARE and _number(match.get("value")) is None:
+    if op in COMPARE and as_number(match.get("value")) is None:
         raise RuleInvalid(rule=name, field="value", value=match.get("value"), expected=f"a number for {op}")
     if path and op in ("=", "!=") and "value" not in match:
         raise RuleInvalid(rule=name, field="value", value=None, expected="what to compare with")
@@ -183,7 +183,7 @@ def _rule(rule: object, place: int) -> Rule:
                 rule=name, field="then", value="reshape", expected=f"one of {', '.join(RESHAPES)}"
             )
         how, argument = chosen[0]
-        if how in ("scale", "offset") and _number(argument) is None:
+        if how in ("scale", "offset") and as_number(argument) is None:
             raise RuleInvalid(rule=name, field=how, value=argument, expected="a number")
         if how == "rename":
             argument = _path(argument, name)
@@ -241,18 +241,19 @@ def _reshape(body: dict[str, Any], rule: Rule) -> None:
             _put(body, path, None)
             _put(body, argument, found)
         return
-    number = _number(found)
+    number = as_number(found)
     if number is not None:
-        change = _number(argument) or 0.0
+        change = as_number(argument) or 0.0
         _put(body, path, number * change if how == "scale" else number + change)
 
 
 def _same(found: object, value: object) -> bool:
-    numbers = _number(found), _number(value)
+    numbers = as_number(found), as_number(value)
     return numbers[0] == numbers[1] if None not in numbers else found == value
 
 
-def _number(value: object) -> float | None:
+def as_number(value: object) -> float | None:
+    """The finite number that a value of a message is or says; None for any other."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

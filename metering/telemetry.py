@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,10 +17,10 @@ import numpy as np
 from django.db import transaction
 
 from assets.models import Asset, Hub
-from metering import asset_states, ingest, intake, registers, routing
+from metering import asset_states, ingest, intake, registers, routing, rules, ruling
 from metering.adapters.devices import Said
-from metering.intake import Letter, LetterKey
 from metering.intake_models import FeedCursor, Message, ReportLink
+from metering.letters import Desk
 from metering.models import Quality
 from metering.vtn_door import Cursor, Report, ReportPoint, vtn
 from opendsr.kernel.periods import is_half_hour
@@ -83,13 +83,21 @@ def read_piece(*, at: datetime) -> Read:
     return told
 
 
+@transaction.atomic
+def read_again(report: Report, *, at: datetime) -> Read:
+    """Take in one report of before, whatever the cursor says: what is known already changes nothing."""
+    told = Read(reports=1)
+    _Piece(at, told).store([report])
+    return told
+
+
 class _Piece:
     """Points of some reports, sorted by what they are, then stored together."""
 
     def __init__(self, at: datetime, told: Read) -> None:
         self.at = at
         self.told = told
-        self.letters: dict[LetterKey, Letter] = {}
+        self.desk = Desk(SOURCE, ruling.book_in_force())
         self.half_hours: dict[tuple[UUID, datetime], dict[str, int]] = {}
         self.samples: list[registers.Sample] = []
         self.states: list[asset_states.State] = []
@@ -105,15 +113,35 @@ class _Piece:
         self.assets = {(hub, resource): asset for hub, resource, asset in assets}
         for report in reports:
             hub = hubs.get(str(report.ven_id))
-            for point in report.points:
+            for given in report.points:
                 self.told.points += 1
+                point = self._ruled(report, given)
+                if point is None:
+                    continue
                 code = "unknown_sender" if hub is None else self._take(hub, report, point)
                 if code:
-                    self._refuse(code, report, point)
+                    self._refuse(code, report, given)
         registers.take_in(self.samples)
         asset_states.store(self.states)
         self._store_half_hours(reports)
-        intake.write_letters(self.letters)
+        self.desk.store(at=self.at)
+
+    def _ruled(self, report: Report, point: ReportPoint) -> ReportPoint | None:
+        """The point after the rules, None when one drops it; they change its rID, value and quality."""
+        if not self.desk.has_rules:
+            return point
+        told = self.desk.ruled(
+            str(report.ven_id), _topic(report, point), _body(point), received_at=report.received_at
+        )
+        if told is None:
+            return None
+        value = rules.as_number(told.get("value"))
+        return replace(
+            point,
+            r_id=str(told.get("r_id")),
+            value=float("nan") if value is None else value,
+            quality=str(told.get("quality") or ""),
+        )
 
     def _take(self, hub: UUID, report: Report, point: ReportPoint) -> str:
         """Sort one point; returns the code of why it cannot be, empty when it can."""
@@ -177,22 +205,26 @@ class _Piece:
 
     def _refuse(self, code: str, report: Report, point: ReportPoint) -> None:
         self.told.refused[code] += 1
-        is_private = code in intake.WITHOUT_BODY
-        body = {"r_id": point.r_id, "value": point.value, "starts_at": point.starts_at.isoformat(),
-                "duration_seconds": point.duration_seconds, "quality": point.quality}  # fmt: skip
-        intake.note(
-            self.letters,
-            (
-                Message.Outcome.DEAD,
-                SOURCE,
-                str(report.ven_id)[:64],
-                f"{report.name}/{point.r_id}"[:200],
-                code,
-                "",
-            ),
-            Letter(
-                "" if is_private else json.dumps(body),
-                FIXES.get(code, intake.FIXES.get(code, code)),
-                report.received_at,
-            ),
+        self.desk.note(
+            Message.Outcome.DEAD,
+            str(report.ven_id),
+            _topic(report, point),
+            code,
+            FIXES.get(code, intake.FIXES.get(code, code)),
+            received_at=report.received_at,
+            body=json.dumps(_body(point)),
         )
+
+
+def _topic(report: Report, point: ReportPoint) -> str:
+    return f"{report.name}/{point.r_id}"
+
+
+def _body(point: ReportPoint) -> dict[str, object]:
+    return {
+        "r_id": point.r_id,
+        "value": point.value,
+        "starts_at": point.starts_at.isoformat(),
+        "duration_seconds": point.duration_seconds,
+        "quality": point.quality,
+    }

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from members.models import Role
 from members.policy import require_role
-from metering import ruling
+from metering import retrying, ruling
 from metering.intake_models import Message, RuleCount
 from metering.rules import RuleInvalid
 from opendsr.kernel import clock
@@ -72,6 +72,8 @@ class RulesForm(forms.Form):
 def message_rules(request: HttpRequest) -> HttpResponse:
     """The rules in force, their counters, a trial, and what could not be used."""
     require_role(request.user, *MAY_RULE)
+    if request.method == "POST" and request.POST.get("do") == "retry":
+        return _retried(request)
     current = ruling.current()
     version = 0 if current is None else current.version
     shown = json.dumps(EXAMPLE if current is None else current.rules, indent=2, ensure_ascii=False)
@@ -108,6 +110,7 @@ def message_rules(request: HttpRequest) -> HttpResponse:
         request, Message.objects.order_by("-received_at", "-pk"), size=LETTERS_SHOWN, anchor="letters"
     )
     counts = dict(RuleCount.objects.filter(ruleset_id=version).values_list("rule", "hits"))
+    rows = [_letter(letter) for letter in letters]
     context = {
         "form": form,
         "version": version,
@@ -119,10 +122,21 @@ def message_rules(request: HttpRequest) -> HttpResponse:
         ],
         "trials": trials,
         "tried": tried,
-        "letters": [_letter(letter) for letter in letters],
+        "letters": rows,
+        "retriable": sum(bool(row["may_be_retried"]) for row in rows),
         "pager": pager,
     }
     return render(request, "metering/message_rules.html", context, status=422 if form.errors else 200)
+
+
+def _retried(request: HttpRequest) -> HttpResponse:
+    """Try the letters that were ticked, or the one whose button it was."""
+    ids = [int(text) for text in request.POST.getlist("letter") if text.isdecimal() and len(text) < 19]
+    done = retrying.retry(message_ids=ids, at=clock.now(), actor=f"staff:{request.user.pk}")
+    words = _("Tried again: %(used)s used, %(dead)s still not, %(bare)s without a message to try.")
+    told = {"used": f"{done.used:,}", "dead": f"{done.dead:,}", "bare": f"{done.bare:,}"}
+    (messages.success if done.used else messages.warning)(request, words % told)
+    return redirect("message_rules")
 
 
 def _trial(trial: ruling.Trial) -> dict[str, Any]:
@@ -139,6 +153,8 @@ def _letter(letter: Message) -> dict[str, Any]:
     words, tag = OUTCOMES[letter.outcome]
     return {
         "id": letter.pk,
+        "may_be_retried": retrying.may_be_retried(letter),
+        "retried": wording.moment(letter.retried_at) if letter.retried_at else "",
         "words": words,
         "tag": tag,
         "source": letter.source,

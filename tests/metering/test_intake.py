@@ -12,13 +12,13 @@ import pytest
 from assets import installing
 from members import consenting, joining
 from members.models import EndReason, Granularity, Purpose
-from metering import registers, routing, ruling
+from metering import registers, retrying, routing, ruling
 from metering.intake import Arrival, Intake, Taken
-from metering.intake_models import Message, Register, RuleCount, Sender
+from metering.intake_models import AssetDevice, AssetState, Message, Register, RuleCount, Sender
 from metering.models import LivePower
 from metering.rules import RuleInvalid
-from opendsr.kernel.models import OutboxFact
-from tests.factories import Resident, make_member, make_resident
+from opendsr.kernel.models import AuditEntry, OutboxFact
+from tests.factories import Resident, make_hub, make_member, make_resident
 from tests.metering.meters import wh_of
 
 pytestmark = pytest.mark.django_db
@@ -224,3 +224,42 @@ def test_power_is_kept_only_while_the_household_consents_to_live_readings(paired
 
     assert (taken.samples, taken.power) == (2, 1)
     assert list(LivePower.objects.values_list("stream_id", "power_w")) == [(paired.stream_id, 400)]
+
+
+def test_a_letter_is_used_once_its_device_is_registered(alice):
+    take(*hour())
+    take(Arrival(TOPIC, b"{", NOW))
+    assert letters() == {"unknown_sender": 541, "not_json": 1}
+    installing.pair_cad(home=alice.home, serial=MAC, at=NOW - timedelta(days=30))
+    ids = list(Message.objects.values_list("pk", flat=True))
+
+    done = retrying.retry(message_ids=[*ids, 0], at=NOW + timedelta(hours=1), actor="staff:1")
+
+    assert (done.used, done.dead, done.bare) == (1, 1, 0)
+    assert Register.objects.count() == 1
+    left = Message.objects.get()
+    assert (left.code, left.times, left.retried_at) == ("not_json", 1, NOW + timedelta(hours=1))
+    assert AuditEntry.objects.get(verb="metering.letters.retried").detail == {"used": 1, "dead": 1}
+
+
+def test_rules_speak_of_devices_states_too(alice):
+    kit = make_hub(alice.home, kinds=("immersion_heater",))
+    AssetDevice.objects.create(asset=kit.assets[0], kind="tasmota", name="plug")
+    rules = [
+        {"id": "spike", "match": {"source": "device", "field": "ENERGY.Power", "op": ">", "value": 4000},
+         "then": "drop"},
+        {"id": "half", "match": {"source": "device", "type": "*/SENSOR", "field": "ENERGY.Power"},
+         "then": "reshape", "scale": 0.5},
+    ]  # fmt: skip
+    ruling.publish(wanted=rules, note="", based_on=0, at=NOW, by=None)
+
+    def told(power: int) -> Arrival:
+        document = {"Time": "2026-01-05T09:59:00", "ENERGY": {"Power": power, "Total": 1.0}}
+        topic = f"homes/{kit.ven_id}/tasmota/plug/tele/plug/SENSOR"
+        return Arrival(topic, json.dumps(document).encode(), NOW)
+
+    done = take(told(3_000), told(9_000))
+
+    assert (done.states, done.dropped, done.letters) == (1, 1, {})
+    assert AssetState.objects.get().power_w == 1_500
+    assert dict(RuleCount.objects.values_list("rule", "hits")) == {"spike": 1, "half": 1}

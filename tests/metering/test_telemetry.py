@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from metering import telemetry
-from metering.intake_models import AssetState, FeedCursor, Message, Register, ReportLink
+from metering import retrying, ruling, telemetry
+from metering.intake_models import AssetState, FeedCursor, Message, Register, ReportLink, RuleCount
 from metering.vtn_door import Cursor, Report, ReportPoint, VenId
 from tests.factories import HubKit, Resident, make_hub
 from tests.metering.meters import wh_of
@@ -105,3 +105,40 @@ def test_each_point_that_cannot_be_used_says_why_and_costs_no_other(alice, kit, 
     }  # fmt: skip
     assert Message.objects.filter(source="openadr").count() == 8
     assert all(Message.objects.values_list("detail", flat=True))
+
+
+def test_rules_drop_change_and_keep_points_of_reports(alice, kit, feed):
+    publish(
+        {"id": "no sold", "match": {"source": "openadr", "type": "*/sold"}, "then": "drop"},
+        {"id": "kilo", "match": {"source": "openadr", "field": "r_id", "op": "=", "value": "used"},
+         "then": "reshape", "field": "value", "scale": 2},
+        {"id": "watch", "match": {"source": "openadr", "field": "value", "op": ">", "value": 0.4},
+         "then": "alarm"},
+        {"id": "cads", "match": {"source": "glow"}, "then": "drop"},
+    )  # fmt: skip
+    feed(report(kit, 1, point("used", 0.25), point("sold", 100.0)))
+
+    told = telemetry.read_reports(at=NOW)
+
+    assert (told.points, told.refused) == (2, {})
+    assert wh_of(alice.stream_id) == [500]
+    assert dict(RuleCount.objects.values_list("rule", "hits")) == {"no sold": 1, "kilo": 1, "watch": 1}
+    assert Message.objects.get().outcome == "alarm"
+
+
+def test_a_letter_is_used_once_its_rid_is_linked(alice, kit, feed):
+    feed(report(kit, 1, point("meter", 0.25), point("other", 1.0)))
+    telemetry.read_reports(at=NOW)
+    ids = list(Message.objects.values_list("pk", flat=True))
+    ReportLink.objects.create(hub=kit.hub, r_id="meter", role="import_energy", unit="kWh")
+
+    done = retrying.retry(message_ids=ids, at=NOW, actor="test")
+
+    assert (done.used, done.dead, done.bare) == (1, 1, 0)
+    assert wh_of(alice.stream_id) == [250]
+    left = Message.objects.get()
+    assert (left.code, left.times, left.retried_at) == ("no_link", 1, NOW)
+
+
+def publish(*wanted: dict[str, Any]) -> None:
+    ruling.publish(wanted=list(wanted), note="", based_on=0, at=NOW, by=None)

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from members import consenting
 from members.models import Granularity, Purpose
-from metering import emoncms, ingest, registers
+from metering import emoncms, ingest, registers, ruling
 from metering.adapters.emoncms import EmoncmsRefused, read_bulk, read_post
-from metering.intake_models import EmoncmsInput, EmoncmsKey, Register
+from metering.intake_models import EmoncmsInput, EmoncmsKey, Message, Register
 from opendsr.kernel import clock
 from opendsr.web import emoncms as views
 from tests.factories import Resident
@@ -271,6 +271,24 @@ def test_a_register_becomes_half_hours_and_replays_change_nothing(alice, box):
     assert told == [[int((start + n * HALF).timestamp()) * 1000, 0.6] for n in range(3)] + [
         [(EPOCH - 1800) * 1000, None]
     ]
+
+
+def test_rules_speak_of_frames_too(alice, box):
+    rules = [
+        {"id": "lab", "match": {"source": "emoncms", "type": "lab"}, "then": "drop"},
+        {"id": "wh", "match": {"source": "emoncms", "type": "house", "field": "grid"},
+         "then": "reshape", "rename": "import_kwh"},
+        {"id": "odd", "match": {"source": "emoncms", "field": "odd"}, "then": "reshape", "set": "much"},
+    ]  # fmt: skip
+    ruling.publish(wanted=rules, note="", based_on=0, at=NOW, by=None)
+
+    for node in ("lab", "house"):
+        answer = box.get("/input/post", {"node": node, "fulljson": json.dumps({"grid": 7.5, "odd": 1})})
+        assert answer.json() == {"success": True}
+
+    assert {(each.node, each.name) for each in EmoncmsInput.objects.all()} == {("house", "import_kwh")}
+    assert Register.objects.get().latest & (2**50 - 1) == 7_500
+    assert dict(Message.objects.values_list("code", "times")) == {"not_a_number": 1}
 
 
 def test_a_value_is_shown_only_with_consent_to_live_readings(alice, box):

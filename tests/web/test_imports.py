@@ -202,3 +202,17 @@ def test_rules_are_tried_published_and_guarded(staff):
     late = staff.post(url, {"based_on": 0, "rules": RULES, "do": "publish"})
     assert "Somebody published version 1 meanwhile" in seen(late).text()
     assert seen(late).faults() == []
+
+
+def test_dead_letters_are_tried_again(staff):
+    letter = Message.objects.create(
+        outcome="dead", source="glow", topic="glow/x", body="{", code="not_json", received_at=AT, times=4
+    )
+    bare = Message.objects.create(outcome="dead", source="emoncms", topic="*", code="zero", received_at=AT)
+    url = reverse("message_rules")
+
+    page = staff.post(url, {"do": "retry", "letter": [letter.pk, bare.pk, "x"]}, follow=True)
+
+    assert "Tried again: 0 used, 1 still not, 1 without a message to try." in seen(page).text()
+    assert seen(page).faults() == []
+    assert Message.objects.get(code="not_json").times == 4
