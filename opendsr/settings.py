@@ -225,6 +225,11 @@ _celery["beat_schedule"]["settle-what-is-ready"] = {
     "schedule": 300.0,
     "options": {"queue": "settlement", "expires": 240},
 }
+_celery["beat_schedule"]["forget-statement-files"] = {
+    "task": "settlement.tasks.forget_statement_files",
+    "schedule": 24 * 3600,
+    "options": {"queue": "settlement", "expires": 3600},
+}
 _celery["beat_schedule"]["run-placebo-studies"] = {
     "task": "settlement.tasks.run_placebo_studies",
     "schedule": 60.0,

@@ -9,7 +9,7 @@ from celery import shared_task
 from campaigns.completing import COMPLETED
 from opendsr.kernel import audit, clock, outbox
 from opendsr.kernel.outbox import Fact
-from settlement import posting, rounds, settling, studying
+from settlement import posting, rounds, settling, statement_files, studying
 
 
 @outbox.consumer(COMPLETED, "settlement.await", queue="settlement")
@@ -53,3 +53,9 @@ def settle_what_is_ready(**_: object) -> None:
 def run_placebo_studies(**_: object) -> None:
     """Run twice, count once: each study is claimed under a lease."""
     studying.run_due(at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def forget_statement_files(**_: object) -> None:
+    """Run twice, count once: what is forgotten is gone."""
+    statement_files.forget(at=clock.now())

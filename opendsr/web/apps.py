@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -10,3 +12,7 @@ class WebConfig(AppConfig):
 
     name = "opendsr.web"
     label = "web"
+
+    def ready(self) -> None:
+        """Import the consumers so that the outbox knows them."""
+        import_module("opendsr.web.tasks")

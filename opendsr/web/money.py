@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -26,7 +26,7 @@ from opendsr.web.entering import signed_in
 from opendsr.web.money_forms import BatchForm, PolicyForm, RemittanceForm, RoundForm, StatusForm
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
-from settlement import paying, payment_files, policies, remitting, rounds
+from settlement import paying, payment_files, policies, remitting, rounds, statement_files
 from settlement.models import Dispute, PaymentBatch, SettlementRound
 
 SHOWN: Final = 25
@@ -78,12 +78,30 @@ def round_action(request: HttpRequest, round_id: UUID, verb: str) -> HttpRespons
         "approve": lambda: rounds.approve_round(round_id=round_id, at=at, by=by),  # type: ignore[arg-type]
         "withdraw": lambda: rounds.withdraw_round(round_id=round_id, at=at, by=by),  # type: ignore[arg-type]
         "compute": lambda: rounds.compute_round(round_id=round_id, at=at),
+        "files": lambda: statement_files.ask_files(round_id=round_id, at=at, by=by),  # type: ignore[arg-type]
     }
     if verb not in actions:
         raise Http404
     if _refusable(request, actions[verb]) is not None and verb == "approve":
         messages.success(request, _("Approved and posted. The statements are out."))
     return redirect("round_page", round_id)
+
+
+@require_GET
+@signed_in  # type: ignore[arg-type]
+def round_statements(request: HttpRequest, round_id: UUID) -> StreamingHttpResponse:
+    """Every statement's files in one ZIP; only for those who may settle, and on record."""
+    round = settlement.policy.access_round(request.user, round_id)
+    settlement.policy.require_may_settle(request.user)
+    pieces = statement_files.open_files(
+        round_id=round_id,
+        at=clock.now(),
+        by=request.user,  # type: ignore[arg-type]
+    )
+    answer = StreamingHttpResponse(pieces, content_type="application/zip")
+    name = f"statements-{round.programme_id}-{round.number}.zip"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 @require_http_methods(["GET", "POST"])

@@ -126,6 +126,11 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
         _lazy("The baseline rule needs a day or an input that is not there. Nothing was posted.")
     ),
     "unknown_rule": _told(_lazy("The terms name a baseline rule that does not exist. Nothing was posted.")),
+    "round_not_posted": _told(_lazy("Only a round that was approved and posted has statements.")),
+    "no_statements": _told(_lazy("The round touched no home, so it has no statements.")),
+    "files_not_ready": lambda error: (
+        _("The files are being written: %(done)s of %(of)s statements so far.") % error.data
+    ),
     "batch_waits": _told(_lazy("Another batch waits for approval. Approve or withdraw that one first.")),
     "batch_empty": _told(_lazy("Nobody can be paid now: the reasons are listed below.")),
     "batch_decided": _told(_lazy("That batch was approved or withdrawn before.")),

@@ -14,7 +14,7 @@ import settlement.policy
 from members.policy import has_role
 from opendsr.web import wording
 from opendsr.web.paging import paged
-from settlement import rounds
+from settlement import rounds, statement_files
 from settlement.models import RoundKind, SettlementRound, SettlementRun, Verdict
 
 RUNS_SHOWN = 50
@@ -107,6 +107,8 @@ def whole_page(request: HttpRequest, round: SettlementRound) -> dict[str, Any]:
             (_("Posted before"), wording.millipence(before)),
             (_("To post") if is_open else _("Difference"), wording.millipence(revenue - before)),
         ],
+        "files": statement_files.progress_of(round.pk) if not is_open else None,
+        "may_take_files": may_settle and not is_open and round.decision.verdict == Verdict.APPROVED,
         "runs": [_run_row(run) for run in shown],
         "pager": pager,
         "may_decide": may_settle and is_open,

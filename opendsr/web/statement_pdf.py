@@ -32,13 +32,17 @@ def render(page: StatementPage) -> bytes:
         from weasyprint import HTML
     except (ImportError, OSError) as error:
         raise PdfUnavailable(library="Pango (Debian: libpango-1.0-0, libpangoft2-1.0-0)") from error
+    made: bytes = HTML(string=html(page), url_fetcher=_refuse).write_pdf(pdf_variant=TAGGED)
+    return made
+
+
+def html(page: StatementPage) -> str:
+    """The statement as one HTML file with its style in it: what the PDF is made of, and a file by itself."""
     style = (Path(settings.BASE_DIR) / "static" / SHEET).read_text()
     coop = installation.current().coop_name
-    html = render_to_string(
+    return render_to_string(
         "settlement/statement_pdf.html", {"statement": page, "coop": coop, "style": style}
     )
-    made: bytes = HTML(string=html, url_fetcher=_refuse).write_pdf(pdf_variant=TAGGED)
-    return made
 
 
 def _refuse(url: str, *_args: object, **_kwargs: object) -> dict[str, object]:

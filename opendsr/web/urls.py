@@ -52,6 +52,7 @@ urlpatterns = [
     path("earnings/bank/", earnings_page.change_bank, name="change_bank"),
     path("settlement/", money.round_list, name="round_list"),
     path("settlement/<uuid:round_id>/", money.round_page, name="round_page"),
+    path("settlement/<uuid:round_id>/statements.zip", money.round_statements, name="round_statements"),
     path("settlement/<uuid:round_id>/<slug:verb>/", money.round_action, name="round_action"),
     path("payments/", money.payment_list, name="payment_list"),
     path("payments/status/", money.payment_status, name="payment_status"),

@@ -17,6 +17,7 @@ from settlement.models.choices import (
     Standing,
     Verdict,
 )
+from settlement.models.files import StatementFiles, StatementFilesPart
 from settlement.models.ledger import Account, Entry, Posting, Statement
 from settlement.models.paying import (
     BankDetail,
@@ -77,6 +78,8 @@ __all__ = [
     "Society",
     "Standing",
     "Statement",
+    "StatementFiles",
+    "StatementFilesPart",
     "SurplusResolution",
     "VatTreatment",
     "Verdict",

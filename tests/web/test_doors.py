@@ -51,7 +51,7 @@ class Door:
         """The address, for something of Alice's where it is somebody's."""
         if self.name.startswith("statement"):
             return reverse(self.name, args=[scene.statement_of(scene.alice).pk])
-        if self.name == "round_page":
+        if self.name in ("round_page", "round_statements"):
             return reverse(self.name, args=[scene.run.round_id])
         if self.name == "round_action":
             return reverse(self.name, args=[scene.run.round_id, "nonsense"])
@@ -88,6 +88,7 @@ DOORS = [
         for name in ("round_list", "payment_list", "dispute_list", "policy_list")
     ),
     Door("round_page", MONEY),
+    Door("round_statements", {**MONEY, "fay": 409}),
     Door("round_action", MONEY_404, method="post"),
     Door("payment_batch", {**MONEY, "fay": 404}),
     Door("batch_file", {**MONEY, "fay": 404}),

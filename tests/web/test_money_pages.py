@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from members.models import Role
+from opendsr.kernel import outbox
 from settlement import bank_details, ledger, rounds
 from settlement.bank_details import Payee
 from settlement.models import (
@@ -24,6 +27,7 @@ from settlement.models import (
     RoundDecision,
     SettlementRound,
     SharePolicyVersion,
+    Statement,
 )
 from tests.factories import make_staff
 from tests.web.conftest import Visit
@@ -114,6 +118,31 @@ def test_no_stranger_decides_about_money(
         assert visit(user).post(url).status_code == 403
     assert Client().post(url).status_code == 302
     assert visit(scene.fay).post(reverse(name, args=[uuid4(), "nonsense"])).status_code == 404
+
+
+def test_statement_files_are_written_in_the_background_and_taken_by_finance_alone(
+    scene: Scene, visit: Visit, ada, audrey
+) -> None:
+    round = make_final(visit, scene, ada)
+    url = reverse("round_page", args=[round.pk])
+    asked = visit(scene.fay).post(reverse("round_action", args=[round.pk, "files"]), follow=True)
+    assert "statements written" in seen(asked).text()
+    assert '<progress id="files-progress"' in asked.content.decode()
+    assert visit(scene.fay).get(reverse("round_statements", args=[round.pk])).status_code == 409
+
+    outbox.drain()
+    page = seen(visit(scene.fay).get(url))
+    taken = visit(scene.fay).get(reverse("round_statements", args=[round.pk]))
+
+    assert "Download the ZIP file" in page.text()
+    with zipfile.ZipFile(io.BytesIO(b"".join(taken.streaming_content))) as whole:
+        assert whole.testzip() is None
+        names = whole.namelist()
+        text = whole.read(next(name for name in names if name.endswith(".html"))).decode()
+    assert len(names) == 3 * Statement.objects.filter(round=round).count()
+    assert "<h1>Statement</h1>" in text
+    assert "Statements as files" not in seen(visit(audrey).get(url)).text()
+    assert visit(audrey).get(reverse("round_statements", args=[round.pk])).status_code == 403
 
 
 def test_a_batch_from_proposal_to_the_banks_answer(scene: Scene, visit: Visit, ada) -> None:
