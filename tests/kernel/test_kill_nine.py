@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from opendsr.kernel import outbox
 from opendsr.kernel.models import DeliveryState, OutboxDelivery
 from tests.kernel import effects
 from tests.kernel.conftest import NOON
+from tests.redises import free_port, redis
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,8 +53,6 @@ def test_on_the_folder_broker_nothing_is_lost_or_doubled(folder):
 
 
 def test_on_redis_nothing_is_lost_or_doubled_even_when_redis_forgets_all(folder):
-    if shutil.which("redis-server") is None:
-        pytest.skip("no redis-server on this machine (Debian: apt-get install redis-server)")
     port = free_port()
     with ExitStack() as stack:
         servers = [stack.enter_context(redis(folder, port))]
@@ -139,31 +136,6 @@ def worker(folder: Path, env: dict[str, str], name: str) -> Iterator[subprocess.
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait(PATIENCE_SECONDS)
-
-
-@contextmanager
-def redis(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A Redis that keeps nothing on disk."""
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with (folder / "redis.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            wait_for(lambda: answers(port), process, folder / "redis.log")
-            yield process
-        finally:
-            process.kill()
-            process.wait(PATIENCE_SECONDS)
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(is_so: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

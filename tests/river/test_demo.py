@@ -16,6 +16,7 @@ import pytest
 
 from opendsr.run import cluster
 from opendsr.run.places import REPOSITORY
+from tests.redises import free_port, redis
 from tests.samples import shared_data
 
 pytestmark = pytest.mark.slow
@@ -32,13 +33,6 @@ def demo(var: Path, **choices: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=PLAY_SECONDS, check=False
     )
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port
 
 
 def millipence(pounds: str) -> int:
@@ -106,10 +100,11 @@ def test_real_homes_are_played_as_they_are(tmp_path: Path) -> None:
 
 
 def test_one_home_of_another_kind_of_export(tmp_path: Path) -> None:
-    """A PowerShaper export, newest first, stamped at the period's end."""
-    done = demo(
-        tmp_path / "var", HOMES=str(shared_data("powershaper_export_1home_halfhourly_2022-09_2023-12.csv.gz"))
-    )
+    """A PowerShaper export, newest first, stamped at the period's end; broker and cache on a real Redis."""
+    homes = str(shared_data("powershaper_export_1home_halfhourly_2022-09_2023-12.csv.gz"))
+    port = free_port()
+    with redis(tmp_path, port):
+        done = demo(tmp_path / "var", HOMES=homes, REDIS_URL=f"redis://127.0.0.1:{port}/0")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(money_of(done.stdout)[0]) == 1
