@@ -37,6 +37,12 @@ class Reason:
 
     code: str
     rows: int
+
+    @property
+    def words(self) -> str:
+        """The reason as people read it."""
+        return self.code.replace("_", " ")
+
     where: str
 
 

@@ -26,6 +26,7 @@ PRECEDENCE: Final = (
     "emoncms",
     "cad_power",
     "emoncms_power",
+    "power_csv",
     "openadr",
     "hub",
     "simulated",

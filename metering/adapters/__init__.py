@@ -13,6 +13,7 @@ from metering.adapters import (
     n3rgy_json,
     octopus,
     opendsr_csv,
+    power_csv,
     powershaper_csv,
     wide_csv,
 )
@@ -32,6 +33,7 @@ ADAPTERS: Final = {
         glowmarkt_json,
         octopus,
         opendsr_csv,
+        power_csv,
         generic_csv,
         wide_csv,
     )

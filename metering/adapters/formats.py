@@ -99,8 +99,8 @@ class CsvFormat:
     """One kind of delimited file. `columns` gives each role its accepted header names, any case.
 
     Stamp and import are always needed, the meter column when it is named here; without one a file is of a
-    single meter, called `meter`. In a wide file every column but the stamp is a meter. `basis` says why the
-    stamp convention is believed.
+    single meter, called `meter`. In a wide file every column but the stamp is a meter; in one of power the
+    value is W at an instant. `basis` says why the stamp convention is believed.
     """
 
     name: str
@@ -115,10 +115,13 @@ class CsvFormat:
     ambiguous: Ambiguous = Ambiguous.REJECT
     max_kwh: float = HOME_LIMIT_KWH
     is_wide: bool = False
+    is_power: bool = False
 
     @property
     def convention(self) -> str:
         """The reading of stamps and values in words, kept with each import."""
+        if self.is_power:
+            return f"power samples in W at times in {self.tz}, made half-hours of"
         return f"stamps are the {self.stamp} of the half-hour in {self.tz}, values in {self.unit}"
 
     @property

@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 from metering.adapters import UnknownHeader, detect, documents, format_named, known_headers
 from metering.adapters.columns import Block, ColumnReader
 from metering.adapters.formats import CsvFormat, Layout, Reject, expected_header
+from metering.adapters.power_csv import PowerReader
 from metering.adapters.rows import VALUE_CHARACTERS, find_layout, is_blank
 from metering.adapters.wide_csv import WideReader
 from opendsr.kernel.errors import Invalid
@@ -51,7 +52,7 @@ class Reading:
     name: str
     format: CsvFormat
     layout: Layout
-    reader: ColumnReader | WideReader
+    reader: ColumnReader | WideReader | PowerReader
     header_line: int
     _chunks: Iterator[bytes]
     _source: _Source
@@ -62,6 +63,8 @@ class Reading:
         """The readings, in stretches of whole lines."""
         for text, line in self._stretches():
             yield self.reader.read(text, line)
+        if isinstance(self.reader, PowerReader):
+            yield from self.reader.finish()
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Every line below the header with its number, as text; instead of `blocks`."""
@@ -170,7 +173,9 @@ def _document(
     return Reading(name, format, layout, _reader(layout), 0, iter(()), source, text, rejects)
 
 
-def _reader(layout: Layout) -> ColumnReader | WideReader:
+def _reader(layout: Layout) -> ColumnReader | WideReader | PowerReader:
+    if layout.format.is_power:
+        return PowerReader(layout)
     return WideReader(layout) if layout.format.is_wide else ColumnReader(layout)
 
 

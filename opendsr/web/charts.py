@@ -112,12 +112,14 @@ def half_hour_figure(
         }
     }
     if is_priced:
-        layout["margin"] = LAYOUT["margin"] | {"r": 52}
         layout["yaxis2"] = {
-            "title": {"text": "p/kWh", "standoff": 6},
+            "title": {"text": "p/kWh", "standoff": 12},
             "overlaying": "y",
             "side": "right",
             "showgrid": False,
+            "tickmode": "auto",
+            "nticks": 6,
+            "automargin": True,
             "fixedrange": True,
         }
     if event:

@@ -49,9 +49,6 @@ def test_files_of_rates_are_read_whole(name, adapter, values, codes):
         "acn_ev_sessions.csv.gz",
         "agile_halfhourly_2022-11_2023-12.csv.gz",
         "gb_carbon_intensity_2023.csv.gz",
-        "gjw_home_10s_2013-12-09_15.csv.gz",
-        "gjw_home_1min_2013-11_2014-01.csv.gz",
-        "gjw_home_power_events_2013-11_2014-01.csv.gz",
     ],
 )
 def test_files_of_other_things_are_refused_with_what_is_known(name):
@@ -59,3 +56,24 @@ def test_files_of_other_things_are_refused_with_what_is_known(name):
         open_reading(shared_data(name), name=name, adapter=None)
 
     assert "lcl_csv" in unusable.value.expected
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "empty"),
+    [
+        ("gjw_home_10s_2013-12-09_15.csv.gz", 7, 3_369),
+        ("gjw_home_1min_2013-11_2014-01.csv.gz", 60, 5_034),
+        ("gjw_home_power_events_2013-11_2014-01.csv.gz", 60, 0),
+    ],
+)
+def test_files_of_power_become_half_hours(name, days, empty):
+    contents = open_reading(shared_data(name), name=name, adapter=None)
+    refusals = Refusals()
+
+    readings = readings_in(contents, refusals)
+
+    assert contents.format.name == "power_csv"
+    assert 0.9 * days * 48 < len(readings) <= days * 48
+    assert {reject.code for reject in refusals.in_order()} == ({"null"} if empty else set())
+    assert refusals.rows == empty
+    assert 19_000 < readings.import_wh.sum() * 48 / len(readings) < 23_000  # Wh a day
