@@ -1,4 +1,4 @@
-"""Beside the payment: carbon and tariff savings of what changed, rebound hours included. Pure.
+"""Beside the payment: carbon and tariff savings of what changed, rebound hours where they are given. Pure.
 
 Carbon is the sum of (baseline less metered) x intensity, tariff savings the same with the member's price;
 half-hours without a figure are left out and counted, never taken for zero.

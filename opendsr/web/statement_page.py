@@ -1,6 +1,7 @@
 """A statement in words: what the meter shows, how the baseline was made, and the money sum step by step.
 
-Every number comes from `settlement.statements.StatementView`; only how it is written is worked out here.
+Every number comes from `settlement.statements.StatementView`; only how it is written is worked out here. The
+savings shown beside the sum come from `settlement.beside` and are no part of it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from opendsr.kernel.money import MP_PER_POUND
 from opendsr.web import wording
 from opendsr.web.charts import Figure, half_hour_figure
 from opendsr.web.member_home import change, statement_days, statement_title
-from settlement import statement_json
+from settlement import beside, statement_json
 from settlement.baselines.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
+from settlement.beside import EventSavings
 from settlement.event_views import EventView, ShareLine
 from settlement.models import Basis
+from settlement.savings import Saving
 from settlement.statements import StatementView
 
 SHARE_DECIMALS, MP_DECIMALS = 9, 5
@@ -79,6 +82,7 @@ class EventPage:
     adjustment: str
     steps: tuple[Step, ...]
     others: tuple[Step, ...]
+    savings: tuple[Step, ...]
     provenance: str
 
 
@@ -123,7 +127,10 @@ def in_words(view: StatementView) -> StatementPage:
         earned_exact=wording.millipence(view.earned_mp),
         change=change(directions.pop(), delivered_wh) if len(directions) == 1 else wording.NOTHING,
         events=tuple(
-            _event(event, "" if number == 1 else f"-{number}") for number, event in enumerate(events, start=1)
+            _event(event, saved, "" if number == 1 else f"-{number}")
+            for number, (event, saved) in enumerate(
+                zip(events, beside.event_savings(events), strict=True), start=1
+            )
         ),
         totals=_totals(view),
         balance=wording.millipence(view.balance_mp),
@@ -131,7 +138,7 @@ def in_words(view: StatementView) -> StatementPage:
     )
 
 
-def _event(view: EventView, mark: str) -> EventPage:
+def _event(view: EventView, saved: EventSavings, mark: str) -> EventPage:
     return EventPage(
         mark=mark,
         title=view.campaign,
@@ -173,8 +180,34 @@ def _event(view: EventView, mark: str) -> EventPage:
             Step(other.title, f"{wording.kwh(other.paid_wh)} kWh", wording.millipence(other.earned_mp))
             for other in view.others
         ),
+        savings=_savings(saved),
         provenance=_provenance(view),
     )
+
+
+def _savings(saved: EventSavings) -> tuple[Step, ...]:
+    """Carbon and price beside the payment; what is not known is said, never taken for nothing."""
+    grams, bill = saved.carbon, saved.bill
+    return (
+        Step(
+            _("Carbon not emitted"),
+            _known(grams, _("by the grid's carbon intensity in each half-hour")),
+            f"{grams.amount / 1000:,.2f} kg CO₂" if grams.half_hours else _("not known"),
+        ),
+        Step(
+            _("At half-hourly prices"),
+            _known(bill, _("by the price the co-op follows, which need not be your tariff")),
+            wording.millipence(bill.amount) if bill.half_hours else _("not known"),
+        ),
+    )
+
+
+def _known(saving: Saving, how: str) -> str:
+    of = saving.half_hours + saving.left_out
+    if not saving.half_hours:
+        return _("no figures for these half-hours")
+    words = _("%(how)s: %(n)s of %(of)s half-hours") % {"how": how, "n": saving.half_hours, "of": of}
+    return words if saving.left_out else how
 
 
 def _totals(view: StatementView) -> tuple[Step, ...]:

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metering.models import HalfHourlyRate
+from settlement.beside import event_savings
 from settlement.estimating import AssetState, estimate_assets, half_hour_kw
 from settlement.overriding import (
     OverrideCost,
@@ -19,7 +21,7 @@ from settlement.overriding import (
     effect_of_override,
     paid_after_override,
 )
-from settlement.savings import carbon_saved_g, tariff_saved_mp
+from settlement.savings import Saving, carbon_saved_g, tariff_saved_mp
 from settlement.surplus import (
     DividendNotAllowed,
     LegalForm,
@@ -28,6 +30,7 @@ from settlement.surplus import (
     ResolutionInvalid,
     split_surplus,
 )
+from tests.settlement.staging import AFTER, EVENT, event_of, make_measured, settle
 
 override_policies = st.builds(
     OverridePolicy, st.sampled_from(list(OverrideCost)), st.decimals(0, 100, places=1)
@@ -184,3 +187,35 @@ def test_assets_never_draw_more_than_the_home_nor_less_than_nothing(data):
     assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
     power_kw, confidence = half_hour_kw(found, 2)
     assert power_kw.shape == confidence.shape == (len(assets), samples // 2)
+
+
+def put(kind, values):
+    HalfHourlyRate.objects.bulk_create(
+        HalfHourlyRate(kind=kind, starts_at=at, value=Decimal(value), source="test", known_at=AFTER)
+        for at, value in zip(EVENT, values, strict=False)
+    )
+
+
+@pytest.mark.django_db
+def test_an_events_savings_are_what_it_used_less_times_the_rates():
+    stage = make_measured(700)
+    event = event_of(settle(stage).run, stage.residents[0])
+    put("carbon", ["250", "100"])
+    put("import_price", ["30.5", "1", "1", "1"])
+
+    (saved,) = event_savings([event])
+
+    # 0.7 kWh less in the first half-hour, as usual in the others.
+    assert saved.carbon == Saving(amount=175, half_hours=2, left_out=2)
+    assert saved.bill == Saving(amount=21_350, half_hours=4, left_out=0)
+
+
+@pytest.mark.django_db
+def test_what_is_sent_out_has_no_price_of_use_and_no_rate_is_no_zero():
+    stage = make_measured(1_500)
+    event = event_of(settle(stage).run, stage.residents[0])
+
+    assert event_savings([event])[0].carbon == Saving(amount=0, half_hours=0, left_out=4)
+    put("import_price", ["30", "30", "30", "30"])
+    assert event_savings([event])[0].bill == Saving(amount=0, half_hours=3, left_out=1)
+    assert event_savings([]) == []
