@@ -77,7 +77,7 @@ def test_ten_thousand_campaigns_come_25_at_a_time(
     ]
     Campaign.objects.bulk_create(many)
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(7):
         page = seen(sams.get("/campaigns/?page=200&state=draft"))
 
     assert len(page.tree.xpath("//tbody/tr")) == 25
@@ -252,10 +252,10 @@ def test_long_plans_come_a_page_at_a_time_and_cost_the_same(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     look(sams, scene.next)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(11):
         look(sams, scene.next)
     monkeypatch.setattr("opendsr.web.campaign_page.LINES_SHOWN", 1)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(11):
         page = look(sams, scene.next, page="2")
 
     assert len(page.cells("taking-part")) == 1
