@@ -50,7 +50,7 @@ test-vtn-alone: ## The VTN's tests in a project of its own: kernel, wire and VTN
 		-m "not slow" tests/vtn tests/oadr
 
 bench: ## Measure; one line a figure: BENCH <name> <value> <unit> [goal <goal>]
-	@$(INSTALL) site server
+	@$(INSTALL) site server bench interop tests
 	@$(PY) manage.py bench
 
 bench-metering: ## Readings in, on disk, out and on pages (BENCH_HOMES=200 BENCH_DAYS=14 BENCH_ROUNDS=1 for a smoke test)
