@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -349,11 +349,13 @@ class Measurement:
         stream = MeterStream.objects.select_related("occupancy").get(stream_id=self.streams[HOMES // 2])
         user = User.objects.create_user("bench@example.org", "a long enough password")
         Member.objects.filter(household=stream.occupancy.household_id).update(user=user)
+        put_rates(self.days[0], len(self.days))
         browser = Client()
         browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         for name, address in (
             ("page_usage_day", reverse("home")),
             ("page_usage_week", reverse("usage") + "?view=week"),
+            ("page_usage_half_hours", reverse("usage") + "?view=halves"),
             ("page_usage_year", reverse("usage") + "?view=year"),
         ):
             seen = []
@@ -391,6 +393,24 @@ class Measurement:
     def note(self, name: str, value: float, unit: str, goal: str = "") -> None:
         """Keep a figure."""
         self.figures.setdefault(name, ([], unit, goal))[0].append(value)
+
+
+def put_rates(first_day: date, days: int) -> None:
+    """A price and a carbon intensity for every half-hour, for the pages to show."""
+    from metering.models import HalfHourlyRate
+
+    start = datetime.combine(first_day, datetime.min.time(), UTC)
+    HalfHourlyRate.objects.bulk_create(
+        HalfHourlyRate(
+            kind=kind,
+            starts_at=start + timedelta(minutes=30 * number),
+            value=value,
+            source="bench",
+            known_at=NOON,
+        )
+        for kind, value in (("import_price", 21), ("carbon", 150))
+        for number in range(48 * days)
+    )
 
 
 def let_live_power_be_kept() -> None:
