@@ -43,6 +43,7 @@ ELSEWHERE = {
     "metering_feedcursor": "operations",
     "metering_emoncmskey": "operations",
     "metering_backfill": "operations",
+    "metering_rate": "operations",
 }
 
 
