@@ -55,7 +55,7 @@ def list_page(request: HttpRequest, form: Form, *, at: datetime) -> dict[str, An
         "balances_pager": waiting_pager,
         "total": wording.money(sum(each.pence for each in everybody) * MP_PER_PENNY),
         "payable": sum(1 for each in everybody if each.pence),
-        "held": [(HELD_WORDS[why], f"{count:,}") for why, count in sorted(held.items())],
+        "held": [(HELD_WORDS[why], count) for why, count in sorted(held.items())],
         "may_settle": has_role(request.user, *settlement.policy.MAY_SETTLE),
     }
 

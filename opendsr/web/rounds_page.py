@@ -100,12 +100,15 @@ def whole_page(request: HttpRequest, round: SettlementRound) -> dict[str, Any]:
         "progress": progress,
         "is_computing": is_open and progress.done < progress.of and not progress.problem,
         "figures": [
-            (_("Revenue"), wording.millipence(revenue)),
-            (_("Members"), wording.millipence(sum(run.members_mp for run in everything))),
-            (_("The co-op"), wording.millipence(sum(run.coop_mp for run in everything))),
-            (_("Community fund"), wording.millipence(sum(run.fund_mp + run.gifts_mp for run in everything))),
-            (_("Posted before"), wording.millipence(before)),
-            (_("To post") if is_open else _("Difference"), wording.millipence(revenue - before)),
+            (label, wording.money(mp), wording.millipence(mp))
+            for label, mp in (
+                (_("Revenue"), revenue),
+                (_("Members"), sum(run.members_mp for run in everything)),
+                (_("The co-op"), sum(run.coop_mp for run in everything)),
+                (_("Community fund"), sum(run.fund_mp + run.gifts_mp for run in everything)),
+                (_("Posted before"), before),
+                (_("To post") if is_open else _("Difference"), revenue - before),
+            )
         ],
         "files": statement_files.progress_of(round.pk) if not is_open else None,
         "may_take_files": may_settle and not is_open and round.decision.verdict == Verdict.APPROVED,

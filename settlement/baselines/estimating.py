@@ -173,11 +173,13 @@ def _rolling(rule: BaselineRule, history: History, kept: Mask) -> tuple[Wh, Wh]:
     shape = history.wh.shape[1:]
     if not len(kept):
         return np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    used = (kept[:, None, :] & history.has)[::-1]
-    counts = running(used)
     level, total, step = np.zeros(shape), np.zeros(shape), np.empty(shape)
-    for wh, is_used, count in zip(history.wh[::-1], used, counts, strict=True):
-        if int(count.min()) > rule.seed_days:
+    count, is_used, is_seeded = np.zeros(shape, np.int16), np.empty(shape, np.bool_), False
+    for wh, has, is_kept in zip(history.wh[::-1], history.has[::-1], kept[::-1], strict=True):
+        np.logical_and(has, is_kept, out=is_used)
+        count += is_used.view(np.int8)
+        is_seeded = is_seeded or int(count.min()) > rule.seed_days
+        if is_seeded:
             np.subtract(wh, level, out=step)
             step *= weight
             if not is_used.all():
@@ -188,7 +190,7 @@ def _rolling(rule: BaselineRule, history: History, kept: Mask) -> tuple[Wh, Wh]:
         total += wh * is_seed
         rolled = level + (wh - level) * weight
         level = np.where(is_seed, total / np.maximum(count, 1), np.where(is_used, rolled, level))
-    return _in_millionths(level), counts[-1].astype(np.int64)
+    return _in_millionths(level), count.astype(np.int64)
 
 
 def _regression(history: History, kept: Mask) -> tuple[Wh, Wh]:
