@@ -50,7 +50,8 @@ class RulesForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 16, "spellcheck": "false"}),
         help_text=_lazy(
             "A JSON list, applied in order. Each rule has an id, a match (source, type, field, op, value) "
-            "and then: drop, reshape (set, scale, offset or rename), store, alarm or keep."
+            "and then: drop, reshape (set, scale, offset or rename), store, alarm or keep. Sources are glow "
+            "(CADs), device (states of devices), emoncms (type: the node) and openadr (type: report/rID)."
         ),
     )
     note = forms.CharField(label=_lazy("What changes and why"), required=False, max_length=200)
