@@ -171,6 +171,24 @@ def test_another_hubs_certificate_is_463(
     assert WireLog.objects.filter(ven=stranger.ven, code="463").count() == 2
 
 
+def test_a_poll_judged_before_says_nothing_about_who_sends_it(
+    listener: Listener, hub: hubs.TestHub, stranger: hubs.TestHub, tmp_path: Path
+) -> None:
+    """The listener remembers a poll's very bytes as sound; of another certificate they stay 463."""
+    for each in (hub, stranger):
+        each.registers(at=AT)
+    poll = codec.serialise(m.Poll(hub.ven_id))
+    own, other = (listener.connect(listener.context_of(each, tmp_path)) for each in (hub, stranger))
+    for client in (own, own, own, other):  # whom it knows to be quiet it answers from memory
+        assert (
+            post(client, "OadrPoll", codec.serialise(m.Poll("" if client is other else hub.ven_id)))[0] == 200
+        )
+    for _ in range(2):
+        status, body = post(other, "OadrPoll", poll)
+        assert (status, codec.parse(body).response.code) == (200, 463)  # type: ignore[attr-defined]
+    assert codec.parse(post(own, "OadrPoll", poll)[1]).response.code == 200  # type: ignore[attr-defined]
+
+
 def test_a_revoked_certificate_is_403_on_the_same_connection(
     listener: Listener, hub: hubs.TestHub, tmp_path: Path
 ) -> None:

@@ -49,6 +49,9 @@ MOST_WAITING: Final = 4_000
 """Requests a worker lets wait for a thread; those beyond are asked to come back."""
 RETRY_SECONDS: Final = (5, 20)
 MOST_CERTIFICATES: Final = 20_000
+MOST_POLLS: Final = 20_000
+LARGEST_POLL: Final = 2_000
+"""Bytes of a poll that is remembered as judged; a plain one has about 400."""
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +132,7 @@ class Loop:
         self.said: list[tuple[Connection, Request, str]] = []
         self.is_taking = False
         self.fingerprints: dict[str, str] = {}
+        self.polls: dict[bytes, tuple[str, bool]] = {}
         self.wall = time.time()
         self.date_second = 0
         self.date = b""
@@ -347,8 +351,17 @@ class Loop:
         fingerprint = self.plain_caller(connection, request) if self.memory.is_sure else None
         if fingerprint is None:
             return None
-        poll = codec.idle_poll(request.body)
+        poll = self.polls.get(request.body) or self.judge(request.body)
         return None if poll is None else Waiting(connection, request, fingerprint, *poll)
+
+    def judge(self, body: bytes) -> tuple[str, bool] | None:
+        """Parse and check a poll, and remember it: a VEN polls in the very same bytes each time."""
+        poll = codec.idle_poll(body)
+        if poll is not None and len(body) <= LARGEST_POLL:
+            if len(self.polls) >= MOST_POLLS:
+                self.polls.clear()
+            self.polls[body] = poll
+        return poll
 
     def plain_caller(self, connection: Connection, request: Request) -> str | None:
         """Return the fingerprint of who posts XML in the ordinary way, else None."""
