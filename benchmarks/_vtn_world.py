@@ -336,8 +336,8 @@ def wait_for_word(process: subprocess.Popen[str], word: str) -> None:
 
 
 def figures_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    said, _ = process.communicate()
+    said, complaint = process.communicate()
     if process.returncode or not said.strip():
-        raise SystemExit("the load generator gave no figures")
+        raise SystemExit(f"the load generator gave no figures (exit {process.returncode}): {complaint[-2000:]}")
     figures: dict[str, Any] = json.loads(said)
     return figures
