@@ -136,7 +136,11 @@ def take_frames(
     routes = routing.routes({"": home})
     known = {(each.node, each.name): each for each in EmoncmsInput.objects.filter(key=key)}
     unused: Counter[str] = Counter(passed_over or {})
-    desk = Desk(SOURCE, ruling.book_in_force())
+    desk = Desk(
+        SOURCE,
+        ruling.book_in_force(),
+        stream_at=lambda _, when: routes.stream_of_home(home, "electricity", when),
+    )
     samples: list[registers.Sample] = []
     power: list[PowerSample] = []
     newest: dict[tuple[str, str], tuple[datetime, float | None, str]] = {}

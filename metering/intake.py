@@ -96,7 +96,7 @@ class Intake:
     """
 
     def __init__(self) -> None:
-        self.routes = routing.Routes()
+        self.routes = self.hub_routes = routing.Routes()
         self.devices: Mapping[asset_states.Place, asset_states.Known] = {}
         self.book: RuleBook = NO_RULES
         self.seen: dict[str, Seen] = {}
@@ -123,7 +123,7 @@ class Intake:
 
     def refresh(self) -> None:
         """Read who is where, what is consented to, and the rules, again."""
-        self.routes = routing.routes_of_cads()
+        self.routes, self.hub_routes = routing.routes_of_cads(), routing.routes_of_hubs()
         self.devices = asset_states.known_devices()
         self.book = ruling.book_in_force()
 
@@ -163,8 +163,8 @@ class Batch:
         self.samples: list[registers.Sample] = []
         self.power: list[PowerSample] = []
         self.states: list[asset_states.State] = []
-        self.desk = Desk(GLOW, intake.book)
-        self.device_desk = Desk(DEVICE, intake.book)
+        self.desk = Desk(GLOW, intake.book, stream_at=intake.routes.electricity_at)
+        self.device_desk = Desk(DEVICE, intake.book, stream_at=intake.hub_routes.electricity_at)
 
     def add(self, arrival: Arrival) -> None:
         """Read one message; whatever is wrong with it becomes a letter, never an error."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import connection
 
@@ -50,10 +51,17 @@ LetterKey = tuple[str, str, str, str, str, str]
 
 
 class Desk:
-    """The rules over one source's messages in a batch, and the letters that come of it."""
+    """The rules over one source's messages in a batch, and the letters that come of it.
 
-    def __init__(self, source: str, book: RuleBook) -> None:
+    `stream_at` says whose readings a sender's are at a time, or the code of why there are none: of people
+    who did not consent, or whom nobody knows to live there, a rule keeps no body either.
+    """
+
+    def __init__(
+        self, source: str, book: RuleBook, *, stream_at: Callable[[str, datetime], UUID | str]
+    ) -> None:
         self.source = source
+        self.stream_at = stream_at
         self.book = book
         self.has_rules = book.speaks_of(source)
         self.letters: dict[LetterKey, Letter] = {}
@@ -75,6 +83,8 @@ class Desk:
         told += [(Message.Outcome.KEPT, "kept", rule, "") for rule in done.kept]
         if told:
             written = json.dumps(body, default=str) if raw is None else raw
+            if self.stream_at(sender, received_at) in WITHOUT_BODY:
+                written = ""
             for outcome, code, rule, detail in told:
                 self.note(
                     outcome, sender, topic, code, detail, rule=rule, body=written, received_at=received_at

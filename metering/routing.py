@@ -47,6 +47,10 @@ class Routes:
         home = self.home_of.get(sender)
         return NO_SENDER if home is None else self.stream_of_home(home, meter, at)
 
+    def electricity_at(self, sender: str, at: datetime) -> UUID | str:
+        """The stream of the sender's electricity meter, as `stream_at` says it."""
+        return self.stream_at(sender, "electricity", at)
+
     def stream_of_home(self, home: UUID, meter: str, at: datetime) -> UUID | str:
         """The stream of the home's meter at `at`, or the code of why nothing of it may be kept."""
         for stay in self.stays.get(home, ()):

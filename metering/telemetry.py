@@ -97,14 +97,14 @@ class _Piece:
     def __init__(self, at: datetime, told: Read) -> None:
         self.at = at
         self.told = told
-        self.desk = Desk(SOURCE, ruling.book_in_force())
+        self.routes = routing.routes_of_hubs()
+        self.desk = Desk(SOURCE, ruling.book_in_force(), stream_at=self.routes.electricity_at)
         self.half_hours: dict[tuple[UUID, datetime], dict[str, int]] = {}
         self.samples: list[registers.Sample] = []
         self.states: list[asset_states.State] = []
 
     def store(self, reports: list[Report]) -> None:
         vens = {str(report.ven_id) for report in reports}
-        self.routes = routing.routes_of_hubs()
         hubs = dict(Hub.objects.filter(ven_id__in=vens).values_list("ven_id", "pk"))
         self.links = {
             (link.hub_id, link.r_id): link for link in ReportLink.objects.filter(hub__in=list(hubs.values()))

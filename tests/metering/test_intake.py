@@ -108,6 +108,28 @@ def test_without_consent_nothing_is_kept_but_the_count(paired):
     assert Message.objects.get().body == ""
 
 
+@pytest.mark.parametrize("consented", [True, False])
+def test_a_rule_keeps_no_body_of_who_did_not_consent(paired, *, consented: bool):
+    ruling.publish(
+        wanted=[{"id": "look", "then": "keep"}, {"id": "ring", "then": "alarm"}],
+        note="",
+        based_on=0,
+        at=NOW,
+        by=None,
+    )
+    if not consented:
+        consent = paired.occupancy.consents.get(purpose=Purpose.SETTLEMENT)
+        consenting.end_consent(
+            consent=consent, at=NOW - timedelta(hours=1), reason=EndReason.REQUESTED, actor="x"
+        )
+
+    take(message(NOW, 7))
+
+    kept = {each.outcome: each for each in Message.objects.exclude(outcome="dead")}
+    assert set(kept) == {"kept", "alarm"}
+    assert [bool(each.body) for each in kept.values()] == [consented, consented]
+
+
 def test_who_moves_out_takes_the_stream_along(paired):
     moved_at = NOW - timedelta(hours=1)
     paired.occupancy.ends_at = moved_at
