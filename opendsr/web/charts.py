@@ -162,7 +162,14 @@ def bars_figure(
         }
         for name, colour, values in bars
     ]
-    layout = LAYOUT | {"barmode": "group", "xaxis": {"fixedrange": True, "type": "category"}}
+    axis = {
+        "fixedrange": True,
+        "type": "category",
+        "tickvals": list(names),
+        "ticktext": ["<br>".join(name.split()[:2]) for name in names],  # short enough for a phone
+        "automargin": True,
+    }
+    layout = LAYOUT | {"barmode": "group", "xaxis": axis}
     return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
 
 

@@ -362,10 +362,12 @@ def _comparison(bars: Sequence[Bar], view: str) -> str:
     if view == "year":
         less = _("In the %(n)s months that can be compared you used %(pct)s %% less than the year before.")
         more = _("In the %(n)s months that can be compared you used %(pct)s %% more than the year before.")
+        even = _("In the %(n)s months that can be compared you used about as much as the year before.")
     else:
         less = _("On the %(n)s days that can be compared you used %(pct)s %% less than the week before.")
         more = _("On the %(n)s days that can be compared you used %(pct)s %% more than the week before.")
-    return (less if change < 0 else more) % same
+        even = _("On the %(n)s days that can be compared you used about as much as the week before.")
+    return (less if change < 0 else more if change else even) % same
 
 
 def _date(day: date) -> str:
