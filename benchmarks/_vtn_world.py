@@ -338,6 +338,8 @@ def wait_for_word(process: subprocess.Popen[str], word: str) -> None:
 def figures_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     said, complaint = process.communicate()
     if process.returncode or not said.strip():
-        raise SystemExit(f"the load generator gave no figures (exit {process.returncode}): {complaint[-2000:]}")
+        raise SystemExit(
+            f"the load generator gave no figures (exit {process.returncode}): {complaint[-2000:]}"
+        )
     figures: dict[str, Any] = json.loads(said)
     return figures

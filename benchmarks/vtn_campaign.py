@@ -134,6 +134,7 @@ def campaign(
         for ven_id in made.ven_ids
     }
     began_cpu = spent(pids)
+    began_database = w.database_cpu_seconds()
     began = time.time()
     EmbeddedVtn().publish_many(notices, at=datetime.now(UTC))
     published = time.time()
@@ -144,6 +145,7 @@ def campaign(
         time.sleep(0.25)
     lasting = time.time() - began
     cpu = spent(pids) - began_cpu
+    database = w.database_cpu_seconds() - began_database
     process.terminate()
     figures = w.figures_of(process)
     names = [f"{event_id}:0" for event_id in mine.values_list("event_id", flat=True)]
@@ -157,6 +159,7 @@ def campaign(
         "last_delivery_s": max(delivered) - published,
         "last_answer_s": max(answered) - published,
         "server_cpu_s": cpu,
+        "postgresql_cpu_s": database,
         "lasting_s": lasting,
         "missing": float(options.vens - len(kept)),
         "acknowledged_and_lost": float(len(heard - kept)),

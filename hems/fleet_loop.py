@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -57,7 +58,8 @@ class Carrier:
         if isinstance(self.step, Ask):
             self.begin()
         elif isinstance(self.step, AnswerPushed):
-            self.answer_pushed(self.step)
+            with suppress(Broken):  # the connection has gone meanwhile: the VTN says it again
+                self.answer_pushed(self.step)
             self.go_on(None)
         elif isinstance(self.step, HangUp):
             self.hang_up()
