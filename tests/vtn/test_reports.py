@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisCase
@@ -532,10 +533,8 @@ def test_a_request_for_what_this_vtn_does_not_offer_is_461(hub: hubs.TestHub) ->
     assert reply.response.code == m.REPORT_NOT_SUPPORTED
 
 
-def test_reports_go_after_their_days_and_never_before_they_are_handed_on(
-    vtn: Vtn, hub: hubs.TestHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("django.conf.settings.VTN_REPORT_DAYS", 30, raising=False)
+@override_settings(VTN_REPORT_DAYS=30)
+def test_reports_go_after_their_days_and_never_before_they_are_handed_on(vtn: Vtn, hub: hubs.TestHub) -> None:
     request_id = asked(hub)
     update(hub, tells(request_id, (0, 1.0)))
     later = AT + timedelta(days=40)
