@@ -7,6 +7,7 @@ VEN's reply echoes. Truth is the row; everything else only wakes somebody up.
     next_due                      the ONE message an oadrPoll is answered with now, or None
     claim                         rows for a transport that goes to the VEN, leased with SKIP LOCKED
     release                       a claimed row that could not be handed over: tried again later
+    offer_again                   what a VEN that was away may have missed comes due at once
     mark_handed_over              it left; comes due again by itself when no reply comes (at least once)
     mark_answered / take_reply    the correlated reply came: the message counts as delivered
     withdraw, revive              staff change their mind; a dead letter is given another go
@@ -246,6 +247,26 @@ def release(*, queued: QueuedMessage, wall: datetime, reason: str, retry_seconds
         next_try_wall_at=wall + timedelta(seconds=retry_seconds),
         note=reason[:300],
     )
+
+
+_OFFER_AGAIN: Final = """
+    UPDATE vtn_queue
+    SET next_try_wall_at = %(wall)s,
+        content = CASE WHEN kind = 'events' THEN content || '{"is_resync": true}'::jsonb ELSE content END
+    WHERE ven_id IN (SELECT id FROM ven WHERE ven_id = ANY(%(ven_ids)s))
+      AND state = 'delivered' AND next_try_wall_at > %(wall)s
+      AND (lease_until_wall_at IS NULL OR lease_until_wall_at <= %(wall)s)
+"""
+
+
+def offer_again(ven_ids: Iterable[str], *, wall: datetime) -> None:
+    """Make what these VENs (by venID) were handed and did not answer due now: they were away, and are back.
+
+    Without it a message said into the void would wait for its retry, up to ten minutes.
+    """
+    if wanted := sorted(ven_ids):
+        with connection.cursor() as cursor:
+            cursor.execute(_OFFER_AGAIN, {"wall": wall, "ven_ids": wanted})
 
 
 # ---- what became of it

@@ -142,6 +142,11 @@ class Client:
             properties.ResponseTopic = reply_to
         self.paho.publish(topic, body, qos=1, properties=properties).wait_for_publish(PATIENCE_SECONDS)
 
+    def leaves(self) -> None:
+        """Say that it goes, as its last will would."""
+        presence = topics.topic(VTN, self.name, "presence")
+        self.paho.publish(presence, topics.OFFLINE, qos=1, retain=True).wait_for_publish(PATIENCE_SECONDS)
+
     def asks(self, service: str, message: m.Message | bytes) -> Any:
         """Ask, and return the reply read; a fault's number when there was one."""
         body = message if isinstance(message, bytes) else codec.serialise(message)
@@ -192,6 +197,7 @@ def connected(
 
     def on_disconnect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
         ven.reason = reason
+        is_ready.set()
 
     client.on_connect, client.on_subscribe, client.on_disconnect = on_connect, on_subscribe, on_disconnect
     client.on_message = lambda _c, _u, message: ven.heard.put(message)
@@ -199,7 +205,8 @@ def connected(
     client.connect("localhost", port or running.port, keepalive=30)
     client.loop_start()
     try:
-        assert is_ready.wait(PATIENCE_SECONDS), f"{name} is not let in: {ven.reason}"
+        assert is_ready.wait(PATIENCE_SECONDS), f"{name} hears nothing"
+        assert client.is_connected(), f"{name} is not let in: {ven.reason}"
         if presence and hub is not None:
             client.publish(topics.topic(VTN, name, "presence"), b"online", qos=1, retain=True)
         yield ven

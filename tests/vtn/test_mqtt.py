@@ -148,7 +148,23 @@ def test_who_comes_late_is_told_on_arrival(
     hub = hubs.new_hub("late")
     with brokering.connected(running, hub, tmp_path) as client:
         registers(client)
+        client.leaves()
     vtn.publish(notice(hub.ven_id), key="k", at=AT)
+    with brokering.connected(running, hub, tmp_path) as client:
+        assert only_event(codec.parse(client.next().payload)).target.ven_ids == (hub.ven_id,)
+
+
+def test_what_was_said_into_the_void_is_said_again_to_who_comes_back(
+    bridge: object, running: Running, vtn: Vtn, tmp_path: Path
+) -> None:
+    hub = hubs.new_hub("lost")
+    with brokering.connected(running, hub, tmp_path) as client:
+        registers(client)
+    vtn.publish(notice(hub.ven_id), key="k", at=AT)  # its last word was that it is there
+    wait_for("the event to be said", lambda: Event.objects.get().delivered_modification is not None)
+    Ven.objects.update(poll_seconds=3600)  # no retry comes into it
+    QueuedMessage.objects.update(next_try_wall_at=clock.wall_now() + timedelta(hours=1))
+
     with brokering.connected(running, hub, tmp_path) as client:
         assert only_event(codec.parse(client.next().payload)).target.ven_ids == (hub.ven_id,)
 

@@ -99,6 +99,7 @@ class Bridge:
         self.doubted: set[int] = set()
         self.is_all_doubted = True
         self.arrived: set[str] = set()
+        self.returned: set[str] = set()
         self.is_taking = self.is_fanning = False
         self.is_subscribed = False
         self.barrier: standing.Barrier | None = None
@@ -257,17 +258,20 @@ class Bridge:
     def hear(self, message: mqtt.Publish) -> None:
         address = topics.taken_apart(message.topic)
         if address is not None and address.kind == "presence":
-            self.presence(address.name, message.payload)
+            self.presence(address.name, message)
         elif address is not None and not message.is_retained:
             self.heard.append(message)
             return
         if message.packet_id is not None:
             self.send(mqtt.puback(message.packet_id))
 
-    def presence(self, ven_id: str, payload: bytes) -> None:
-        if payload == topics.ONLINE:
+    def presence(self, ven_id: str, message: mqtt.Publish) -> None:
+        """Note who is there; what is retained tells of the past, anything else that the VEN has just come."""
+        if message.payload == topics.ONLINE:
             self.online.add(ven_id)
             self.arrived.add(ven_id)
+            if not message.is_retained:
+                self.returned.add(ven_id)
         else:
             self.online.discard(ven_id)
 
@@ -359,12 +363,14 @@ class Bridge:
             return
         doubted = None if self.is_all_doubted else frozenset(self.doubted)
         arrived, self.arrived = frozenset(self.arrived), set()
+        returned, self.returned = frozenset(self.returned), set()
         self.doubted.clear()
         self.is_all_doubted, self.is_fanning = False, True
         job = partial(
             mqtt_work.fan_out,
             doubted=doubted,
             arrived=arrived,
+            returned=returned,
             online=frozenset(self.online),
             vtn_id=self.vtn_id,
             holder=self.broker.client_id,

@@ -105,13 +105,19 @@ def fan_out(
     *,
     doubted: Iterable[int] | None,
     arrived: Iterable[str],
+    returned: Iterable[str],
     online: frozenset[str],
     vtn_id: str,
     holder: str,
 ) -> Fanned:
-    """Return what the connected VENs are to be told: all of them, or those `doubted` or just `arrived`."""
+    """Return what the connected VENs are to be told: all of them, or those `doubted` or just `arrived`.
+
+    Those `returned` have just connected: what was said to them and not answered may have
+    reached nobody, and is said again.
+    """
     close_old_connections()
     try:
+        queueing.offer_again(returned, wall=clock.wall_now())
         return _fan_out(doubted, arrived, online, vtn_id=vtn_id, holder=holder)
     finally:
         close_old_connections()
