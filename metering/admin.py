@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
@@ -9,6 +12,8 @@ from django.utils.html import format_html
 
 from metering.intake_models import AssetDevice, EmoncmsInput, EmoncmsKey, ReportLink, Sender
 from metering.models import ImportGap, ImportReject, ImportRun, RetentionRule
+from metering.telemetry import UNITS
+from metering.vtn_door import VenId, declared_units
 from opendsr.kernel.records import ReadOnlyAdmin
 
 
@@ -65,8 +70,30 @@ class AssetDeviceAdmin(admin.ModelAdmin):
     raw_id_fields = ("asset",)
 
 
+class ReportLinkForm(forms.ModelForm):
+    """A link whose unit or role contradicts what the hub itself declares is refused with what to choose."""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        hub, r_id, role = data.get("hub"), data.get("r_id"), str(data.get("role"))
+        if hub is None or not hub.ven_id:
+            return data
+        declared = declared_units([VenId(hub.ven_id)]).get((VenId(hub.ven_id), str(r_id)), "")
+        if declared and data.get("unit"):
+            self.add_error(
+                "unit",
+                f"Leave this empty: the hub declares the unit of {r_id} and its values come in {declared}.",
+            )
+        if declared and declared != UNITS.get(role, declared):
+            self.add_error(
+                "role", f"The hub declares {r_id} in {declared}: choose a role that counts in that."
+            )
+        return data
+
+
 @admin.register(ReportLink)
 class ReportLinkAdmin(admin.ModelAdmin):
+    form = ReportLinkForm
     list_display = ("hub", "r_id", "role", "asset", "unit")
     list_filter = ("role",)
     search_fields = ("r_id", "hub__serial")

@@ -7,6 +7,7 @@ move. An input counts for what its role says; one without a role is listed and n
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -116,11 +117,12 @@ def revoke_key(*, key_id: int, at: datetime) -> None:
 
 def holder_of(secret: str, *, at: datetime) -> Holder | None:
     """Whom the key speaks for at `at`, None for one that is unknown, revoked or of people who moved out."""
-    key = EmoncmsKey.objects.filter(key_sha256=_hash(secret), revoked_at__isnull=True).first()
-    stay = None if key is None else _stay(key.home_id, key.created_at)
-    if key is None or stay is None or not stay.is_current(at):
-        return None
-    return Holder(key, stay)
+    return _holder(EmoncmsKey.objects.filter(key_sha256=_hash(secret)).first(), at)
+
+
+def holder_of_letter(sender: str, *, at: datetime) -> Holder | None:
+    """The same for the key that a letter names as its sender."""
+    return _holder(EmoncmsKey.objects.filter(pk=int(sender)).first() if sender.isdecimal() else None, at)
 
 
 @transaction.atomic
@@ -129,13 +131,14 @@ def take_frames(
 ) -> Counter[str]:
     """Store what the frames say; returns what could not be used, by code. Raises TooManyInputs.
 
-    Again the same frames change nothing.
+    Again the same frames change nothing. Of each node and code the latest frame waits as a letter
+    (`frame_of_letter`); what was no frame is counted only.
     """
     key = holder.key
     home = key.home_id
     routes = routing.routes({"": home})
     known = {(each.node, each.name): each for each in EmoncmsInput.objects.filter(key=key)}
-    unused: Counter[str] = Counter(passed_over or {})
+    unused: dict[tuple[str, str], _Unused] = {}
     desk = Desk(
         SOURCE,
         ruling.book_in_force(),
@@ -144,7 +147,7 @@ def take_frames(
     samples: list[registers.Sample] = []
     power: list[PowerSample] = []
     newest: dict[tuple[str, str], tuple[datetime, float | None, str]] = {}
-    for frame in sorted(_ruled(desk, frames, str(key.pk), at, unused), key=lambda each: each.at):
+    for given, frame in sorted(_ruled(desk, frames, str(key.pk), at, unused), key=lambda each: each[1].at):
         stream = routes.stream_of_home(home, "electricity", frame.at)
         is_live = not isinstance(stream, str) and routes.may_keep_live(stream, frame.at)
         for name, value in frame.values.items():
@@ -156,9 +159,9 @@ def take_frames(
             if role == Role.NONE:
                 continue
             if not registers.is_timely(frame.at, at):
-                unused["clock_ahead" if frame.at > at else "too_late"] += 1
+                _note(unused, given, name, "clock_ahead" if frame.at > at else "too_late")
             elif isinstance(stream, str):
-                unused[stream] += 1
+                _note(unused, given, name, stream)
             elif role == Role.POWER_W:
                 power.append((stream, frame.at, round(max(-2e9, min(value, 2e9)))))
             else:
@@ -167,19 +170,34 @@ def take_frames(
                 if 0 < wh <= MOST_WH:
                     samples.append(registers.Sample(stream, SOURCE, channel, frame.at, wh))
                 else:
-                    unused["zero_register" if wh == 0 else "implausible"] += 1
+                    _note(unused, given, name, "zero_register" if wh == 0 else "implausible")
     if len(set(known) | set(newest)) > MOST_INPUTS:
         raise TooManyInputs(most=MOST_INPUTS)
     registers.take_in(samples)
     intake.store_power(power, source=POWER_SOURCE, at=at)
     _write_inputs(key, newest)
-    for code, times in (+unused).items():
-        words = f"values of key {key.name!r}"
+    told = Counter(passed_over or {})
+    for code, times in (+told).items():
+        words = f"rows or values of key {key.name!r}"
         desk.note(Message.Outcome.DEAD, str(key.pk), "*", code, words, received_at=at, times=times)
+    for (node, code), each in unused.items():
+        words = f"values of key {key.name!r}: {', '.join(sorted(each.values))}"
+        desk.note(
+            Message.Outcome.DEAD, str(key.pk), node, code, words,
+            body=json.dumps({"at": each.at.isoformat(), "values": each.values}), received_at=at,
+            times=each.times,
+        )  # fmt: skip
+        told[code] += each.times
     desk.store(at=at)
     if key.used_at is None or (at - key.used_at).total_seconds() > USED_SECONDS:
         EmoncmsKey.objects.filter(pk=key.pk).update(used_at=at)
-    return unused
+    return told
+
+
+def frame_of_letter(node: str, body: str) -> Frame:
+    """The frame that a letter of `take_frames` keeps."""
+    told = json.loads(body)
+    return Frame(node, datetime.fromisoformat(told["at"]), told["values"])
 
 
 def inputs_of(holder: Holder) -> list[EmoncmsInput]:
@@ -187,20 +205,41 @@ def inputs_of(holder: Holder) -> list[EmoncmsInput]:
     return list(EmoncmsInput.objects.filter(key=holder.key).order_by("node", "name"))
 
 
+@dataclass(slots=True)
+class _Unused:
+    """Values of a node's latest frame that could not be used for one reason; how often any could not."""
+
+    at: datetime
+    values: dict[str, float]
+    times: int = 0
+
+
+def _note(unused: dict[tuple[str, str], _Unused], given: Frame, name: str, code: str) -> None:
+    """Note a value that cannot be used; what a rule named anew is kept as the whole frame that came."""
+    held = unused.setdefault((given.node, code), _Unused(given.at, {}))
+    if held.at != given.at:
+        held.at, held.values = given.at, {}
+    held.values |= {name: given.values[name]} if name in given.values else given.values
+    held.times += 1
+
+
 def _ruled(
-    desk: Desk, frames: Sequence[Frame], sender: str, at: datetime, unused: Counter[str]
-) -> Iterator[Frame]:
-    """The frames after the rules; what a rule made of a value that is no number is not used."""
+    desk: Desk, frames: Sequence[Frame], sender: str, at: datetime, unused: dict[tuple[str, str], _Unused]
+) -> Iterator[tuple[Frame, Frame]]:
+    """The frames as they came and after the rules; a value that a rule made no number of is not used."""
     for frame in frames:
         if not desk.has_rules:
-            yield frame
+            yield frame, frame
             continue
         told = desk.ruled(sender, frame.node, frame.values, received_at=at)
         if told is None:
             continue
         values = {name: rules.as_number(value) for name, value in told.items() if value is not None}
-        unused["not_a_number"] += sum(value is None for value in values.values())
-        yield replace(frame, values={name: value for name, value in values.items() if value is not None})
+        for name, value in values.items():
+            if value is None:
+                _note(unused, frame, name, "not_a_number")
+        numbers = {name: value for name, value in values.items() if value is not None}
+        yield frame, replace(frame, values=numbers)
 
 
 def _write_inputs(key: EmoncmsKey, newest: dict[tuple[str, str], tuple[datetime, float | None, str]]) -> None:
@@ -219,6 +258,13 @@ def _write_inputs(key: EmoncmsKey, newest: dict[tuple[str, str], tuple[datetime,
                 [newest[place][1] for place in places],
             ],
         )
+
+
+def _holder(key: EmoncmsKey | None, at: datetime) -> Holder | None:
+    stay = None if key is None else _stay(key.home_id, key.created_at)
+    if key is None or key.revoked_at is not None or stay is None or not stay.is_current(at):
+        return None
+    return Holder(key, stay)
 
 
 def _stay(home_id: UUID, at: datetime) -> Occupancy | None:

@@ -1,4 +1,4 @@
-"""Dead letters tried again: once the device is registered, the rID linked or a clock set, they can be used.
+"""Dead letters tried again: once a device is registered, an rID linked or an input's role put right.
 
 Of each kind of dead letter the latest message is kept, so that is what comes in. It goes the way of a fresh
 message, rules included; what still cannot be used stays a letter, with the reason it has now.
@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from metering import telemetry
+from metering import emoncms, telemetry
 from metering.intake import DEVICE, GLOW, Arrival, Intake
 from metering.intake_models import Message
 from metering.vtn_door import Report, ReportPoint, VenId
 from opendsr.kernel import audit
 
-SOURCES: Final = (GLOW, DEVICE, telemetry.SOURCE)
+SOURCES: Final = (GLOW, DEVICE, telemetry.SOURCE, emoncms.SOURCE)
 MOST: Final = 500
 
 
@@ -68,9 +68,20 @@ def retry(*, message_ids: Sequence[int], at: datetime, actor: str) -> Retried:
 def _is_used(message: Message, intake: Intake, at: datetime) -> bool:
     """Offer it again; a letter that comes of it counts on from the one it was."""
     latest = Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    message.delete()
+    holder = None
+    if message.source == emoncms.SOURCE:
+        holder = emoncms.holder_of_letter(message.sender, at=at)
+        if holder is None:
+            message.detail = "the key was revoked, or its household moved"
+            message.retried_at = at
+            message.save(update_fields=["detail", "retried_at"])
+            return False
+    Message.objects.filter(pk=message.pk).delete()
     if message.source == telemetry.SOURCE:
         is_dead = bool(telemetry.read_again(_report(message), at=at).refused)
+    elif holder is not None:
+        frame = emoncms.frame_of_letter(message.topic, message.body)
+        is_dead = bool(emoncms.take_frames(holder, [frame], at=at))
     else:
         arrival = Arrival(message.topic, message.body.encode(), message.received_at)
         is_dead = bool(intake.take([arrival], at=at).letters)

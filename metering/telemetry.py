@@ -1,13 +1,15 @@
 """OpenADR reports into the store: a hub's usage as half-hours or registers, its assets' power and state.
 
 What an rID means is a `ReportLink` of the hub; an rID that is an asset's resource id is that asset's power in
-W. Reading moves a cursor in the transaction that stores, so that each report counts once.
+W. A link's unit counts only where the hub declares none: what it declares the VTN has converted to W or Wh.
+Reading moves a cursor in the transaction that stores, so that each report counts once.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,7 +24,7 @@ from metering.adapters.devices import Said
 from metering.intake_models import FeedCursor, Message, ReportLink
 from metering.letters import Desk
 from metering.models import Quality
-from metering.vtn_door import Cursor, Report, ReportPoint, vtn
+from metering.vtn_door import Cursor, Report, ReportPoint, declared_units, vtn
 from opendsr.kernel.periods import is_half_hour
 
 SOURCE: Final = "openadr"
@@ -33,6 +35,14 @@ MOST_PIECES: Final = 40
 SCALE: Final = {"Wh": 1, "kWh": 1000, "W": 1, "kW": 1000, "": 1}
 MOST_W: Final = 10_000_000
 Role = ReportLink.Role
+UNITS: Final[Mapping[str, str]] = {
+    Role.IMPORT_ENERGY: "Wh",
+    Role.EXPORT_ENERGY: "Wh",
+    Role.IMPORT_REGISTER: "Wh",
+    Role.EXPORT_REGISTER: "Wh",
+    Role.ASSET_POWER: "W",
+}
+"""What a role counts in; a state counts in anything."""
 NO_VALUE: Final = ("quality bad", "no quality - no value", "no new value")
 FIXES: Final = {
     "unknown_sender": "no commissioned hub has this VEN id",
@@ -40,6 +50,7 @@ FIXES: Final = {
     "bad_quality": "the hub itself marks the value as bad",
     "negative": "a register or an energy counts from 0 up",
     "implausible": "check the unit of the rID",
+    "unit_unfit": "the hub declares power for an energy, or energy for a power: link this rID as the other",
     "off_grid": "ask the hub for half-hours, 30 minutes from the hour or half-hour",
     "clock_ahead": "set the hub's clock",
     "too_late": "older than a week",
@@ -104,7 +115,8 @@ class _Piece:
         self.states: list[asset_states.State] = []
 
     def store(self, reports: list[Report]) -> None:
-        vens = {str(report.ven_id) for report in reports}
+        vens = {report.ven_id for report in reports}
+        self.units = declared_units(vens)
         hubs = dict(Hub.objects.filter(ven_id__in=vens).values_list("ven_id", "pk"))
         self.links = {
             (link.hub_id, link.r_id): link for link in ReportLink.objects.filter(hub__in=list(hubs.values()))
@@ -118,7 +130,11 @@ class _Piece:
                 point = self._ruled(report, given)
                 if point is None:
                     continue
-                code = "unknown_sender" if hub is None else self._take(hub, report, point)
+                code = (
+                    "unknown_sender"
+                    if hub is None
+                    else self._take(hub, report, point, self.units.get((report.ven_id, given.r_id), ""))
+                )
                 if code:
                     self._refuse(code, report, given)
         registers.take_in(self.samples)
@@ -143,8 +159,11 @@ class _Piece:
             quality=str(told.get("quality") or ""),
         )
 
-    def _take(self, hub: UUID, report: Report, point: ReportPoint) -> str:
-        """Sort one point; returns the code of why it cannot be, empty when it can."""
+    def _take(self, hub: UUID, report: Report, point: ReportPoint, declared: str) -> str:
+        """Sort one point; returns the code of why it cannot be, empty when it can.
+
+        `declared` is the unit the value is in already, empty where the hub declares none.
+        """
         link = self.links.get((hub, point.r_id))
         asset = self.assets.get((hub, point.r_id)) if link is None else link.asset_id
         if link is None and asset is None:
@@ -152,7 +171,9 @@ class _Piece:
         if point.quality.strip().casefold().startswith(NO_VALUE):
             return "bad_quality"
         role = Role.ASSET_POWER if link is None else Role(link.role)
-        value = point.value * SCALE["" if link is None else link.unit]
+        if declared and declared != UNITS.get(role, declared):
+            return "unit_unfit"
+        value = point.value * SCALE["" if link is None or declared else link.unit]
         if not abs(value) < 2**50:
             return "implausible"
         if role in (Role.ASSET_POWER, Role.ASSET_STATE):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.forms import modelform_factory
 
 from metering import store, telemetry
+from metering.admin import ReportLinkForm
 from metering.intake_models import AssetState, Message, ReportLink
 from oadr import messages as m
 from opendsr.kernel.interval import Interval
@@ -87,3 +89,33 @@ def test_a_hub_nobody_commissioned_leaves_a_letter(alice):
 
     assert told.refused == {"unknown_sender": 1}
     assert Message.objects.get().sender == kit.ven_id
+
+
+def test_a_links_unit_does_not_multiply_what_the_hub_declares(alice):
+    kit = make_hub(alice.home, kinds=("immersion_heater",))
+    ReportLink.objects.create(hub=kit.hub, r_id="used", role="import_energy", unit="kWh")
+    resource = kit.assets[0].resource_id
+    ReportLink.objects.create(hub=kit.hub, r_id=resource, role="export_register", unit="kWh")
+    request_id = offered(kit)["usage"]
+
+    tell(kit, request_id, ("used", NOW - HALF, 0.25), (resource, NOW - HALF, 2.9))
+    told = telemetry.read_reports(at=NOW)
+
+    assert wh_of(alice.stream_id) == [250]
+    assert told.refused == {"unit_unfit": 1}
+    assert "link this rID as the other" in Message.objects.get().detail
+
+
+def test_the_records_refuse_a_unit_or_role_against_what_the_hub_declares(alice):
+    kit = make_hub(alice.home, kinds=("immersion_heater",))
+    offered(kit)
+
+    def errors(**link: str) -> dict[str, list[str]]:
+        form = modelform_factory(ReportLink, form=ReportLinkForm, fields="__all__")
+        return dict(form({"hub": kit.hub.pk, "r_id": "used", "role": "import_energy", **link}).errors)
+
+    assert errors() == {}
+    assert errors(unit="kWh", r_id="another") == {}
+    assert "come in Wh" in errors(unit="kWh")["unit"][0]
+    power = {"role": "asset_power", "asset": str(kit.assets[0].pk)}
+    assert "declares used in Wh" in errors(**power)["role"][0]

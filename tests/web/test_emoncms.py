@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from members import consenting
 from members.models import Granularity, Purpose
-from metering import emoncms, ingest, registers, ruling
+from metering import emoncms, ingest, registers, retrying, ruling
 from metering.adapters.emoncms import EmoncmsRefused, read_bulk, read_post
 from metering.intake_models import EmoncmsInput, EmoncmsKey, Message, Register
 from opendsr.kernel import clock
@@ -459,3 +459,35 @@ def test_no_body_is_a_fault(box, body, query):
     response = box.post(f"/input/bulk.json{query}", body, content_type="application/x-www-form-urlencoded")
 
     assert 200 <= response.status_code < 500
+
+
+def test_a_letter_is_used_once_its_input_has_the_right_role(alice, box):
+    rows = [[EPOCH - 60 * n, "house", {"total": 7_500 - n, "import_kwh": 0}] for n in range(3)]
+    box.post("/input/bulk.json?time=0", {"data": json.dumps(rows)})
+    EmoncmsInput.objects.filter(name="total").update(role="import_kwh")
+    far = [[EPOCH - 30, "house", {"total": 9e12, "t1": 21.5}]]
+    box.post("/input/bulk.json?time=0", {"data": json.dumps(far)})
+    assert {each.code: (each.topic, each.times) for each in Message.objects.all()} == {
+        "zero_register": ("house", 3), "implausible": ("house", 1),
+    }  # fmt: skip
+    letter = Message.objects.get(code="implausible")
+    assert json.loads(letter.body) == {"at": "2026-01-05T11:59:30+00:00", "values": {"total": 9e12}}
+    EmoncmsInput.objects.filter(name="total").update(role="import_wh")
+
+    ids = list(Message.objects.values_list("pk", flat=True))
+    done = retrying.retry(message_ids=ids, at=NOW + HALF, actor="staff:1")
+
+    assert (done.used, done.dead, done.bare) == (1, 1, 0)
+    assert Register.objects.get().latest & (2**50 - 1) == int(9e12)
+    left = Message.objects.get()
+    assert (left.code, left.times, left.retried_at) == ("zero_register", 3, NOW + HALF)
+
+
+def test_a_letter_of_a_key_that_was_revoked_says_so(alice, box):
+    box.get("/input/post?node=a&json={import_kwh:0}")
+    emoncms.revoke_key(key_id=EmoncmsKey.objects.get(name="emonPi").pk, at=NOW)
+
+    done = retrying.retry(message_ids=[Message.objects.get().pk], at=NOW, actor="staff:1")
+
+    assert (done.used, done.dead) == (0, 1)
+    assert Message.objects.get().detail == "the key was revoked, or its household moved"
