@@ -73,10 +73,10 @@ def past_participations(occupancy_ids: Iterable[UUID], at: datetime) -> QuerySet
     )
 
 
-def asked_by_campaign(campaign_ids: Iterable[UUID]) -> Iterator[tuple[UUID, str, str, int, list[bytes]]]:
+def asked_by_campaign(campaign_ids: Iterable[UUID]) -> Iterator[tuple[UUID, str, str, int, bytes]]:
     """Who was asked, parts called off left out: (campaign, state, outcome, expected W, occupancy ids).
 
-    A row for all the parts that are alike; an occupancy is the 16 bytes of its id, once for each asset.
+    A row for all the parts that are alike; an occupancy is 16 bytes of `ids`, once for each asset.
     """
     parts = Participation.objects.filter(campaign__in=list(campaign_ids)).exclude(state=State.CANCELLED)
     id_bytes = Func(F("occupancy_id"), function="uuid_send", output_field=BinaryField())
@@ -85,8 +85,7 @@ def asked_by_campaign(campaign_ids: Iterable[UUID]) -> Iterator[tuple[UUID, str,
     for campaign_id, state, outcome, expected_w, homes in alike.values_list(
         "campaign_id", "state", "outcome", "expected_w", "homes"
     ):
-        ids = bytes(homes)
-        yield campaign_id, state, outcome, expected_w, [ids[at : at + 16] for at in range(0, len(ids), 16)]
+        yield campaign_id, state, outcome, expected_w, bytes(homes)
 
 
 def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> dict[UUID, frozenset[date]]:

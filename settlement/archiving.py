@@ -26,23 +26,16 @@ from settlement.baselines.clock import local_half_hour, slot_of
 from settlement.baselines.errors import RuleInvalid
 from settlement.baselines.rules import BaselineRule
 from settlement.delivery import Cap, DeliveryRule, Floor
+from settlement.households import ID, Households
 from settlement.overriding import OverrideCost, OverridePolicy
 from settlement.pay_curves import curve_from
-from settlement.reckoning import Agreement, Household, Input, agreement_data
+from settlement.reckoning import Agreement, Input, agreement_data
 from settlement.revenue import Basis, Contract
 from settlement.sharing import policy_from
 
 FORMAT: Final = 1
 HOMES_A_STRETCH: Final = 250
 LEVEL: Final = 1
-STANDINGS: Final = (
-    "took_part",
-    "silent",
-    "overridden",
-    "opted_out",
-    "not_reached",
-    "device_error",
-)
 
 
 class ArchiveBroken(Invalid):
@@ -72,7 +65,8 @@ def stretches(households: int) -> Iterator[tuple[int, int]]:
 def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
     """(first row, households, data) of every stretch; the same input packs to the same bytes."""
     rule = given.agreement.baseline_rule
-    looked_at = set(days_needed(rule, given.event, [home.event_days for home in given.households]))
+    homes = given.households
+    looked_at = set(days_needed(rule, given.event, homes.event_days))
     places = [place for place, day in enumerate(given.cube.days) if day in looked_at]
     days = [given.cube.days[place] for place in places]
     slots = kept_slots(rule, given.event, days)
@@ -96,30 +90,31 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
     }
     values = net_wh.astype(kind)
     window = window_half_hours(rule, given.event)
-    busy = np.zeros((len(given.households), len(window)), np.bool_) if given.busy is None else given.busy
-    event_days = _event_days(given, days)
-    for first, last in stretches(len(given.households)):
-        homes = given.households[first:last]
+    busy = np.zeros((len(homes), len(window)), np.bool_) if given.busy is None else given.busy
+    event_days = homes.event_days.on(days).T
+    flags = homes.standing | (homes.takes_part * np.uint8(16)) | (homes.in_hardship * np.uint8(32))
+    instructed_wh, assets = homes.instructed_wh.astype("<i8"), homes.assets.astype("<i4")
+    for first, last in stretches(len(homes)):
         head["donates"] = {
-            str(row): str(home.donates_pct) for row, home in enumerate(homes) if home.donates_pct
+            str(row - first): str(pct) for row, pct in homes.donates.items() if first <= row < last
         }
         text = json.dumps(head, sort_keys=True, separators=(",", ":")).encode()
         body = b"".join(
             (
-                struct.pack("<II", len(text), len(homes)),
+                struct.pack("<II", len(text), min(last, len(homes)) - first),
                 text,
-                b"".join(home.occupancy_id.bytes for home in homes),
-                b"".join(home.stream_id.bytes if home.stream_id else bytes(16) for home in homes),
-                bytes(_flags(home) for home in homes),
-                np.array([home.instructed_wh for home in homes], "<i8").tobytes(),
-                np.array([home.assets for home in homes], "<i4").tobytes(),
+                homes.occupancy_ids[first:last].tobytes(),
+                homes.stream_ids[first:last].tobytes(),
+                flags[first:last].tobytes(),
+                instructed_wh[first:last].tobytes(),
+                assets[first:last].tobytes(),
                 np.packbits(busy[first:last]).tobytes(),
                 np.packbits(event_days[first:last]).tobytes(),
                 np.packbits(present[first:last]).tobytes(),
                 values[first:last].tobytes(),
             )
         )
-        yield first, len(homes), zlib.compress(body, LEVEL)
+        yield first, min(last, len(homes)) - first, zlib.compress(body, LEVEL)
 
 
 def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
@@ -133,15 +128,15 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
     days = [date.fromisoformat(day) for day in head["days"]]
     slots = np.array(head["slots"], np.int64).reshape(len(days), -1)
     wanted = list(range(homes)) if only is None else list(only)
-    ids = [UUID(bytes=body[at + 16 * row : at + 16 * row + 16]) for row in wanted]
+    ids = np.frombuffer(body, ID, homes, at)[wanted]
     at += 16 * homes
-    streams = [body[at + 16 * row : at + 16 * row + 16] for row in wanted]
+    streams = np.frombuffer(body, ID, homes, at)[wanted]
     at += 16 * homes
-    flags = [body[at + row] for row in wanted]
+    flags = np.frombuffer(body, np.uint8, homes, at)[wanted]
     at += homes
-    instructed = np.frombuffer(body, "<i8", homes, at)[wanted].tolist()
+    instructed_wh = np.frombuffer(body, "<i8", homes, at)[wanted].astype(np.int64)
     at += 8 * homes
-    assets = np.frombuffer(body, "<i4", homes, at)[wanted].tolist()
+    assets = np.frombuffer(body, "<i4", homes, at)[wanted].astype(np.int64)
     at += 4 * homes
     agreement = agreement_from(head["agreement"])
     event = tuple(datetime.fromisoformat(start) for start in head["event"])
@@ -150,28 +145,18 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
     event_days, at = _bits(body, at, (homes, len(days)))
     present, at = _bits(body, at, (homes, *slots.shape))
     values = np.frombuffer(body, head["kind"], homes * slots.size, at).reshape(homes, *slots.shape)
-    sets = {
-        mask: frozenset(
-            day for day, is_out in zip(days, np.frombuffer(mask, np.bool_), strict=True) if is_out
-        )
-        for mask in {event_days[row].tobytes() for row in wanted}
-    }
     cube = _cube(days, slots, values[wanted].astype(np.int64), present[wanted])
-    households = tuple(
-        Household(
-            occupancy_id=occupancy_id,
-            stream_id=UUID(bytes=stream) if any(stream) else None,
-            standing=STANDINGS[flag & 15],
-            takes_part=bool(flag & 16),
-            instructed_wh=instructed_wh,
-            assets=count,
-            event_days=sets[event_days[row].tobytes()],
-            in_hardship=bool(flag & 32),
-            donates_pct=Decimal(head["donates"].get(str(row), "0")),
-        )
-        for row, occupancy_id, stream, flag, instructed_wh, count in zip(
-            wanted, ids, streams, flags, instructed, assets, strict=True
-        )
+    gives = {int(row): Decimal(pct) for row, pct in head["donates"].items()}
+    households = Households(
+        occupancy_ids=ids,
+        stream_ids=streams,
+        standing=flags & np.uint8(15),
+        takes_part=flags & 16 > 0,
+        instructed_wh=instructed_wh,
+        assets=assets,
+        event_days=EventDays(tuple(days), event_days[wanted]),
+        in_hardship=flags & 32 > 0,
+        donates={place: gives[row] for place, row in enumerate(wanted) if row in gives},
     )
     return Input(
         campaign_id=UUID(head["campaign_id"]),
@@ -197,7 +182,7 @@ def joined(parts: Sequence[Input]) -> Input:
         direction=first.direction,
         event=first.event,
         agreement=first.agreement,
-        households=tuple(home for part in parts for home in part.households),
+        households=Households.joined([part.households for part in parts]),
         cube=KeptCube(
             first.cube.days,
             np.concatenate([cube.net_wh for cube in cubes]),
@@ -251,15 +236,6 @@ def rule_from(data: Mapping[str, Any]) -> BaselineRule:
         return BaselineRule.from_data(data)
     except RuleInvalid as error:
         raise ArchiveBroken(reason=str(error)) from error
-
-
-def _flags(home: Household) -> int:
-    return STANDINGS.index(home.standing) | 16 * home.takes_part | 32 * home.in_hardship
-
-
-def _event_days(given: Input, days: Sequence[date]) -> Mask:
-    """[household, day]: the days on which the household took part in an event."""
-    return EventDays.of([home.event_days for home in given.households]).on(days).T
 
 
 def _bits(body: bytes, at: int, shape: tuple[int, ...]) -> tuple[Mask, int]:

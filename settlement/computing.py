@@ -167,7 +167,7 @@ def require_complete(given: Input, result: Reckoning) -> None:
         )
     parts = result.baseline.parts
     blank = np.flatnonzero(~result.baseline.present.any(axis=1))
-    rows = [row for row in blank.tolist() if given.households[row].takes_part]
+    rows = blank[given.households.takes_part[blank]].tolist()
     if parts and rows:
         has_day = np.any([part.has_history[rows].any(axis=(1, 2)) for part in parts], axis=0)
         if not has_day.all():

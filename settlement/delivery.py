@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from settlement.baselines import Mask, Wh
+from settlement.households import STANDINGS
 
 SIGN: Final = {"turn_down": 1, "turn_up": -1}
 OUTCOME_OF: Final = {
@@ -22,6 +24,9 @@ OUTCOME_OF: Final = {
     "not_reached": "unresponsive",
     "device_error": "device_error",
 }
+
+
+OUTCOMES: Final = ("delivered", "partial", "not_measured", *dict.fromkeys(OUTCOME_OF.values()))
 
 
 class Floor(StrEnum):
@@ -87,6 +92,24 @@ def measure(
         delivered_wh=half_hour_wh.sum(axis=1),
         paid_wh=paid_wh,
     )
+
+
+def outcome_codes(
+    *, standing: NDArray[np.uint8], delivered_wh: Wh, instructed_wh: Wh, has_meter: Mask, from_pct: int
+) -> NDArray[np.uint8]:
+    """`outcome_of` of a column of homes, as places in OUTCOMES; `standing` are places in STANDINGS."""
+    by_meter = np.where(
+        ~has_meter,
+        OUTCOMES.index("not_measured"),
+        np.where(
+            100 * delivered_wh >= from_pct * instructed_wh,
+            OUTCOMES.index("delivered"),
+            OUTCOMES.index("partial"),
+        ),
+    )
+    told = np.array([OUTCOMES.index(OUTCOME_OF.get(each, OUTCOMES[0])) for each in STANDINGS], np.uint8)
+    decided = np.array([each in OUTCOME_OF for each in STANDINGS], np.bool_)
+    return np.where(decided[standing], told[standing], by_meter).astype(np.uint8)
 
 
 def outcome_of(

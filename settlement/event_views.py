@@ -10,12 +10,15 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
+
 from campaigns.models import Direction
 from settlement.baselines import days_needed
 from settlement.baselines.explaining import Explanation, explain
 from settlement.baselines.presets import PRESETS
 from settlement.baselines.rules import CERTAINTY_WORDS, Certainty
 from settlement.delivery import outcome_of
+from settlement.households import OVERRIDDEN, Household
 from settlement.models import (
     Cap,
     Floor,
@@ -27,7 +30,7 @@ from settlement.models import (
 )
 from settlement.overriding import paid_after_override
 from settlement.pay_curves import curve_from
-from settlement.reckoning import OVERRIDDEN, Household, Input, Measured, measure_homes
+from settlement.reckoning import Input, Measured, measure_homes
 from settlement.sharing import counts_times, policy_from
 
 STANDING_WORDS: Final = {
@@ -395,7 +398,7 @@ def _rows_of(given: Input, rows: Sequence[int]) -> Input:
         return given
     cube = given.cube
     some = _Cube(cube.days, cube.net_wh[list(rows)], cube.present[list(rows)])
-    return replace(given, households=tuple(given.households[row] for row in rows), cube=some)
+    return replace(given, households=given.households.rows(np.array(rows, np.intp)), cube=some)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 import campaigns.queries
 import members.queries
@@ -24,10 +25,11 @@ from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.periods import MAX_PERIODS
 from settlement import policies
 from settlement import terms as terms_service
-from settlement.baselines import Cube, Mask, Wh, days_needed, window_half_hours
+from settlement.baselines import Cube, EventDays, Mask, Wh, days_needed, window_half_hours
 from settlement.baselines.rules import BaselineRule
+from settlement.households import CODE_OF, ID, Households, Ids, ids_of
 from settlement.models import SettlementTerms, Standing
-from settlement.reckoning import Agreement, Household, Input
+from settlement.reckoning import Agreement, Input
 
 State = Participation.State
 DEVICE_ERROR: Final = Standing.DEVICE_ERROR.value
@@ -52,7 +54,10 @@ PRECEDENCE: Final = (
     Standing.NOT_REACHED.value,
 )
 NO_DAYS: Final[frozenset[date]] = frozenset()
-PAID: Final = frozenset(PRECEDENCE[:4])
+PAID_RANKS: Final = 4  # the first so many of PRECEDENCE take part
+CODE_BY_RANK: Final = np.array([CODE_OF[standing] for standing in PRECEDENCE], np.uint8)
+RANK_OF: Final = np.argsort(CODE_BY_RANK)
+PAID_CODES: Final = CODE_BY_RANK[:PAID_RANKS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Asked:
     campaign: Campaign
     agreement: Agreement
     event: tuple[datetime, ...]
-    households: tuple[Household, ...]
+    households: Households
     days: tuple[date, ...]
 
 
@@ -94,7 +99,7 @@ def ask_together(pairs: Sequence[tuple[Campaign, SettlementTerms]]) -> list[Aske
     ):
         rule = terms_service.baseline_rule(terms)
         event = event_half_hours(campaign)
-        days = days_needed(rule, event, {home.event_days for home in households})
+        days = days_needed(rule, event, households.event_days)
         agreement = agreement_of(terms, rule, campaign.starts_at)
         found.append(Asked(campaign, agreement, event, households, tuple(days)))
     return found
@@ -122,21 +127,27 @@ def given_of(asked: Asked, cube: Cube) -> Input:
 def load_together(asked: Sequence[Asked], *, known_at: datetime) -> Iterator[Cube]:
     """A cube for each campaign, from one reading of the store for all of them."""
     days = sorted({day for each in asked for day in each.days})
-    streams = list(
-        dict.fromkeys(home.stream_id for each in asked for home in each.households if home.stream_id)
+    streams = dict.fromkeys(
+        stream for each in asked for stream in each.households.stream_ids[each.households.has_stream].tolist()
     )
-    loaded = purposes.day_cube(Purpose.SETTLEMENT, streams, days, reader="settlement", known_at=known_at)
-    row_of = {stream_id: row for row, stream_id in enumerate(streams)}
+    loaded = purposes.day_cube(
+        Purpose.SETTLEMENT,
+        [UUID(bytes=stream) for stream in streams],
+        days,
+        reader="settlement",
+        known_at=known_at,
+    )
+    row_of = {stream: row for row, stream in enumerate(streams)}
     place_of = {day: place for place, day in enumerate(days)}
     for each in asked:
         yield _part_of(loaded, each, row_of, place_of)
 
 
 def _part_of(
-    loaded: DayCube, asked: Asked, row_of: Mapping[UUID, int], place_of: Mapping[date, int]
+    loaded: DayCube, asked: Asked, row_of: Mapping[bytes, int], place_of: Mapping[date, int]
 ) -> LoadedCube:
     """The campaign's rows and days; with every row wanted in order a view, from the first day to the last."""
-    rows = [row_of.get(home.stream_id, -1) if home.stream_id else -1 for home in asked.households]
+    rows = [row_of.get(stream, -1) for stream in asked.households.stream_ids.tolist()]
     if rows == list(range(len(loaded.net_wh))) and asked.days:
         between = slice(place_of[asked.days[0]], place_of[asked.days[-1]] + 1)
         return LoadedCube(loaded.days[between], loaded.net_wh[:, between], loaded.present[:, between])
@@ -172,7 +183,7 @@ def agreement_of(terms: SettlementTerms, rule: BaselineRule, at: datetime) -> Ag
     )
 
 
-def households_of(campaign: Campaign) -> tuple[Household, ...]:
+def households_of(campaign: Campaign) -> Households:
     """The households asked, in order of occupancy id; assets left out or called off count for nothing.
 
     Instructed is the power expected of the assets that take part, or of all that were asked when none does.
@@ -180,102 +191,113 @@ def households_of(campaign: Campaign) -> tuple[Household, ...]:
     return households_of_many([campaign])[0]
 
 
-def households_of_many(asked_in: Sequence[Campaign]) -> list[tuple[Household, ...]]:
+def households_of_many(asked_in: Sequence[Campaign]) -> list[Households]:
     """The same for several campaigns, in the same few queries."""
-    asked: dict[UUID, dict[bytes, list[tuple[str, int]]]] = {campaign.pk: {} for campaign in asked_in}
-    for campaign_id, state, outcome, expected_w, homes in campaigns.queries.asked_by_campaign(asked):
-        asset = (DEVICE_ERROR if outcome == DEVICE_ERROR else STANDING_OF[state], expected_w)
-        own = asked[campaign_id]
-        for home in homes:
-            own.setdefault(home, []).append(asset)
-    occupancy_of = {
-        home: UUID(bytes=home) for home in sorted({home for own in asked.values() for home in own})
-    }
-    everybody = list(occupancy_of.values())
-    own_days = campaigns.queries.event_days(everybody)
-    streams_at = members.queries.streams_at_each(everybody, [campaign.starts_at for campaign in asked_in])
-    household_of = dict(Occupancy.objects.filter(pk__in=everybody).values_list("pk", "household_id"))
+    assets: dict[UUID, list[tuple[int, int, bytes]]] = {campaign.pk: [] for campaign in asked_in}
+    for campaign_id, state, outcome, expected_w, homes in campaigns.queries.asked_by_campaign(assets):
+        standing = DEVICE_ERROR if outcome == DEVICE_ERROR else STANDING_OF[state]
+        assets[campaign_id].append((CODE_OF[standing], expected_w, homes))
+    asked = [by_home(assets[campaign.pk]) for campaign in asked_in]
+    everybody = np.unique(np.concatenate([each.ids for each in asked])) if asked else ids_of(())
+    occupancy_ids = [UUID(bytes=occupancy) for occupancy in everybody.tolist()]
+    own_days = campaigns.queries.event_days(occupancy_ids)
+    event_days = EventDays.of([own_days.get(occupancy_id, NO_DAYS) for occupancy_id in occupancy_ids])
+    streams_at = members.queries.streams_at_each(occupancy_ids, [campaign.starts_at for campaign in asked_in])
+    household_of = dict(Occupancy.objects.filter(pk__in=occupancy_ids).values_list("pk", "household_id"))
     found = []
-    for campaign in asked_in:
-        streams = streams_at[campaign.starts_at]
+    for campaign, each in zip(asked_in, asked, strict=True):
+        rows = np.searchsorted(everybody, each.ids)
+        streams = ids_of(map(streams_at[campaign.starts_at].get, occupancy_ids))
         special = policies.special_households(campaign.starts_at)
+        apart = {
+            place: special[household_of[occupancy_ids[row]]]
+            for place, row in enumerate(rows.tolist() if special else ())
+            if household_of[occupancy_ids[row]] in special
+        }
+        in_hardship = np.zeros(len(rows), np.bool_)
+        in_hardship[[place for place, how in apart.items() if how.in_hardship]] = True
         found.append(
-            tuple(
-                _household(
-                    occupancy_id := occupancy_of[home],
-                    streams.get(occupancy_id),
-                    sorted(assets) if len(assets) > 1 else assets,
-                    own_days.get(occupancy_id, NO_DAYS),
-                    special.get(household_of[occupancy_id], policies.ORDINARY)
-                    if special
-                    else policies.ORDINARY,
-                )
-                for home, assets in sorted(asked[campaign.pk].items())
+            Households(
+                occupancy_ids=each.ids,
+                stream_ids=streams[rows],
+                standing=each.standing,
+                takes_part=np.isin(each.standing, PAID_CODES),
+                instructed_wh=each.instructed_wh,
+                assets=each.assets,
+                event_days=EventDays(event_days.days, event_days.took_part[rows]),
+                in_hardship=in_hardship,
+                donates={place: how.donates_pct for place, how in apart.items() if how.donates_pct},
             )
         )
     return found
 
 
-def busy_half_hours(
-    households: Sequence[Household], window: Sequence[datetime], *, event: Sequence[datetime]
-) -> Mask:
+@dataclass(frozen=True, slots=True)
+class ByHome:
+    """What a campaign asked of each home, in order of occupancy id: `instructed_wh` is a half-hour's."""
+
+    ids: Ids
+    standing: NDArray[np.uint8]
+    instructed_wh: Wh
+    assets: Wh
+
+
+def by_home(alike: Sequence[tuple[int, int, bytes]]) -> ByHome:
+    """Assets that are alike as (standing code, expected W, their homes), put together by home.
+
+    The asset that stands highest in PRECEDENCE speaks for the home: there is one meter.
+    """
+    homes = np.frombuffer(b"".join(ids for _, _, ids in alike), ID)
+    counts = [len(ids) // ID.itemsize for _, _, ids in alike]
+    order = np.argsort(homes, kind="stable")
+    rank = np.repeat(RANK_OF[[code for code, _, _ in alike]], counts)[order] if alike else RANK_OF[:0]
+    watts = np.repeat(np.array([watts for _, watts, _ in alike], np.int64), counts)[order]
+    homes = homes[order]
+    first = np.flatnonzero(np.concatenate(([True], homes[1:] != homes[:-1]))) if len(homes) else order
+    speaks = np.minimum.reduceat(rank, first) if len(homes) else rank
+    sizes = np.diff(np.append(first, len(homes)))
+    is_counted = (rank < PAID_RANKS) | np.repeat(speaks >= PAID_RANKS, sizes)
+    together = (
+        np.add.reduceat(np.stack((watts * is_counted, is_counted.astype(np.int64))), first, axis=1)
+        if len(homes)
+        else np.zeros((2, 0), np.int64)
+    )
+    return ByHome(homes[first], CODE_BY_RANK[speaks], together[0] // 2, together[1])
+
+
+def busy_half_hours(households: Households, window: Sequence[datetime], *, event: Sequence[datetime]) -> Mask:
     """[household, window half-hour]: it took part in another event then."""
     busy = np.zeros((len(households), len(window)), np.bool_)
     if not window:
         return busy
     span = Interval(window[0], max(window[-1], event[-1]) + HALF_HOUR)
-    others = campaigns.queries.event_stretches([home.occupancy_id for home in households], span)
+    occupancy_ids = [UUID(bytes=occupancy) for occupancy in households.occupancy_ids.tolist()]
+    others = campaigns.queries.event_stretches(occupancy_ids, span)
     own = set(event)
-    for row, home in enumerate(households):
-        for stretch in others.get(home.occupancy_id, ()):
+    for row, occupancy_id in enumerate(occupancy_ids):
+        for stretch in others.get(occupancy_id, ()):
             for column, start in enumerate(window):
                 is_inside = stretch.starts_at < start + HALF_HOUR and start < stretch.ends_at
                 busy[row, column] |= is_inside and start not in own
     return busy
 
 
-def load_cube(households: Sequence[Household], days: Sequence[date], *, known_at: datetime | None) -> Cube:
+def load_cube(households: Households, days: Sequence[date], *, known_at: datetime | None) -> Cube:
     """The days' readings, a row a household in their order."""
     shape = (len(households), len(days), MAX_PERIODS)
     net_wh = np.zeros(shape, np.int64)
     present = np.zeros(shape, np.bool_)
-    metered = [(row, home.stream_id) for row, home in enumerate(households) if home.stream_id is not None]
-    if metered:
+    rows = np.flatnonzero(households.has_stream)
+    if len(rows):
         loaded = purposes.day_cube(
             Purpose.SETTLEMENT,
-            [stream_id for _, stream_id in metered],
+            [UUID(bytes=stream) for stream in households.stream_ids[rows].tolist()],
             days,
             reader="settlement",
             known_at=known_at,
         )
-        if len(metered) == len(households):
+        if len(rows) == len(households):
             return loaded
-        rows = [row for row, _ in metered]
         net_wh[rows] = loaded.net_wh
         present[rows] = loaded.present
     return LoadedCube(days=days, net_wh=net_wh, present=present)
-
-
-def _household(
-    occupancy_id: UUID,
-    stream_id: UUID | None,
-    assets: Sequence[tuple[str, int]],
-    event_days: frozenset[date],
-    special: policies.Special,
-) -> Household:
-    if len(assets) > 1:
-        standing = min((standing for standing, _ in assets), key=PRECEDENCE.index)
-        counted = [watts for own, watts in assets if standing not in PAID or own in PAID]
-    else:
-        standing, counted = assets[0][0], [assets[0][1]]
-    return Household(
-        occupancy_id=occupancy_id,
-        stream_id=stream_id,
-        standing=standing,
-        takes_part=standing in PAID,
-        instructed_wh=sum(counted) // 2,
-        assets=len(counted),
-        event_days=event_days,
-        in_hardship=special.in_hardship,
-        donates_pct=special.donates_pct,
-    )

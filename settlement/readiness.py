@@ -42,15 +42,15 @@ def readiness_of(campaign: Campaign, *, known_at: datetime | None) -> Readiness:
     days = sorted({civil_date(start) for start in event})
     cube = gathering.load_cube(households, days, known_at=known_at)
     _, has_reading = readings_at(cube, event)
-    takes_part = np.array([home.takes_part for home in households], np.bool_)
     missing: dict[UUID, list[datetime]] = defaultdict(list)
-    for row, start in missing_half_hours(event, has_reading, takes_part):
+    for row, start in missing_half_hours(event, has_reading, households.takes_part):
         missing[households[row].occupancy_id].append(start)
     return Readiness(
         complete=not missing,
         households=len(households),
         missing={occupancy_id: tuple(starts) for occupancy_id, starts in missing.items()},
         without_stream=frozenset(
-            home.occupancy_id for home in households if home.takes_part and home.stream_id is None
+            households[row].occupancy_id
+            for row in np.flatnonzero(households.takes_part & ~households.has_stream).tolist()
         ),
     )

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -22,30 +22,30 @@ from settlement import baselines, sharing
 from settlement.baselines import Baseline, Cube, Mask, Wh
 from settlement.baselines.rules import BaselineRule
 from settlement.delivery import Delivery, DeliveryRule, measure
+from settlement.households import NOBODY, OVERRIDDEN, STANDINGS, Household, Households
 from settlement.overriding import OverridePolicy, paid_after_override
 from settlement.revenue import Contract, Revenue, earned_revenue
-from settlement.sharing import Participant, SharePolicy, Shares
+from settlement.sharing import Participants, SharePolicy, Shares
+
+__all__ = [
+    "METHOD",
+    "Agreement",
+    "Household",
+    "Input",
+    "Measured",
+    "Reckoning",
+    "agreement_data",
+    "forgiven",
+    "households_json",
+    "input_sha256",
+    "measure_homes",
+    "missing_half_hours",
+    "reckon",
+    "result_sha256",
+]
 
 METHOD: Final = "settlement-2"
-OVERRIDDEN: Final = "overridden"
-OUR_FAILURES: Final = frozenset({"not_reached", "device_error"})
-
-
-@dataclass(frozen=True, slots=True)
-class Household:
-    """One household of the campaign: `instructed_wh` is a half-hour's, `assets` how many were instructed,
-    `event_days` are civil days.
-    """
-
-    occupancy_id: UUID
-    stream_id: UUID | None
-    standing: str
-    takes_part: bool
-    instructed_wh: int
-    assets: int = 1
-    event_days: frozenset[date] = frozenset()
-    in_hardship: bool = False
-    donates_pct: Decimal = Decimal(0)
+OUR_FAILURES: Final = ("not_reached", "device_error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,22 @@ class Agreement:
 class Input:
     """Everything a settlement depends on; households in order of occupancy id, the cube's rows alike.
 
-    `declared_w` is what was offered to the buyer, `delivered_from_pct` where partial ends.
+    Households given one by one become columns. `declared_w` is what was offered to the buyer,
+    `delivered_from_pct` where partial ends.
     """
 
     campaign_id: UUID
     direction: str
     event: tuple[datetime, ...]
     agreement: Agreement
-    households: tuple[Household, ...]
+    households: Households
     cube: Cube
     busy: Mask | None = None
     declared_w: int = 0
     delivered_from_pct: int = 75
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "households", Households.of(self.households))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Reckoning:
     """The result, arrays by household as in the input; `paid_wh` is after overrides."""
 
     measured: Measured
-    home_paid_wh: tuple[int, ...]
+    home_paid_wh: Wh
     revenue: Revenue
     shares: Shares
     paid_wh: int
@@ -117,14 +121,14 @@ class Reckoning:
 def measure_homes(given: Input) -> Measured:
     """Baseline, meter and delivery of every household: no household's depends on another's."""
     agreement = given.agreement
-    event_days = [home.event_days for home in given.households]
+    homes = given.households
     result = baselines.baseline(
         agreement.baseline_rule,
         given.cube,
         given.event,
-        event_days,
+        homes.event_days,
         busy=given.busy,
-        given=baselines.Given(units=np.array([home.assets for home in given.households], np.int64)),
+        given=baselines.Given(units=homes.assets),
     )
     metered_wh, has_reading = baselines.readings_at(given.cube, given.event)
     delivery = measure(
@@ -133,8 +137,8 @@ def measure_homes(given: Input) -> Measured:
         metered_wh=metered_wh,
         has_reading=has_reading,
         direction=given.direction,
-        instructed_half_hour_wh=np.array([home.instructed_wh for home in given.households], np.int64),
-        takes_part=np.array([home.takes_part for home in given.households], np.bool_),
+        instructed_half_hour_wh=homes.instructed_wh,
+        takes_part=homes.takes_part,
         rule=agreement.delivery_rule,
     )
     return Measured(result, metered_wh, has_reading, delivery)
@@ -145,47 +149,41 @@ def reckon(given: Input) -> Reckoning:
 
     `missing` are the event half-hours without a reading of households that take part, as (row, start).
     """
-    agreement = given.agreement
+    agreement, homes = given.agreement, given.households
     measured = measure_homes(given)
-    takes_part = np.array([home.takes_part for home in given.households], np.bool_)
-    instructed = np.array([home.instructed_wh for home in given.households], np.int64)
-    sold_wh: list[int] = measured.delivery.paid_wh.tolist()
-    paid_wh = [
-        paid_after_override(wh, agreement.override_policy) if home.standing == OVERRIDDEN else wh
-        for wh, home in zip(sold_wh, given.households, strict=True)
-    ]
+    takes_part = homes.takes_part
+    paid_wh = _after_overrides(measured.delivery.paid_wh, homes, agreement)
     half_hours = len(given.event)
     owed = earned_revenue(
         agreement.contract,
-        sold_wh=sum(sold_wh),
+        sold_wh=int(measured.delivery.paid_wh.sum()),
         portfolio_wh=measured.delivery.half_hour_wh[takes_part].sum(axis=0).tolist(),
-        instructed_wh=[int(instructed[takes_part].sum())] * half_hours,
+        instructed_wh=[int(homes.instructed_wh[takes_part].sum())] * half_hours,
         declared_w=given.declared_w,
     )
     shares = sharing.share_by(
         agreement.share_policy,
         revenue_mp=owed.total_mp,
-        participants=[
-            _participant(home, wh, half_hours, agreement)
-            for home, wh in zip(given.households, paid_wh, strict=True)
-        ],
+        participants=_participants(homes, paid_wh, half_hours, agreement),
         day=civil_date(given.event[0]),
     )
     return Reckoning(
         measured=measured,
-        home_paid_wh=tuple(paid_wh),
+        home_paid_wh=paid_wh,
         revenue=owed,
         shares=shares,
-        paid_wh=sum(paid_wh),
+        paid_wh=int(paid_wh.sum()),
         missing=missing_half_hours(given.event, measured.has_reading, takes_part),
         input_sha256=input_sha256(given, measured),
         result_sha256=result_sha256(measured, owed, shares, paid_wh),
     )
 
 
-def is_forgiven(home: Household, agreement: Agreement) -> bool:
-    """True when the home did not take part and that was our failure, which the terms forgive."""
-    return agreement.forgives_our_failures and not home.takes_part and home.standing in OUR_FAILURES
+def forgiven(homes: Households, agreement: Agreement) -> Mask:
+    """Which homes did not take part through a failure of ours that the terms forgive."""
+    if not agreement.forgives_our_failures:
+        return np.zeros(len(homes), np.bool_)
+    return homes.stands(*OUR_FAILURES) & ~homes.takes_part
 
 
 def missing_half_hours(
@@ -229,21 +227,13 @@ def input_sha256(given: Input, measured: Measured) -> str:
         "declared_w": given.declared_w,
         "delivered_from_pct": given.delivered_from_pct,
         "agreement": agreement_data(given.agreement),
-        "households": [
-            [
-                home.occupancy_id.hex,
-                home.stream_id.hex if home.stream_id else None,
-                home.standing,
-                home.takes_part,
-                home.instructed_wh,
-                home.assets,
-                home.in_hardship,
-                str(home.donates_pct),
-            ]
-            for home in given.households
-        ],
+        "households": [],
     }
-    digest = hashlib.sha256(json.dumps(head, sort_keys=True, separators=(",", ":"), default=str).encode())
+    text = json.dumps(head, sort_keys=True, separators=(",", ":"), default=str)
+    before, after = text.split('"households":[]')
+    digest = hashlib.sha256(f'{before}"households":['.encode())
+    digest.update(households_json(given.households).encode())
+    digest.update(f"]{after}".encode())
     readings = [
         (measured.metered_wh, measured.has_reading),
         (result.window_metered_wh, result.window_counted),
@@ -260,35 +250,60 @@ def input_sha256(given: Input, measured: Measured) -> str:
     return digest.hexdigest()
 
 
-def result_sha256(measured: Measured, owed: Revenue, shares: Shares, paid_wh: Sequence[int]) -> str:
+def result_sha256(measured: Measured, owed: Revenue, shares: Shares, paid_wh: Wh) -> str:
     """Hash of every figure of the result: a replay from the archive must give the same."""
     digest = hashlib.sha256()
     for values in (measured.baseline.wh, measured.metered_wh, measured.delivery.half_hour_wh, paid_wh):
         digest.update(np.ascontiguousarray(values, "<i8").tobytes())
     digest.update(np.ascontiguousarray(measured.delivery.measured).tobytes())
     figures = [owed.utilisation_mp, owed.availability_mp, owed.sold_wh, shares.coop_mp, shares.fund_mp]
-    parts = [
-        (part.floor_mp, part.wh_mp, part.availability_mp, part.equal_mp, part.gift_mp)
-        for part in shares.parts
-    ]
     digest.update(np.array(figures, "<i8").tobytes())
-    digest.update(np.array(parts, "<i8").tobytes())
+    digest.update(np.ascontiguousarray(shares.amounts_mp, "<i8").tobytes())
     return digest.hexdigest()
 
 
-def _participant(home: Household, paid_wh: int, half_hours: int, agreement: Agreement) -> Participant:
-    forgiven = is_forgiven(home, agreement)
-    available_wh = home.instructed_wh * half_hours if home.takes_part or forgiven else 0
-    if home.standing == OVERRIDDEN:
-        available_wh = paid_after_override(available_wh, agreement.override_policy)
-    return Participant(
-        id=home.occupancy_id,
+def _after_overrides(sold_wh: Wh, homes: Households, agreement: Agreement) -> Wh:
+    """The Wh that earn: what was sold, less what the policy takes from homes that were overridden."""
+    wh = sold_wh.copy()
+    for row in np.flatnonzero(homes.stands(OVERRIDDEN)).tolist():
+        wh[row] = paid_after_override(int(wh[row]), agreement.override_policy)
+    return wh
+
+
+def _participants(homes: Households, paid_wh: Wh, half_hours: int, agreement: Agreement) -> Participants:
+    stands = homes.takes_part | forgiven(homes, agreement)
+    ready_wh = np.where(stands, homes.instructed_wh * half_hours, 0)
+    return Participants(
+        ids=homes.occupancy_ids,
         paid_wh=paid_wh,
-        available_wh=available_wh,
-        takes_part=home.takes_part or forgiven,
-        in_hardship=home.in_hardship,
-        donates_pct=home.donates_pct,
+        available_wh=_after_overrides(ready_wh, homes, agreement),
+        takes_part=stands,
+        in_hardship=homes.in_hardship,
+        donates=homes.donates,
     )
+
+
+def households_json(homes: Households) -> str:
+    """A list a household, as `json.dumps` writes it without spaces; written by hand, one pass a household."""
+    ids, streams = homes.occupancy_ids.tobytes().hex(), homes.stream_ids.tobytes().hex()
+    nobody, truth = NOBODY.hex(), ("false", "true")
+    columns = (
+        range(0, 32 * len(homes), 32),
+        homes.standing.tolist(),
+        homes.takes_part.tolist(),
+        homes.instructed_wh.tolist(),
+        homes.assets.tolist(),
+        homes.in_hardship.tolist(),
+    )
+    rows = []
+    for row, (at, standing, takes_part, wh, assets, is_hard) in enumerate(zip(*columns, strict=True)):
+        stream = streams[at : at + 32]
+        owner = "null" if stream == nobody else f'"{stream}"'
+        rows.append(
+            f'["{ids[at : at + 32]}",{owner},"{STANDINGS[standing]}",{truth[takes_part]},{wh},{assets},'
+            f'{truth[is_hard]},"{homes.donates.get(row, 0)}"]'
+        )
+    return ",".join(rows)
 
 
 def _plain(number: Decimal) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,11 +13,11 @@ from settlement import archiving
 from settlement.baselines import Mask
 from settlement.binary import write_rows
 from settlement.copying import copy_rows
-from settlement.delivery import outcome_of
+from settlement.delivery import OUTCOMES, outcome_codes
+from settlement.households import STANDINGS
 from settlement.models import HomeDelivery, RunArchive, SettlementRound, SettlementRun, SettlementTerms
-from settlement.reckoning import METHOD, Input, Reckoning, is_forgiven
+from settlement.reckoning import METHOD, Input, Reckoning, forgiven
 
-WIDTHS = {"measured_half_hours": ">i2"}
 ARCHIVE_COLUMNS = ("run_id", "first_row", "households", "data")
 
 
@@ -34,7 +32,7 @@ def write_run(
     at: datetime,
 ) -> SettlementRun:
     """The run with its archive and its household lines."""
-    takes_part = np.array([home.takes_part for home in given.households], np.bool_)
+    takes_part = given.households.takes_part
     shares = result.shares
     run = SettlementRun.objects.create(
         id=new_uuid(),
@@ -96,68 +94,45 @@ def _half_hours(given: Input, result: Reckoning, takes_part: Mask) -> list[list[
 
 
 def _instructed_wh(given: Input, takes_part: Mask) -> int:
-    asked = np.array([home.instructed_wh for home in given.households], np.int64)
-    return int(asked[takes_part].sum())
+    return int(given.households.instructed_wh[takes_part].sum())
 
 
 def _write_lines(run: SettlementRun, given: Input, result: Reckoning) -> None:
     """A line for each household, in groups that share their words."""
-    half_hours = len(given.event)
-    delivered_wh = result.delivery.delivered_wh.tolist()
-    measured = result.delivery.measured.sum(axis=1).tolist()
-    groups: dict[tuple[str, str, bool, bool], list[tuple[object, ...]]] = defaultdict(list)
-    for row, (home, part, wh, paid_wh, count) in enumerate(
-        zip(
-            given.households,
-            result.shares.parts,
-            delivered_wh,
-            result.home_paid_wh,
-            measured,
-            strict=True,
+    homes = given.households
+    instructed_wh = homes.instructed_wh * len(given.event)
+    measured_count = result.delivery.measured.sum(axis=1)
+    outcomes = outcome_codes(
+        standing=homes.standing,
+        delivered_wh=result.delivery.delivered_wh,
+        instructed_wh=instructed_wh,
+        has_meter=measured_count > 0,
+        from_pct=given.delivered_from_pct,
+    )
+    columns = {
+        "occupancy_id": homes.occupancy_ids,
+        "row": np.arange(len(homes)).astype(">i4"),
+        "instructed_wh": instructed_wh.astype(">i4"),
+        "measured_half_hours": measured_count.astype(">i2"),
+        "delivered_wh": result.delivery.delivered_wh.astype(">i4"),
+        "paid_wh": result.home_paid_wh.astype(">i4"),
+        "earned_mp": result.shares.earned_column_mp.astype(">i8"),
+    }
+    for place, name in enumerate(("floor_mp", "energy_mp", "availability_mp", "equal_mp", "gift_mp")):
+        columns[name] = result.shares.amounts_mp[:, place].astype(">i8")
+    words = np.stack((homes.standing, outcomes, homes.takes_part, forgiven(homes, given.agreement)), axis=1)
+    alike, group_of = np.unique(words, axis=0, return_inverse=True)
+    groups = []
+    for number, (standing, outcome, takes_part, is_forgiven) in enumerate(alike.tolist()):
+        rows = np.flatnonzero(group_of.ravel() == number)
+        groups.append(
+            {
+                "run_id": run.pk.bytes,
+                "standing": STANDINGS[standing].encode(),
+                "outcome": OUTCOMES[outcome].encode(),
+                "takes_part": bool(takes_part),
+                "is_forgiven": bool(is_forgiven),
+                **{name: values[rows] for name, values in columns.items()},
+            }
         )
-    ):
-        instructed_wh = home.instructed_wh * half_hours
-        outcome = outcome_of(
-            standing=home.standing,
-            delivered_wh=wh,
-            instructed_wh=instructed_wh,
-            has_meter=count > 0,
-            from_pct=given.delivered_from_pct,
-        )
-        groups[home.standing, outcome, home.takes_part, is_forgiven(home, given.agreement)].append(
-            (
-                home.occupancy_id.bytes,
-                row,
-                instructed_wh,
-                count,
-                wh,
-                paid_wh,
-                part.floor_mp,
-                part.wh_mp,
-                part.availability_mp,
-                part.equal_mp,
-                part.earned_mp,
-                part.gift_mp,
-            )
-        )
-    write_rows(HomeDelivery._meta.db_table, _columns(run, groups))
-
-
-def _columns(run: SettlementRun, groups: dict[Any, list[tuple[object, ...]]]) -> Iterator[dict[str, Any]]:
-    for (standing, outcome, takes_part, forgiven), rows in groups.items():
-        ids, *numbers = zip(*rows, strict=True)
-        names = (
-            "row", "instructed_wh", "measured_half_hours", "delivered_wh", "paid_wh", "floor_mp", "energy_mp",
-            "availability_mp", "equal_mp", "earned_mp", "gift_mp",
-        )  # fmt: skip
-        columns: dict[str, Any] = {
-            "run_id": np.frombuffer(run.pk.bytes * len(rows), "V16"),
-            "occupancy_id": np.frombuffer(b"".join(ids), "V16"),
-            "standing": standing.encode(),
-            "outcome": outcome.encode(),
-            "takes_part": takes_part,
-            "is_forgiven": forgiven,
-        }
-        for name, values in zip(names, numbers, strict=True):
-            columns[name] = np.array(values, WIDTHS.get(name, ">i8" if name.endswith("_mp") else ">i4"))
-        yield columns
+    write_rows(HomeDelivery._meta.db_table, groups)

@@ -80,6 +80,10 @@ class EventDays:
                 took_part[rows] = mask
         return cls(days, took_part)
 
+    def of_stream(self, row: int) -> frozenset[date]:
+        """The days on which one stream took part."""
+        return frozenset(self.days[column] for column in np.flatnonzero(self.took_part[row]).tolist())
+
     def on(self, pool: Sequence[date]) -> Mask:
         """[pool day, stream]."""
         row_of = {day: number for number, day in enumerate(self.days)}
