@@ -81,6 +81,11 @@ def publish_text(*, purpose: str, body: str, at: datetime) -> ConsentText:
     )
 
 
+def newest_text(purpose: Purpose, at: datetime) -> ConsentText | None:
+    """The words that somebody who agrees at `at` agrees to; None when none are published."""
+    return ConsentText.objects.filter(purpose=purpose, published_at__lte=at).order_by("-version").first()
+
+
 @transaction.atomic
 def give_consent(
     *,
@@ -109,7 +114,7 @@ def give_consent(
         raise NotInHousehold(member=member.number, occupancy_id=str(stay.pk))
     if not stay.is_current(at):
         raise NobodyLivesThere(occupancy_id=str(stay.pk))
-    text = ConsentText.objects.filter(purpose=purpose, published_at__lte=at).order_by("-version").first()
+    text = newest_text(purpose, at)
     if text is None:
         raise NoConsentText(purpose=purpose)
     live = ConsentAlreadyLive(occupancy_id=str(stay.pk), purpose=purpose, source=source)

@@ -251,6 +251,7 @@ class Purpose(models.TextChoices):
     FLEXIBILITY = "flexibility", "Control my assets in campaigns"
     SETTLEMENT = "settlement", "Use half-hourly readings for baselines and settlement"
     ADVICE = "advice", "Use my readings to advise me"
+    PARTNER_TOTALS = "partner_totals", "Count my days in totals over many homes for my landlord"
 
 
 class Granularity(models.TextChoices):
@@ -384,3 +385,6 @@ class StandingOptOut(models.Model):
 
     def __str__(self) -> str:
         return f"{self.occupancy} from {self.starts_at:%Y-%m-%d}"
+
+
+from members import partner_models as partner_models  # noqa: E402 - its tables belong to this room

@@ -13,7 +13,9 @@ from django.contrib.auth.models import AnonymousUser
 
 from members import entry
 from members.models import Consent, Member, Occupancy, Role, StandingOptOut, User
-from members.queries import member_of
+from members.partner_models import Partner
+from members.partnering import PartnerNotFound
+from members.queries import member_of, partner_of
 from opendsr.kernel.errors import NotAllowed, NotFound
 
 Viewer = User | AnonymousUser
@@ -28,6 +30,8 @@ STAFF: Final = (
 )
 """Roles that see homes by their work; installers, partners and applications never see one by its id alone."""
 
+MANAGES_PARTNERS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
+"""Roles that make partners, their accounts and the links to their homes."""
 
 _HELD: Final = "_roles_held"
 
@@ -126,6 +130,23 @@ def access_opt_out(user: Viewer, opt_out_id: UUID, at: datetime) -> StandingOptO
     if opt_out is None or not may_see_household(user, opt_out.occupancy.household_id, at):
         raise OptOutNotFound(opt_out_id=str(opt_out_id))
     return opt_out
+
+
+def own_partner(user: Viewer) -> Partner:
+    """The partner whose totals the account may see: its own, with the role; raises PartnerNotFound."""
+    partner = partner_of(user) if Role.PARTNER.value in roles_of(user) else None
+    if partner is None:
+        raise PartnerNotFound()
+    return partner
+
+
+def access_partner(user: Viewer, partner_id: UUID) -> Partner:
+    """Any partner, for staff who look after partners; raises Forbidden and PartnerNotFound."""
+    require_role(user, *MANAGES_PARTNERS)
+    partner = Partner.objects.filter(pk=partner_id).first()
+    if partner is None:
+        raise PartnerNotFound()
+    return partner
 
 
 def may_see_household(user: Viewer, household_id: UUID, at: datetime) -> bool:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, Q
+from django.db.models import F, Min, Q
 
 from members.models import (
     Consent,
@@ -24,7 +24,9 @@ from members.models import (
     StandingOptOut,
     User,
 )
+from members.partner_models import Partner, PartnerHome
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.periods import day_interval
 
 Window = tuple[datetime, datetime | None]
 
@@ -169,6 +171,52 @@ def consents_in_force(occupancy_ids: Iterable[UUID], at: datetime) -> list[Conse
     """What the occupancies' households have agreed to at `at`, by purpose."""
     consents = Consent.objects.filter(_holds(at), occupancy_id__in=list(occupancy_ids))
     return list(consents.order_by("purpose", "starts_at", "pk"))
+
+
+def partner_of(user: User | AnonymousUser) -> Partner | None:
+    """The partner that this account signs in for; None for everybody else."""
+    if not user.is_authenticated:
+        return None
+    return Partner.objects.filter(accounts__user_id=user.pk).first()
+
+
+def partners_of_homes(home_ids: Iterable[UUID], day: date) -> dict[UUID, Partner]:
+    """Which partner each of the homes has on the Europe/London date; those of none are left out."""
+    links = PartnerHome.objects.filter(
+        Q(ends_on__isnull=True) | Q(ends_on__gt=day), home_id__in=list(home_ids), starts_on__lte=day
+    )
+    return {link.home_id: link.partner for link in links.select_related("partner")}
+
+
+def partners_since() -> dict[UUID, date]:
+    """The first day on which each partner has a home, for those that ever had one."""
+    rows = PartnerHome.objects.values("partner_id").annotate(since=Min("starts_on"))
+    return {row["partner_id"]: row["since"] for row in rows}
+
+
+def partner_streams(partner_id: UUID, first: date, past: date) -> list[UUID]:
+    """Streams of the partner's homes that may be counted over all of the days [first, past).
+
+    The home is the partner's, one household lives there, one meter is its, and it agrees to be counted, from
+    the first moment to the last: whoever comes or goes in between is not among them.
+    """
+    links = PartnerHome.objects.filter(
+        Q(ends_on__isnull=True) | Q(ends_on__gte=past), partner_id=partner_id, starts_on__lte=first
+    )
+    starts_at, ends_at = day_interval(first).starts_at, day_interval(past).starts_at
+    streams = MeterStream.objects.filter(
+        occupancy__home__in=links.values("home_id"), name="electricity", starts_at__lte=starts_at
+    )
+    windows = consent_windows(
+        streams.values_list("stream_id", flat=True),
+        purpose=Purpose.PARTNER_TOTALS,
+        granularity=Granularity.DAILY,
+    )
+    return sorted(
+        stream_id
+        for stream_id, spans in windows.items()
+        if any(opens <= starts_at and (closes is None or closes >= ends_at) for opens, closes in spans)
+    )
 
 
 def member_of(user: User | AnonymousUser) -> Member | None:

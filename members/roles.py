@@ -56,6 +56,13 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     },
 }
 
+PARTNERS: Final = {"partner": VIEW, "partneraccount": VIEW, "partnerhome": VIEW}
+PARTNER_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: PARTNERS,
+    Role.MEMBER_SERVICES: PARTNERS,
+    Role.AUDITOR: PARTNERS,
+}
+
 
 def grant(app_label: str, grants: Mapping[Role, Mapping[str, str]]) -> migrations.RunPython:
     """Operation that gives roles rights over one app's models: {role: {model: "view add change delete"}}.

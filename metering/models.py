@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Func, Q, Value
 
@@ -376,6 +377,57 @@ class Completeness(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day}: {self.by_d1} of {self.expected}"
+
+
+class PartnerMonth(models.Model):
+    """Whom a partner's totals of a month are about, fixed when the month is told; see `partner_totals.py`."""
+
+    id = models.BigAutoField(primary_key=True)
+    partner_id = models.UUIDField()
+    starts_on = models.DateField(help_text="First Europe/London date of the month")
+    homes = models.PositiveIntegerField(help_text="0 where there are too few to tell of")
+    stream_ids = ArrayField(models.UUIDField(), help_text="Forgotten after a few years")
+    told_at = models.DateTimeField(help_text="World time")
+
+    class Meta:
+        db_table = "metering_partner_month"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["partner_id", "starts_on"], name="partnermonth_told_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.partner_id} {self.starts_on:%Y-%m}"
+
+
+class PartnerDay(models.Model):
+    """What a partner was told of a day: a total over many homes, or nothing and why. Never changed."""
+
+    class Withheld(models.TextChoices):
+        """Why a total is not told."""
+
+        TOO_FEW = "too_few", "too few homes with every half-hour"
+        STANDS_OUT = "stands_out", "one home would stand out"
+
+    pk = models.CompositePrimaryKey("month_id", "day")
+    month = models.ForeignKey(PartnerMonth, on_delete=models.PROTECT, related_name="days", db_index=False)
+    day = models.DateField(help_text="Europe/London date")
+    homes = models.PositiveIntegerField(default=0, help_text="Homes in the total")
+    import_wh = models.BigIntegerField(null=True)
+    export_wh = models.BigIntegerField(null=True, help_text="Absent where it would tell of one home")
+    withheld = models.CharField(max_length=12, choices=Withheld.choices, blank=True)
+
+    class Meta:
+        db_table = "metering_partner_day"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(withheld="", import_wh__isnull=False, homes__gte=15)
+                | (~Q(withheld="") & Q(import_wh__isnull=True, export_wh__isnull=True, homes=0)),
+                name="partnerday_of_many_or_nothing",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month_id} {self.day}"
 
 
 from metering import intake_models as intake_models  # noqa: E402 - its tables belong to this room

@@ -14,6 +14,7 @@ from metering import (
     import_jobs,
     packing,
     partitions,
+    partner_totals,
     registers,
     retention,
     telemetry,
@@ -67,10 +68,12 @@ def read_reports(**_: object) -> None:
 
 @shared_task(ignore_result=True)
 def tend_store(**_: object) -> None:
-    """Make partitions ahead, pack closed days, remove what was kept long enough; each safe to run again."""
+    """Make partitions ahead, pack closed days, remove what was kept long enough, tell partners."""
     at = clock.now()
     partitions.make_partitions(at=at)
     packing.pack_closed(at=at)
     retention.apply(at=at)
     closing.forget_closed(before=at - COUNTED_FOR)
     health.measure(at=at)
+    partner_totals.tell_due(at=at)
+    partner_totals.forget(at=at)

@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 import vtn.policy
 from campaigns.policy import SEES_CAMPAIGNS
 from members.models import Role
-from members.policy import has_role
+from members.policy import MANAGES_PARTNERS, has_role, roles_of
 from metering.policy import SEES_HEALTH
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
@@ -31,6 +31,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "coop": SimpleLazyObject(_coop),
         "viewer_is_staff": holds(*SEES_CAMPAIGNS),
         "viewer_imports": holds(Role.ADMINISTRATOR, Role.DEVICE_MANAGER),
+        "viewer_is_partner": SimpleLazyObject(lambda: Role.PARTNER.value in roles_of(viewer)),
+        "viewer_manages_partners": holds(*MANAGES_PARTNERS),
         "viewer_sees_baselines": holds(*SEES_BASELINES),
         "viewer_sees_money": holds(*SEES_MONEY),
         "viewer_sees_vtn": SimpleLazyObject(lambda: vtn.policy.may_see(viewer)),

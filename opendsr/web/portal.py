@@ -39,12 +39,14 @@ REFUSED_FOR_GOOD = (403, 404)
 @require_GET
 @signed_in
 def home(request: HttpRequest) -> HttpResponse:
-    """The member's home; staff without a home of their own go to the campaigns."""
+    """The member's home; staff without a home of their own go to the campaigns, partners to their totals."""
     at = clock.now()
     member = members.queries.member_of(request.user)
     if member is None:
         if campaigns.policy.may_see_campaigns(request.user):
             return redirect("campaign_list")
+        if members.queries.partner_of(request.user) is not None:
+            return redirect("partner_home")
         return render(request, "web/no_home.html")
     stays = member_home.stays_of(member, at)
     mine = settlement.queries.statements_of(member)

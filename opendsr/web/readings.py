@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 import members.policy
 import members.queries
 from members import consenting
-from members.models import Channel, Granularity, Member, Occupancy
+from members.models import Channel, Granularity, Member, Occupancy, Purpose
 from members.policy import require_role
 from metering import health, store
 from metering.policy import SEES_HEALTH, SEES_HOMES
@@ -28,6 +28,7 @@ from opendsr.kernel import audit, clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import member_home, usage_page, wording
 from opendsr.web.entering import signed_in
+from opendsr.web.landlords import landlords_of
 from opendsr.web.refusals import sentence
 
 RESOLUTIONS: Final = {
@@ -66,6 +67,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "totals": usage_page.coarse_totals(usage_page.streams_of(stays, at)),
         "view": view,
         "resolutions": _resolutions(stays, at),
+        "landlords": landlords_of(stays, at),
     }
     return render(request, "web/usage.html", context)
 
@@ -230,7 +232,7 @@ def _resolutions(stays: list[Occupancy], at: datetime) -> list[dict[str, object]
             ],
         }
         for consent in found
-        if consent.granularity in RESOLUTIONS
+        if consent.granularity in RESOLUTIONS and consent.purpose != Purpose.PARTNER_TOTALS
     ]
 
 

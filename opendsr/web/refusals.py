@@ -154,6 +154,11 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
             "Homes that were paid before are no longer in the campaign. Somebody has to look into it first."
         )
     ),
+    "partner_name_taken": _told(_lazy("There is a partner of this name already.")),
+    "account_in_use": _told(
+        _lazy("This address signs in for staff or for another partner. Use another address.")
+    ),
+    "links_unusable": lambda error: _("Found: “%(found)s”. Expected is %(expected)s.") % error.data,
     "not_founded": _told(
         _lazy("This installation has no co-op yet. Its administrator has to set it up first.")
     ),

@@ -1,92 +1,85 @@
-"""Totals over homes: never of a few, never of one that stands out, never by the difference of two."""
+"""Totals over homes: never of a few, never of one that stands out, never by the difference of two groups."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from itertools import combinations
 from uuid import UUID
 
-import pytest
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from metering import aggregates
-from metering.aggregates import OneHomeStandsOut, TooAlike, TooFewHomes, group_total
-from metering.ingest import store_readings
-from opendsr.kernel.periods import period_starts
-from tests.factories import make_resident
+from metering.aggregates import LEAST_HOMES, MOST_SHARE_PCT, WH_A_STEP, day_totals, homes_to_count, is_safe
 
-pytestmark = pytest.mark.django_db
-
-DAY = date(2026, 1, 6)
-LATER = datetime(2026, 1, 20, tzinfo=UTC)
+HOMES = [UUID(int=number) for number in range(60)]
+some = st.frozensets(st.sampled_from(HOMES))
 
 
-@pytest.fixture
-def streams(db: None) -> list[UUID]:
-    """Thirty homes with a reading in every half-hour of the day: 100 Wh and their number."""
-    homes = [make_resident(f"Home {n}").stream_id for n in range(30)]
-    store_readings(
-        source="supplier",
-        name="x",
-        at=LATER,
-        stream_ids=homes,
-        starts_at=period_starts(DAY),
-        import_wh=[[100 + n] * 48 for n in range(30)],
-    )
-    return homes
+def of(*numbers: int) -> frozenset[UUID]:
+    return frozenset(HOMES[number] for number in numbers)
 
 
-def test_fifteen_homes_have_a_total_in_tenths_of_a_kwh_and_fourteen_have_none(streams):
-    told = group_total(streams[:15], [DAY])
+@given(willing=some, told=st.lists(some, max_size=4), seed=st.text(max_size=3))
+def test_a_group_is_of_willing_homes_and_safe_or_of_nobody(willing, told, seed):
+    counted = homes_to_count(willing, told, seed=seed)
 
-    exact = sum((100 + n) * 48 for n in range(15))
-    assert (told.homes, told.missing_homes, told.export_wh) == (15, 0, 0)
-    assert told.import_wh == round(exact / 100) * 100
-    with pytest.raises(TooFewHomes):
-        group_total(streams[:14], [DAY])
-    with pytest.raises(TooFewHomes):
-        group_total([streams[0]] * 20, [DAY])
+    assert counted <= willing
+    assert not counted or is_safe(counted, told)
+    assert counted == homes_to_count(willing, told, seed=seed)
 
 
-def test_homes_without_every_half_hour_do_not_count_towards_fifteen(streams):
-    other = make_resident("Gappy").stream_id
-    store_readings(
-        source="supplier", name="y", at=LATER, stream_ids=[other],
-        starts_at=period_starts(DAY)[:47], import_wh=[[100] * 47],
-    )  # fmt: skip
+@given(months=st.lists(some, max_size=8))
+def test_no_two_months_differ_by_a_few_homes(months):
+    told: list[frozenset[UUID]] = []
+    for number, willing in enumerate(months):
+        told.append(homes_to_count(willing, [group for group in told if group], seed=str(number)))
 
-    assert group_total([*streams[:15], other], [DAY]).missing_homes == 1
-    with pytest.raises(TooFewHomes):
-        group_total([*streams[:14], other], [DAY])
+    for one, other in combinations([group for group in told if group], 2):
+        assert one == other or len(one ^ other) >= LEAST_HOMES
 
 
-def test_a_home_that_makes_up_most_of_it_is_not_told_by_it(streams):
-    store_readings(
-        source="supplier", name="big", at=LATER, stream_ids=streams[:1],
-        starts_at=period_starts(DAY), import_wh=[[9_000] * 48],
-    )  # fmt: skip
-
-    with pytest.raises(OneHomeStandsOut):
-        group_total(streams[:20], [DAY])
+def test_fourteen_are_nobody_and_fifteen_are_counted():
+    assert homes_to_count(HOMES[:14], [], seed="") == frozenset()
+    assert homes_to_count(HOMES[:15], [], seed="") == frozenset(HOMES[:15])
 
 
-def test_export_of_a_few_is_withheld_and_the_rest_told(streams):
-    store_readings(
-        source="supplier", name="sun", at=LATER, stream_ids=streams[:1],
-        starts_at=period_starts(DAY), import_wh=[[100] * 48], export_wh=[[50] * 48],
-    )  # fmt: skip
+def test_one_home_more_waits_and_fifteen_more_are_counted():
+    before = frozenset(HOMES[:20])
 
-    told = group_total(streams[:20], [DAY])
-
-    assert told.export_wh is None
-    assert told.import_wh > 0
+    assert homes_to_count(HOMES[:21], [before], seed="") == before
+    assert homes_to_count(HOMES[:35], [before], seed="") == frozenset(HOMES[:35])
 
 
-def test_two_groups_that_differ_by_one_home_are_not_both_told(streams):
-    published = [frozenset(streams[:20])]
+def test_when_one_home_goes_others_are_left_out_by_lot():
+    before = frozenset(HOMES[:40])
 
-    assert group_total(streams[:20], [DAY], published=published).homes == 20
-    with pytest.raises(TooAlike):
-        group_total(streams[:21], [DAY], published=published)
-    with pytest.raises(TooAlike):
-        group_total(streams[1:20], [DAY], published=published)
-    assert group_total(streams[15:], [DAY], published=[frozenset(streams[:15])]).homes == 15
-    assert aggregates.LEAST_HOMES == 15
+    counted = homes_to_count(HOMES[1:40], [before], seed="a month")
+
+    assert len(counted) == 40 - LEAST_HOMES
+    assert counted != homes_to_count(HOMES[1:40], [before], seed="another")
+    assert homes_to_count(HOMES[1:20], [frozenset(HOMES[:20])], seed="") == frozenset()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 5_000), st.booleans()), min_size=1, max_size=40)
+)
+def test_a_day_is_told_of_many_homes_none_of_which_stands_out(homes):
+    used, sent, whole = (np.array(column) for column in zip(*homes, strict=True))
+
+    (told,) = day_totals(used[:, None], sent[:, None], whole[:, None].astype(bool))
+
+    counted = int(whole.sum())
+    if counted < LEAST_HOMES:
+        assert (told.homes, told.import_wh, told.export_wh, told.withheld) == (0, None, None, "too_few")
+        return
+    total = int(used[whole].sum())
+    if total and used[whole].max() * 100 > MOST_SHARE_PCT * total:
+        assert (told.homes, told.import_wh, told.withheld) == (0, None, "stands_out")
+        return
+    assert told.homes == counted
+    assert told.import_wh is not None
+    assert told.import_wh % WH_A_STEP == 0
+    assert abs(told.import_wh - total) <= WH_A_STEP // 2
+    exported = int(sent[whole].sum())
+    is_hidden = exported and sent[whole].max() * 100 > MOST_SHARE_PCT * exported
+    assert (told.export_wh is None) == bool(is_hidden)

@@ -59,7 +59,9 @@ class Door:
             return reverse(self.name, args=[uuid4()])
         if self.name == "home_readings":
             return reverse(self.name, args=[scene.alice.occupancy.pk])
-        if self.name == "choose_resolution":
+        if self.name == "answer_landlord":
+            return reverse(self.name, args=[scene.alice.occupancy.pk])
+        if self.name in ("choose_resolution", "partner_detail"):
             return reverse(self.name, args=[uuid4()])
         if self.name in ("batch_action", "dispute_action"):
             return reverse(self.name, args=[uuid4(), "nonsense"])
@@ -101,6 +103,20 @@ DOORS = [
         for name in ("usage_csv", "usage_json")
     ),
     Door("choose_resolution", {"anonymous": 302, "alice": 404, "sam": 404, "nobody": 404}, method="post"),
+    Door(
+        "answer_landlord",
+        {"anonymous": 302, "alice": 302, "bob": 302, "carol": 404, "sam": 404, "fay": 404, "nobody": 404},
+        method="post",
+    ),
+    *(
+        Door(name, {"anonymous": 302, "alice": 404, "sam": 404, "fay": 404, "nobody": 404})
+        for name in ("partner_home", "partner_csv")
+    ),
+    *(
+        Door(name, {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403, "nobody": 403}, method=method)
+        for name in ("partner_list", "partner_detail")
+        for method in ("get", "post")
+    ),
     Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("campaign_list", STAFF_LIST),
