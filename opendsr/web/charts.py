@@ -23,6 +23,7 @@ BEFORE_COLOUR = "#8a949e"
 BAR_WIDTH: Final = 0.86
 PRICE_COLOUR: Final = "#7a4fb5"
 MOST_TICKS: Final = 8
+MOST_BARS_NAMED: Final = 13
 WEEK_DAY: Final = "D j M"
 LAYOUT: Final[dict[str, Any]] = {
     "margin": {"l": 48, "r": 24, "t": 36, "b": 36},
@@ -162,14 +163,19 @@ def bars_figure(
         }
         for name, colour, values in bars
     ]
+    named = names[:: -(-len(names) // MOST_BARS_NAMED) or 1]
     axis = {
         "fixedrange": True,
         "type": "category",
-        "tickvals": list(names),
-        "ticktext": ["<br>".join(name.split()[:2]) for name in names],  # short enough for a phone
+        "tickvals": list(named),
+        "ticktext": ["<br>".join(name.split()[:2]) for name in named],  # short enough for a phone
         "automargin": True,
     }
-    layout = LAYOUT | {"barmode": "group", "xaxis": axis}
+    layout = LAYOUT | {
+        "barmode": "group",
+        "xaxis": axis,
+        "yaxis": LAYOUT["yaxis"] | {"automargin": True},
+    }
     return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
 
 

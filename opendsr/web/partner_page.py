@@ -55,7 +55,7 @@ def partner_home(request: HttpRequest) -> HttpResponse:
         oldest, past = span
         newest = past - ONE_DAY
         day = min(max(_day(request) or newest, oldest), newest)
-        bounds = _bounds(view, day)
+        bounds = [each for each in _bounds(view, day) if each[1] > oldest and each[0] <= newest]
         periods = partner_totals.periods(partner.pk, bounds)
         first, end = bounds[0][0], bounds[-1][1]
         context |= {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from members.models import Role
+from members import consenting, partnering
+from members.models import Purpose, Role
 from metering import import_jobs, rates
 from metering.intake_models import Message, Sender
+from metering.models import PartnerDay, PartnerMonth
 from opendsr.kernel.ids import new_uuid
 from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.factories import make_staff
@@ -87,3 +89,44 @@ def test_pages_of_readings(width: int, scene: Scene, open_page: OpenPage) -> Non
         page.context.close()
 
     assert found == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 1280])
+def test_pages_of_partners(width: int, scene: Scene, open_page: OpenPage) -> None:
+    partner = partnering.make_partner(name="Calder Valley Homes", by="staff:1", at=NOW)
+    pat = partnering.open_account(partner=partner, email="pat@calder.example", by="staff:1", at=NOW)
+    rows = f"home,starts_on\n{scene.alice.home.mpan},2026-01-01\nNowhere,2026-01-01\n"
+    partnering.link_homes(partner=partner, text=rows, by="staff:1", at=NOW)
+    consenting.publish_text(
+        purpose=Purpose.PARTNER_TOTALS, body="You may count my home's days in totals.", at=NOW
+    )
+    first = date(2025, 12, 1)
+    month = PartnerMonth.objects.create(
+        partner_id=partner.pk, starts_on=first, homes=20, stream_ids=[], told_at=NOW
+    )
+    for number in range(31):
+        told = {"homes": 20, "import_wh": 240_000 + 3_000 * number, "export_wh": 0}
+        PartnerDay.objects.create(
+            month=month,
+            day=first + timedelta(days=number),
+            **(told if number % 9 else {"withheld": "too_few"}),
+        )
+    mo = make_staff("mo@example.org", Role.MEMBER_SERVICES)
+    for user, path in (
+        (pat, "/partner/"),
+        (pat, "/partner/?view=week"),
+        (pat, "/partner/?view=day"),
+        (mo, "/partners/"),
+        (mo, f"/partners/{partner.pk}/"),
+        (scene.alice.user, "/usage/"),
+    ):
+        page = open_page(path, user=user, width=width)
+        wait_for_charts(page)
+        if path.endswith(f"{partner.pk}/"):
+            page.locator("textarea").fill(rows)
+            page.get_by_role("button", name="Check").click()
+            page.locator("#rejects").wait_for()
+        assert not is_too_wide(page), path
+        found = Axe().run(page).response["violations"]
+        assert [f"{each['id']} {node['target']}" for each in found for node in each["nodes"]] == [], path
