@@ -8,15 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.contrib.postgres.aggregates import StringAgg
 from django.db.models import (
     Aggregate,
     BinaryField,
-    CharField,
     Count,
-    DateTimeField,
-    Expression,
-    ExpressionWrapper,
     F,
     Func,
     Q,
@@ -24,11 +19,11 @@ from django.db.models import (
     Sum,
     Value,
 )
-from django.db.models.functions import Cast, TruncDate
 
 from campaigns.models import Campaign, Participation
 from opendsr.kernel.interval import Interval
-from opendsr.kernel.periods import LONDON
+from opendsr.kernel.lookups import among
+from opendsr.kernel.periods import civil_date
 
 INSTANT: Final = timedelta(microseconds=1)
 State = Participation.State
@@ -79,9 +74,8 @@ def asked_by_campaign(campaign_ids: Iterable[UUID]) -> Iterator[tuple[UUID, str,
     A row for all the parts that are alike; an occupancy is 16 bytes of `ids`, once for each asset.
     """
     parts = Participation.objects.filter(campaign__in=list(campaign_ids)).exclude(state=State.CANCELLED)
-    id_bytes = Func(F("occupancy_id"), function="uuid_send", output_field=BinaryField())
-    together = Aggregate(id_bytes, Value(b""), function="string_agg", output_field=BinaryField())
-    alike = parts.order_by().values("campaign_id", "state", "outcome", "expected_w").annotate(homes=together)
+    alike = parts.order_by().values("campaign_id", "state", "outcome", "expected_w")
+    alike = alike.annotate(homes=_homes_together())
     for campaign_id, state, outcome, expected_w, homes in alike.values_list(
         "campaign_id", "state", "outcome", "expected_w", "homes"
     ):
@@ -98,27 +92,26 @@ def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> d
     parts = _standing(occupancy_ids)
     if direction is not None:
         parts = parts.filter(campaign__direction=direction)
-    rows = (
-        parts.order_by()
-        .values("occupancy_id")
-        .annotate(
-            first=_days_written(F("starts_at")),
-            latest=_days_written(ExpressionWrapper(F("ends_at") - INSTANT, DateTimeField())),
-        )
-    )
-    read: dict[tuple[str, str], frozenset[date]] = {}
-    days = {}
-    for occupancy_id, *written in rows.values_list("occupancy_id", "first", "latest"):
-        first, latest = written
-        if (first, latest) not in read:
-            read[first, latest] = frozenset(map(date.fromisoformat, f"{first},{latest}".split(",")))
-        days[occupancy_id] = read[first, latest]
-    return days
+    at: dict[date, int] = {}
+    masks: dict[bytes, int] = defaultdict(int)
+    alike = parts.order_by().values("starts_at", "ends_at").annotate(homes=_homes_together())
+    for starts_at, ends_at, homes in alike.values_list("starts_at", "ends_at", "homes"):
+        mask = 0
+        for day in (civil_date(starts_at), civil_date(ends_at - INSTANT)):
+            mask |= 1 << at.setdefault(day, len(at))
+        ids = bytes(homes)
+        for place in range(0, len(ids), 16):
+            masks[ids[place : place + 16]] |= mask
+    days_of = {
+        mask: frozenset(day for day, place in at.items() if mask >> place & 1) for mask in set(masks.values())
+    }
+    return {UUID(bytes=occupancy): days_of[mask] for occupancy, mask in masks.items()}
 
 
-def _days_written(at: F | Expression) -> StringAgg:
-    """The different Europe/London days of a group of moments, as text, which many households have alike."""
-    return StringAgg(Cast(TruncDate(at, tzinfo=LONDON), CharField()), ",", distinct=True)
+def _homes_together() -> Aggregate:
+    """The occupancy ids of a group, 16 bytes each, one after the other."""
+    id_bytes = Func(F("occupancy_id"), function="uuid_send", output_field=BinaryField())
+    return Aggregate(id_bytes, Value(b""), function="string_agg", output_field=BinaryField())
 
 
 def event_stretches(occupancy_ids: Iterable[UUID], within: Interval) -> dict[UUID, list[Interval]]:
@@ -133,7 +126,7 @@ def event_stretches(occupancy_ids: Iterable[UUID], within: Interval) -> dict[UUI
 
 def _standing(occupancy_ids: Iterable[UUID]) -> QuerySet[Participation]:
     """Participations that were sent and still stood for the household at their start."""
-    sent = Participation.objects.filter(occupancy__in=list(occupancy_ids), sent_at__isnull=False)
+    sent = Participation.objects.filter(occupancy__in=among(occupancy_ids), sent_at__isnull=False)
     stood = sent.filter(Q(dropped_at__isnull=True) | Q(dropped_at__gt=F("starts_at")))
     return stood.exclude(state=State.OPTED_OUT)
 

@@ -26,6 +26,7 @@ from members.models import (
 )
 from members.partner_models import Partner, PartnerHome
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import day_interval
 
 Window = tuple[datetime, datetime | None]
@@ -92,7 +93,7 @@ def streams_at_each(
     occupancy_ids: Iterable[UUID], moments: Iterable[datetime], *, name: str = "electricity"
 ) -> dict[datetime, dict[UUID, UUID]]:
     """`streams_of` at each of the moments, from one statement."""
-    rows = MeterStream.objects.filter(occupancy_id__in=list(occupancy_ids), name=name)
+    rows = MeterStream.objects.filter(occupancy_id__in=among(occupancy_ids), name=name)
     streams = list(rows.values_list("occupancy_id", "stream_id", "starts_at", "ends_at"))
     return {
         at: {

@@ -6,7 +6,9 @@ where it stopped; whatever is wrong with one campaign stops the round before any
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -138,22 +140,36 @@ def prepare(campaigns: Sequence[Campaign], *, known_at: datetime) -> list[Pendin
 
 
 def compute(pending: Sequence[Pending], *, known_at: datetime) -> Iterator[tuple[Pending, Input, Reckoning]]:
-    """Each campaign's result, readings loaded once for all.
+    """Each campaign's result, readings loaded once for all; while the caller writes one down, the next is
+    worked out beside it.
 
     Raises RuleNotComputed, and the errors of revenue and sharing.
     """
     cubes = gathering.load_together([each.asked for each in pending], known_at=known_at)
-    for each, cube in zip(pending, cubes, strict=True):
-        given = gathering.given_of(each.asked, cube)
-        try:
-            result = reckon(given)
-        except BaselineError as error:
-            raise RuleNotComputed(
-                campaign_id=given.campaign_id,
-                rule=given.agreement.baseline_rule.name,
-                reason=f"{type(error).__name__} {error}",
-            ) from error
-        yield each, given, result
+    begun: deque[tuple[Pending, Input, Future[Reckoning]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="settlement-reckon") as beside:
+        for each, cube in zip(pending, cubes, strict=True):
+            given = gathering.given_of(each.asked, cube)
+            begun.append((each, given, beside.submit(_reckoned, given)))
+            if len(begun) > 1:
+                yield _done(*begun.popleft())
+        while begun:
+            yield _done(*begun.popleft())
+
+
+def _reckoned(given: Input) -> Reckoning:
+    try:
+        return reckon(given)
+    except BaselineError as error:
+        raise RuleNotComputed(
+            campaign_id=given.campaign_id,
+            rule=given.agreement.baseline_rule.name,
+            reason=f"{type(error).__name__} {error}",
+        ) from error
+
+
+def _done(pending: Pending, given: Input, result: Future[Reckoning]) -> tuple[Pending, Input, Reckoning]:
+    return pending, given, result.result()
 
 
 def require_complete(given: Input, result: Reckoning) -> None:

@@ -22,12 +22,13 @@ from members.models import Occupancy, Purpose
 from metering import purposes
 from metering.store import DayCube
 from opendsr.kernel.interval import HALF_HOUR, Interval
+from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import MAX_PERIODS
 from settlement import policies
 from settlement import terms as terms_service
 from settlement.baselines import Cube, EventDays, Mask, Wh, days_needed, window_half_hours
 from settlement.baselines.rules import BaselineRule
-from settlement.households import CODE_OF, ID, Households, Ids, ids_of
+from settlement.households import CODE_OF, ID, Households, Ids, ids_of, order_of
 from settlement.models import SettlementTerms, Standing
 from settlement.reckoning import Agreement, Input
 
@@ -198,17 +199,24 @@ def households_of_many(asked_in: Sequence[Campaign]) -> list[Households]:
         standing = DEVICE_ERROR if outcome == DEVICE_ERROR else STANDING_OF[state]
         assets[campaign_id].append((CODE_OF[standing], expected_w, homes))
     asked = [by_home(assets[campaign.pk]) for campaign in asked_in]
-    everybody = np.unique(np.concatenate([each.ids for each in asked])) if asked else ids_of(())
+    everybody = _everybody([each.ids for each in asked])
     occupancy_ids = [UUID(bytes=occupancy) for occupancy in everybody.tolist()]
     own_days = campaigns.queries.event_days(occupancy_ids)
     event_days = EventDays.of([own_days.get(occupancy_id, NO_DAYS) for occupancy_id in occupancy_ids])
     streams_at = members.queries.streams_at_each(occupancy_ids, [campaign.starts_at for campaign in asked_in])
-    household_of = dict(Occupancy.objects.filter(pk__in=occupancy_ids).values_list("pk", "household_id"))
+    specials = [policies.special_households(campaign.starts_at) for campaign in asked_in]
+    household_of: dict[UUID, UUID] = {}
+    if any(specials):
+        stays = Occupancy.objects.filter(pk__in=among(occupancy_ids))
+        household_of = dict(stays.values_list("pk", "household_id"))
     found = []
-    for campaign, each in zip(asked_in, asked, strict=True):
+    streams_then: dict[UUID, UUID] = {}
+    streams = ids_of(None for _ in occupancy_ids)
+    for campaign, each, special in zip(asked_in, asked, specials, strict=True):
         rows = np.searchsorted(everybody, each.ids)
-        streams = ids_of(map(streams_at[campaign.starts_at].get, occupancy_ids))
-        special = policies.special_households(campaign.starts_at)
+        if streams_at[campaign.starts_at] != streams_then:
+            streams_then = streams_at[campaign.starts_at]
+            streams = ids_of(map(streams_then.get, occupancy_ids))
         apart = {
             place: special[household_of[occupancy_ids[row]]]
             for place, row in enumerate(rows.tolist() if special else ())
@@ -232,6 +240,13 @@ def households_of_many(asked_in: Sequence[Campaign]) -> list[Households]:
     return found
 
 
+def _everybody(asked: Sequence[Ids]) -> Ids:
+    """Every id that occurs, in order; the columns are in order themselves, and often all the same."""
+    if asked and all(np.array_equal(asked[0], ids) for ids in asked[1:]):
+        return asked[0]
+    return np.unique(np.concatenate([ids_of(()), *asked]))
+
+
 @dataclass(frozen=True, slots=True)
 class ByHome:
     """What a campaign asked of each home, in order of occupancy id: `instructed_wh` is a half-hour's."""
@@ -249,7 +264,7 @@ def by_home(alike: Sequence[tuple[int, int, bytes]]) -> ByHome:
     """
     homes = np.frombuffer(b"".join(ids for _, _, ids in alike), ID)
     counts = [len(ids) // ID.itemsize for _, _, ids in alike]
-    order = np.argsort(homes, kind="stable")
+    order = order_of(homes)
     rank = np.repeat(RANK_OF[[code for code, _, _ in alike]], counts)[order] if alike else RANK_OF[:0]
     watts = np.repeat(np.array([watts for _, watts, _ in alike], np.int64), counts)[order]
     homes = homes[order]

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Sum
 
 from opendsr.kernel.errors import DomainError, Invalid
 from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.lookups import among
 from settlement.copying import copy_rows
 from settlement.models import Account, Component, Entry, Posting, SettlementRound
 
@@ -25,6 +27,12 @@ BANK_CODE = "bank"
 RESERVE_CODE = "reserve"
 ROUNDING_CODE = "rounding"
 WRITTEN_OFF_CODE = "written_off"
+OPEN_HOUSEHOLDS: Final = """
+    INSERT INTO settlement_account (id, kind, code, occupancy_id, opened_at)
+    SELECT gen_random_uuid(), 'household', 'household:' || occupancy_id, occupancy_id, %s
+    FROM unnest(%s::uuid[]) AS occupancy_id
+    ON CONFLICT DO NOTHING
+"""
 Legs = Mapping[tuple[UUID, str], int]
 
 
@@ -95,25 +103,16 @@ def household_accounts(*, occupancy_ids: Iterable[UUID], at: datetime) -> dict[U
     found = _household_accounts(wanted)
     missing = [occupancy_id for occupancy_id in wanted if occupancy_id not in found]
     if missing:
-        Account.objects.bulk_create(
-            [
-                Account(
-                    kind=Account.Kind.HOUSEHOLD,
-                    code=f"household:{occupancy_id}",
-                    occupancy_id=occupancy_id,
-                    opened_at=at,
-                )
-                for occupancy_id in missing
-            ],
-            ignore_conflicts=True,
-        )
+        with connection.cursor() as cursor, connection.wrap_database_errors:
+            cursor.execute(OPEN_HOUSEHOLDS, [at, missing])
         found |= _household_accounts(missing)
     return found
 
 
 def lock_accounts(account_ids: Iterable[UUID]) -> None:
     """Hold the accounts, in order of id, until the transaction ends: balances are read, then posted to."""
-    held = Account.objects.select_for_update(no_key=True).filter(pk__in=list(account_ids)).order_by("pk")
+    accounts = Account.objects.select_for_update(no_key=True).filter(pk__in=among(account_ids))
+    held = accounts.order_by("pk")
     list(held.values_list("pk"))
 
 
@@ -166,7 +165,7 @@ def balances_mp(account_ids: Iterable[UUID]) -> dict[UUID, int]:
     """Balance by account id; an account without postings is zero."""
     wanted = list(account_ids)
     rows = (
-        Posting.objects.filter(account_id__in=wanted)
+        Posting.objects.filter(account_id__in=among(wanted))
         .values_list("account_id")
         .annotate(total=Sum("amount_mp"))
         .order_by()
@@ -197,5 +196,5 @@ def _open(kind: str, code: str, at: datetime) -> Account:
 
 
 def _household_accounts(occupancy_ids: list[UUID]) -> dict[UUID, UUID]:
-    rows = Account.objects.filter(occupancy_id__in=occupancy_ids)
+    rows = Account.objects.filter(occupancy_id__in=among(occupancy_ids))
     return dict(rows.values_list("occupancy_id", "id"))

@@ -242,8 +242,8 @@ def input_sha256(given: Input, measured: Measured) -> str:
         digest.update(part.day.isoformat().encode())
         digest.update(b"".join(day.isoformat().encode() for day in part.pool))
         digest.update(np.ascontiguousarray(part.candidate).tobytes())
-        is_used = part.candidate[:, :, None] & part.has_history
-        readings.append((part.history_wh, is_used))
+        wh, present = part.history(slice(None))
+        readings.append((wh, part.candidate[:, :, None] & present))
     for wh, present in readings:
         digest.update(np.ascontiguousarray(np.where(present, wh, 0), "<i8").tobytes())
         digest.update(np.ascontiguousarray(present).tobytes())

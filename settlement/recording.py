@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -31,45 +32,47 @@ def write_run(
     replaces: SettlementRun | None,
     at: datetime,
 ) -> SettlementRun:
-    """The run with its archive and its household lines."""
+    """The run with its household lines, and its archive, packed while the database takes the lines."""
     takes_part = given.households.takes_part
     shares = result.shares
-    run = SettlementRun.objects.create(
-        id=new_uuid(),
-        round=round,
-        campaign_id=given.campaign_id,
-        sequence=sequence,
-        replaces=replaces,
-        terms=terms,
-        as_known_at=round.as_known_at,
-        method=METHOD,
-        rule=given.agreement.baseline_rule.as_data(),
-        policy={"name": given.agreement.policy_name, **given.agreement.share_policy.as_data()},
-        input_sha256=result.input_sha256,
-        result_sha256=result.result_sha256,
-        missing_half_hours=len(result.missing),
-        half_hours=_half_hours(given, result, takes_part),
-        pools={by: list(pool) for by, pool in shares.pools.items()},
-        delivered_wh=int(result.delivery.delivered_wh[takes_part].sum()),
-        sold_wh=result.revenue.sold_wh,
-        paid_wh=result.paid_wh,
-        pay_factor=round_factor(result),
-        utilisation_mp=result.revenue.utilisation_mp,
-        availability_mp=result.revenue.availability_mp,
-        revenue_mp=shares.revenue_mp,
-        coop_share_pct=shares.coop_pct,
-        coop_mp=shares.coop_mp,
-        fund_mp=shares.fund_mp,
-        gifts_mp=shares.gifts_mp,
-        members_mp=shares.members_mp,
-        run_at=at,
-    )
-    copy_rows(
-        RunArchive,
-        ARCHIVE_COLUMNS,
-        ((run.pk, first, homes, data) for first, homes, data in archiving.packed(given)),
-    )
-    _write_lines(run, given, result)
+    with ThreadPoolExecutor(1, thread_name_prefix="settlement-pack") as beside:
+        archive = beside.submit(lambda: list(archiving.packed(given)))
+        run = SettlementRun.objects.create(
+            id=new_uuid(),
+            round=round,
+            campaign_id=given.campaign_id,
+            sequence=sequence,
+            replaces=replaces,
+            terms=terms,
+            as_known_at=round.as_known_at,
+            method=METHOD,
+            rule=given.agreement.baseline_rule.as_data(),
+            policy={"name": given.agreement.policy_name, **given.agreement.share_policy.as_data()},
+            input_sha256=result.input_sha256,
+            result_sha256=result.result_sha256,
+            missing_half_hours=len(result.missing),
+            half_hours=_half_hours(given, result, takes_part),
+            pools={by: list(pool) for by, pool in shares.pools.items()},
+            delivered_wh=int(result.delivery.delivered_wh[takes_part].sum()),
+            sold_wh=result.revenue.sold_wh,
+            paid_wh=result.paid_wh,
+            pay_factor=round_factor(result),
+            utilisation_mp=result.revenue.utilisation_mp,
+            availability_mp=result.revenue.availability_mp,
+            revenue_mp=shares.revenue_mp,
+            coop_share_pct=shares.coop_pct,
+            coop_mp=shares.coop_mp,
+            fund_mp=shares.fund_mp,
+            gifts_mp=shares.gifts_mp,
+            members_mp=shares.members_mp,
+            run_at=at,
+        )
+        _write_lines(run, given, result)
+        copy_rows(
+            RunArchive,
+            ARCHIVE_COLUMNS,
+            ((run.pk, first, homes, data) for first, homes, data in archive.result()),
+        )
     return run
 
 

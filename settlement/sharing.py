@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.money import split_mp
-from settlement.households import Ids, ids_of
+from settlement.households import Ids, ids_of, order_of
 
 Column = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -298,7 +298,12 @@ def split_column_mp(total_mp: int, weights: Column) -> Column:
         return np.array(split_mp(total_mp, weights.tolist()), np.int64)
     parts, rests = np.divmod(total_mp * weights, weights.sum())
     spare = total_mp - int(parts.sum())
-    parts[np.argsort(-rests, kind="stable")[:spare]] += 1
+    if spare:
+        least = np.partition(rests, len(rests) - spare)[len(rests) - spare]
+        is_lucky = rests > least
+        equal = np.flatnonzero(rests == least)
+        is_lucky[equal[: spare - int(is_lucky.sum())]] = True
+        parts += is_lucky
     return np.asarray(parts, np.int64)
 
 
@@ -332,9 +337,8 @@ def counts_times(policy: SharePolicy, *, in_hardship: bool) -> int:
 
 def _in_order_of_id(homes: Participants) -> NDArray[np.intp]:
     """Rows of the homes that take part, the lowest id first."""
-    halves = homes.ids.view(">u8").reshape(-1, 2)
-    order = np.lexsort((halves[:, 1], halves[:, 0]))
-    return np.asarray(order[homes.takes_part[order]], np.intp)
+    order = order_of(homes.ids)
+    return order[homes.takes_part[order]]
 
 
 def _floors(policy: SharePolicy, members_mp: int, homes: int) -> tuple[Column, int]:

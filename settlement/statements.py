@@ -19,6 +19,7 @@ from django.db.models import Q
 from members.models import Member
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.lookups import among
 from settlement import archiving, event_views, queries, statement_csv, statement_json
 from settlement.archiving import HOMES_A_STRETCH
 from settlement.copying import copy_rows
@@ -226,7 +227,7 @@ def _members_of(
 ) -> dict[UUID, list[UUID]]:
     """Members of each household whose membership overlaps the events."""
     rows = (
-        Member.objects.filter(household__occupancies__in=list(occupancy_ids), joined_at__lt=ends_at)
+        Member.objects.filter(household__occupancies__in=among(occupancy_ids), joined_at__lt=ends_at)
         .filter(Q(left_at__isnull=True) | Q(left_at__gt=starts_at))
         .order_by("number")
         .values_list("household__occupancies__id", "id")

@@ -167,12 +167,21 @@ class RunArchive(models.Model):
 
 
 class HomeDelivery(models.Model):
-    """What one household's meter shows it delivered in a run, and what it earned: one line of an event."""
+    """What one household's meter shows it delivered in a run, and what it earned: one line of an event.
+
+    That run and occupancy are there is promised for all lines of a statement at once (`sql.py`).
+    """
 
     run = models.ForeignKey(
-        SettlementRun, on_delete=models.PROTECT, related_name="deliveries", db_index=False
+        SettlementRun,
+        on_delete=models.PROTECT,
+        related_name="deliveries",
+        db_index=False,
+        db_constraint=False,
     )
-    occupancy = models.ForeignKey("members.Occupancy", on_delete=models.PROTECT, related_name="deliveries")
+    occupancy = models.ForeignKey(
+        "members.Occupancy", on_delete=models.PROTECT, related_name="deliveries", db_constraint=False
+    )
     row = models.PositiveIntegerField(help_text="Place in the run's archive")
     standing = models.CharField(max_length=12, choices=Standing.choices)
     outcome = models.CharField(max_length=12, choices=Outcome.choices)

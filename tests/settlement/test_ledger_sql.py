@@ -8,9 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from opendsr.kernel.ids import new_uuid
 from settlement import ledger
-from settlement.models import Account, Entry, Posting
+from settlement.models import Account, Entry, HomeDelivery, Posting
 from settlement.sql import APPEND_ONLY
+from tests.settlement.staging import make_measured, settle
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -141,3 +143,43 @@ def test_every_table_of_money_refuses_update_and_delete(db, table):
         triggers = {name for (name,) in cursor.fetchall()}
 
     assert {f"{table}_append_only", f"{table}_no_truncate"} <= triggers
+
+
+def copied_line(line, **changed):
+    """The household line once more, past the model."""
+    fields = [field for field in HomeDelivery._meta.concrete_fields if field.name != "id"]
+    values = {field.column: getattr(line, field.attname) for field in fields} | changed
+    names = ", ".join(f'"{name}"' for name in values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO settlement_homedelivery ({names})"  # noqa: S608
+            f" VALUES ({', '.join(['%s'] * len(values))})",
+            list(values.values()),
+        )
+
+
+@pytest.mark.parametrize(
+    ("column", "rule"),
+    [("run_id", "homedelivery_of_a_run"), ("occupancy_id", "homedelivery_of_an_occupancy")],
+)
+@pytest.mark.django_db
+def test_a_line_of_what_is_not_there_is_refused(column, rule):
+    line = settle(make_measured(700)).run.deliveries.get()
+
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
+        copied_line(line, **{column: new_uuid()})
+
+    assert refused.value.__cause__.diag.constraint_name == rule
+
+
+@pytest.mark.django_db
+def test_a_stay_that_was_settled_cannot_go():
+    occupancy = settle(make_measured(700)).run.deliveries.get().occupancy
+
+    for change in ("DELETE FROM members_occupancy", "UPDATE members_occupancy SET id = gen_random_uuid()"):
+        with (
+            pytest.raises(IntegrityError, match="household lines"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"{change} WHERE id = %s", [occupancy.pk])
