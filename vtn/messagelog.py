@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections, transaction
@@ -40,6 +40,7 @@ KEYS_KEPT_FOR: Final = timedelta(days=7)
 """How long a creating request's key is remembered."""
 WATCH_FOR: Final = timedelta(hours=24)
 SKEW_NEWS_SECONDS: Final = 5
+OBSERVED_FIELDS: Final = ("software", "transport", "quirks", "clock_skew_seconds", "observed_wall_at")
 _SOFTWARE: Final = re.compile(r"[^A-Za-z0-9 ._/()+;:-]")
 
 logger = logging.getLogger("vtn.wire")
@@ -249,24 +250,21 @@ def _write_observations(entries: Sequence[tuple[Exchange, datetime]]) -> None:
         if latest != known:
             news[exchange.ven_pk] = latest
             walls[exchange.ven_pk] = wall
-    for ven_pk, observed in sorted(news.items()):
-        _write_observation(ven_pk, observed, wall=walls[ven_pk])
-        _seen[ven_pk] = observed
-
-
-def _write_observation(
-    ven_pk: int, observed: tuple[str, str, frozenset[str], int | None], *, wall: datetime
-) -> None:
-    software, transport, quirks, skew = observed
-    row = VenWatch.objects.select_for_update().filter(ven_id=ven_pk).first() or VenWatch(ven_id=ven_pk)
-    changes: dict[str, Any] = {
-        "software": software or row.software,
-        "transport": transport or row.transport,
-        "quirks": sorted(quirks | set(row.quirks)),
-        "clock_skew_seconds": row.clock_skew_seconds if skew is None else skew,
-        "observed_wall_at": wall,
-    }
-    VenWatch.objects.update_or_create(ven_id=ven_pk, defaults=changes)
+    if not news:
+        return
+    rows = VenWatch.objects.select_for_update().filter(ven_id__in=news).order_by("ven_id").in_bulk()
+    observed = []
+    for ven_pk, (software, transport, quirks, skew) in sorted(news.items()):
+        row = rows.get(ven_pk) or VenWatch(ven_id=ven_pk)
+        row.software, row.transport = software or row.software, transport or row.transport
+        row.quirks = sorted(quirks | set(row.quirks))
+        row.clock_skew_seconds = row.clock_skew_seconds if skew is None else skew
+        row.observed_wall_at = walls[ven_pk]
+        observed.append(row)
+    VenWatch.objects.bulk_create(
+        observed, update_conflicts=True, unique_fields=["ven"], update_fields=OBSERVED_FIELDS
+    )
+    _seen.update(news)
 
 
 def software_name(user_agent: str) -> str:

@@ -20,7 +20,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opendsr.settings")
 django.setup()
 
-from django.db import OperationalError, close_old_connections, connections  # noqa: E402
+from django.db import OperationalError, close_old_connections  # noqa: E402
 
 from oadr import codec, simple  # noqa: E402
 from oadr.errors import SignatureInvalid, TooLarge, WireError  # noqa: E402
@@ -32,6 +32,7 @@ from vtn.requests import LARGEST_CSR_BYTES  # noqa: E402
 from vtn.services import answering  # noqa: E402
 from vtn.services import simple as simple_devices  # noqa: E402
 from vtn.transports.http1 import STATUS_LINES  # noqa: E402
+from vtn.transports.standing import keep_connections  # noqa: E402
 
 Environ = dict[str, Any]
 
@@ -40,14 +41,12 @@ SIMPLE_PATH: Final = "/OpenADR2/Simple/EiEvent"
 """The one path of OpenADR 2.0a."""
 XML: Final = "application/xml"
 XML_TYPES: Final = frozenset({XML, "text/xml", ""})
-CONNECTION_SECONDS: Final = 60
 DRAINED_BYTES: Final = 4 * 1024 * 1024
 """How much of a refused body is read and thrown away, so that the peer, still sending, hears why."""
 
 logger = logging.getLogger(__name__)
 
-for _alias in connections:
-    connections.settings[_alias]["CONN_MAX_AGE"] = CONNECTION_SECONDS
+keep_connections()
 
 
 @dataclass(frozen=True, slots=True)

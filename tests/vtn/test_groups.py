@@ -103,9 +103,38 @@ def test_answers_of_many_are_taken_and_the_odd_ones_left(
         ]
     )
 
-    assert [reply is not None for reply in replies] == [False, False, False, True, False, False]
+    assert [reply is not None for reply in replies] == [False, False, True, True, False, False]
     assert replies[3] == codec.serialise(m.Response(m.EiResponse(200, "OK", "R2"), hub.ven_id))
     assert EventOpt.objects.count() == 1
+
+
+def test_sets_asked_for_together_are_each_ones_own_in_the_shape_it_speaks(
+    pair: tuple[hubs.TestHub, hubs.TestHub], vtn: Vtn
+) -> None:
+    hub, stranger = pair
+    vtn.publish(a_year_from(hub), key="k", at=hubs.AT)
+    bare = codec.serialise(m.RequestEvent("R-bare", stranger.ven_id), is_enveloped=False)
+
+    replies = groups.take_answers(
+        [
+            said(hub, m.RequestEvent("R-1", hub.ven_id)),
+            groups.Said(stranger.fingerprint, "test/1", bare),
+            said(hub, m.RequestEvent("R-2", hub.ven_id)),
+            said(stranger, m.RequestEvent("R-3", hub.ven_id)),  # claims to be the hub
+        ]
+    )
+
+    assert replies[3] is None
+    first, empty, again = (codec.parse_body(reply) for reply in replies[:3] if reply is not None)
+    for parsed, request_id in ((first, "R-1"), (empty, "R-bare"), (again, "R-2")):
+        assert isinstance(parsed.message, m.DistributeEvent)
+        assert parsed.message.response is not None
+        assert parsed.message.response.request_id == request_id
+    assert only_event(first.message).target.ven_ids == (hub.ven_id,)
+    assert isinstance(empty.message, m.DistributeEvent)
+    assert (empty.message.events, empty.is_enveloped, first.is_enveloped) == ((), False, True)
+    assert Event.objects.get().delivery_count == 1
+    assert MessageLog.objects.filter(message="oadrRequestEvent", reply="oadrDistributeEvent").count() >= 3
 
 
 def test_a_revoked_certificate_is_left_to_the_application(

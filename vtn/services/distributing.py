@@ -79,6 +79,27 @@ def distribute_many(vens: Sequence[Ven], *, at: datetime, by: str) -> dict[int, 
     }
 
 
+@transaction.atomic
+def distribute_asked(
+    asked: Sequence[tuple[Ven, m.RequestEvent, bool]], *, at: datetime, by: str
+) -> list[bytes]:
+    """Return, in their order, the reply to each VEN that asks for its set, as bytes; record the hand-overs.
+
+    The flag says whether the reply goes in an oadrPayload. Commit before the bytes leave.
+    """
+    sets = take_sets(list({ven.pk: ven for ven, _, _ in asked}.values()), at=at, by=by)
+    return [
+        rendering.distribute_event(
+            request_id=f"DE-{ids.random_token(64)}",
+            vtn_id=vtn_id(),
+            events=[event_bytes(event, ven_id=ven.ven_id, at=at) for event in sets[ven.pk]],
+            response=EiResponse(description="OK", request_id=message.request_id),
+            is_enveloped=is_enveloped,
+        )
+        for ven, message, is_enveloped in asked
+    ]
+
+
 def take_sets(
     vens: Sequence[Ven],
     *,
@@ -147,7 +168,7 @@ def settle(vens: Iterable[Ven], *, at: datetime, handed_over: Iterable[int] = ()
         .order_by("ven_id")
     )
     due: dict[int, list[datetime]] = {row.ven_id: [] for row in rows}
-    for event in _open_events(due, at):
+    for event in _open_events(due, at).only(*_DECIDES_WHEN_DUE):
         if lifecycle.is_live(event, at=at):
             seconds = poll_seconds(by_pk[event.ven_id])
             if (when := lifecycle.due_wall_at(event, poll_seconds=seconds)) is not None:
@@ -226,6 +247,19 @@ def _record(events: Sequence[Event], *, at: datetime, wall: datetime) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(_RECORD, {"at": at, "wall": wall, "pks": [event.pk for event in events]})
+
+
+_DECIDES_WHEN_DUE: Final = (
+    "ven_id",
+    "modification_number",
+    "is_response_required",
+    "closes_at",
+    "cancelled_at",
+    "delivered_modification",
+    "delivered_wall_at",
+    "delivery_count",
+    "acknowledged_modification",
+)
 
 
 def _open_events(ven_pks: Iterable[int], at: datetime) -> QuerySet[Event]:

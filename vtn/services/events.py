@@ -15,6 +15,14 @@ from vtn.services import distributing, opting
 
 CHOICES: Final = {"optIn": OptChoice.IN, "optOut": OptChoice.OUT, "none": OptChoice.NONE}
 
+_ANSWERED: Final = (
+    "event_id",
+    "ven_id",
+    "modification_number",
+    "acknowledged_modification",
+    "cancelled_at",
+)
+
 
 def request_event(*, ven: Ven, message: m.RequestEvent, at: datetime) -> m.DistributeEvent:
     """Return the full live set, also when it is empty (rule 41: with a request id of its own)."""
@@ -35,7 +43,7 @@ def created_events(answers: Sequence[tuple[Ven, m.CreatedEvent]], *, at: datetim
     sends 452 there beside perfectly good answers. Reply once this has committed.
     """
     wanted = {response.event.event_id for _, message in answers for response in message.event_responses}
-    rows = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk").defer("signals")
+    rows = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk").only(*_ANSWERED)
     events = {(event.ven_id, event.event_id): event for event in rows}
     sayings: list[opting.Saying] = []
     replies: list[m.Response] = []

@@ -78,9 +78,10 @@ def serve_polls(polls: Sequence[Poll]) -> Served:
     """Look everybody up, and hand over the events that are due."""
     at, wall = clock.now(), clock.wall_now()
     _note_first_use([poll.fingerprint for poll in polls], wall=wall)
-    quiet = standing.read_quiet([poll.fingerprint for poll in polls], at=at, wall=wall)
+    speakers = standing.speakers([poll.fingerprint for poll in polls], wall=wall)
+    quiet = standing.quiet_among(speakers, wall=wall)
     due = [poll for poll in polls if poll.fingerprint not in quiet and poll.is_enveloped]
-    vens = _vens([poll.fingerprint for poll in due])
+    vens = {row.fingerprint: row.ven for row in speakers}
     asking = {
         poll.fingerprint: ven
         for poll in due
@@ -109,46 +110,61 @@ def serve_polls(polls: Sequence[Poll]) -> Served:
 
 @_in_thread
 def take_answers(said: Sequence[Said]) -> list[bytes | None]:
-    """Take every oadrCreatedEvent among the messages in one transaction; the replies, in their order.
+    """Take every oadrCreatedEvent among the messages in one transaction, then every oadrRequestEvent.
 
-    On return all of them are durable.
+    Returns the replies, in the messages' order. On return all that was answered is durable.
     """
     at = clock.now()
     fingerprints = [each.fingerprint for each in said]
     _note_first_use(fingerprints, wall=clock.wall_now())
-    vens = _vens(fingerprints)
-    taken: list[tuple[int, Ven, codec.Parsed, m.CreatedEvent]] = []
+    vens = {row.fingerprint: row.ven for row in standing.speakers(fingerprints, wall=clock.wall_now())}
+    answers: list[tuple[int, Ven, codec.Parsed, m.CreatedEvent]] = []
+    asked: list[tuple[int, Ven, codec.Parsed, m.RequestEvent]] = []
     for place, each in enumerate(said):
         ven = vens.get(each.fingerprint)
         parsed = _parsed(each.body)
         if ven is None or parsed is None or parsed.is_signed:
             continue
-        message = parsed.message
-        if isinstance(message, m.CreatedEvent) and message.ven_id in ("", ven.ven_id):
-            taken.append((place, ven, parsed, message))
-    with transaction.atomic():
-        replies = events.created_events([(ven, message) for _, ven, _, message in taken], at=at)
+        match parsed.message:
+            case m.CreatedEvent(ven_id=claimed) as answer if claimed in ("", ven.ven_id):
+                answers.append((place, ven, parsed, answer))
+            case m.RequestEvent(ven_id=claimed) as request if claimed in ("", ven.ven_id):
+                asked.append((place, ven, parsed, request))
     served: list[bytes | None] = [None] * len(said)
-    for (place, ven, parsed, message), reply in zip(taken, replies, strict=True):
-        if not reply.response.is_ok:
-            continue  # the application takes it again, and writes the refusal down
-        body = served[place] = response_bytes(reply, is_enveloped=parsed.is_enveloped)
-        messagelog.note(
-            messagelog.Exchange(
-                ven_pk=ven.pk,
-                service="EiEvent",
-                message=message,
-                message_name="oadrCreatedEvent",
-                reply_name="oadrResponse",
-                code=m.OK,
-                at=at,
-                software=said[place].software,
-                tolerances=parsed.tolerances,
-                request_body=said[place].body,
-                reply_body=body,
-            )
+    with transaction.atomic():
+        replies = events.created_events([(ven, message) for _, ven, _, message in answers], at=at)
+    for (place, ven, parsed, _), reply in zip(answers, replies, strict=True):
+        if reply.response.is_ok:  # else the application takes it again, and writes the refusal down
+            served[place] = response_bytes(reply, is_enveloped=parsed.is_enveloped)
+            _note(said[place], ven, parsed, reply_name="oadrResponse", reply=served[place], at=at)
+    if asked:
+        sets = distributing.distribute_asked(
+            [(ven, message, parsed.is_enveloped) for _, ven, parsed, message in asked], at=at, by="pull"
         )
+        for (place, ven, parsed, _), body in zip(asked, sets, strict=True):
+            served[place] = body
+            _note(said[place], ven, parsed, reply_name="oadrDistributeEvent", reply=body, at=at)
     return served
+
+
+def _note(
+    said: Said, ven: Ven, parsed: codec.Parsed, *, reply_name: str, reply: bytes | None, at: datetime
+) -> None:
+    messagelog.note(
+        messagelog.Exchange(
+            ven_pk=ven.pk,
+            service="EiEvent",
+            message=parsed.message,
+            message_name=codec.message_name(parsed.message),
+            reply_name=reply_name,
+            code=m.OK,
+            at=at,
+            software=said.software,
+            tolerances=parsed.tolerances,
+            request_body=said.body,
+            reply_body=reply or b"",
+        )
+    )
 
 
 def response_bytes(message: m.Response, *, is_enveloped: bool = True) -> bytes:
@@ -176,15 +192,6 @@ def _note_first_use(fingerprints: Sequence[str], *, wall: datetime) -> None:
         fingerprint__in=set(fingerprints), first_used_wall_at=None, revoked_at=None
     )
     fresh.filter(not_before__lte=wall, not_after__gt=wall).update(first_used_wall_at=wall)
-
-
-def _vens(fingerprints: Sequence[str]) -> dict[str, Ven]:
-    """Return the registered VENs of certificates in force, by fingerprint; none that must sign."""
-    wall = clock.wall_now()
-    rows = VenCertificate.objects.select_related("ven").filter(
-        fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall
-    )
-    return {row.fingerprint: row.ven for row in rows if standing.is_plain(row.ven)}
 
 
 def _parsed(body: bytes) -> codec.Parsed | None:

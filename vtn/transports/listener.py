@@ -44,6 +44,10 @@ BARRIER_SECONDS: Final = 5.0
 BARRIER_GAP_SECONDS: Final = 0.002
 RECONNECT_SECONDS: Final = 1.0
 SEEN_SECONDS: Final = 10.0
+CROWD: Final = 8
+"""A group of so many says that more are on their way: the next waits for them."""
+GATHER_SECONDS: Final = 0.15
+"""From one crowd to the next: a statement for two hundred costs hardly more than one for ten."""
 TICK_SECONDS: Final = 0.5
 MOST_WAITING: Final = 4_000
 """Requests a worker lets wait for a thread; those beyond are asked to come back."""
@@ -65,6 +69,19 @@ class Waiting:
     fingerprint: str
     ven_id: str
     is_enveloped: bool
+
+
+class Gathering:
+    """When the next group may begin: at once, unless a crowd began less than `GATHER_SECONDS` ago."""
+
+    def __init__(self) -> None:
+        self._may_begin_at = 0.0
+
+    def began(self, size: int) -> None:
+        self._may_begin_at = time.monotonic() + GATHER_SECONDS if size >= CROWD else 0.0
+
+    def seconds_left(self) -> float:
+        return max(0.0, self._may_begin_at - time.monotonic())
 
 
 class VenWorker(Worker):
@@ -129,8 +146,10 @@ class Loop:
         self.asked: list[Waiting] = []
         self.unknown: list[Waiting] = []
         self.is_reading = False
+        self.gathered_polls = Gathering()
         self.said: list[tuple[Connection, Request, str]] = []
         self.is_taking = False
+        self.gathered_answers = Gathering()
         self.fingerprints: dict[str, str] = {}
         self.polls: dict[bytes, tuple[str, bool]] = {}
         self.wall = time.time()
@@ -171,8 +190,7 @@ class Loop:
 
     def turn(self, wakeup_fd: int) -> None:
         """Wait for something to happen, and do what is to be done about it."""
-        is_held_back = bool(self.unasked) and (self.barrier is None or not self.barrier.is_asked)
-        events = self.epoll.poll(BARRIER_GAP_SECONDS if is_held_back else TICK_SECONDS)
+        events = self.epoll.poll(self.patience())
         self.wall = time.time()
         for fd, event in events:
             connection = self.connections.get(fd)
@@ -189,6 +207,19 @@ class Loop:
             elif fd == wakeup_fd:
                 _empty(fd)
         self.ask()
+        self.read_unknown()
+        self.take_answers()
+
+    def patience(self) -> float:
+        """Return how many seconds the loop may sleep if nothing comes."""
+        if self.unasked and (self.barrier is None or not self.barrier.is_asked):
+            return BARRIER_GAP_SECONDS
+        waits = [TICK_SECONDS]
+        if self.unknown and not self.is_reading:
+            waits.append(self.gathered_polls.seconds_left())
+        if self.said and not self.is_taking:
+            waits.append(self.gathered_answers.seconds_left())
+        return min(waits)
 
     def tick(self) -> None:
         """What time alone asks for: twice a second."""
@@ -460,9 +491,10 @@ class Loop:
 
     def read_unknown(self) -> None:
         """Serve together the VENs that memory does not know to be quiet."""
-        if self.is_reading or not self.unknown:
+        if self.is_reading or not self.unknown or self.gathered_polls.seconds_left():
             return
         some, self.unknown = self.unknown[: groups.MOST], self.unknown[groups.MOST :]
+        self.gathered_polls.began(len(some))
         reading = self.memory.begin_reading()
         self.is_reading = True
         polls = [
@@ -497,9 +529,10 @@ class Loop:
 
     def take_answers(self) -> None:
         """Have everything said to EiEvent meanwhile taken in one go."""
-        if self.is_taking or not self.said:
+        if self.is_taking or not self.said or self.gathered_answers.seconds_left():
             return
         some, self.said = self.said[: groups.MOST], self.said[groups.MOST :]
+        self.gathered_answers.began(len(some))
         self.is_taking = True
         said = [groups.Said(fingerprint, request.software, request.body) for _, request, fingerprint in some]
         self.in_thread(partial(groups.take_answers, said), lambda replies: self.have_taken(some, replies))

@@ -28,7 +28,7 @@ from vtn.transports.groups import response_bytes
 
 logger = logging.getLogger(__name__)
 
-MOST: Final = 1_000
+MOST: Final = 1000
 LEASE_SECONDS: Final = 30.0
 REPLY_SECONDS: Final = 120
 """How long the broker keeps a message for a VEN that is away; the queue offers it again anyway."""
@@ -146,15 +146,17 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
         parsed = _parsed(message, address, ven, taken, at=at)
         if parsed is not None:
             heard.append(_Heard(message, address, ven, parsed))
-    answers = [each for each in heard if _is_plain_answer(each)]
-    try:
-        _take_answers(answers, taken, at=at)
-        others = [each for each in heard if not _is_plain_answer(each)]
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:  # one of them must not keep the others from being taken: each by itself
-        logger.exception("answers taken together failed")
-        others = heard
+    plain = [each for each in heard if _is_plain(each)]
+    others = [each for each in heard if not _is_plain(each)]
+    for take_together in (_take_answers, _take_requests):
+        try:
+            take_together(plain, taken, at=at)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # one of them must not keep the others from being taken: each by itself
+            logger.exception("messages taken together failed")
+            kind = m.CreatedEvent if take_together is _take_answers else m.RequestEvent
+            others += [each for each in plain if isinstance(each.parsed.message, kind)]
     for each in others:
         try:
             _take_one(each, taken, at=at)
@@ -215,12 +217,13 @@ def _parsed(
     return None
 
 
-def _is_plain_answer(heard: _Heard) -> bool:
+def _is_plain(heard: _Heard) -> bool:
+    """True for what a VEN says to EiEvent in the ordinary way: taken together with what others say."""
     return (
         heard.address.kind == "up"
         and heard.address.service == "EiEvent"
         and heard.address.party == "ven"
-        and isinstance(heard.parsed.message, m.CreatedEvent)
+        and isinstance(heard.parsed.message, m.CreatedEvent | m.RequestEvent)
         and not heard.parsed.is_signed
         and heard.ven.is_registered
         and heard.ven.security != Security.HIGH
@@ -228,21 +231,33 @@ def _is_plain_answer(heard: _Heard) -> bool:
     )
 
 
-def _take_answers(heard: Sequence[_Heard], taken: Taken, *, at: datetime) -> None:
+def _take_answers(plain: Sequence[_Heard], taken: Taken, *, at: datetime) -> None:
     """Take the oadrCreatedEvents of many VENs in one transaction."""
-    if not heard:
+    pairs = [(each, message) for each in plain if isinstance(message := each.parsed.message, m.CreatedEvent)]
+    if not pairs:
         return
-    pairs = [
-        (each.ven, each.parsed.message) for each in heard if isinstance(each.parsed.message, m.CreatedEvent)
-    ]
     with transaction.atomic():
-        replies = events.created_events(pairs, at=at)
-    for each, reply in zip(heard, replies, strict=True):
+        replies = events.created_events([(each.ven, message) for each, message in pairs], at=at)
+    for (each, _), reply in zip(pairs, replies, strict=True):
         body = response_bytes(reply, is_enveloped=each.parsed.is_enveloped)
         if not reply.response.is_ok:
             _log_refused(each, Refused(reply.response.code, reply.response.description), at=at)
         else:
             _log(each, "oadrResponse", body, at=at)
+        taken.replies.append(_reply(each.address, each.message, body))
+        taken.ven_keys.add(each.ven.pk)
+
+
+def _take_requests(plain: Sequence[_Heard], taken: Taken, *, at: datetime) -> None:
+    """Answer the oadrRequestEvents of many VENs together."""
+    asked = [(each, message) for each in plain if isinstance(message := each.parsed.message, m.RequestEvent)]
+    if not asked:
+        return
+    bodies = distributing.distribute_asked(
+        [(each.ven, message, each.parsed.is_enveloped) for each, message in asked], at=at, by=TRANSPORT
+    )
+    for (each, _), body in zip(asked, bodies, strict=True):
+        _log(each, "oadrDistributeEvent", body, at=at)
         taken.replies.append(_reply(each.address, each.message, body))
         taken.ven_keys.add(each.ven.pk)
 

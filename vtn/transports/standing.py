@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import psycopg
-from django.db import connection
+from django.db import connection, connections
 from psycopg import pq
 
 from oadr import codec
@@ -28,6 +28,8 @@ CHANNELS: Final = (CHANNEL, queueing.CHANNEL)
 REMEMBERED: Final = timedelta(seconds=60)
 """After this a VEN is looked up again whatever was or was not notified."""
 CONNECT_SECONDS: Final = 3
+KEPT_SECONDS: Final = 60
+_ASKED_OF_A_VEN: Final = ("ven_id", "registration_id", "security", "poll_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,12 @@ class Barrier:
         self._connection.close()
 
 
+def keep_connections() -> None:
+    """Have each thread of this process keep its database connection a while: a new one costs milliseconds."""
+    for alias in connections:
+        connections.settings[alias]["CONN_MAX_AGE"] = KEPT_SECONDS
+
+
 def connection_parameters() -> dict[str, Any]:
     """Return how Django reaches the database, for a psycopg connection of one's own."""
     parameters = connection.get_connection_params()
@@ -174,11 +182,22 @@ def connection_parameters() -> dict[str, Any]:
 
 
 def read_quiet(fingerprints: Sequence[str], *, at: datetime, wall: datetime) -> dict[str, Quiet]:
-    """Return those of the certificates' VENs for which nothing waits, in three queries for them all."""
-    certificates = VenCertificate.objects.select_related("ven").filter(
-        fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall
+    """Return those of the certificates' VENs for which nothing waits, in two queries for them all."""
+    return quiet_among(speakers(fingerprints, wall=wall), wall=wall)
+
+
+def speakers(fingerprints: Iterable[str], *, wall: datetime) -> list[VenCertificate]:
+    """Return the certificates in force of registered VENs that need not sign, their VENs loaded in part."""
+    rows = (
+        VenCertificate.objects.select_related("ven")
+        .filter(fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall)
+        .only("fingerprint", "not_after", *(f"ven__{name}" for name in _ASKED_OF_A_VEN))
     )
-    rows = [row for row in certificates if is_plain(row.ven)]
+    return [row for row in rows if is_plain(row.ven)]
+
+
+def quiet_among(rows: Sequence[VenCertificate], *, wall: datetime) -> dict[str, Quiet]:
+    """Return by fingerprint the VENs for which nothing waits now."""
     due = queueing.pending({row.ven_id for row in rows})
     untils = {
         row.fingerprint: min(row.not_after, due.get(row.ven_id, row.not_after), wall + REMEMBERED)

@@ -16,6 +16,7 @@ from opendsr.kernel import clock
 from vtn import messagelog, pki
 from vtn.transports import broker
 from vtn.transports.mqtt import Bridge, CannotReach
+from vtn.transports.standing import keep_connections
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         if not settings.VTN_MQTT_URL:
             raise CommandError("No broker is named: set MQTT_URL to mqtts://HOST:PORT.")
         connections.close_all()
+        keep_connections()
         try:
             reached = broker.reached_at(
                 settings.VTN_MQTT_URL,
