@@ -1,4 +1,4 @@
-"""A file that staff upload: kept in parts, looked at first, imported when they say so, by a task or at once.
+"""A file that staff upload, of readings or of rates: looked at first, imported when they say so.
 
 The work is a row: a task claims it, moves its progress on and ends it; one that died is claimed again after a
 while and starts over, which stores nothing twice. Whatever the outcome, the refused rows come out as a file.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,10 +19,12 @@ from django.db import transaction
 from django.db.models import Q
 
 from members.models import MeterStream, User
-from metering import ingest, rejects
-from metering.adapters import reading
-from metering.adapters.formats import Reject
+from metering import ingest, rates, rejects
+from metering.adapters import rate_files, reading
+from metering.adapters.formats import BadOption, Reject
+from metering.checking import MOST_KEPT
 from metering.intake_models import ImportJob, ImportPart
+from metering.rates import RatesReport
 from metering.report import ImportReport
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError, Invalid, NotFound
@@ -115,22 +118,14 @@ def run(*, job_id: UUID, at: datetime) -> ImportJob:
         job.touched_wall_at = clock.wall_now()
         job.save(update_fields=["attempts", "touched_wall_at"])
     try:
-        report = ingest.import_file(
-            file=FileOfParts(job.pk, job.size_bytes),
-            name=job.name,
-            at=at,
-            streams=streams_of(job),
-            dry_run=not job.is_for_real,
-            progress=_Progress(job.pk),
-            **job.options,
-        )
+        run_id, outcome = _imported(job, at)
     except DomainError as error:
         ImportJob.objects.filter(pk=job.pk).update(state=State.FAILED, error=str(error)[:400])
         return get(job.pk)
     ImportJob.objects.filter(pk=job.pk).update(
         state=State.DONE if job.is_for_real else State.PREVIEWED,
-        outcome=outcome_of(report),
-        run_id=report.run_id,
+        outcome=outcome,
+        run_id=run_id,
         done_bytes=job.size_bytes,
         error="",
     )
@@ -182,11 +177,68 @@ def stream_called(text: str, *, at: datetime) -> UUID | None:
 def reject_lines(job: ImportJob) -> Iterator[str]:
     """The refused rows of the job's latest preview or import as a file."""
     kept = [Reject(**{**each, "line": int(each["line"])}) for each in job.outcome.get("rejects", [])]
-    return rejects.reject_file(FileOfParts(job.pk, job.size_bytes), kept, name=job.name, **job.options)
+    make = rates.reject_file if is_of_rates(job) else rejects.reject_file
+    return make(FileOfParts(job.pk, job.size_bytes), kept, name=job.name, **job.options)
 
 
-def outcome_of(report: ImportReport) -> dict[str, Any]:
-    """What a report says, as plain data."""
+def is_of_rates(job: ImportJob) -> bool:
+    """Whether the file is of prices or carbon intensity: by the adapter chosen, else by its header."""
+    if chosen := job.options.get("adapter"):
+        return chosen in rate_files.ADAPTERS
+    known = job.outcome.get("adapter") if job.state == State.DONE else header_of(job)[0]
+    return known in rate_files.ADAPTERS
+
+
+def _imported(job: ImportJob, at: datetime) -> tuple[int | None, dict[str, Any]]:
+    """Do what the job asks; the run that was recorded, and what came of it."""
+    file = FileOfParts(job.pk, job.size_bytes)
+    if not is_of_rates(job):
+        report = ingest.import_file(
+            file=file,
+            name=job.name,
+            at=at,
+            streams=streams_of(job),
+            dry_run=not job.is_for_real,
+            progress=_Progress(job.pk),
+            **job.options,
+        )
+        return report.run_id, _outcome_of_readings(report)
+    for option in sorted(set(job.options) - {"adapter"}):
+        expected = "nothing: prices and carbon intensity are read as their services write them"
+        raise BadOption(option=option, value=job.options[option], expected=expected)
+    adapter = job.options.get("adapter")
+    return None, _outcome_of_rates(
+        rates.import_rates(file=file, name=job.name, at=at, adapter=adapter, dry_run=not job.is_for_real)
+    )
+
+
+def _outcome_of_rates(report: RatesReport) -> dict[str, Any]:
+    return {
+        "adapter": report.adapter,
+        "convention": "a value a half-hour",
+        "rows_read": report.values_read + len(report.rejects),
+        "rows_landed": report.values_stored,
+        "rows_corrected": report.values_corrected,
+        "rows_unchanged": report.values_read - report.values_stored,
+        "rows_rejected": len(report.rejects),
+        "gap_half_hours": report.gap_half_hours,
+        "starts_at": report.interval.starts_at.isoformat() if report.interval else "",
+        "ends_at": report.interval.ends_at.isoformat() if report.interval else "",
+        "rejects": _rejects(report.rejects[:MOST_KEPT]),
+    }
+
+
+def _rejects(refused: Iterable[Reject]) -> list[dict[str, Any]]:
+    return [
+        {
+            name: value.replace("\x00", "\ufffd") if isinstance(value, str) else value
+            for name, value in asdict(each).items()
+        }
+        for each in refused
+    ]
+
+
+def _outcome_of_readings(report: ImportReport) -> dict[str, Any]:
     return {
         "adapter": report.source,
         "convention": report.convention,
@@ -200,13 +252,7 @@ def outcome_of(report: ImportReport) -> dict[str, Any]:
         "kept_from": report.kept_from.isoformat() if report.kept_from else "",
         "starts_at": report.interval.starts_at.isoformat() if report.interval else "",
         "ends_at": report.interval.ends_at.isoformat() if report.interval else "",
-        "rejects": [
-            {
-                name: value.replace("\x00", "\ufffd") if isinstance(value, str) else value
-                for name, value in asdict(each).items()
-            }
-            for each in report.rejects
-        ],
+        "rejects": _rejects(report.rejects),
     }
 
 
@@ -215,6 +261,10 @@ def header_of(job: ImportJob) -> tuple[str, list[str]]:
     try:
         contents = reading.open_reading(FileOfParts(job.pk, job.size_bytes), name=job.name, adapter=None)
     except reading.FileUnusable:
+        with suppress(rate_files.RatesUnusable):
+            file = FileOfParts(job.pk, job.size_bytes)
+            table = rate_files.open_table(file, name=job.name, only_start=True)
+            return table.adapter, list(table.header)
         first = bytes(
             next(iter(ImportPart.objects.filter(job=job, number=0).values_list("data", flat=True)), b"")
         )

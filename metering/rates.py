@@ -5,34 +5,26 @@ They are what the co-op follows, shown beside a member's use; nobody is charged 
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-import zlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import Final
+from itertools import groupby
+from typing import IO, Any, Final
 
 import numpy as np
 from django.db import connection, transaction
 
-from metering import copying
-from metering.adapters import agile_prices, carbon_intensity
-from metering.adapters.formats import Flag, Reject
-from metering.adapters.stamps import Refused
+from metering import copying, rejects
+from metering.adapters import rate_files
+from metering.adapters.formats import Reject
+from metering.adapters.rate_files import Rate
 from metering.models import HalfHourlyRate
 from metering.slots import Bools, Ints, start_of
-from opendsr.kernel.errors import Invalid
+from opendsr.kernel.interval import Interval
 
 Kind = HalfHourlyRate.Kind
-ADAPTERS: Final = (agile_prices, carbon_intensity)
-MOST_BYTES: Final = 64 * 1024 * 1024
-MOST: Final = {Kind.IMPORT_PRICE: 1_000, Kind.EXPORT_PRICE: 1_000, Kind.CARBON: 2_000}
-SCALE: Final = 10_000
-"""Rates in arrays are whole ten-thousandths, as exact as they are stored."""
+SCALE: Final = rate_files.SCALE
 
 PUT: Final = """
     INSERT INTO metering_rate AS held (kind, starts_at, value, source, known_at)
@@ -41,6 +33,7 @@ PUT: Final = """
     ON CONFLICT (kind, starts_at) DO UPDATE
     SET value = excluded.value, source = excluded.source, known_at = excluded.known_at
     WHERE held.value <> excluded.value AND held.known_at <= excluded.known_at
+    RETURNING held.xmax <> 0
 """
 HELD: Final = """
     SELECT 0, array_agg((extract(epoch FROM starts_at) / 1800)::int8), array_agg((value * 10000)::int8)
@@ -50,75 +43,70 @@ HELD: Final = """
 """
 
 
-class RatesUnusable(Invalid):
-    """A file in which no rates can be read: `name`, `found` and what it should be."""
-
-    name: str
-    found: str
-    expected: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """One value of a half-hour."""
-
-    kind: str
-    slot: int
-    value: Decimal
-
-
 @dataclass(frozen=True, slots=True)
 class RatesReport:
-    """What a file came to: values read = stored (new or changed) + unchanged; refused rows are told."""
+    """What a file came to: values read = stored (new or corrected) + unchanged; refused rows are told.
+
+    `gap_half_hours` are those missing between the first and the last of each kind.
+    """
 
     adapter: str
     values_read: int
     values_stored: int
+    values_corrected: int
+    gap_half_hours: int
+    interval: Interval | None
     rejects: tuple[Reject, ...]
 
 
-def import_rates(*, contents: bytes, name: str, at: datetime, dry_run: bool = False) -> RatesReport:
+def import_rates(
+    *,
+    file: str | os.PathLike[str] | IO[Any],
+    name: str,
+    at: datetime,
+    adapter: str | None = None,
+    dry_run: bool = False,
+) -> RatesReport:
     """Store a file's rates, CSV or JSON, gzipped or not; raises RatesUnusable. Again it changes nothing."""
-    adapter, found, rejects = read(contents, name=name)
+    table = rate_files.open_table(file, name=name, adapter=adapter)
+    found, refused = rate_files.read(table)
     with transaction.atomic(), connection.cursor() as cursor:
         kinds, slots, values = ([getattr(rate, part) for rate in found] for part in ("kind", "slot", "value"))
-        cursor.execute(PUT, [adapter, at, kinds, [start_of(slot) for slot in slots], values])
-        stored = int(cursor.rowcount)
+        cursor.execute(PUT, [table.adapter, at, kinds, [start_of(slot) for slot in slots], values])
+        corrected = [is_known for (is_known,) in cursor.fetchall()]
         if dry_run:
             transaction.set_rollback(True)
-    return RatesReport(adapter, len(found), stored, tuple(rejects))
+    return RatesReport(
+        adapter=table.adapter,
+        values_read=len(found),
+        values_stored=len(corrected),
+        values_corrected=sum(corrected),
+        gap_half_hours=_gaps(found),
+        interval=Interval(start_of(min(slots)), start_of(max(slots) + 1)) if slots else None,
+        rejects=tuple(refused),
+    )
 
 
-def read(contents: bytes, *, name: str) -> tuple[str, list[Rate], list[Reject]]:
-    """Adapter, rates each half-hour once, and refusals by line; raises RatesUnusable. Pure."""
-    text = _text(contents, name)
-    for adapter in ADAPTERS:
-        rows = _rows(text, adapter.HEADER, adapter.rows_of)
-        if rows is not None:
-            break
-    else:
-        headers = " or ".join(", ".join(each.HEADER) for each in ADAPTERS)
-        raise RatesUnusable(name=name, found=text[:80], expected=f"a table with the columns {headers}")
-    found: dict[tuple[str, int], Rate] = {}
-    rejects: list[Reject] = []
-    told: list[tuple[int, str, int, int, dict[str, tuple[str, str]]]] = []
-    for line, row in rows:
-        try:
-            told.append((line, *adapter.when(row), adapter.values(row)))
-        except Refused as error:
-            rejects.append(Reject(line, "time", next(iter(row.values())), error.code, error.reason))
-    for line, stamp, slot, _flags, values in _told_apart(told, rejects):
-        for kind, (column, value) in values.items():
-            try:
-                rate = Rate(kind, slot, _number(value, kind))
-            except Refused as error:
-                rejects.append(Reject(line, column, value, error.code, error.reason))
-                continue
-            known = found.setdefault((kind, slot), rate)
-            if known.value != rate.value:
-                reason = f"another value for this half-hour, {known.value}, came before"
-                rejects.append(Reject(line, column, f"{stamp} {value}", "conflict", reason))
-    return adapter.NAME, list(found.values()), sorted(rejects, key=lambda reject: reject.line)
+def reject_file(
+    file: str | os.PathLike[str] | IO[Any],
+    refused: Sequence[Reject],
+    *,
+    name: str,
+    adapter: str | None = None,
+) -> Iterator[str]:
+    """The refused rows as a file, each as it came with its reason and fix; raises RatesUnusable."""
+    table = rate_files.open_table(file, name=name, adapter=adapter)
+    rows = dict(table.rows)
+    told = ((rows.get(reject.line, ()), reject) for reject in refused)
+    return rejects.told_rows(table.header, told, delimiter=table.delimiter)
+
+
+def _gaps(found: Sequence[Rate]) -> int:
+    slots = {
+        kind: [rate.slot for rate in rates]
+        for kind, rates in groupby(sorted(found, key=lambda rate: rate.kind), key=lambda rate: rate.kind)
+    }
+    return sum(max(each) - min(each) + 1 - len(each) for each in slots.values())
 
 
 def of_slots(kind: Kind, first: int, past: int) -> tuple[Ints, Bools]:
@@ -130,71 +118,3 @@ def of_slots(kind: Kind, first: int, past: int) -> tuple[Ints, Bools]:
         place = slot.astype(np.int64) - first
         value[place], known[place] = told.astype(np.int64), True
     return value, known
-
-
-def _told_apart(
-    told: Sequence[tuple[int, str, int, int, dict[str, tuple[str, str]]]], rejects: list[Reject]
-) -> Iterator[tuple[int, str, int, int, dict[str, tuple[str, str]]]]:
-    """Rows whose time is sure; of local times that happen twice, both in order of time or neither."""
-    twice: dict[int, list[int]] = {}
-    for place, (_, _, slot, flags, _) in enumerate(told):
-        if flags & Flag.AMBIGUOUS:
-            twice.setdefault(slot, []).append(place)
-    later = {places[1] for places in twice.values() if len(places) == 2}
-    lost = {place for places in twice.values() if len(places) != 2 for place in places}
-    for place, row in enumerate(told):
-        line, stamp, slot, flags, values = row
-        if place in lost:
-            reason = "this local time happened twice (the clocks went back) and the file tells it once"
-            rejects.append(Reject(line, "time", stamp, "ambiguous_time", reason))
-        else:
-            yield line, stamp, slot + 2 * (place in later), flags, values
-
-
-def _number(text: str, kind: str) -> Decimal:
-    if not text:
-        raise Refused("null", "no value")
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise Refused("not_a_number", "not a number") from None
-    if not value.is_finite() or abs(value) > MOST[Kind(kind)]:
-        raise Refused("implausible", f"outside ±{MOST[Kind(kind)]:,}: check the unit")
-    if kind == Kind.CARBON and value < 0:
-        raise Refused("negative", "an intensity is zero or more")
-    return value.quantize(Decimal(1) / SCALE)
-
-
-def _text(contents: bytes, name: str) -> str:
-    if contents[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(io.BytesIO(contents)) as opened:
-                contents = opened.read(MOST_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise RatesUnusable(name=name, found=str(error), expected="a whole gzip file") from None
-    if len(contents) > MOST_BYTES:
-        raise RatesUnusable(
-            name=name, found=f"{len(contents):,} bytes", expected=f"up to {MOST_BYTES:,} bytes"
-        )
-    try:
-        return contents.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RatesUnusable(name=name, found=str(error)[:80], expected="UTF-8 text") from None
-
-
-def _rows(text: str, header: Sequence[str], rows_of: object) -> list[tuple[int, dict[str, str]]] | None:
-    """Rows with their lines, None when the text is not of this header or document."""
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-        rows = rows_of(document) if callable(rows_of) else None
-        return None if rows is None else list(enumerate(rows, start=1))
-    reader = csv.DictReader(io.StringIO(text.replace("\x00", "\ufffd")), restval="")
-    try:
-        if not set(header) <= set(reader.fieldnames or ()):
-            return None
-        return [(reader.line_num, {name: row[name] for name in header}) for row in reader]
-    except csv.Error:
-        return None

@@ -91,6 +91,16 @@ def reject_file(
             yield write.line([*blank, *_told(reject)])
 
 
+def told_rows(
+    header: Sequence[str], rows: Iterable[tuple[Sequence[str], Reject]], *, delimiter: str = ","
+) -> Iterator[str]:
+    """The header and the rows, behind each what was refused of it."""
+    write = _Writer(delimiter)
+    yield write.line([*header, *ADDED])
+    for fields, reject in rows:
+        yield write.line([*_fitted(fields, len(header)), *_told(reject)])
+
+
 def _told(reject: Reject) -> list[str]:
     return [str(reject.line), _inert(reject.field), _inert(reject.value), reject.reason, fix_for(reject.code)]
 

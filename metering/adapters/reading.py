@@ -147,6 +147,29 @@ def open_reading(
     return Reading(name, format, layout, _reader(layout), header_line, chunks, source, text)
 
 
+def whole_text(
+    file: str | os.PathLike[str] | IO[Any], *, name: str, most_bytes: int, only_start: bool = False
+) -> str:
+    """All of a file, or its first megabyte, as text: decompressed, every line end a newline.
+
+    Raises FileUnusable.
+    """
+    source = _Source(file, name, None)
+    data = b""
+    for chunk in source.chunks():
+        data += chunk
+        if only_start:
+            break
+        if len(data) > most_bytes:
+            raise FileUnusable(
+                file=name, found=f"more than {most_bytes >> 20} MB", expected="a smaller file: split it"
+            )
+    if source.damage:
+        raise FileUnusable(file=name, found=source.damage, expected="a whole gzip file")
+    text = data.decode("utf-8", errors="replace").replace("\x00", "\ufffd")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _document(
     chunks: Iterator[bytes], source: _Source, name: str, format: CsvFormat | None, options: dict[str, object]
 ) -> Reading:

@@ -1,4 +1,4 @@
-"""Staff pages for files of readings: upload, how to read it, preview, import, and the refused rows as a file.
+"""Staff pages for files of readings, prices and carbon: upload, preview, import, the refused rows as a file.
 
 Everything works by plain forms; the page of an import under way asks for itself again while it runs.
 """
@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from members.models import Role
 from members.policy import require_role
 from metering import import_jobs, tasks
-from metering.adapters import ADAPTERS
+from metering.adapters import ADAPTERS, rate_files
 from metering.adapters.formats import Role as Column
 from metering.intake_models import ImportJob
 from opendsr.kernel import clock
@@ -49,19 +49,28 @@ class UploadForm(forms.Form):
 
     key = forms.UUIDField(widget=forms.HiddenInput)
     file = forms.FileField(
-        label=_lazy("File of readings"),
+        label=_lazy("File of readings, of half-hourly prices or of carbon intensity"),
         help_text=_lazy("CSV or JSON, or the same gzipped. It is looked at first; nothing is stored yet."),
     )
 
 
-class ChoicesForm(forms.Form):
-    """How to read the file; left empty, the adapter's own conventions hold."""
+class KindForm(forms.Form):
+    """Which kind of file it is: all there is to choose for prices and carbon intensity."""
 
     adapter = forms.ChoiceField(
         label=_lazy("Kind of file"),
         required=False,
-        choices=[("", _lazy("By its header")), *((name, name) for name in ADAPTERS)],
+        choices=[("", _lazy("By its header")), *((name, name) for name in (*ADAPTERS, *rate_files.ADAPTERS))],
     )
+
+    def options(self) -> dict[str, Any]:
+        """What was chosen, as the import takes it."""
+        return {name: value for name, value in self.cleaned_data.items() if value and name != "meters"}
+
+
+class ChoicesForm(KindForm):
+    """How to read a file of readings; left empty, the adapter's own conventions hold."""
+
     stamp = forms.ChoiceField(
         label=_lazy("A time stamp names"),
         required=False,
@@ -142,15 +151,6 @@ class ChoicesForm(forms.Form):
             found[name.casefold() if allowed else name] = value
         return found
 
-    def options(self) -> dict[str, Any]:
-        """What was chosen, as `import_file` takes it."""
-        chosen = {name: self.cleaned_data[name] for name in ("adapter", "stamp", "tz", "unit", "ambiguous")}
-        return {
-            name: value
-            for name, value in {**chosen, "columns": self.cleaned_data["columns"]}.items()
-            if value
-        }
-
 
 @require_http_methods(["GET", "POST"])
 @signed_in
@@ -183,13 +183,15 @@ def import_detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """One file: how to read it, what it would bring, and the button that imports it."""
     require_role(request.user, *MAY_IMPORT)
     job = import_jobs.get(job_id)
-    form = ChoicesForm(request.POST if request.method == "POST" else None, initial=_initial(job))
+    is_of_rates = job.state != State.RUNNING and import_jobs.is_of_rates(job)
+    choices = KindForm if is_of_rates else ChoicesForm
+    form = choices(request.POST if request.method == "POST" else None, initial=_initial(job))
     if request.method == "POST" and form.is_valid():
         try:
             job = import_jobs.choose(
                 job_id=job.pk,
                 options=form.options(),
-                meters=form.cleaned_data["meters"],
+                meters=form.cleaned_data.get("meters", {}),
                 is_for_real=request.POST.get("do") == "import",
             )
         except DomainError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from io import BytesIO
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -44,7 +45,7 @@ def _carbon() -> bytes:
 @pytest.mark.parametrize("width", [360, 1280])
 def test_pages_of_readings(width: int, scene: Scene, open_page: OpenPage) -> None:
     for contents in (_prices(), _carbon()):
-        rates.import_rates(contents=contents, name="rates.csv", at=NOW)
+        rates.import_rates(file=BytesIO(contents), name="rates.csv", at=NOW)
     dan = make_staff("dan@example.org", Role.DEVICE_MANAGER)
     job = import_jobs.upload(
         job_id=new_uuid(), name="readings of the winter.csv", chunks=[FILE], at=NOW, by=dan

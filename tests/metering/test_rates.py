@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from io import StringIO
+from io import BytesIO, StringIO
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering import rates
+from metering.adapters import rate_files
+from metering.adapters.formats import Reject
+from metering.adapters.rate_files import Rate, RatesUnusable
 from metering.models import HalfHourlyRate
 from metering.slots import slot_of, start_of
 
@@ -29,12 +32,17 @@ def agile(*rows: str) -> bytes:
     return (AGILE + "\n".join(rows) + "\n").encode()
 
 
-def of(found: list[rates.Rate], kind: str) -> dict[datetime, Decimal]:
+def read(contents: bytes, *, name: str = "r") -> tuple[str, list[Rate], list[Reject]]:
+    table = rate_files.open_table(BytesIO(contents), name=name)
+    return table.adapter, *rate_files.read(table)
+
+
+def of(found: list[Rate], kind: str) -> dict[datetime, Decimal]:
     return {start_of(rate.slot): rate.value for rate in found if rate.kind == kind}
 
 
 def test_agile_is_wall_clock_and_below_zero_too():
-    adapter, found, rejects = rates.read(
+    adapter, found, rejects = read(
         agile("01/07/2023 00:00,01/07/2023 00:30,-19.94,6.5", "01/01/2023 00:00,01/01/2023 00:30,82.14,"),
         name="agile.csv",
     )
@@ -48,7 +56,7 @@ def test_agile_is_wall_clock_and_below_zero_too():
 
 
 def test_both_days_on_which_the_clocks_change():
-    _, found, rejects = rates.read(
+    _, found, rejects = read(
         agile(
             "26/03/2023 00:30,,1,", "26/03/2023 01:00,,9,", "26/03/2023 02:00,,2,",
             "29/10/2023 00:30,,3,", "29/10/2023 01:00,,4,", "29/10/2023 01:30,,5,",
@@ -68,7 +76,7 @@ def test_both_days_on_which_the_clocks_change():
 
 
 def test_an_hour_that_is_told_once_but_happened_twice_is_refused():
-    _, found, rejects = rates.read(agile("29/10/2023 01:00,,4,4", "29/10/2023 02:00,,8,8"), name="a")
+    _, found, rejects = read(agile("29/10/2023 01:00,,4,4", "29/10/2023 02:00,,8,8"), name="a")
 
     assert [(reject.line, reject.code) for reject in rejects] == [(2, "ambiguous_time")]
     assert len(found) == 2
@@ -86,7 +94,7 @@ def test_carbon_takes_the_forecast_where_nothing_was_measured():
         "2023-01-01 03:00:00+00:00,,4000,,low",
     ]
 
-    adapter, found, rejects = rates.read((CARBON + "\n".join(rows)).encode(), name="c.csv")
+    adapter, found, rejects = read((CARBON + "\n".join(rows)).encode(), name="c.csv")
 
     assert adapter == "carbon_intensity"
     assert list(of(found, Kind.CARBON).values()) == [65, 73, 63]
@@ -103,8 +111,8 @@ def test_answers_of_both_services_are_read():
         ]
     }
 
-    prices = rates.read(json.dumps(octopus).encode(), name="o.json")[1]
-    grams = rates.read(gzip.compress(json.dumps(carbon).encode()), name="c.json.gz")[1]
+    prices = read(json.dumps(octopus).encode(), name="o.json")[1]
+    grams = read(gzip.compress(json.dumps(carbon).encode()), name="c.json.gz")[1]
 
     assert of(prices, Kind.IMPORT_PRICE) == {datetime(2026, 4, 1, 16, tzinfo=UTC): Decimal("21.35")}
     assert list(of(grams, Kind.CARBON).values()) == [120, 99]
@@ -113,7 +121,7 @@ def test_answers_of_both_services_are_read():
 def test_two_values_for_one_half_hour_are_told():
     rows = ("01/01/2023 00:00,,5,", "01/01/2023 00:00,,5,", "01/01/2023 00:00,,6,")
 
-    _, found, rejects = rates.read(agile(*rows), name="a")
+    _, found, rejects = read(agile(*rows), name="a")
 
     assert [rate.value for rate in found] == [5]
     assert [(reject.line, reject.code) for reject in rejects] == [(4, "conflict")]
@@ -122,8 +130,8 @@ def test_two_values_for_one_half_hour_are_told():
 @given(st.binary(max_size=300))
 def test_no_file_is_a_fault(contents):
     for head in (b"", AGILE.encode(), CARBON.encode(), b'{"results": [', b'{"data": ', b"\x1f\x8b"):
-        with suppress(rates.RatesUnusable):
-            rates.read(head + contents, name="x")
+        with suppress(RatesUnusable):
+            read(head + contents, name="x")
 
 
 @pytest.mark.django_db
@@ -131,13 +139,13 @@ def test_again_changes_nothing_and_a_later_value_counts(tmp_path):
     first, past = slot_of(datetime(2023, 1, 1, tzinfo=UTC)), slot_of(datetime(2023, 1, 1, 2, tzinfo=UTC))
     text = agile("01/01/2023 00:00,,5.5,", "01/01/2023 01:00,,-6,")
 
-    told = rates.import_rates(contents=text, name="a", at=AT, dry_run=True)
+    told = rates.import_rates(file=BytesIO(text), name="a", at=AT, dry_run=True)
     assert (told.values_stored, HalfHourlyRate.objects.count()) == (2, 0)
-    assert rates.import_rates(contents=text, name="a", at=AT).values_stored == 2
-    assert rates.import_rates(contents=text, name="a", at=AT).values_stored == 0
+    assert rates.import_rates(file=BytesIO(text), name="a", at=AT).values_stored == 2
+    assert rates.import_rates(file=BytesIO(text), name="a", at=AT).values_stored == 0
     corrected = agile("01/01/2023 01:00,,7,")
-    assert rates.import_rates(contents=corrected, name="b", at=AT + timedelta(days=1)).values_stored == 1
-    assert rates.import_rates(contents=text, name="a", at=AT).values_stored == 0
+    assert rates.import_rates(file=BytesIO(corrected), name="b", at=AT + timedelta(days=1)).values_stored == 1
+    assert rates.import_rates(file=BytesIO(text), name="a", at=AT).values_stored == 0
 
     value, known = rates.of_slots(Kind.IMPORT_PRICE, first, past)
     assert value.tolist() == [55_000, 0, 70_000, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metering import rates
+from metering.adapters import rate_files
 from metering.adapters.reading import FileUnusable, open_reading
 from metering.checking import Refusals
 from metering.ingest import readings_in
@@ -38,9 +38,10 @@ def test_files_of_readings_are_read_whole(name, adapter, rows, codes):
     ],
 )
 def test_files_of_rates_are_read_whole(name, adapter, values, codes):
-    found_by, found, rejects = rates.read(shared_data(name).read_bytes(), name=name)
+    table = rate_files.open_table(shared_data(name), name=name)
+    found, rejects = rate_files.read(table)
 
-    assert (found_by, len(found), {reject.code for reject in rejects}) == (adapter, values, codes)
+    assert (table.adapter, len(found), {reject.code for reject in rejects}) == (adapter, values, codes)
 
 
 @pytest.mark.parametrize(

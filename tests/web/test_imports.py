@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from django.urls import reverse
 from members.models import Role
 from metering import import_jobs, ruling
 from metering.intake_models import ImportJob, ImportPart, Message
-from metering.models import RetentionRule
+from metering.models import HalfHourlyRate, RetentionRule
 from opendsr.kernel import clock
 from tests.factories import Resident, make_coop, make_staff
 from tests.metering.meters import wh_of
@@ -216,3 +217,50 @@ def test_dead_letters_are_tried_again(staff):
     assert "Tried again: 0 used, 1 still not, 1 without a message to try." in seen(page).text()
     assert seen(page).faults() == []
     assert Message.objects.get(code="not_json").times == 4
+
+
+AGILE = """period_from_local;period_to_local;import_p_per_kwh;export_p_per_kwh
+05/01/2026 00:30;;15.5;
+05/01/2026 01:00;;dear;4
+05/01/2026 02:00;;-3;5
+"""
+
+
+def test_prices_are_looked_at_then_imported_and_their_rejects_downloaded(staff):
+    page = upload(staff, AGILE.encode("utf-16"), "agile.csv")
+    assert "By its header this is agile_prices." in seen(staff.get(page)).text()
+    assert not seen(staff.get(page)).tree.xpath("//*[@name='meters']")
+
+    preview = seen(staff.post(page, {"do": "preview"}, follow=True))
+    assert preview.faults() == []
+    assert "not a number" in preview.text()
+    assert not HalfHourlyRate.objects.exists()
+    staff.post(page, {"do": "import"}, follow=True)
+    again = staff.post(page, {"do": "import"}, follow=True)
+
+    assert "What was stored" in seen(again).text()
+    assert HalfHourlyRate.objects.filter(kind="import_price").count() == 2
+    outcome = ImportJob.objects.get().outcome
+    assert (outcome["rows_read"], outcome["rows_landed"], outcome["rows_rejected"]) == (5, 4, 1)
+    assert outcome["gap_half_hours"] == 3
+    rejects = staff.get(page + "rejects.csv").content.decode()
+    assert "05/01/2026 01:00;;dear;4;3;import_p_per_kwh;dear;not a number;Write the value" in rejects
+    assert seen(staff.get(page)).faults() == seen(staff.get(reverse("import_list"))).faults() == []
+
+
+def test_rates_take_no_conventions_and_what_is_none_is_told(staff):
+    page = upload(staff, "a,b\n1,2\n")
+    told = seen(staff.post(page, {"adapter": "agile_prices", "do": "preview"}, follow=True))
+    assert "period_from_local" in told.text()
+
+    page = upload(staff, AGILE.replace("period_from_local", "when"))
+    staff.post(page, {"adapter": "carbon_intensity", "tz": "UTC", "do": "preview"})
+    assert ImportJob.objects.filter(error__contains="bad option: option=tz").exists()
+
+
+def test_a_large_answer_of_a_price_service_is_read_when_it_is_named(staff):
+    item = {"value_inc_vat": 21.35, "valid_from": "2026-01-05T16:00:00Z", "note": "x" * 1_200_000}
+    page = upload(staff, json.dumps({"results": [item]}), "rates.json")
+    staff.post(page, {"adapter": "agile_prices", "do": "import"})
+
+    assert HalfHourlyRate.objects.get().value == Decimal("21.35")

@@ -27,9 +27,7 @@ class Command(BaseCommand):
         """Import and print; exit 1 when nothing in the file can be read."""
         path: Path = options["file"]
         try:
-            report = rates.import_rates(
-                contents=path.read_bytes(), name=path.name, at=clock.now(), dry_run=options["dry_run"]
-            )
+            report = rates.import_rates(file=path, name=path.name, at=clock.now(), dry_run=options["dry_run"])
         except (OSError, DomainError) as error:
             raise CommandError(str(error)) from error
         write = self.stdout.write
