@@ -22,6 +22,7 @@ from metering.adapters.stamps import FIRST_YEAR, LAST_YEAR, local_slots
 from metering.halfhours import HOLD_SECONDS, LEAST_PCT, MEASURED_PCT, MOST_W, SECOND, from_power
 from metering.models import Quality
 from metering.slots import Ints, start_of
+from opendsr.kernel.interval import EPOCH
 
 FORMAT = CsvFormat(
     name="power_csv",
@@ -74,7 +75,7 @@ class PowerReader:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.meters = {layout.format.meter: 0}
-        self.samples: list[tuple[int, int, int]] = []
+        self.samples: list[tuple[int, int, int, bool]] = []
 
     def read(self, data: bytes, first_line: int) -> Block:
         """Note the samples in whole lines of text; the block holds what is none, and no reading yet."""
@@ -86,10 +87,16 @@ class PowerReader:
                 continue
             fields = line.strip().split(self.layout.delimiter)
             if '"' in line:
-                fields = next(csv.reader([line.strip()], delimiter=self.layout.delimiter), [])
+                try:
+                    fields = next(csv.reader([line.strip()], delimiter=self.layout.delimiter), [])
+                except csv.Error as error:
+                    shown = line[:VALUE_CHARACTERS]
+                    rejects.append(Reject(number, "row", shown, "not_a_row", f"not a row: {error}"))
+                    continue
             if len(fields) != len(self.layout.header):
-                reason = f"{len(fields)} fields, the header has {len(self.layout.header)}"
-                rejects.append(Reject(number, "row", line[:VALUE_CHARACTERS], "columns", reason))
+                code = "too_few_columns" if len(fields) < len(self.layout.header) else "too_many_columns"
+                reason = f"{len(fields)} columns where the header has {len(self.layout.header)}"
+                rejects.append(Reject(number, "row", line[:VALUE_CHARACTERS], code, reason))
                 continue
             taken = self._sample(number, fields[stamp].strip(), fields[watts].strip())
             if isinstance(taken, Reject):
@@ -100,10 +107,13 @@ class PowerReader:
 
     def finish(self) -> Iterator[Block]:
         """The half-hours of everything read."""
-        line, local, power_w = (np.array(self.samples, dtype=np.int64).reshape(-1, 3)).T
+        line, local, power_w, has_offset = np.array(self.samples, dtype=np.int64).reshape(-1, 4).T
         if not len(line):
             return
+        is_sure = has_offset.astype(bool)
         minutes, twice, happens = local_slots(local // 60, self.layout.format.tz)
+        minutes = np.where(is_sure, local // 60, minutes)
+        twice, happens = twice & ~is_sure, happens | is_sure
         name = self.layout.field_name(Role.STAMP)
         rejects = [
             Reject(int(line[row]), name, _written(int(local[row])), code, reason)
@@ -126,16 +136,17 @@ class PowerReader:
             np.stack([heads, built.slot, built.import_wh, built.export_wh, quality], axis=1), rejects
         )
 
-    def _sample(self, number: int, stamp: str, watts: str) -> tuple[int, int, int] | Reject:
-        """Line, seconds of the file's own clock since 1970 and W, or why it is none."""
+    def _sample(self, number: int, stamp: str, watts: str) -> tuple[int, int, int, bool] | Reject:
+        """Line, seconds since 1970 and W, or why it is none; seconds are UTC's with an offset, which is told.
+
+        Without one they are of the file's own clock.
+        """
         name = self.layout.field_name(Role.STAMP)
         try:
             at = datetime.fromisoformat(stamp)
         except ValueError:
             return Reject(number, name, stamp, "not_a_time", "not a time such as 2026-01-31 17:30:05")
-        if at.tzinfo is not None:
-            reason = "has an offset: write the times of a power log without, and name the zone"
-            return Reject(number, name, stamp, "not_a_time", reason)
+        has_offset = at.tzinfo is not None
         if not FIRST_YEAR <= at.year < LAST_YEAR:
             reason = f"a year outside {FIRST_YEAR} to {LAST_YEAR - 1}"
             return Reject(number, name, stamp, "not_a_time", reason)
@@ -148,8 +159,8 @@ class PowerReader:
             return Reject(number, name, watts, "not_a_number", "not a number")
         if not abs(power_w) <= MOST_W:
             return Reject(number, name, watts, "implausible", f"outside ±{MOST_W:,} W: is it in W?")
-        since = at - NAIVE_EPOCH
-        return number, since.days * 86_400 + since.seconds, round(power_w)
+        since = at - EPOCH if has_offset else at - NAIVE_EPOCH
+        return number, since.days * 86_400 + since.seconds, round(power_w), has_offset
 
 
 def _written(seconds: int) -> str:

@@ -19,7 +19,7 @@ from metering.adapters import UnknownHeader, detect, documents, format_named, kn
 from metering.adapters.columns import Block, ColumnReader
 from metering.adapters.formats import CsvFormat, Layout, Reject, expected_header
 from metering.adapters.power_csv import PowerReader
-from metering.adapters.rows import VALUE_CHARACTERS, find_layout, is_blank
+from metering.adapters.rows import VALUE_CHARACTERS, column_twice, find_layout, is_blank
 from metering.adapters.wide_csv import WideReader
 from opendsr.kernel.errors import Invalid
 
@@ -339,5 +339,7 @@ def _expected(format: CsvFormat | None) -> str:
 
 
 def _shown(header: str) -> str:
+    if twice := column_twice(header):
+        return f"the column {twice[:VALUE_CHARACTERS]!r} twice"
     is_text = header.replace("\t", " ").isprintable() and 4 * header.count("\ufffd") < len(header)
     return repr(header[:VALUE_CHARACTERS]) if is_text else "not text"

@@ -73,6 +73,17 @@ def find_layout(format: CsvFormat, line: str) -> Layout | None:
     return None
 
 
+def column_twice(line: str) -> str:
+    """The first name that stands twice in a header line, by its commonest delimiter; empty if none does."""
+    delimiter = max(DELIMITERS, key=line.count)
+    try:
+        names = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        return ""
+    folded = [" ".join(name.split()).casefold() for name in names]
+    return next((name for place, name in enumerate(folded) if name and name in folded[:place]), "")
+
+
 def is_blank(text: str) -> bool:
     """True for a line of nothing but spaces and delimiters, as spreadsheets leave at the end."""
     return not text.strip(NOTHING)

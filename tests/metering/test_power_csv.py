@@ -59,9 +59,8 @@ def test_a_log_on_change_is_held_for_ten_minutes():
         ("2026-01-05 00:00:00,nan", "implausible"),
         ("2026-01-05 00:00:00,9000000", "implausible"),
         ("2026-01-05 25:00:00,1", "not_a_time"),
-        ("2026-01-05 00:00:00+00:00,1", "not_a_time"),
         ("1970-01-05 00:00:00,1", "not_a_time"),
-        ("2026-01-05 00:00:00", "columns"),
+        ("2026-01-05 00:00:00", "too_few_columns"),
         (",1", "not_a_time"),
     ],
 )
@@ -83,6 +82,15 @@ def test_local_times_of_both_clock_change_days():
 
     assert [row[:2] for row in told(spring)] == [(datetime(2026, 3, 29, 1, tzinfo=UTC), 300)]
     assert [row[:2] for row in told(autumn)] == [(datetime(2026, 10, 25, 2, tzinfo=UTC), 300)]
+
+
+def test_a_time_with_its_offset_is_sure_even_in_the_hour_that_happens_twice():
+    rows = [f"2026-10-25T01:{n:02}:00{offset},600" for offset in ("+01:00", "Z") for n in range(30)]
+
+    assert [row[:2] for row in told(parsed(*rows, tz="Europe/London"))] == [
+        (datetime(2026, 10, 25, 0, tzinfo=UTC), 300),
+        (datetime(2026, 10, 25, 1, tzinfo=UTC), 300),
+    ]
 
 
 @given(st.lists(st.integers(0, 86_400), min_size=1, max_size=50, unique=True))
