@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from uuid import UUID
 
-from django.utils import dateformat
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -61,7 +60,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """One event of a statement; `mark` tells its sections apart from those of the other events."""
+    """One event of a statement; `mark` tells its sections apart from those of the other events.
+
+    Only the event of a statement that has no other has a `figure`: the tables carry the numbers.
+    """
 
     mark: str
     title: str
@@ -73,7 +75,7 @@ class EventPage:
     tag: str
     asked: str
     missing: str
-    figure: Figure
+    figure: Figure | None
     rows: tuple[HalfHourRow, ...]
     delivered: str
     delivered_is: str
@@ -127,7 +129,7 @@ def in_words(view: StatementView) -> StatementPage:
         earned_exact=wording.millipence(view.earned_mp),
         change=change(directions.pop(), delivered_wh) if len(directions) == 1 else wording.NOTHING,
         events=tuple(
-            _event(event, saved, "" if number == 1 else f"-{number}")
+            _event(event, saved, "" if number == 1 else f"-{number}", is_one_of_many=len(events) > 1)
             for number, (event, saved) in enumerate(
                 zip(events, beside.event_savings(events), strict=True), start=1
             )
@@ -138,7 +140,7 @@ def in_words(view: StatementView) -> StatementPage:
     )
 
 
-def _event(view: EventView, saved: EventSavings, mark: str) -> EventPage:
+def _event(view: EventView, saved: EventSavings, mark: str, *, is_one_of_many: bool) -> EventPage:
     return EventPage(
         mark=mark,
         title=view.campaign,
@@ -150,17 +152,7 @@ def _event(view: EventView, saved: EventSavings, mark: str) -> EventPage:
         tag=wording.tag(view.outcome),
         asked=f"{wording.kwh(view.instructed_wh)} kWh",
         missing=_missing(view),
-        figure=half_hour_figure(
-            element_id=f"statement-figure{mark}",
-            label=_("Your baseline and what your meter shows, by half-hour; the table has the numbers"),
-            starts=[each.starts_at for each in view.half_hours],
-            metered_kwh=[
-                None if each.metered_wh is None else each.metered_wh / 1000 for each in view.half_hours
-            ],
-            baseline_kwh=[
-                None if each.baseline_wh is None else each.baseline_wh / 1000 for each in view.half_hours
-            ],
-        ),
+        figure=None if is_one_of_many else _figure(view, mark),
         rows=tuple(
             HalfHourRow(
                 label=wording.half_hour(each.starts_at, each.starts_at + HALF_HOUR),
@@ -182,6 +174,18 @@ def _event(view: EventView, saved: EventSavings, mark: str) -> EventPage:
         ),
         savings=_savings(saved),
         provenance=_provenance(view),
+    )
+
+
+def _figure(view: EventView, mark: str) -> Figure:
+    return half_hour_figure(
+        element_id=f"statement-figure{mark}",
+        label=_("Your baseline and what your meter shows, by half-hour; the table has the numbers"),
+        starts=[each.starts_at for each in view.half_hours],
+        metered_kwh=[None if each.metered_wh is None else each.metered_wh / 1000 for each in view.half_hours],
+        baseline_kwh=[
+            None if each.baseline_wh is None else each.baseline_wh / 1000 for each in view.half_hours
+        ],
     )
 
 
@@ -262,16 +266,13 @@ def _history(view: EventView, part: PartExplanation) -> HistoryTable:
         heads=tuple(wording.half_hour(start, start + HALF_HOUR) for start in starts),
         rows=tuple(
             (
-                dateformat.format(used.day, wording.SHORT_DAY),
+                wording.civil_day(used.day),
                 tuple(wording.kwh(wh) for wh in used.wh[: part.event_count]),
             )
             for used in part.used
         ),
         means=tuple(wording.kwh(baseline.get(start)) for start in starts),
-        left_out=tuple(
-            (dateformat.format(out.day, wording.SHORT_DAY), LEFT_OUT_WORDS[out.reason])
-            for out in part.left_out
-        ),
+        left_out=tuple((wording.civil_day(out.day), LEFT_OUT_WORDS[out.reason]) for out in part.left_out),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date as date_type
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from django.utils import dateformat
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -92,14 +94,21 @@ def clock_time(at: datetime) -> str:
 
 def day(at: datetime, form: str = LONG_DAY) -> str:
     """The UK day of an instant: Thursday 15 January 2026."""
-    return dateformat.format(at.astimezone(LONDON), form)
+    return _written(at.astimezone(LONDON).date(), form, get_language())
 
 
 def civil_day(date: date_type) -> str:
     """A UK date in a column: Thu 15 Jan 2026."""
-    return dateformat.format(date, SHORT_DAY)
+    return _written(date, SHORT_DAY, get_language())
 
 
+@lru_cache(maxsize=4096)
+def _written(date: date_type, form: str, language: str | None) -> str:
+    """The day in the language in force; a statement of many events writes the same few days over and over."""
+    return dateformat.format(date, form)
+
+
+@lru_cache(maxsize=4096)
 def half_hour(starts_at: datetime, ends_at: datetime) -> str:
     """A half-hour as 17:00–17:30."""
     return f"{clock_time(starts_at)}–{clock_time(ends_at)}"
