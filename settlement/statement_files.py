@@ -1,12 +1,14 @@
 """The files of all statements of a posted round: written in the background, part by part, taken as one ZIP.
 
 Asking records a fact for each part. Whoever delivers it writes that part whole or not at all, so that work
-cut short goes on where it stopped and two workers never write one part twice. PDFs are not among the files:
-a statement's page makes its own, which takes a second or two each.
+cut short goes on where it stopped and two workers never write one part twice. Parts follow the archive's
+order, so that what a stretch of it holds is unpacked and measured once for all its homes; an index says which
+part holds a member's. PDFs are not among the files: a statement's page makes its own, a second or two each.
 """
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 from collections.abc import Callable, Iterator
@@ -25,7 +27,8 @@ from settlement.models import RoundDecision, Statement, StatementFiles, Statemen
 from settlement.statements import StatementView
 
 ASKED: Final = "settlement.statement_files.asked"
-STATEMENTS_A_PART: Final = 50
+STATEMENTS_A_PART: Final = 100
+INDEX: Final = "index.csv"
 KEPT: Final = timedelta(days=30)
 WRITTEN_ON: Final = (
     1980,
@@ -118,7 +121,7 @@ def write_part(*, files_id: UUID, number: int, page: Page) -> bool:
     found = Statement.objects.filter(round_id=files.round_id).select_related(
         "round__programme", "member", "occupancy__home"
     )
-    some = list(found.order_by("member__number", "id")[first : first + STATEMENTS_A_PART])
+    some = list(found.order_by("occupancy_id", "id")[first : first + STATEMENTS_A_PART])
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as file:
         for row, view in zip(some, statements.statement_views(some), strict=True):
@@ -146,7 +149,8 @@ def progress_of(round_id: UUID) -> Progress:
 def open_files(*, round_id: UUID, at: datetime, by: User) -> Iterator[bytes]:
     """The ZIP of everything, in pieces as they are read; that it was taken is on record.
 
-    A round of several parts is a ZIP of ZIPs, named by the order of member numbers. Raises FilesNotReady.
+    A round of several parts is a ZIP of ZIPs with an index, a line a file in order of member number. Raises
+    FilesNotReady.
     """
     progress = progress_of(round_id)
     if not progress.is_over:
@@ -176,15 +180,28 @@ def _pieces(files: StatementFiles) -> Iterator[bytes]:
         yield bytes(parts.get().data)
         return
     stream = _Stream()
+    held: list[tuple[str, str]] = []
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as whole:
         first = 1
         for number in range(files.part_count):
             part = parts.get(number=number)
             name = f"statements-{first:05d}-to-{first + part.statements - 1:05d}.zip"
-            _add(whole, name, bytes(part.data), zipfile.ZIP_STORED)
+            data = bytes(part.data)
+            _add(whole, name, data, zipfile.ZIP_STORED)
+            with zipfile.ZipFile(io.BytesIO(data)) as inside:
+                held += [(each, name) for each in inside.namelist()]
             first += part.statements
             yield stream.taken()
+        _add(whole, INDEX, _index(held), zipfile.ZIP_DEFLATED)
     yield stream.taken()
+
+
+def _index(held: list[tuple[str, str]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(("file", "part"))
+    writer.writerows(sorted(held))
+    return out.getvalue().encode("utf-8-sig")
 
 
 def _add(file: zipfile.ZipFile, name: str, body: bytes, how: int) -> None:

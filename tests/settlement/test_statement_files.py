@@ -39,7 +39,10 @@ def taken(round):
     body = b"".join(statement_files.open_files(round_id=round.pk, at=AFTER, by=by))
     with zipfile.ZipFile(io.BytesIO(body)) as whole:
         assert whole.testzip() is None
-        parts = {name: zipfile.ZipFile(io.BytesIO(whole.read(name))) for name in whole.namelist()}
+        *names, index = whole.namelist()
+        parts = {name: zipfile.ZipFile(io.BytesIO(whole.read(name))) for name in names}
+        told = whole.read(index).decode("utf-8-sig").splitlines()
+    assert told[1:] == sorted(f"{each},{name}" for name, part in parts.items() for each in part.namelist())
     return {name: {each: part.read(each) for each in part.namelist()} for name, part in parts.items()}
 
 
