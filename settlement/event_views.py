@@ -31,7 +31,7 @@ from settlement.models import (
 from settlement.overriding import paid_after_override
 from settlement.pay_curves import curve_from
 from settlement.reckoning import Input, Measured, measure_homes
-from settlement.sharing import counts_times, policy_from
+from settlement.sharing import counts_times, held_for_fund_mp, policy_from
 
 STANDING_WORDS: Final = {
     Standing.TOOK_PART: "Your home took part. It is paid for what its meter shows, never below zero.",
@@ -167,6 +167,11 @@ class EventView:
     earned_mp: int
     previous_mp: int
     others: tuple[OtherRule, ...]
+
+    @property
+    def held_mp(self) -> int:
+        """The part of `fund_mp` that is there because only homes that overrode would have earned it."""
+        return held_for_fund_mp((share.pool_mp, share.total_weight) for share in self.shares)
 
     @property
     def net_mp(self) -> int:
@@ -315,6 +320,8 @@ def _shares(
     run: SettlementRun, line: HomeDelivery, home: Household, half_hours: int, override: Any
 ) -> tuple[ShareLine, ...]:
     stands = line.takes_part or line.is_forgiven
+    if home.standing == OVERRIDDEN and override.keeps == 0:
+        stands = False
     times = counts_times(
         policy_from({key: value for key, value in run.policy.items() if key != "name"}),
         in_hardship=home.in_hardship,

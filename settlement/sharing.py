@@ -7,7 +7,7 @@ are columns of whole numbers here: ten thousand of them are split in a few passe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -45,7 +45,7 @@ class NegativePool(SharingImpossible):
 
 
 class ZeroWeights(SharingImpossible):
-    """There is money to share and nobody the policy would give it to."""
+    """Money to share, nobody the policy would give it to, and nobody who forwent it by overriding."""
 
     by: str
 
@@ -141,7 +141,8 @@ def policy_from(data: Mapping[str, Any]) -> SharePolicy:
 class Participant:
     """One household in the split: Wh that count, W x half-hours it stood ready, and who it is.
 
-    `takes_part` False gets nothing, whatever it delivered; `donates_pct` of its part goes to the fund.
+    `takes_part` False gets nothing, whatever it delivered; `donates_pct` of its part goes to the fund. A home
+    that `forgoes` lost some or all of its weight by overriding the event.
     """
 
     id: UUID
@@ -150,6 +151,7 @@ class Participant:
     takes_part: bool = True
     in_hardship: bool = False
     donates_pct: Decimal = Decimal(0)
+    forgoes: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +163,7 @@ class Participants:
     available_wh: Column
     takes_part: Mask
     in_hardship: Mask
+    forgoes: Mask
     donates: Mapping[int, Decimal] = field(default_factory=dict)
 
     @classmethod
@@ -172,6 +175,7 @@ class Participants:
             available_wh=np.array([each.available_wh for each in participants], np.int64),
             takes_part=np.array([each.takes_part for each in participants], np.bool_),
             in_hardship=np.array([each.in_hardship for each in participants], np.bool_),
+            forgoes=np.array([each.forgoes for each in participants], np.bool_),
             donates={row: each.donates_pct for row, each in enumerate(participants) if each.donates_pct},
         )
 
@@ -203,7 +207,7 @@ class Shares:
 
     `amounts_mp` are [household, PART_COLUMNS]. `fund_mp` leaves gifts out: they come out of what households
     earned. `pools` are (millipence, sum of weights) of the floor and of each part of the split: a household
-    gets pool x its weight / sum of weights.
+    gets pool x its weight / sum of weights. A pool without weights is held for the fund, in `fund_mp`.
     """
 
     revenue_mp: int
@@ -253,8 +257,9 @@ def share_by(
 ) -> Shares:
     """Share the revenue of an event on that civil day.
 
-    No revenue: everybody gets nothing. Raises NegativePool, ZeroWeights, SharingImpossible before a penny
-    moves.
+    No revenue: everybody gets nothing. A part that only homes which overrode the event would have earned is
+    held for the community fund: neither the co-op nor anybody else gains by a member's no. Raises
+    NegativePool, ZeroWeights, SharingImpossible before a penny moves.
     """
     homes = participants if isinstance(participants, Participants) else Participants.of(participants)
     coop_pct = policy.coop_pct_on(day)
@@ -273,23 +278,29 @@ def share_by(
     for by, pool_mp in zip(policy.split, _pools(policy, rest_mp), strict=True):
         weights = _weights(policy, by, homes, rows)
         total = int(weights.sum())
-        if pool_mp and not total:
+        if pool_mp and not total and not homes.forgoes.any():
             raise ZeroWeights(**told, by=by.value)
-        if pool_mp:
+        if pool_mp and total:
             amounts[rows, COLUMN_OF[by]] = split_column_mp(pool_mp, weights)
         pools[by.value] = (pool_mp, total)
+    held_mp = held_for_fund_mp(pools.values())
     earned = amounts[:, :GIFT].sum(axis=1)
     for row, gives in homes.donates.items():
         amounts[row, GIFT] = floor(int(earned[row]) * Fraction(gives) / 100)
     return Shares(
         revenue_mp=revenue_mp,
         coop_mp=coop_mp,
-        members_mp=members_mp,
-        fund_mp=fund_mp,
+        members_mp=members_mp - held_mp,
+        fund_mp=fund_mp + held_mp,
         amounts_mp=amounts,
         coop_pct=coop_pct,
         pools=pools,
     )
+
+
+def held_for_fund_mp(pools: Iterable[tuple[int, int]]) -> int:
+    """Of pools as (millipence, sum of weights) those that no home has a weight in."""
+    return sum(pool_mp for pool_mp, total in pools if not total)
 
 
 def split_column_mp(total_mp: int, weights: Column) -> Column:

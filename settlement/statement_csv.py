@@ -171,16 +171,13 @@ def _money(view: EventView) -> Iterator[Row]:
     yield "money", "revenue", None, None, view.revenue_mp, "mp", pounds(view.revenue_mp)
     yield "money", "co-op's share", None, None, view.coop_share_pct, "%", ""
     yield "money", "co-op", None, None, view.coop_mp, "mp", f"{pounds(view.coop_mp)}: rounded down"
-    if view.fund_mp:
-        yield (
-            "money",
-            "community fund",
-            None,
-            None,
-            view.fund_mp,
-            "mp",
-            f"{pounds(view.fund_mp)}: rounded down",
-        )
+    by_policy_mp = view.fund_mp - view.held_mp
+    if by_policy_mp:
+        note = f"{pounds(by_policy_mp)}: rounded down"
+        yield "money", "community fund", None, None, by_policy_mp, "mp", note
+    if view.held_mp:
+        note = f"{pounds(view.held_mp)}: what only homes that overrode the event would have earned"
+        yield "money", "held for the community fund", None, None, view.held_mp, "mp", note
     yield "money", "members' pool", None, None, view.members_mp, "mp", f"{pounds(view.members_mp)}: the rest"
     for share in view.shares:
         note = f"shared {share.words}"

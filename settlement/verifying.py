@@ -227,15 +227,18 @@ def _shares(event: Mapping[str, Any]) -> Iterator[str]:
     policy = event["policy"]
     revenue = event["revenue"]["total_mp"]
     coop = floor(revenue * Fraction(event["coop_pct"]) / 100)
-    fund = floor(revenue * Fraction(policy["fund_pct"]) / 100)
+    held = sum(share["pool_mp"] for share in event["shares"] if not share["total_weight"])
+    fund = floor(revenue * Fraction(policy["fund_pct"]) / 100) + held
     for name, worked in (("coop", coop), ("fund", fund), ("members", revenue - coop - fund)):
         if worked != event[f"{name}_mp"]:
             yield f"the {name} share is {worked} mp, not {event[f'{name}_mp']}"
     if _coop_pct(policy, event["starts_at"]) != Fraction(event["coop_pct"]):
         yield "the co-op's percentage is not the policy's"
     pools = {share["by"]: share["pool_mp"] for share in event["shares"]}
-    if pools != _pools(policy, event["members_mp"], event["shares"]):
+    if pools != _pools(policy, event["members_mp"] + held, event["shares"]):
         yield "the parts of the members' pool are not what the policy says"
+    if held and _keeps(event) == 1:
+        yield f"{held} mp are held for the fund, though an override costs nothing"
     for share in event["shares"]:
         weight, total = share["weight"], share["total_weight"]
         least = share["pool_mp"] * weight // total if total else 0

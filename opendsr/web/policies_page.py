@@ -15,7 +15,7 @@ from opendsr.kernel.periods import civil_date
 from opendsr.web import wording
 from opendsr.web.paging import paged
 from settlement import policies, queries, sharing
-from settlement.models import HomeDelivery, SharePolicyVersion
+from settlement.models import HomeDelivery, SharePolicyVersion, Standing
 from settlement.sharing import Participant, SharePolicy
 
 SHOWN = 25
@@ -87,6 +87,7 @@ def preview(policy: SharePolicy) -> dict[str, Any]:
             paid_wh=line.paid_wh,
             available_wh=line.instructed_wh if line.takes_part or line.is_forgiven else 0,
             takes_part=line.takes_part or line.is_forgiven,
+            forgoes=line.standing == Standing.OVERRIDDEN,
             in_hardship=special.get(line.occupancy.household_id, policies.ORDINARY).in_hardship,
         )
         for line in lines

@@ -109,7 +109,10 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
         _lazy("That campaign is final already, or not final yet: choose the other kind of round.")
     ),
     "zero_weights": _told(
-        _lazy("There is money to share and no home the share policy would give it to. Nothing was posted.")
+        _lazy(
+            "There is money to share and no home the share policy would give it to: none delivered, or none"
+            " stood ready. Nothing was posted. Settle the other events; agree with the buyer about this one."
+        )
     ),
     "negative_pool": _told(_lazy("The revenue is below zero. Nothing was posted; somebody has to look.")),
     "policy_not_in_force": _told(

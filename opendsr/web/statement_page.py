@@ -309,11 +309,18 @@ def _steps(view: EventView) -> tuple[Step, ...]:
             wording.millipence(view.coop_mp),
         ),
     ]
-    if view.fund_mp:
+    if view.fund_mp > view.held_mp:
         pct = {"pct": view.policy["fund_pct"]}
         steps.append(
-            Step(_("Community fund"), _("%(pct)s %%, rounded down") % pct, wording.millipence(view.fund_mp))
+            Step(
+                _("Community fund"),
+                _("%(pct)s %%, rounded down") % pct,
+                wording.millipence(view.fund_mp - view.held_mp),
+            )
         )
+    if view.held_mp:
+        words = _("what only homes that overrode the event would have earned")
+        steps.append(Step(_("Held for the community fund"), words, wording.millipence(view.held_mp)))
     steps.append(Step(_("The members' pool"), _pool_rule(view), wording.millipence(view.members_mp)))
     for share in view.shares:
         if len(view.shares) > 1:

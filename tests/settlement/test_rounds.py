@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,7 +14,17 @@ from campaigns.models import Programme
 from members.models import Role
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
-from settlement import computing, ledger, policies, queries, replaying, rounds, settling
+from settlement import (
+    computing,
+    ledger,
+    policies,
+    queries,
+    replaying,
+    rounds,
+    settling,
+    statements,
+    verifying,
+)
 from settlement.models import (
     Component,
     Entry,
@@ -367,6 +378,36 @@ def test_an_override_costs_what_the_terms_say():
         assert run.sold_wh == 1_000
         balances.append(delivery_of(run, stage.residents[0]).earned_mp)
     assert balances == [97_500, 65_000, 0]
+    assert_everything_sums()
+
+
+@pytest.mark.parametrize(
+    "split",
+    [{By.WH: Decimal(100)}, {By.EQUAL: Decimal(100)}, {By.WH: Decimal(50), By.AVAILABILITY: Decimal(50)}],
+)
+def test_what_a_home_alone_forgoes_is_held_for_the_fund_and_its_statement_verifies(split):
+    policies.publish_policy(
+        name="Shared",
+        policy=SharePolicy(split=split, fund_pct=Decimal(5), floor_mp=100),
+        effective_from=EVENT[0] - timedelta(days=1),
+        at=EVENT[0] - timedelta(days=2),
+    )
+    published = make_terms(override_policy=OverridePolicy(OverrideCost.NO_PAYMENT), share_policy="Shared")
+    stage = make_stage(State.OVERRIDDEN, published=published)
+    store_history(stage.residents[0])
+    store_event(stage.residents[0], 500, 1_000, 1_000, 1_000)
+
+    run = settle(stage).run
+
+    assert (run.revenue_mp, run.coop_mp, run.fund_mp, run.members_mp) == (150_000, 52_500, 97_500, 0)
+    event = event_of(run, stage.residents[0])
+    assert (event.earned_mp, event.held_mp) == (0, 90_000)
+    text = statements.render_json(Statement.objects.get())
+    assert verifying.verify(json.loads(text)) == []
+    forged = json.loads(text)
+    forged["events"][0]["override_cost"] = "nothing"
+    assert any("though an override costs nothing" in problem for problem in verifying.verify(forged))
+    assert replaying.replay(run).result_sha256 == run.result_sha256
     assert_everything_sums()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from uuid import UUID
 
 import pytest
@@ -55,6 +57,7 @@ def homes(draw: st.DrawFn) -> list[Participant]:
             takes_part=number == 0 or draw(st.booleans()),
             in_hardship=draw(st.booleans()),
             donates_pct=draw(pct),
+            forgoes=draw(st.booleans()),
         )
         for number in range(count)
     ]
@@ -157,3 +160,22 @@ def test_a_wrong_field_is_named(data, field):
         policy_from(data)
 
     assert refused.value.data["field"] == field
+
+
+@given(policies, homes(), st.integers(0, 10**9))
+def test_what_only_those_who_overrode_forgo_is_held_for_the_fund(policy, participants, revenue_mp):
+    gone = [replace(home, paid_wh=0, available_wh=0, takes_part=False, forgoes=True) for home in participants]
+
+    shares = share_by(policy, revenue_mp=revenue_mp, participants=gone, day=DAY)
+
+    assert shares.earned_mp == (0,) * len(gone)
+    assert shares.members_mp == 0
+    assert revenue_mp == shares.coop_mp + shares.fund_mp
+    assert shares.coop_mp == revenue_mp * Fraction(policy.coop_pct_on(DAY)) // 100
+
+
+def test_a_part_that_others_earned_is_not_held():
+    policy = SharePolicy(coop_pct=Decimal(0))
+    both = [Participant(UUID(int=1), 0, forgoes=True), Participant(UUID(int=2), 10)]
+
+    assert share_by(policy, revenue_mp=300, participants=both, day=DAY).earned_mp == (0, 300)
