@@ -10,20 +10,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Max, Min
 from numpy.typing import ArrayLike, NDArray
 from psycopg.errors import UniqueViolation
 
 from members.models import Granularity
 from metering import copying, permits, sources, ticking
+from metering.models import LivePower
 from metering.rosters import Roster, numbered
 from metering.slots import MICROSECONDS, POSTGRES_EPOCH, Bools, Ints, micros
 from opendsr.kernel.interval import EPOCH, Interval
+from opendsr.kernel.periods import civil_date
 
 MOST_W: Final = 1_000_000
 AHEAD: Final = timedelta(minutes=5)
@@ -156,6 +159,12 @@ def power_of(stream_id: UUID, interval: Interval) -> tuple[NDArray[np.datetime64
         instants = (at.astype(np.int64) + POSTGRES_EPOCH).view("datetime64[us]")
         return instants, power_w.astype(np.int64)
     return np.zeros(0, dtype="datetime64[us]"), np.zeros(0, dtype=np.int64)
+
+
+def day_span(stream_id: UUID) -> tuple[date, date] | None:
+    """The earliest and latest Europe/London days with a raw sample, None without one."""
+    span = LivePower.objects.filter(stream_id=stream_id).aggregate(first=Min("at"), last=Max("at"))
+    return None if span["first"] is None else (civil_date(span["first"]), civil_date(span["last"]))
 
 
 def count_refused(refused: Mapping[str, int], *, source_id: int, at: datetime) -> None:

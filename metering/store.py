@@ -21,7 +21,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from metering import copying, packed, sources
-from metering.held import all_revisions
+from metering.held import Held, all_revisions
 from metering.packed import BLOCK
 from metering.slots import (
     Bools,
@@ -122,7 +122,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class StoredHalfHour:
-    """One half-hour as believed: newest revision of the best source."""
+    """One half-hour as a source told it; the newest revision of the best source is the one believed."""
 
     starts_at: datetime
     import_wh: int
@@ -131,6 +131,7 @@ class StoredHalfHour:
     source: str
     revision: int
     known_at: datetime
+    is_believed: bool = True
 
 
 def day_cube(
@@ -184,27 +185,42 @@ def half_hours(stream_id: UUID, interval: Interval, known_at: datetime | None = 
         rows = rows.where(rows.known_at <= timestamp(known_at))
     if not len(rows):
         return []
-    codes = sources.codes()
     rank = sources.ranks()
-    best = believed(rows.slot, rows.source_id, rows.quality, rows.revision, rank=rank)
-    rows = rows.where(best)
+    rows = rows.where(believed(rows.slot, rows.source_id, rows.quality, rows.revision, rank=rank))
+    return _stored(rows, np.ones(len(rows), dtype=bool))
+
+
+def every_revision(stream_id: UUID, interval: Interval) -> list[StoredHalfHour]:
+    """All that was ever told of the half-hours that begin in the interval, by time, source and revision."""
+    rows = all_revisions([stream_id], *_stretch(interval))
+    if not len(rows):
+        return []
+    rows = rows.where(np.lexsort((rows.revision, rows.source_id, rows.slot)))
+    is_believed = np.zeros(len(rows), dtype=bool)
+    rank = sources.ranks()
+    is_believed[believed(rows.slot, rows.source_id, rows.quality, rows.revision, rank=rank)] = True
+    return _stored(rows, is_believed)
+
+
+def _stored(rows: Held, is_believed: Bools) -> list[StoredHalfHour]:
+    codes = sources.codes()
     columns = (
-        column.tolist()
-        for column in (
-            rows.slot,
-            rows.import_wh,
-            rows.export_wh,
-            rows.quality,
-            rows.source_id,
-            rows.revision,
-            rows.known_at,
-        )
+        rows.slot,
+        rows.import_wh,
+        rows.export_wh,
+        rows.quality,
+        rows.source_id,
+        rows.revision,
+        rows.known_at,
+        is_believed,
     )
     return [
         StoredHalfHour(
-            start_of(slot), import_wh, export_wh, quality, codes[source], revision, instant_of(known)
+            start_of(slot), import_wh, export_wh, quality, codes[source], revision, instant_of(known), is_in
         )
-        for slot, import_wh, export_wh, quality, source, revision, known in zip(*columns, strict=True)
+        for slot, import_wh, export_wh, quality, source, revision, known, is_in in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
     ]
 
 

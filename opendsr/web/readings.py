@@ -44,10 +44,12 @@ COLUMNS: Final = (
     "ends_at",
     "import_wh",
     "export_wh",
+    "power_w",
     "quality",
     "source",
     "revision",
     "known_at",
+    "in_use",
 )
 
 

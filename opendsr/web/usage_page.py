@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 
 import members.queries
 from members.models import Member, Occupancy
-from metering import store, totals
+from metering import live, store, totals
 from metering.models import Quality
 from metering.slots import civil_day_slots, slots_within, start_of
 from metering.store import Flow
@@ -153,14 +153,14 @@ def coarse_totals(streams: Sequence[UUID]) -> list[dict[str, str]]:
 
 
 def file_rows(member: Member) -> Iterator[dict[str, object]]:
-    """Every half-hour and total of the member's household, in every home it lived in, in order of time."""
+    """All that is kept of the member's household, in every home it lived in: one stream after the other.
+
+    Half-hours with every value that was ever told of them (`in_use` says which counts), then totals of days
+    and months, then live power; of each, in order of time.
+    """
     for stream_id in members.queries.streams_of_household(member.household_id):
-        span = store.day_span([stream_id])
-        day, newest = span or (date.max, date.min)
-        while day <= newest:
-            past = min(day + DAYS_A_PIECE * ONE_DAY, newest + ONE_DAY)
-            interval = Interval(day_interval(day).starts_at, day_interval(past).starts_at)
-            for row in store.half_hours(stream_id, interval):
+        for interval in _pieces(store.day_span([stream_id]), DAYS_A_PIECE):
+            for row in store.every_revision(stream_id, interval):
                 yield {
                     "meter": str(stream_id),
                     "period": "half_hour",
@@ -168,12 +168,13 @@ def file_rows(member: Member) -> Iterator[dict[str, object]]:
                     "ends_at": (row.starts_at + HALF_HOUR).isoformat(),
                     "import_wh": row.import_wh,
                     "export_wh": row.export_wh,
+                    "power_w": None,
                     "quality": Quality(row.quality).name.lower(),
                     "source": row.source,
                     "revision": row.revision,
                     "known_at": row.known_at.isoformat(),
+                    "in_use": row.is_believed,
                 }
-            day = past
         for total in totals.of_streams([stream_id]):
             yield {
                 "meter": str(stream_id),
@@ -182,11 +183,40 @@ def file_rows(member: Member) -> Iterator[dict[str, object]]:
                 "ends_at": day_interval(total.ends_on).starts_at.isoformat(),
                 "import_wh": total.import_wh,
                 "export_wh": total.export_wh,
+                "power_w": None,
                 "quality": f"sum of {total.half_hours} half-hours",
                 "source": total.source.code,
                 "revision": 0,
                 "known_at": total.known_at.isoformat(),
+                "in_use": True,
             }
+        for interval in _pieces(live.day_span(stream_id), 1):
+            instants, power_w = live.power_of(stream_id, interval)
+            for at, watts in zip(instants.tolist(), power_w.tolist(), strict=True):
+                told = at.replace(tzinfo=UTC).isoformat()
+                yield {
+                    "meter": str(stream_id),
+                    "period": "instant",
+                    "starts_at": told,
+                    "ends_at": told,
+                    "import_wh": None,
+                    "export_wh": None,
+                    "power_w": watts,
+                    "quality": "measured",
+                    "source": "live",
+                    "revision": 0,
+                    "known_at": None,
+                    "in_use": True,
+                }
+
+
+def _pieces(span: tuple[date, date] | None, days: int) -> Iterator[Interval]:
+    """The days from the first to the last, so many at a time."""
+    day, newest = span or (date.max, date.min)
+    while day <= newest:
+        past = min(day + days * ONE_DAY, newest + ONE_DAY)
+        yield Interval(day_interval(day).starts_at, day_interval(past).starts_at)
+        day = past
 
 
 def days_of(streams: Sequence[UUID], first: date, past: date) -> Days:

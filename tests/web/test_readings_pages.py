@@ -15,10 +15,12 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from members.models import Role, User
+from members import consenting
+from members.models import Granularity, Purpose, Role, User
 from metering import health, packing
 from metering.ingest import store_readings
 from metering.intake_models import Sender
+from metering.live import store_power
 from metering.models import Completeness, HalfHourlyRate
 from opendsr.kernel import clock
 from opendsr.kernel.models import AuditEntry
@@ -141,19 +143,35 @@ def test_nothing_yet_and_nonsense_are_said_kindly(alice):
 def test_everything_can_be_taken_away_as_csv_and_json(alice, carol):
     put(alice.stream_id, [SHORT])
     put(carol.stream_id, [SHORT], 9)
+    start = period_starts(SHORT)[0]
+    store_readings(
+        source="supplier", name="put right", at=NOW + timedelta(hours=1), stream_ids=[alice.stream_id],
+        starts_at=[start], import_wh=[[501]],
+    )  # fmt: skip
+    consenting.give_consent(
+        member=alice.member, occupancy=alice.occupancy, purpose=Purpose.ADVICE, granularity=Granularity.LIVE,
+        channel="web", at=NOW - timedelta(hours=1),
+    )  # fmt: skip
+    at = NOW - timedelta(minutes=5)
+    store_power(
+        source="cad_power", at=NOW, stream_ids=[alice.stream_id], measured_at=[at], power_w=np.array([-420])
+    )
 
     text = b"".join(client(alice.user).get(reverse("usage_csv")).streaming_content).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     listed = json.loads(b"".join(client(alice.user).get(reverse("usage_json")).streaming_content))
 
-    assert len(rows) == len(listed) == 46
+    assert len(rows) == len(listed) == 46 + 1 + 1
     assert {row["meter"] for row in rows} == {str(alice.stream_id)}
-    assert (rows[0]["starts_at"], rows[0]["import_wh"], rows[0]["quality"]) == (
-        "2026-03-29T00:00:00+00:00",
-        "500",
-        "measured",
-    )
-    assert listed[-1]["ends_at"] == "2026-03-29T23:00:00+00:00"
+    names = ("starts_at", "import_wh", "quality", "revision", "in_use")
+    assert [tuple(row[name] for name in names) for row in rows[:2]] == [
+        ("2026-03-29T00:00:00+00:00", "500", "measured", "0", "False"),
+        ("2026-03-29T00:00:00+00:00", "501", "measured", "1", "True"),
+    ]
+    assert listed[-2]["ends_at"] == "2026-03-29T23:00:00+00:00"
+    live = listed[-1]
+    assert (live["period"], live["starts_at"], live["power_w"]) == ("instant", at.isoformat(), -420)
+    assert not [row for row in listed if row["period"] == "half_hour" and row["power_w"] is not None]
     empty = client(carol.user).get(reverse("usage_json"))
     assert json.loads(b"".join(empty.streaming_content))
 
