@@ -49,11 +49,13 @@ CHANGEABLE: Final = (
     "settlement_hardshipmark",
 )
 ROUND_APPEND_ONLY: Final = tuple(table for table in ROUND_TABLES if table not in CHANGEABLE)
+SURPLUS_TABLES: Final = ("settlement_surplusproposal", "settlement_surplusdecision")
 APPEND_ONLY: Final = (
     "settlement_settlementterms",
     "settlement_entry",
     "settlement_posting",
     *ROUND_APPEND_ONLY,
+    *SURPLUS_TABLES,
 )
 
 # Not by a check constraint: who proposed is in the round's row.
@@ -95,6 +97,26 @@ DROP TRIGGER settlement_rounddecision_two_people ON money.settlement_rounddecisi
 DROP FUNCTION money.require_two_people();
 DROP TRIGGER settlement_batchdecision_two_people ON money.settlement_batchdecision;
 DROP FUNCTION money.require_two_payers();
+"""
+CREATE_TWO_SHARERS: Final = """
+CREATE FUNCTION money.require_two_sharers() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = money, pg_temp AS $$
+BEGIN
+    IF NEW.verdict = 'approved' AND (NEW.by_id IS NULL OR NEW.by_id = (
+        SELECT proposed_by_id FROM settlement_surplusproposal WHERE id = NEW.proposal_id
+    )) THEN
+        RAISE EXCEPTION 'the surplus of proposal % needs the approval of a second person', NEW.proposal_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'surplusdecision_two_people';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER settlement_surplusdecision_two_people BEFORE INSERT ON money.settlement_surplusdecision
+FOR EACH ROW EXECUTE FUNCTION money.require_two_sharers();
+"""
+DROP_TWO_SHARERS: Final = """
+DROP TRIGGER settlement_surplusdecision_two_people ON money.settlement_surplusdecision;
+DROP FUNCTION money.require_two_sharers();
 """
 REFUSE_EARLIER_RUNS: Final = """
 DO $$

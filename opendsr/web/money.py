@@ -1,4 +1,4 @@
-"""Staff pages of money: rounds, payments, what buyers paid and disputes, and share policies."""
+"""Staff pages of money: rounds, payments, what buyers paid and disputes, share policies and the surplus."""
 
 from __future__ import annotations
 
@@ -20,14 +20,24 @@ import settlement.policy
 from members.policy import has_role
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.money import MP_PER_POUND
 from opendsr.kernel.periods import civil_date
-from opendsr.web import payments_page, policies_page, rounds_page
+from opendsr.web import payments_page, policies_page, rounds_page, surplus_page
 from opendsr.web.entering import signed_in
-from opendsr.web.money_forms import BatchForm, PolicyForm, RemittanceForm, RoundForm, StatusForm
+from opendsr.web.money_forms import (
+    BatchForm,
+    PolicyForm,
+    RemittanceForm,
+    RoundForm,
+    SocietyForm,
+    StatusForm,
+    SurplusForm,
+)
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
-from settlement import paying, payment_files, policies, remitting, rounds, statement_files
+from settlement import paying, payment_files, policies, remitting, rounds, statement_files, voting
 from settlement.models import Dispute, PaymentBatch, SettlementRound
+from settlement.surplus import LegalForm
 
 SHOWN: Final = 25
 REFUSED_FOR_GOOD: Final = (404,)
@@ -277,6 +287,70 @@ def policy_list(request: HttpRequest) -> HttpResponse:
             preview = _refusable(request, lambda: policies_page.preview(form.cleaned_data["policy"]))
     context = policies_page.whole_page(request, form, preview, at=at)
     return render(request, "settlement/policy_list.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def surplus(request: HttpRequest) -> HttpResponse:
+    """The society's legal form, votes that wait and years shared; the form that writes a vote down."""
+    settlement.policy.require_sees_money(request.user)
+    at = clock.now()
+    form = SurplusForm(request.POST if request.method == "POST" else None, at=at)
+    if request.method == "POST":
+        settlement.policy.require_may_settle(request.user)
+        if form.is_valid() and _propose_surplus(request, form, at=at):
+            return redirect("surplus")
+    context = surplus_page.whole_page(request, form, SocietyForm())
+    return render(request, "settlement/surplus.html", context, status=422 if form.errors else 200)
+
+
+def _propose_surplus(request: HttpRequest, form: SurplusForm, *, at: datetime) -> bool:
+    data = form.cleaned_data
+    proposed = _refusable(
+        request,
+        lambda: voting.propose_surplus(
+            year=data["year"],
+            period=data["period"],
+            surplus_mp=int(data["surplus_pounds"] * MP_PER_POUND),
+            resolution=data["resolution"],
+            at=at,
+            by=request.user,  # type: ignore[arg-type]
+        ),
+    )
+    if proposed is not None:
+        messages.success(request, _("Written down. A second person approves it."))
+    return proposed is not None
+
+
+@require_POST
+@signed_in
+def surplus_society(request: HttpRequest) -> HttpResponse:
+    """State what kind of registered society the co-op is."""
+    settlement.policy.require_may_settle(request.user)
+    form = SocietyForm(request.POST)
+    if form.is_valid():
+        chosen = LegalForm(form.cleaned_data["legal_form"])
+        voting.state_legal_form(form=chosen, at=clock.now(), by=request.user)  # type: ignore[arg-type]
+        return redirect("surplus")
+    context = surplus_page.whole_page(request, SurplusForm(at=clock.now()), form)
+    return render(request, "settlement/surplus.html", context, status=422)
+
+
+@require_POST
+@signed_in
+def surplus_action(request: HttpRequest, proposal_id: UUID, verb: str) -> HttpResponse:
+    """Approve or withdraw a vote that was written down; what cannot be done is said on the page."""
+    settlement.policy.require_may_settle(request.user)
+    at, by = clock.now(), request.user
+    actions: Mapping[str, Callable[[], object]] = {
+        "approve": lambda: voting.approve_surplus(proposal_id=proposal_id, at=at, by=by),  # type: ignore[arg-type]
+        "withdraw": lambda: voting.withdraw_surplus(proposal_id=proposal_id, at=at, by=by),  # type: ignore[arg-type]
+    }
+    if verb not in actions:
+        raise Http404
+    if _refusable(request, actions[verb]) is not None and verb == "approve":
+        messages.success(request, _("Approved and posted."))
+    return redirect("surplus")
 
 
 def _publish(request: HttpRequest, form: PolicyForm, *, at: datetime) -> bool:

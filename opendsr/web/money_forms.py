@@ -13,15 +13,28 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from campaigns.models import Campaign, Programme
+from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import LONDON, civil_date
 from opendsr.web.forms import ProgrammeField
 from settlement import queries, rounds
-from settlement.models import Rail, RoundKind, SettlementRound
+from settlement.models import Rail, RoundKind, SettlementRound, Society
 from settlement.remitting import RemittedLine
 from settlement.sharing import PolicyInvalid, policy_from
+from settlement.surplus import Resolution
 
 DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 MOST_EVENTS = 400
+
+
+def _share(label: Any, initial: int) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label,
+        min_value=Decimal(0),
+        max_value=Decimal(100),
+        decimal_places=3,
+        initial=Decimal(initial),
+        widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+    )
 
 
 class RoundForm(forms.Form):
@@ -144,6 +157,64 @@ class RemittanceForm(forms.Form):
                 words = _("Line %(n)s is not an event's id and an amount: %(text)s")
                 raise forms.ValidationError(words % {"n": number, "text": text[:80]}) from error
         return found
+
+
+class SocietyForm(forms.Form):
+    """What kind of registered society the co-op is."""
+
+    legal_form = forms.ChoiceField(label=_lazy("Legal form"), choices=Society.Form.choices)
+
+
+class SurplusForm(forms.Form):
+    """A members' vote on a year's surplus, as it was counted; the law's limits are the service's."""
+
+    year = forms.CharField(
+        label=_lazy("Year"),
+        max_length=20,
+        validators=[ProhibitNullCharactersValidator()],
+        help_text=_lazy("As the accounts name it: each is shared once."),
+    )
+    first_day = forms.DateField(label=_lazy("A dividend goes by what was earned from"), widget=DAY)
+    last_day = forms.DateField(label=_lazy("to"), widget=DAY)
+    surplus_pounds = forms.DecimalField(
+        label=_lazy("Surplus in £"),
+        min_value=Decimal("0.01"),
+        max_value=Decimal(100_000_000),
+        decimal_places=2,
+        widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+    )
+    reserves_pct = _share(_lazy("To reserves, %"), 100)
+    fund_pct = _share(_lazy("To the community fund, %"), 0)
+    dividend_pct = _share(_lazy("Dividend to members, %"), 0)
+    votes_for = forms.IntegerField(label=_lazy("Votes for"), min_value=0, max_value=10_000_000)
+    votes_against = forms.IntegerField(label=_lazy("Votes against"), min_value=0, max_value=10_000_000)
+
+    def __init__(self, data: Any = None, *, at: datetime) -> None:
+        """Offer the calendar year before `at`."""
+        year = civil_date(at).year - 1
+        usual = {"year": str(year), "first_day": date(year, 1, 1), "last_day": date(year, 12, 31)}
+        super().__init__(data, initial=usual)
+
+    def clean(self) -> dict[str, Any]:
+        """The period and the vote as values."""
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        if data["last_day"] < data["first_day"]:
+            self.add_error("last_day", _("The last day is before the first."))
+            return data
+        begin, end = data["first_day"], data["last_day"] + timedelta(days=1)
+        data["period"] = Interval(
+            *(datetime.combine(day, time(), LONDON).astimezone(UTC) for day in (begin, end))
+        )
+        data["resolution"] = Resolution(
+            reserves_pct=data["reserves_pct"],
+            fund_pct=data["fund_pct"],
+            dividend_pct=data["dividend_pct"],
+            votes_for=data["votes_for"],
+            votes_against=data["votes_against"],
+        )
+        return data
 
 
 class PolicyForm(forms.Form):

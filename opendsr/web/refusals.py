@@ -108,6 +108,34 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "wrong_kind": _told(
         _lazy("That campaign is final already, or not final yet: choose the other kind of round.")
     ),
+    "form_not_stated": _told(
+        _lazy("Nobody has said what kind of registered society the co-op is. State its legal form first.")
+    ),
+    "year_decided": _told(_lazy("The surplus of that year was shared before: each year is shared once.")),
+    "surplus_not_there": _told(
+        _lazy("The co-op’s own account does not hold that much. Enter a surplus that it holds.")
+    ),
+    "dividend_not_allowed": _told(
+        _lazy(
+            "A community benefit society cannot pay a dividend on members’ transactions."
+            " Set the dividend to 0 % and share between reserves and the community fund."
+        )
+    ),
+    "resolution_invalid": _told(
+        _lazy(
+            "That vote cannot be applied: the three percentages sum to 100, more votes are for than against."
+        )
+    ),
+    "no_transactions": _told(
+        _lazy("No household earned anything in that period, so a dividend has nothing to go by.")
+    ),
+    "surplus_waits": _told(
+        _lazy("Another vote on that year waits for approval. Approve or withdraw that one first.")
+    ),
+    "proposal_decided": _told(_lazy("That vote was approved or withdrawn before.")),
+    "second_sharer_needed": _told(
+        _lazy("Whoever wrote a vote down cannot approve it. Ask a second person who may settle.")
+    ),
     "zero_weights": _told(
         _lazy(
             "There is money to share and no home the share policy would give it to: none delivered, or none"

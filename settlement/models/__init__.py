@@ -41,6 +41,7 @@ from settlement.models.runs import (
     SettlementRound,
     SettlementRun,
 )
+from settlement.models.surplus import SurplusDecision, SurplusProposal
 from settlement.models.terms import GiftChoice, HardshipMark, SettlementTerms, SharePolicyVersion
 from settlement.study_models import PlaceboStudy
 
@@ -80,6 +81,8 @@ __all__ = [
     "Statement",
     "StatementFiles",
     "StatementFilesPart",
+    "SurplusDecision",
+    "SurplusProposal",
     "SurplusResolution",
     "VatTreatment",
     "Verdict",

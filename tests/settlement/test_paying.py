@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from members.models import Role
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.models import AuditEntry
 from settlement import bacs, bank_details, ledger, paying, payment_files, remitting, rounds, voting
 from settlement.bank_details import BankDetailInvalid, Payee
 from settlement.models import (
@@ -22,6 +23,7 @@ from settlement.models import (
     Dispute,
     Payment,
     PaymentEvent,
+    SurplusDecision,
     SurplusResolution,
 )
 from settlement.paying import Held
@@ -368,3 +370,62 @@ def test_a_surplus_that_is_not_there_is_not_shared(stage):
     voting.state_legal_form(form=LegalForm.COOPERATIVE, at=LATER, by=None)
     with pytest.raises(voting.SurplusNotThere):
         apply(surplus_mp=10**9)
+
+
+@pytest.fixture
+def two_people(db):
+    return make_staff("sue@example.org", Role.FINANCE), make_staff("tom@example.org", Role.ADMINISTRATOR)
+
+
+def propose_vote(by, **changes):
+    asked = {"year": "2026", "period": YEAR, "surplus_mp": 500_000, "resolution": VOTE} | changes
+    return voting.propose_surplus(**asked, at=LATER, by=by)
+
+
+def test_a_vote_moves_money_only_once_a_second_person_approves(stage, two_people):
+    fay, ada = two_people
+    voting.state_legal_form(form=LegalForm.COOPERATIVE, at=LATER, by=None)
+    proposal = propose_vote(fay)
+    assert "reserve" not in ledger.trial_balance().balances_mp
+    with pytest.raises(voting.SurplusWaits):
+        propose_vote(ada)
+
+    with pytest.raises(voting.SecondSharerNeeded):
+        voting.approve_surplus(proposal_id=proposal.pk, at=LATER, by=fay)
+    for by in (fay, None):
+        with pytest.raises(IntegrityError, match="second person"), transaction.atomic():
+            SurplusDecision.objects.create(proposal=proposal, verdict="approved", by=by, at=LATER)
+    voting.approve_surplus(proposal_id=proposal.pk, at=LATER, by=ada)
+
+    assert ledger.trial_balance().balances_mp["reserve"] == 250_000
+    assert ledger.trial_balance().total_mp == 0
+    for again in (voting.approve_surplus, voting.withdraw_surplus):
+        with pytest.raises(voting.ProposalDecided):
+            again(proposal_id=proposal.pk, at=LATER, by=ada)
+    assert {entry.verb for entry in AuditEntry.objects.filter(target="surplus:2026")} == {
+        "settlement.surplus_proposed",
+        "settlement.surplus_shared",
+    }
+
+
+def test_a_withdrawn_vote_moves_nothing_and_lets_another_be_written_down(stage, two_people):
+    fay, ada = two_people
+    voting.state_legal_form(form=LegalForm.COOPERATIVE, at=LATER, by=None)
+
+    voting.withdraw_surplus(proposal_id=propose_vote(fay).pk, at=LATER, by=fay)
+
+    assert not SurplusResolution.objects.exists()
+    assert propose_vote(ada).year == "2026"
+
+
+def test_what_the_legal_form_forbids_by_the_time_of_approval_moves_nothing(stage, two_people):
+    fay, ada = two_people
+    voting.state_legal_form(form=LegalForm.COOPERATIVE, at=LATER, by=None)
+    proposal = propose_vote(fay)
+    voting.state_legal_form(form=LegalForm.COMMUNITY_BENEFIT, at=LATER + timedelta(hours=1), by=None)
+
+    with pytest.raises(DividendNotAllowed):
+        voting.approve_surplus(proposal_id=proposal.pk, at=LATER + timedelta(hours=2), by=ada)
+
+    assert not SurplusResolution.objects.exists()
+    assert not SurplusDecision.objects.exists()

@@ -28,6 +28,8 @@ from settlement.models import (
     SettlementRound,
     SharePolicyVersion,
     Statement,
+    SurplusProposal,
+    SurplusResolution,
 )
 from tests.factories import make_staff
 from tests.web.conftest import Visit
@@ -270,3 +272,64 @@ def test_earnings_belong_to_members(scene: Scene, visit: Visit) -> None:
     carols = seen(visit(scene.carol.user).get(reverse("earnings")))
     account = Account.objects.get(occupancy=scene.alice.occupancy)
     assert f"£{ledger.balance_mp(account) / 100_000:.5f}" not in carols.text()
+
+
+VOTE = {
+    "year": "2025", "first_day": "2025-01-01", "last_day": "2026-12-31", "surplus_pounds": "0.01",
+    "reserves_pct": "60", "fund_pct": "40", "dividend_pct": "0", "votes_for": "20", "votes_against": "3",
+}  # fmt: skip
+
+
+def test_the_surplus_is_shared_by_two_people_as_the_legal_form_allows(visit: Visit, scene: Scene, ada):
+    final = propose(visit, scene)
+    visit(ada).post(reverse("round_action", args=[final.pk, "approve"]))
+    assert "Nobody has said yet" in seen(visit(scene.fay).get(reverse("surplus"))).text()
+    visit(scene.fay).post(reverse("surplus_society"), {"legal_form": "community_benefit"})
+
+    refused = visit(scene.fay).post(reverse("surplus"), VOTE | {"fund_pct": "30", "dividend_pct": "10"})
+    assert "cannot pay a dividend" in seen(refused).text("//body")
+    assert not SurplusProposal.objects.exists()
+
+    visit(scene.fay).post(reverse("surplus"), VOTE)
+    proposal = SurplusProposal.objects.get()
+    own = seen(visit(scene.fay).get(reverse("surplus"))).text()
+    assert "a second person approves it" in own
+    assert "Approve and post" not in own
+    visit(scene.fay).post(reverse("surplus_action", args=[proposal.pk, "approve"]))
+    assert not SurplusResolution.objects.exists()
+    visit(ada).post(reverse("surplus_action", args=[proposal.pk, "approve"]))
+
+    page = seen(visit(scene.fay).get(reverse("surplus"))).text()
+    assert "60 % to reserves, 40 % to the community fund, 0 % as dividend" in page
+    assert ledger.trial_balance().balances_mp["reserve"] == 600
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"surplus_pounds": "100000"}, "does not hold that much"),
+        ({"reserves_pct": "50"}, "sum to 100"),
+        ({"votes_against": "20"}, "more votes"),
+        ({"last_day": "2024-01-01"}, "before the first"),
+        ({"year": "\0"}, "Null characters"),
+        ({"surplus_pounds": "NaN"}, "Enter a number"),
+    ],
+)
+def test_a_vote_that_makes_no_sense_is_refused_in_words(visit: Visit, scene: Scene, changes, words):
+    visit(scene.fay).post(reverse("surplus_society"), {"legal_form": "cooperative"})
+
+    response = visit(scene.fay).post(reverse("surplus"), VOTE | changes)
+
+    assert words in seen(response).text("//body")
+    assert response.status_code in (200, 422)
+    assert not SurplusProposal.objects.exists()
+
+
+def test_an_auditor_sees_the_surplus_and_moves_nothing(visit: Visit, scene: Scene, audrey):
+    page = seen(visit(audrey).get(reverse("surplus"))).text()
+
+    assert "State it" not in page
+    assert visit(audrey).post(reverse("surplus"), VOTE).status_code == 403
+    assert visit(audrey).post(reverse("surplus_society"), {"legal_form": "cooperative"}).status_code == 403
+    assert visit(audrey).post(reverse("surplus_action", args=[uuid4(), "approve"])).status_code == 403
+    assert visit(scene.fay).post(reverse("surplus_action", args=[uuid4(), "approve"])).status_code == 404
