@@ -32,6 +32,7 @@ TICKS = 5
 BULK_ROWS = 10_000
 STREAMS_A_WRITE = 250
 PAGES = 60
+DAYS_SHOWN = 400
 FIRST_DAY = datetime(2025, 9, 1, tzinfo=UTC).date()
 NOON = datetime(2025, 12, 31, 12, tzinfo=UTC)
 DAY_US = 86_400_000_000
@@ -335,7 +336,7 @@ class Measurement:
             cursor.execute("VACUUM ANALYZE metering_half_hour")
 
     def pages(self) -> None:
-        """Pages of one home among all of them, signed in, through the whole of Django."""
+        """Pages of one home with DAYS_SHOWN days, among all, signed in, through the whole of Django."""
         from django.test import Client
         from django.urls import reverse
 
@@ -349,7 +350,9 @@ class Measurement:
         stream = MeterStream.objects.select_related("occupancy").get(stream_id=self.streams[HOMES // 2])
         user = User.objects.create_user("bench@example.org", "a long enough password")
         Member.objects.filter(household=stream.occupancy.household_id).update(user=user)
-        put_rates(self.days[0], len(self.days))
+        self.tell_past(stream.stream_id)
+        first_day = min(self.days[0], self.days[-1] - timedelta(days=DAYS_SHOWN))
+        put_rates(first_day, (self.days[-1] - first_day).days + 1)
         browser = Client()
         browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         for name, address in (
@@ -367,6 +370,24 @@ class Measurement:
             self.note(f"{name}_median", statistics.median(seen[1:]), "ms")
             self.note(f"{name}_p95", sorted(seen[1:])[round(0.95 * len(seen)) - 2], "ms", "100")
         self.feeds(stream.occupancy_id)
+
+    def tell_past(self, stream_id: object) -> None:
+        """Readings of the one home back to DAYS_SHOWN days, as a supplier's file would bring them."""
+        from metering import ingest, packing
+        from opendsr.kernel.periods import period_starts
+
+        days = [self.days[-1] - timedelta(days=back) for back in range(len(self.days), DAYS_SHOWN)]
+        starts = [start for day in days for start in period_starts(day)]
+        told = ingest.store_readings(
+            source="n3rgy_csv",
+            name="the past",
+            at=AT,
+            stream_ids=[stream_id] * len(starts),
+            starts_at=starts,
+            import_wh=np.full(len(starts), 250),
+        )
+        expect(told.rows_landed == len(starts), f"the past: {told}")
+        packing.pack_closed(at=AT)
 
     def feeds(self, occupancy_id: object) -> None:
         """`/feed/data` of a year by day, through the emoncms door with a device's key."""

@@ -25,6 +25,7 @@ from members.models import (
     StandingOptOut,
     User,
 )
+from members.partner_models import Partner, PartnerAccount, PartnerHome
 from opendsr.kernel import clock
 
 
@@ -206,3 +207,33 @@ class StandingOptOutAdmin(RecordAdmin):
     list_filter = (("ends_at", admin.EmptyFieldListFilter),)
     search_fields = ("occupancy__home__name", "occupancy__household__name", "reason")
     ordering = ("-starts_at",)
+
+
+@admin.register(Partner)
+class PartnerAdmin(RecordAdmin):
+    """Landlords and housing associations; the page of partners makes them."""
+
+    list_display = ("name", "id")
+    search_fields = ("name",)
+    ordering = ("name",)
+
+
+@admin.register(PartnerAccount)
+class PartnerAccountAdmin(RecordAdmin):
+    """Who signs in for which partner."""
+
+    list_display = ("user", "partner")
+    list_select_related = ("user", "partner")
+    search_fields = ("user__email", "partner__name")
+    ordering = ("user__email",)
+
+
+@admin.register(PartnerHome)
+class PartnerHomeAdmin(RecordAdmin):
+    """Which homes are whose, and since when."""
+
+    list_display = ("home", "partner", "starts_on", "ends_on")
+    list_select_related = ("home", "partner")
+    list_filter = ("partner", ("ends_on", admin.EmptyFieldListFilter))
+    search_fields = ("home__name", "home__mpan", "partner__name")
+    ordering = ("home__name", "starts_on")

@@ -20,7 +20,7 @@ from metering.adapters import rate_files
 from metering.adapters.formats import Reject
 from metering.adapters.rate_files import Rate
 from metering.models import HalfHourlyRate
-from metering.slots import Bools, Ints, start_of
+from metering.slots import Bools, Ints, slots_of_timestamps, start_of
 from opendsr.kernel.interval import Interval
 
 Kind = HalfHourlyRate.Kind
@@ -36,7 +36,7 @@ PUT: Final = """
     RETURNING held.xmax <> 0
 """
 HELD: Final = """
-    SELECT 0, array_agg((extract(epoch FROM starts_at) / 1800)::int8), array_agg((value * 10000)::int8)
+    SELECT 0, array_agg(starts_at), array_agg((value * 10000)::int4)
     FROM metering_rate
     WHERE kind = %s AND starts_at >= to_timestamp(%s * 1800) AND starts_at < to_timestamp(%s * 1800)
     HAVING count(*) > 0
@@ -112,9 +112,9 @@ def _gaps(found: Sequence[Rate]) -> int:
 def of_slots(kind: Kind, first: int, past: int) -> tuple[Ints, Bools]:
     """Rates of slots [first, past) in whole ten-thousandths, and which are known; 0 where one is not."""
     value, known = np.zeros(past - first, dtype=np.int64), np.zeros(past - first, dtype=bool)
-    for _, (slot, told) in copying.read_groups(
-        HELD, [kind.value, first, past], kinds=(copying.INT8, copying.INT8)
+    for _, (starts_at, told) in copying.read_groups(
+        HELD, [kind.value, first, past], kinds=(copying.INT8, copying.INT4)
     ):
-        place = slot.astype(np.int64) - first
+        place = slots_of_timestamps(starts_at.astype(np.int64)) - first
         value[place], known[place] = told.astype(np.int64), True
     return value, known

@@ -38,7 +38,7 @@ from members.models import (
 )
 from members.mpan import check_digit
 from members.roles import GRANTS as PEOPLE_GRANTS
-from members.roles import give
+from members.roles import PARTNER_GRANTS, give
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
 
@@ -183,6 +183,7 @@ def make_roles() -> None:
     """Put the role groups and their rights over people and devices back, as `make_asset_kinds` does kinds."""
     if not Group.objects.exists():
         give(apps, "default", "members", PEOPLE_GRANTS)
+        give(apps, "default", "members", PARTNER_GRANTS)
         give(apps, "default", "assets", ASSET_GRANTS)
 
 

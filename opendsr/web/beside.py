@@ -28,14 +28,18 @@ class Weighed:
     is_known: Bools
     unit: int
 
-    def total(self, row: int | None = None) -> int | None:
-        """Whole units of a row, or of all, rounded half up; None when nothing of it is known."""
-        amount, is_known = (
-            (self.amount, self.is_known) if row is None else (self.amount[row], self.is_known[row])
-        )
-        if not is_known.any():
-            return None
-        return (2 * int(amount.sum()) + self.unit) // (2 * self.unit)
+    def total(self) -> int | None:
+        """Whole units of all, rounded half up; None when nothing of it is known."""
+        return self._units(int(self.amount.sum())) if self.is_known.any() else None
+
+    def totals(self) -> list[int | None]:
+        """The same of each row."""
+        is_known = np.asarray(self.is_known.any(axis=1)).tolist()
+        amounts = self.amount.sum(axis=1).tolist()
+        return [self._units(each) if known else None for each, known in zip(amounts, is_known, strict=True)]
+
+    def _units(self, amount: int) -> int:
+        return (2 * amount + self.unit) // (2 * self.unit)
 
 
 @dataclass(frozen=True, slots=True)

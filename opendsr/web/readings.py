@@ -64,9 +64,10 @@ def usage(request: HttpRequest) -> HttpResponse:
     stays = member_home.stays_of(member, at)
     view = request.GET.get("view", "week")
     view = view if view in usage_page.VIEWS else "week"
+    streams = usage_page.streams_of(stays, at)
     context = {
-        "usage": usage_page.usage_bars(stays, view, _day(request), at),
-        "totals": usage_page.coarse_totals(usage_page.streams_of(stays, at)),
+        "usage": usage_page.usage_bars(streams, view, _day(request)),
+        "totals": usage_page.coarse_totals(streams),
         "view": view,
         "resolutions": _resolutions(stays, at),
         "landlords": landlords_of(stays, at),

@@ -89,9 +89,8 @@ class Days:
         )
 
 
-def usage_bars(stays: Sequence[Occupancy], view: str, day: date | None, at: datetime) -> UsageBars | None:
+def usage_bars(streams: Sequence[UUID], view: str, day: date | None) -> UsageBars | None:
     """The week (Monday to Sunday) or calendar year of a London day; None when there is no reading at all."""
-    streams = streams_of(stays, at)
     span = store.day_span(streams) if streams else None
     if span is None:
         return None
@@ -106,7 +105,9 @@ def usage_bars(stays: Sequence[Occupancy], view: str, day: date | None, at: date
     # Up to the newest day with readings: what has not come yet is not missing.
     if view == "halves":
         return _half_hours(streams, first, min(past, newest + ONE_DAY), day, span)
-    then, now = days_of(streams, before, min(past, newest + ONE_DAY)).split((first - before).days)
+    then, now = days_of(streams, before, min(past, newest + ONE_DAY), rated_from=first).split(
+        (first - before).days
+    )
     bars = _months(now, then) if view == "year" else _week(now, then)
     has_export = any(bar.exported_wh for bar in bars)
     return UsageBars(
@@ -219,27 +220,30 @@ def _pieces(span: tuple[date, date] | None, days: int) -> Iterator[Interval]:
         day = past
 
 
-def days_of(streams: Sequence[UUID], first: date, past: date) -> Days:
-    """What is known of the days [first, past), homes together, with cost and carbon."""
+def days_of(streams: Sequence[UUID], first: date, past: date, *, rated_from: date | None = None) -> Days:
+    """What is known of the days [first, past), homes together; cost and carbon from `rated_from` on."""
     days = [first + number * ONE_DAY for number in range((past - first).days)]
     expected = [period_count(day) for day in days]
     used = store.day_cube(streams, days, flow=Flow.IMPORT)
     exported = store.day_cube(streams, days, flow=Flow.EXPORT)
     complete = np.all(used.present, axis=0).sum(axis=1)
-    day_first, day_count = civil_day_slots(days)
+    is_read = np.asarray(used.present.any(axis=0))
+    unrated = 0 if rated_from is None else (rated_from - first).days
+    day_first, day_count = civil_day_slots(days[unrated:])
     period = np.arange(MAX_PERIODS)
     slots = np.where(period < day_count[:, None], day_first[:, None] + period, -1)
-    is_read = np.asarray(used.present.any(axis=0))
-    rated = beside(used.wh.sum(axis=0), is_read, slots)
+    rated = beside(used.wh[:, unrated:].sum(axis=0), is_read[unrated:], slots)
+    without: list[int | None] = [None] * unrated
+    unpriced = (is_read[unrated:] & ~rated.cost.is_known).sum(axis=1).tolist()
     return Days(
         first=first,
         used_wh=used.wh.sum(axis=(0, 2)).tolist(),
         exported_wh=exported.wh.sum(axis=(0, 2)).tolist(),
         missing=[count - there for count, there in zip(expected, complete.tolist(), strict=True)],
         expected=expected,
-        cost_mp=[rated.cost.total(number) for number in range(len(days))],
-        carbon_g=[rated.carbon.total(number) for number in range(len(days))],
-        unpriced=(is_read & ~rated.cost.is_known).sum(axis=1).tolist(),
+        cost_mp=without + rated.cost.totals(),
+        carbon_g=without + rated.carbon.totals(),
+        unpriced=[0] * unrated + unpriced,
     )
 
 

@@ -20,11 +20,16 @@ from members.models import (
     StandingOptOut,
     User,
 )
+from members.partner_models import Partner, PartnerAccount, PartnerHome
+from members.partnering import make_partner
 from tests.factories import JOINED_AT, make_resident, make_staff
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("coop")]
-MODELS = [User, Household, Member, Home, Occupancy, MeterStream, ConsentText, Consent, StandingOptOut]
-WRITTEN_BY_SERVICES = [Occupancy, MeterStream, Consent, StandingOptOut]
+PARTNERS = [Partner, PartnerAccount, PartnerHome]
+MODELS = [
+    User, Household, Member, Home, Occupancy, MeterStream, ConsentText, Consent, StandingOptOut, *PARTNERS,
+]  # fmt: skip
+WRITTEN_BY_SERVICES = [Occupancy, MeterStream, Consent, StandingOptOut, *PARTNERS]
 
 
 def url(model, page, *args) -> str:
@@ -76,6 +81,9 @@ def test_a_list_asks_the_same_few_statements_for_any_number_of_rows(
 @pytest.mark.parametrize("model", WRITTEN_BY_SERVICES)
 def test_what_services_write_is_not_written_here_even_by_a_superuser(chief, alice, model):
     StandingOptOut.objects.create(occupancy=alice.occupancy, starts_at=JOINED_AT)
+    partner = make_partner(name="Calder Homes", by="staff:1", at=JOINED_AT)
+    PartnerAccount.objects.create(user=alice.user, partner=partner)
+    PartnerHome.objects.create(home=alice.home, partner=partner, starts_on=JOINED_AT.date())
     record = model.objects.first()
 
     assert chief.get(url(model, "add")).status_code == 403
