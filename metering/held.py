@@ -164,11 +164,12 @@ def _packed(
 
 def _stretches(streams: Sequence[UUID], stream: Ints, first: Ints, past: Ints) -> list[str]:
     return [
-        _array(streams[number].hex for number in stream.tolist()),
-        _array(map(str, first.tolist())),
-        _array(map(str, past.tolist())),
+        array_literal(streams[number].hex for number in stream.tolist()),
+        array_literal(map(str, first.tolist())),
+        array_literal(map(str, past.tolist())),
     ]
 
 
-def _array(items: Iterator[str]) -> str:
+def array_literal(items: Iterator[str]) -> str:
+    """The items as PostgreSQL writes an array: one parameter, where a list would be quoted item by item."""
     return "{" + ",".join(items) + "}"

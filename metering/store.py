@@ -21,7 +21,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from metering import copying, packed, sources
-from metering.held import Held, all_revisions
+from metering.held import Held, all_revisions, array_literal
 from metering.packed import BLOCK
 from metering.slots import (
     Bools,
@@ -325,10 +325,11 @@ def _gathered(
         some = list(stream_ids[start : start + STREAMS_A_QUERY])
         weeks = _Weeks(len(some), blocks)
         loose = Loose([])
-        _read_weeks(weeks, loose, some, known_at, flow)
+        asked_of = array_literal(stream_id.hex for stream_id in some)
+        _read_weeks(weeks, loose, asked_of, known_at, flow)
         if known_at is not None:
             _read_late_weeks(weeks, loose, some, known_at, flow)
-        _read_rows(loose, some, bounds, known_at, flow)
+        _read_rows(loose, asked_of, bounds, known_at, flow)
         _settle(weeks, loose, rank)
         found = weeks.wh.reshape(len(some), -1).take(column, axis=1)
         there = found != ABSENT
@@ -339,9 +340,7 @@ def _gathered(
     return wh, present
 
 
-def _read_weeks(
-    weeks: _Weeks, loose: Loose, streams: list[UUID], known_at: datetime | None, flow: Flow
-) -> None:
+def _read_weeks(weeks: _Weeks, loose: Loose, streams: str, known_at: datetime | None, flow: Flow) -> None:
     """Weeks that were as they are by `known_at`; those that two sources tell of go to the loose readings."""
     kept: list[tuple[Ints, Ints, Ints, NDArray[np.int32], NDArray[np.uint8] | None]] = []
     for form, (number, block, source_id, payload) in copying.read_groups(
@@ -417,7 +416,7 @@ def _read_late_weeks(
 
 def _read_rows(
     loose: Loose,
-    streams: list[UUID],
+    streams: str,
     bounds: tuple[datetime, datetime],
     known_at: datetime | None,
     flow: Flow,

@@ -226,7 +226,7 @@ def test_a_cube_of_many_streams_takes_two_queries_for_a_few_hundred(ash, birch, 
     asked: list[int] = []
 
     def read_groups(query: str, parameters: Any, *, kinds: Any) -> Any:
-        asked.append(len(parameters[0]))
+        asked.append(parameters[0].count(",") + 1)
         return copying.read_groups(query, parameters, kinds=kinds)
 
     kinds = {name: getattr(copying, name) for name in ("BYTES", "INT4", "INT8")}
