@@ -44,25 +44,34 @@ def settled(db):
     return settle_campaign(campaign_id=stage.campaign.pk, at=AFTER).run
 
 
-@pytest.mark.parametrize("model", SHOWN, ids=lambda model: model.__name__)
-def test_finance_looks_at_everything(client, settled, model):
+def test_finance_looks_at_everything(client, settled):
     client.force_login(make_staff("fay@example.org", Role.FINANCE))
-    name = f"admin:settlement_{model._meta.model_name}"
+    answers = {}
+    for model in SHOWN:
+        name = f"admin:settlement_{model._meta.model_name}"
+        record = model.objects.first()
+        answers[model.__name__] = (
+            client.get(reverse(f"{name}_changelist")).status_code,
+            client.get(reverse(f"{name}_change", args=[record.pk])).status_code,
+        )
 
-    assert client.get(reverse(f"{name}_changelist")).status_code == 200
-    record = model.objects.first()
-    assert client.get(reverse(f"{name}_change", args=[record.pk])).status_code == 200
+    assert answers == dict.fromkeys(answers, (200, 200))
+    assert len(answers) == len(SHOWN) > 10
 
 
-@pytest.mark.parametrize("model", SHOWN, ids=lambda model: model.__name__)
-def test_even_a_superuser_changes_nothing(client, settled, model):
+def test_even_a_superuser_changes_nothing(client, settled):
     client.force_login(User.objects.create_superuser("root@example.org", "correct horse battery"))
-    name = f"admin:settlement_{model._meta.model_name}"
-    record = model.objects.first()
+    answers = {}
+    for model in SHOWN:
+        name = f"admin:settlement_{model._meta.model_name}"
+        record = model.objects.first()
+        answers[model.__name__] = (
+            client.get(reverse(f"{name}_add")).status_code,
+            client.post(reverse(f"{name}_change", args=[record.pk]), {}).status_code,
+            client.post(reverse(f"{name}_delete", args=[record.pk]), {"post": "yes"}).status_code,
+        )
 
-    assert client.get(reverse(f"{name}_add")).status_code == 403
-    assert client.post(reverse(f"{name}_change", args=[record.pk]), {}).status_code == 403
-    assert client.post(reverse(f"{name}_delete", args=[record.pk]), {"post": "yes"}).status_code == 403
+    assert answers == dict.fromkeys(answers, (403, 403, 403))
 
 
 @pytest.mark.parametrize("model", [Entry, SettlementTerms, Statement])

@@ -129,7 +129,7 @@ def test_an_entry_is_never_changed(accounts, change):
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_no_table_of_money_can_be_emptied(transactional_db, table):
+def test_no_table_of_money_can_be_emptied(db, table):
     with pytest.raises(IntegrityError, match="TRUNCATE refused"), transaction.atomic():
         execute(f"SET LOCAL opendsr.allow_truncate = 'off'; TRUNCATE {table} CASCADE")
 
