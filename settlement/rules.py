@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from opendsr.kernel.errors import Invalid
 from settlement.baselines import errors, presets
+from settlement.baselines.control_group import ControlGroup
+from settlement.baselines.placebo import NEEDS_MORE
 from settlement.baselines.rules import BaselineRule, Method
 
 # Nothing keeps nominations or temperatures yet, so no programme can be settled by them.
-NOT_FOR_TERMS: Final = frozenset({Method.NOMINATED, Method.REGRESSION})
+NOT_FOR_TERMS: Final = NEEDS_MORE
+CONTROL_GROUP: Final = ControlGroup(like=presets.DFS_2023_DOMESTIC)
 
 
 class UnknownRule(Invalid):
@@ -52,3 +55,20 @@ def preset_for_terms(name: str, parameters: Mapping[str, object] | None = None) 
         needed = "nominations" if rule.method is Method.NOMINATED else "temperatures"
         raise RuleNeedsMore(rule=name, input=needed)
     return rule
+
+
+def for_study(name: str) -> BaselineRule | ControlGroup:
+    """What a placebo study can measure by that name: rules that need readings alone, the control group, and
+    the regression, which without temperatures is the mean of its days. Raises UnknownRule, RuleNeedsMore.
+    """
+    if name == CONTROL_GROUP.name:
+        return CONTROL_GROUP
+    rule = preset(name)
+    return rule if rule.method is Method.REGRESSION else preset_for_terms(name)
+
+
+def study_from_data(data: Mapping[str, Any]) -> BaselineRule | ControlGroup:
+    """What a study was asked for, as its record keeps it."""
+    return (
+        ControlGroup.from_data(data) if data["name"] == CONTROL_GROUP.name else BaselineRule.from_data(data)
+    )

@@ -29,8 +29,8 @@ from settlement import rules as room_rules
 from settlement import terms
 from settlement.baselines import EventDays, placebo
 from settlement.baselines.clock import LocalHalfHour
+from settlement.baselines.control_group import ControlGroup
 from settlement.baselines.placebo import RuleScore, Study
-from settlement.baselines.rules import BaselineRule
 from settlement.study_models import PlaceboStudy
 
 State = PlaceboStudy.State
@@ -91,7 +91,7 @@ def ask_study(
         raise StudyInvalid(field="latest", reason=f"1 to {MOST_DAYS} days, the last not before the first")
     if not (0 <= ordinal < 48 and 1 <= half_hours <= 12 and ordinal + half_hours <= 48):
         raise StudyInvalid(field="half_hours", reason="1 to 12 half-hours that end by midnight")
-    chosen = [room_rules.preset_for_terms(name) for name in rules]
+    chosen = [room_rules.for_study(name) for name in rules]
     fields: dict[str, Any] = {"id": study_id} if study_id is not None else {}
     study = PlaceboStudy.objects.create(
         **fields,
@@ -192,9 +192,16 @@ def suggestion(programme: Programme) -> Suggestion | None:
 
 
 def _study(study: PlaceboStudy, sample: Sample, *, at: datetime) -> Study:
-    asked = [BaselineRule.from_data(data) for data in study.rules]
+    asked = [room_rules.study_from_data(data) for data in study.rules]
     half_hours = [LocalHalfHour(study.ordinal + n, 0) for n in range(study.half_hours)]
-    reach = max((rule.look_back_days for rule in asked if rule.uses_days), default=0) + 1
+    reach = 1 + max(
+        (
+            rule.like.look_back_days if isinstance(rule, ControlGroup) else rule.look_back_days
+            for rule in asked
+            if isinstance(rule, ControlGroup) or rule.uses_days
+        ),
+        default=0,
+    )
     past = (study.latest_date - study.earliest_date).days + 1
     days = [study.earliest_date + timedelta(days=n) for n in range(-reach, past + 1)]
     if not sample.stream_ids:

@@ -29,17 +29,27 @@ from opendsr.web.refusals import sentence
 from settlement import rules as room_rules
 from settlement import study_csv as as_csv
 from settlement import studying
-from settlement.baselines.presets import PRESETS
+from settlement.baselines.presets import PRESETS, TEMPERATURE_REGRESSION
 from settlement.study_models import PlaceboStudy
 
 STUDIES_SHOWN: Final = 20
 HOMES_SHOWN: Final = 50
 DAYS: Final = 30
 STATE_TAGS: Final = {"queued": "info", "running": "info", "done": "good", "failed": "bad"}
+BESIDE: Final = {
+    room_rules.CONTROL_GROUP.name: (
+        room_rules.CONTROL_GROUP.title,
+        _lazy("for comparison; it needs homes that are asked nothing"),
+    ),
+    TEMPERATURE_REGRESSION.name: (
+        TEMPERATURE_REGRESSION.title,
+        _lazy("for comparison; no temperatures are kept, so it is the mean of its days"),
+    ),
+}
 CHOICES: Final = [
     (rule.name, rule.title) for rule in PRESETS.values() if rule.method not in room_rules.NOT_FOR_TERMS
-]
-USUAL: Final = ("dfs_2023_domestic", "dfs_2022", "ena_mid_8_of_10", "powershaper_three_weeks")
+] + [(name, title) for name, (title, _note) in BESIDE.items()]
+USUAL: Final = ("dfs_2023_domestic", "dfs_2022", "ena_mid_8_of_10", "powershaper_three_weeks", *BESIDE)
 
 
 class StudyForm(forms.Form):
@@ -226,6 +236,7 @@ def _score(score: dict[str, Any]) -> dict[str, Any]:
         "rule": score["rule"],
         "title": score["title"],
         "is_best": score["is_best"],
+        "note": BESIDE[score["rule"]][1] if score["rule"] in BESIDE else "",
         "coverage": _pct(100 * score["coverage"]),
         "bias": _pct(score["bias_pct"]),
         "bias_range": _range(score["bias_low_pct"], score["bias_high_pct"]),
@@ -237,7 +248,7 @@ def _score(score: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pct(value: float | None) -> str:
-    return wording.NOTHING if value is None else f"{value:.1f} %".replace("-", "−")
+    return wording.NOTHING if value is None else f"{value:.1f}\N{NO-BREAK SPACE}%".replace("-", "−")
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -8,19 +8,56 @@ interval a bootstrap over homes. Pure.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from settlement.baselines.arrays import Mask, Wh
 from settlement.baselines.errors import BaselineError
+from settlement.baselines.rules import BaselineRule
 
 RESAMPLES: Final = 2000
 INTERVAL: Final = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlGroup:
+    """The estimator as a placebo study lays it beside the rules: who is held out, and what came before.
+
+    `share_pct` of the homes are held out in turn; each home's level is its mean over the `days` newest days
+    that are like the event's by the rule `like`, its own event days left out.
+    """
+
+    like: BaselineRule
+    share_pct: int = 20
+    days: int = 10
+    name: str = "control_group"
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return (
+            f"Control group: {self.share_pct} % of homes held out in turn, difference in differences over"
+            f" {self.days} like days"
+        )
+
+    def as_data(self) -> dict[str, object]:
+        """Plain JSON; `from_data` reads it back unchanged."""
+        return {
+            "name": self.name,
+            "share_pct": self.share_pct,
+            "days": self.days,
+            "like": self.like.as_data(),
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> ControlGroup:
+        """What `as_data` wrote."""
+        return cls(BaselineRule.from_data(data["like"]), int(data["share_pct"]), int(data["days"]))
 
 
 class NoComparison(BaselineError):
@@ -91,6 +128,23 @@ def difference_in_differences(
     low, high = np.percentile(drawn, INTERVAL)
     effect = float(treated.mean() - control.mean())
     return Effect(effect, float(low), float(high), len(treated), len(control), seed)
+
+
+def control_baseline(
+    *, event_wh: Wh, event_present: Mask, before_wh: Wh, before_present: Mask, is_held_out: Mask
+) -> tuple[Wh, Mask]:
+    """What each treated home would have used: its level before, moved as the held-out homes moved.
+
+    Arrays as for `difference_in_differences`; whole Wh and mask [home, half-hour], none for held-out homes
+    and none where no held-out home has a reading on both sides. The effect is metered less this.
+    """
+    count = before_present.sum(axis=1)
+    level = (before_wh * before_present).sum(axis=1) / np.maximum(count, 1)
+    told = event_present & (count > 0) & is_held_out[:, None]
+    told_by = told.sum(axis=0)
+    moved = np.where(told, event_wh - level, 0).sum(axis=0) / np.maximum(told_by, 1)
+    present = (count > 0) & ~is_held_out[:, None] & (told_by > 0)
+    return np.where(present, np.rint(level + moved), 0).astype(np.int64), present
 
 
 def hold_out_paid_wh(paid_wh: Wh, takes_part: Mask) -> Fraction:

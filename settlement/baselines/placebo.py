@@ -14,11 +14,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from settlement.baselines.arrays import NOTHING_GIVEN, Cube, EventDays, Given, Mask, Wh, readings_at
+from settlement.baselines.arrays import (
+    NOTHING_GIVEN,
+    Cube,
+    EventDays,
+    Given,
+    Mask,
+    Places,
+    Wh,
+    readings_at,
+)
 from settlement.baselines.clock import LocalHalfHour, half_hours_of, slot_of
 from settlement.baselines.computing import baseline
-from settlement.baselines.days import days_needed
-from settlement.baselines.rules import BaselineRule
+from settlement.baselines.control_group import ControlGroup, control_baseline, hold_out
+from settlement.baselines.days import days_needed, like_days
+from settlement.baselines.rules import BaselineRule, Method
 
 Progress = Callable[[int, int], None]
 
@@ -27,6 +37,7 @@ INTERVAL: Final = (2.5, 97.5)
 EVENT_INTERVAL: Final = (5.0, 95.0)
 MOST_BIAS_PCT: Final = 2.0
 ENOUGH_COVERAGE: Final = 0.9
+NEEDS_MORE: Final = frozenset({Method.NOMINATED, Method.REGRESSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ class RuleScore:
     in which nine events of ten fell. Of single homes: the medians.
     """
 
-    rule: BaselineRule
+    rule: BaselineRule | ControlGroup
     homes: int
     events: int
     coverage: float
@@ -84,12 +95,19 @@ class Study:
 def best_of(scores: Sequence[RuleScore]) -> RuleScore | None:
     """Of the rules that cover nearly as much as any, the least RRMSE among those with a bias within 2 %.
 
-    Where none is within, the least bias: what is wrong on the whole is paid every time, noise evens out.
+    A control group and a rule that needs more than readings are measured and never best: nothing is settled
+    by them. Where none is within, the least bias: what is wrong on the whole is paid every time, noise evens
+    out.
     """
-    widest = max((score.coverage for score in scores), default=0.0)
+    ruled = [
+        score
+        for score in scores
+        if isinstance(score.rule, BaselineRule) and score.rule.method not in NEEDS_MORE
+    ]
+    widest = max((score.coverage for score in ruled), default=0.0)
     able = [
         (score, abs(score.bias_pct), score.rrmse_pct)
-        for score in scores
+        for score in ruled
         if score.bias_pct is not None
         and score.rrmse_pct is not None
         and score.coverage >= ENOUGH_COVERAGE * widest
@@ -101,7 +119,7 @@ def best_of(scores: Sequence[RuleScore]) -> RuleScore | None:
 
 
 def pretend_days(
-    rules: Sequence[BaselineRule],
+    rules: Sequence[BaselineRule | ControlGroup],
     cube: Cube,
     half_hours: Sequence[LocalHalfHour],
     *,
@@ -115,7 +133,8 @@ def pretend_days(
         if (earliest and day < earliest) or (latest and day > latest):
             continue
         event = pretend_event(day, half_hours)
-        needed = (days_needed(rule, event, [()]) for rule in rules) if event else iter(([date.min],))
+        ruled = [rule for rule in rules if isinstance(rule, BaselineRule)]
+        needed = (days_needed(rule, event, [()]) for rule in ruled) if event else iter(([date.min],))
         if all(loaded.issuperset(days) for days in needed):
             found.append(day)
     return found
@@ -128,7 +147,7 @@ def pretend_event(day: date, half_hours: Sequence[LocalHalfHour]) -> list[dateti
 
 
 def study(
-    rules: Sequence[BaselineRule],
+    rules: Sequence[BaselineRule | ControlGroup],
     cube: Cube,
     days: Sequence[date],
     half_hours: Sequence[LocalHalfHour],
@@ -140,7 +159,8 @@ def study(
 ) -> Study:
     """Lay a pretend event on each day and score every rule.
 
-    A home's own event days are not measured and, as its rule says, not used. Raises DayNotLoaded when the
+    A home's own event days are not measured and, as its rule says, not used; a control group covers the homes
+    it did not hold out. Raises DayNotLoaded when the
     cube lacks days a rule looks at, which it does not on `pretend_days`. The same seed gives the same
     intervals.
     """
@@ -162,16 +182,49 @@ def study(
     for number, rule in enumerate(rules):
         error, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
         for place, (_, event, _, _) in enumerate(read):
-            found = baseline(rule, cube, event, took_part, given=given)
-            known[place] = found.present & measured[place]
-            error[place] = (found.wh - metered[place]) * known[place]
+            if isinstance(rule, ControlGroup):
+                wh, has = _by_control(rule, cube, read[place], took_part, half_hours, turn=place, seed=seed)
+            else:
+                found = baseline(rule, cube, event, took_part, given=given)
+                wh, has = found.wh, found.present
+            known[place] = has & measured[place]
+            error[place] = (wh - metered[place]) * known[place]
             if progress is not None:
                 progress(number * len(read) + place + 1, total)
         scores.append(_score(rule, error, metered, known, int(measured.sum()), seed))
     return Study(tuple(day for day, _, _, _ in read), tuple(half_hours), seed, tuple(scores))
 
 
-def _score(rule: BaselineRule, error: Wh, metered: Wh, known: Mask, read: int, seed: int) -> RuleScore:
+def _by_control(
+    design: ControlGroup,
+    cube: Cube,
+    event: tuple[date, list[datetime], Wh, Mask],
+    took_part: EventDays,
+    half_hours: Sequence[LocalHalfHour],
+    *,
+    turn: int,
+    seed: int,
+) -> tuple[Wh, Mask]:
+    """The control group's baseline of one pretend event; a new draw from the seed each turn."""
+    day, _, wh, has = event
+    loaded = set(cube.days)
+    pool = [past for past in like_days(design.like, day) if past in loaded][: design.days]
+    before_wh, before = Places.of(cube, pool, half_hours).read(cube, slice(None), len(pool))
+    before &= ~took_part.on(pool)[:, None, :]
+    homes = [str(stream) for stream in range(len(wh))]
+    drawn = hold_out(homes, share_pct=design.share_pct, seed=str(seed), turn=turn)
+    return control_baseline(
+        event_wh=wh,
+        event_present=has,
+        before_wh=before_wh.transpose(2, 0, 1),
+        before_present=before.transpose(2, 0, 1),
+        is_held_out=np.array([home in drawn for home in homes], np.bool_),
+    )
+
+
+def _score(
+    rule: BaselineRule | ControlGroup, error: Wh, metered: Wh, known: Mask, read: int, seed: int
+) -> RuleScore:
     """Arrays are [event, home, half-hour]; `error` is 0 where it is not known."""
     use = np.abs(metered) * known
     homes = tuple(_homes(error, use, known))

@@ -11,10 +11,13 @@ import pytest
 from settlement import baselines
 from settlement.baselines import placebo, presets
 from settlement.baselines.clock import LocalHalfHour
+from settlement.baselines.control_group import ControlGroup
 from settlement.baselines.placebo import pretend_days, pretend_event, study
+from settlement.study_files import TemperaturesUnreadable, temperatures_of_file
 from tests.settlement.cubes import Cube, days_between
 
 EVENING = tuple(LocalHalfHour(ordinal, 0) for ordinal in range(34, 38))
+CONTROL = ControlGroup(like=presets.DFS_2023_DOMESTIC)
 EARLIEST, LATEST = date(2026, 8, 1), date(2026, 11, 24)
 
 
@@ -143,3 +146,52 @@ def test_progress_ends_at_the_total():
     )
 
     assert told == [(number, 10) for number in range(1, 11)]
+
+
+def test_a_control_group_sees_what_moves_every_home():
+    some = cube(homes=60)
+    warm = pretend_days([presets.DFS_2023_DOMESTIC], some, EVENING)[-1]
+    some.net_wh[:, some.days.index(warm)] += 400
+
+    found = study([presets.DFS_2023_DOMESTIC, CONTROL], some, [warm], EVENING, [()] * 60, seed=3)
+
+    by_rule, by_control = found.scores
+    assert by_rule.bias_pct < -35
+    assert abs(by_control.bias_pct) < 10
+    assert by_control.coverage == pytest.approx(0.8, abs=0.02)
+    assert found.best is by_rule
+
+
+def test_every_home_is_held_out_in_turn_and_drawn_again_from_the_seed():
+    some = cube(homes=20)
+    days = pretend_days([presets.DFS_2023_DOMESTIC], some, EVENING)[-10:]
+
+    one, again = (study([CONTROL], some, days, EVENING, [()] * 20, seed=3).scores[0] for _ in range(2))
+
+    assert one.by_home == again.by_home
+    assert one.coverage == pytest.approx(0.8, abs=0.02)
+    assert max(home.measured for home in one.by_home) <= 8 * len(EVENING)
+    assert ControlGroup.from_data(CONTROL.as_data()) == CONTROL
+
+
+def test_a_single_home_has_no_control_group():
+    some = cube(homes=1)
+    days = pretend_days([presets.DFS_2023_DOMESTIC], some, EVENING)
+
+    (score,) = study([CONTROL], some, days, EVENING, [()]).scores
+
+    assert (score.coverage, score.bias_pct) == (0.0, None)
+
+
+def test_temperatures_come_from_a_file_and_a_bad_line_is_named(tmp_path):
+    path = tmp_path / "warmth.csv"
+    path.write_text("time,celsius\n2026-11-02T00:00:00Z,4.5\n2026-11-02T01:00:00Z,-1\n")
+
+    given = temperatures_of_file(path, [date(2026, 11, 2)])
+
+    assert given.has_temperature[0, :5].tolist() == [True, True, True, True, False]
+    assert given.temperature_tenths_c[0, :4].tolist() == [45, 45, -10, -10]
+    path.write_text("time,celsius\n2026-11-02T00:00:00Z,mild\n")
+    with pytest.raises(TemperaturesUnreadable) as refused:
+        temperatures_of_file(path, [date(2026, 11, 2)])
+    assert refused.value.data["line"] == 2

@@ -195,3 +195,17 @@ def test_the_command_says_what_is_wrong(options, words):
 def test_every_preset_has_a_title_of_its_own():
     titles = [rule.title for rule in presets.PRESETS.values()]
     assert len(set(titles)) == len(titles)
+
+
+def test_the_control_group_and_the_regression_are_measured_beside_the_rules(homes):
+    study = ask(rules=["dfs_2023_domestic", "control_group", "temperature_regression"])
+    studying.run_due(at=AFTER)
+
+    study.refresh_from_db()
+    assert [score["rule"] for score in study.scores] == [
+        "dfs_2023_domestic",
+        "control_group",
+        "temperature_regression",
+    ]
+    assert [score["is_best"] for score in study.scores] == [True, False, False]
+    assert abs(study.scores[1]["bias_pct"]) < 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,19 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date
 from settlement import rules as room_rules
 from settlement import study_csv, studying
-from settlement.baselines import EventDays, gaming, placebo
+from settlement.baselines import NOTHING_GIVEN, EventDays, gaming, placebo
 from settlement.baselines.clock import LocalHalfHour
-from settlement.baselines.presets import PRESETS
+from settlement.baselines.control_group import ControlGroup
+from settlement.baselines.presets import PRESETS, TEMPERATURE_REGRESSION
 from settlement.baselines.rules import BaselineRule, Method
-from settlement.study_files import cube_of_file
+from settlement.study_files import cube_of_file, temperatures_of_file
 from settlement.study_models import PlaceboStudy
 
-STUDIED = [rule for rule in PRESETS.values() if rule.method in (Method.MEAN, Method.ROLLING)]
+STUDIED: list[BaselineRule | ControlGroup] = [
+    *(rule for rule in PRESETS.values() if rule.method in (Method.MEAN, Method.ROLLING)),
+    TEMPERATURE_REGRESSION,
+    room_rules.CONTROL_GROUP,
+]
 DAYS = 60
 COLUMNS = "{:28}{:>7}{:>8}{:>9}{:>18}{:>8}{:>18}{:>10}{:>10}"
 
@@ -37,8 +43,15 @@ class Command(BaseCommand):
         """Whose readings, which rules, which stretch and which half-hours."""
         parser.add_argument("--file", type=Path, help="half-hourly readings that need not be in the store")
         parser.add_argument("--adapter", choices=sorted(ADAPTERS), help="of the file; default: by its header")
+        parser.add_argument(
+            "--temperatures", type=Path, help="with --file: CSV of time and celsius, for the regression"
+        )
         parser.add_argument("--programme", help="only homes that this programme has asked, by its code")
-        parser.add_argument("--rules", default="", help="preset names, by comma (default: all that use days)")
+        parser.add_argument(
+            "--rules",
+            default="",
+            help="preset names and control_group, by comma (default: all that use days)",
+        )
         parser.add_argument("--from", dest="earliest", type=date.fromisoformat, metavar="DATE")
         parser.add_argument("--to", dest="latest", type=date.fromisoformat, metavar="DATE")
         parser.add_argument("--at", default="17:00", metavar="HH:MM", help="start of the event, UK time")
@@ -76,16 +89,26 @@ class Command(BaseCommand):
             options["csv"].write_text(study_csv.render(scores))
             self.stdout.write(f"Written: {options['csv']}")
 
-    def _rules(self, options: dict[str, Any]) -> list[BaselineRule]:
+    def _rules(self, options: dict[str, Any]) -> list[BaselineRule | ControlGroup]:
         names = [name.strip() for name in options["rules"].split(",") if name.strip()]
-        chosen = [room_rules.preset(name) for name in names] if names else STUDIED
+        chosen = [room_rules.for_study(name) for name in names] if names else STUDIED
         if not options["calendar"]:
             return list(chosen)
         same = {"calendar": options["calendar"]}
-        return [rule.with_parameters(same) if rule.uses_days else rule for rule in chosen]
+        return [
+            replace(rule, like=rule.like.with_parameters(same))
+            if isinstance(rule, ControlGroup)
+            else rule.with_parameters(same)
+            if rule.uses_days
+            else rule
+            for rule in chosen
+        ]
 
     def _of_file(
-        self, options: dict[str, Any], asked: Sequence[BaselineRule], half_hours: list[LocalHalfHour]
+        self,
+        options: dict[str, Any],
+        asked: Sequence[BaselineRule | ControlGroup],
+        half_hours: list[LocalHalfHour],
     ) -> list[dict[str, Any]]:
         meters, cube = cube_of_file(options["file"], adapter=options["adapter"])
         days = placebo.pretend_days(
@@ -94,8 +117,16 @@ class Command(BaseCommand):
         if not days:
             raise CommandError("No day in that stretch has the days before it that the rules look at.")
         nobody = EventDays.of([()] * len(meters))
+        warmth = options["temperatures"]
         found = placebo.study(
-            asked, cube, days, half_hours, nobody, seed=options["seed"], progress=self._progress()
+            asked,
+            cube,
+            days,
+            half_hours,
+            nobody,
+            given=temperatures_of_file(warmth, cube.days) if warmth else NOTHING_GIVEN,
+            seed=options["seed"],
+            progress=self._progress(),
         )
         self._tell(
             f"{len(meters)} homes, {len(found.days)} pretend events of {len(half_hours)} half-hours from"
@@ -108,7 +139,10 @@ class Command(BaseCommand):
         return [studying.score_as_data(score, meters, is_best=score is found.best) for score in found.scores]
 
     def _of_store(
-        self, options: dict[str, Any], asked: Sequence[BaselineRule], half_hours: list[LocalHalfHour]
+        self,
+        options: dict[str, Any],
+        asked: Sequence[BaselineRule | ControlGroup],
+        half_hours: list[LocalHalfHour],
     ) -> list[dict[str, Any]]:
         at = clock.now()
         programme = None
@@ -143,13 +177,13 @@ class Command(BaseCommand):
 
     def _gaming(
         self,
-        asked: Sequence[BaselineRule],
+        asked: Sequence[BaselineRule | ControlGroup],
         cube: Any,
         days: Sequence[date],
         half_hours: list[LocalHalfHour],
         nobody: EventDays,
     ) -> None:
-        adjusted = [rule for rule in asked if rule.window_half_hours]
+        adjusted = [rule for rule in asked if isinstance(rule, BaselineRule) and rule.window_half_hours]
         for rule in adjusted:
             able = placebo.pretend_days([rule, gaming.watched(rule)], cube, half_hours)
             both = [day for day in days if day in set(able)]
