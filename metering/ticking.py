@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 from uuid import UUID
+from weakref import WeakSet
 
 import numpy as np
 from django.db import connection, transaction
 
 from metering import revising
+from metering.rosters import Roster
 from metering.slots import MICROSECONDS, Ints, slot_of
 
 TICK_SECONDS: Final = 10
@@ -53,18 +55,26 @@ ADD: Final = """
 
 _lock = Lock()
 _marked: dict[tuple[int, int], set[int]] = {}
+_whole: dict[tuple[int, int], WeakSet[Roster]] = {}
+"""Rosters of which every stream is marked: a fleet's next tick need not be looked through again."""
 
 
-def mark(stream: Ints, at: Ints, streams: Sequence[UUID], *, source_id: int, at_world: datetime) -> None:
+def mark(stream: Ints, at: Ints, streams: Roster, *, source_id: int, at_world: datetime) -> None:
     """Note which half-hours have raw samples to be made a reading of; those of now once a process."""
     slots = at // MICROSECONDS
     first_open = slot_of(at_world - GRACE)
     told: list[tuple[UUID, int]] = []
     for slot in np.unique(slots).tolist():
+        key = (slot, source_id)
+        if slot >= first_open and streams in _whole.get(key, ()):
+            continue
         owners = [streams[number] for number in np.unique(stream[slots == slot]).tolist()]
         if slot >= first_open:
-            marked = _marked.get((slot, source_id), set())
+            marked = _marked.get(key, set())
+            are_all = len(owners) == len(streams)
             owners = [owner for owner in owners if owner.int not in marked]
+            if are_all and not owners:
+                _whole.setdefault(key, WeakSet()).add(streams)
         told += [(owner, slot) for owner in owners]
     if not told:
         return
@@ -117,7 +127,9 @@ def _remember(told: Sequence[tuple[UUID, int]], source_id: int, first_open: int)
     with _lock:
         for key in [key for key in _marked if key[0] < first_open]:
             del _marked[key]
+            _whole.pop(key, None)
         if sum(map(len, _marked.values())) > MOST_REMEMBERED:
             _marked.clear()
+            _whole.clear()
         for owner, slot in told:
             _marked.setdefault((slot, source_id), set()).add(owner.int)
