@@ -1,4 +1,4 @@
-"""The hub's command line: enrol, run, override, resume, fleet."""
+"""The hub's command line: enrol, run, doctor, override, resume, fleet."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
             "--quiet-seconds", type=_seconds, default=60.0, help="longest wait after a failure"
         )
 
+    doctor = commands.add_parser("doctor", help="look at everything the hub needs, and say the fix")
+    doctor.add_argument("--dir", type=Path, required=True, help="the hub's folder")
+    doctor.add_argument("--vtn", help="https://HOST:PORT/OpenADR2/Simple/2.0b: look at the way there too")
+    doctor.set_defaults(do=_examine)
+
     for word, meaning in (("override", "be out of the event"), ("resume", "take part again")):
         press = commands.add_parser(word, help=f"the member's button: {meaning}")
         press.add_argument("--dir", type=Path, required=True, help="the hub's folder")
@@ -80,6 +85,15 @@ def _enrol(options: argparse.Namespace) -> int:
         return READY
     sys.stdout.write(f"{request}: have it signed, then put {CERTIFICATE} and {CA} into {options.dir}\n")
     return READY
+
+
+def _examine(options: argparse.Namespace) -> int:
+    from hems.doctor import examine
+
+    findings = examine(options.dir, vtn=options.vtn)
+    for finding in findings:
+        sys.stdout.write(f"{finding}\n")
+    return READY if all(finding.is_good for finding in findings) else NOT_READY
 
 
 def _press(options: argparse.Namespace) -> int:

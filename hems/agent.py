@@ -26,12 +26,15 @@ from typing import IO, Any
 from hems import button, state
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
+from hems.config import CONFIG, read_config
+from hems.devices import Place
 from hems.errors import BadFolder, HubError
 from hems.files import write_atomically
-from hems.home import Home, read_home
+from hems.home import Incidents, read_home
 from hems.instants import HALF_HOUR_SECONDS, whole_second, written
 from hems.keys import serial_of
 from hems.link import Link, LinkError, QuietTime, Refused
+from hems.real_home import RealHome
 from hems.renewal import Renewal
 from hems.simulation import SimulatedHome
 from hems.ven import Registration, Ven
@@ -69,8 +72,7 @@ class Agent(AbstractContextManager["Agent"]):
         """
         self.folder, self.clock, self.until = folder, clock, until
         self.serial = serial_of(folder)
-        self.home: Home = read_home(folder / "home.json")
-        self.place = SimulatedHome(self.home)
+        self.place, self.incidents = _place(folder, self.serial)
         self.state, trouble = state.load(folder, seed=self.serial)
         if trouble:
             log.warning("%s: %s", self.serial, trouble)
@@ -78,7 +80,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._quiet = QuietTime(quiet_seconds)
         self._dice = Random()  # noqa: S311 - spreads polls
         self._renewal = Renewal(folder)
-        self._link = Link(folder, vtn, is_up=lambda: not self.home.incidents.is_offline(self.clock.now()))
+        self._link = Link(folder, vtn, is_up=lambda: not self.incidents.is_offline(self.clock.now()))
         self._ven = Ven(self._link, self, name=self.serial, registration=self.state.registration)
         self._next_contact = 0.0
         self._stop = threading.Event()
@@ -87,7 +89,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._logged_until = -1
         self._status, self._status_written = "", 0.0
         self._lock = _locked(folder)
-        self.place.command(self.state.book.orders(self.place.drivers))
+        self.place.plan(self.state.book.orders(self.place.drivers))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,7 +97,8 @@ class Agent(AbstractContextManager["Agent"]):
         self.close()
 
     def close(self) -> None:
-        """Hang up and let go of the folder."""
+        """Give the devices back, hang up and let go of the folder."""
+        self.place.close()
         self._link.close()
         self._lock.close()
 
@@ -127,10 +130,13 @@ class Agent(AbstractContextManager["Agent"]):
         """Carry out what is due by `at` in the home, and log the meter."""
         self._carry_out_incidents(at)
         self._carry_out_presses(at)
+        self.place.apply(at)
+        for word in self.place.words():
+            self._hear("override" if word == "override" else "resume", whole_second(at))
         self._log_meter(at)
 
     def _carry_out_incidents(self, at: datetime) -> None:
-        incidents = self.home.incidents
+        incidents = self.incidents
         if incidents.override_at and at >= incidents.override_at and OVERRIDE_DONE not in self.state.done:
             self._hear("override", whole_second(incidents.override_at), done=OVERRIDE_DONE)
         if incidents.resume_at and at >= incidents.resume_at and RESUME_DONE not in self.state.done:
@@ -171,11 +177,11 @@ class Agent(AbstractContextManager["Agent"]):
             if not is_members_word:
                 raise NotKept(f"the hub cannot keep what it is told: {error}") from error
         self.state = fresh
-        self.place.command(fresh.book.orders(self.place.drivers))
+        self.place.plan(fresh.book.orders(self.place.drivers))
 
     def _log_meter(self, at: datetime) -> None:
-        """Write the CAD's log whenever another half-hour has ended."""
-        ended = min(int(at.timestamp()), int(self.place.ends_at.timestamp())) // HALF_HOUR_SECONDS
+        """Write the CAD's log whenever another half-hour is there."""
+        ended = self.place.logged_until(at)
         if ended == self._logged_until:
             return
         try:
@@ -197,7 +203,7 @@ class Agent(AbstractContextManager["Agent"]):
             if str(error) != self._failure:
                 log.info("%s: %s", self.serial, error)
             self._failure, self._is_in_contact = str(error), False
-            if not self.home.incidents.is_offline(self.clock.now()):
+            if not self.incidents.is_offline(self.clock.now()):
                 at_least = error.retry_after_seconds if isinstance(error, Refused) else None
                 wait_seconds = self._quiet.failed(at_least or 0.0)
         else:
@@ -234,7 +240,7 @@ class Agent(AbstractContextManager["Agent"]):
             at=whole_second(self.clock.now()),
             ven_id=self.state.registration.ven_id,
             assets=self.place.drivers,
-            says_no=self.home.incidents.opt_out_events,
+            says_no=self.incidents.opt_out_events,
         )
         for answer in answers:
             about = answer.event
@@ -268,7 +274,9 @@ class Agent(AbstractContextManager["Agent"]):
 
     def status(self, at: datetime, *, is_stopped: bool = False) -> dict[str, Any]:
         """What a display shows; see status.json in the README of the package."""
-        states = [driver.read(at) for driver in self.place.drivers]
+        states = [driver.telemetry(at) for driver in self.place.drivers]
+        orders = self.state.book.orders(self.place.drivers)
+        running = [order.direction for order in orders if order.starts_at <= at < order.ends_at]
         return {
             "serial": self.serial,
             "state": "stopped" if is_stopped else self._contact_state(at),
@@ -276,6 +284,7 @@ class Agent(AbstractContextManager["Agent"]):
             "vtn_id": self.state.registration.vtn_id,
             "contacts": self._contacts,
             "failure": self._failure,
+            "asks": running[0] if running else "",
             "events": [
                 {
                     "event_id": entry.event_id,
@@ -295,6 +304,8 @@ class Agent(AbstractContextManager["Agent"]):
                     "power_w": seen.power_w,
                     "is_ordered": seen.is_ordered,
                     "interlock": seen.interlock,
+                    "detail": seen.detail,
+                    "is_available": seen.is_available,
                 }
                 for seen in states
             ],
@@ -305,7 +316,7 @@ class Agent(AbstractContextManager["Agent"]):
         }
 
     def _contact_state(self, at: datetime) -> str:
-        if self.home.incidents.is_offline(at):
+        if self.incidents.is_offline(at):
             return "offline"
         if self._is_in_contact:
             return "online"
@@ -314,6 +325,7 @@ class Agent(AbstractContextManager["Agent"]):
     def _show(self, at: datetime, *, is_stopped: bool = False) -> None:
         """Write status.json when it has news, and now and then as a sign of life."""
         status = self.status(at, is_stopped=is_stopped)
+        self.place.show(status)
         news = json.dumps(status)
         if news == self._status and time.monotonic() < self._status_written + STATUS_SECONDS:
             return
@@ -331,6 +343,14 @@ class Agent(AbstractContextManager["Agent"]):
         if self.until is not None:
             seconds.append(self.clock.wall_seconds_until(self.until))
         return max(0.01, min(seconds))
+
+
+def _place(folder: Path, serial: str) -> tuple[Place, Incidents]:
+    """Return the home: a real one where there is a `hub.toml`, else the simulated one of `home.json`."""
+    if (folder / CONFIG).exists():
+        return RealHome(read_config(folder), folder, hub=serial), Incidents()
+    home = read_home(folder / "home.json")
+    return SimulatedHome(home), home.incidents
 
 
 def _locked(folder: Path) -> IO[str]:

@@ -1,15 +1,15 @@
 """What a driver is, and the values that pass between the hub and an asset.
 
-An order is a timetable entry that the device itself keeps: it takes effect at its exact start and lapses at
-its exact end with nobody's help. A hub that dies leaves no asset held down.
+An order is a timetable entry with its own end. A simulated asset keeps the timetable itself, to the second;
+a real one is told at each edge by `apply`, and whatever holds it down lapses by itself should the hub die.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from hems.instants import seconds_of
 
@@ -47,6 +47,8 @@ class DeviceState:
     is_ordered: bool = False
     interlock: str = ""
     detail: str = ""
+    energy_wh: int | None = None
+    is_available: bool = True
 
 
 class Driver(Protocol):
@@ -64,11 +66,53 @@ class Driver(Protocol):
     def rated_w(self) -> int:
         """The most it draws."""
 
-    def read(self, at: datetime) -> DeviceState:
+    @property
+    def available(self) -> bool:
+        """True while it can be heard and told."""
+
+    def plan(self, orders: Sequence[Order]) -> None:
+        """Take the whole timetable; it replaces the one before. The same timetable twice changes nothing."""
+
+    def apply(self, at: datetime) -> None:
+        """Tell the device what is due at world time `at`; called often, says only what is news."""
+
+    def safe_state(self) -> None:
+        """Let go of the device: back to its owner's schedule now, whatever is planned."""
+
+    def telemetry(self, at: datetime) -> DeviceState:
         """What it is doing at world time `at`."""
 
-    def command(self, orders: Sequence[Order]) -> None:
-        """Take the whole timetable; it replaces the one before. The same timetable twice changes nothing."""
+
+class Place(Protocol):
+    """A home as the hub sees it: simulated (`simulation`) or real (`real_home`)."""
+
+    @property
+    def drivers(self) -> Sequence[Driver]:
+        """One for each asset."""
+
+    def logged_until(self, at: datetime) -> int:
+        """The half-hour (epoch seconds / 1800) before which the CAD's log is complete at `at`."""
+
+    def plan(self, orders: Sequence[Order]) -> None:
+        """Give every asset its timetable."""
+
+    def apply(self, at: datetime) -> None:
+        """Tell every device what is due, and take in what they say."""
+
+    def words(self) -> Sequence[str]:
+        """What the member said since the last call, at a switch in the home: `override` or `resume`."""
+
+    def show(self, status: Mapping[str, Any]) -> None:
+        """Show the household what the hub is doing."""
+
+    def readings_csv(self, until: datetime) -> str:
+        """The CAD's log of half-hours that have ended by `until`."""
+
+    def curtailed_csv(self, until: datetime) -> str:
+        """What each asset used and would have used; only a simulated home knows."""
+
+    def close(self) -> None:
+        """Let go of every device and hang up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Link:
         self._base = parts.path.rstrip("/")
         self._is_up = is_up
         self._folder = folder
-        self._context = _context(folder)
+        self._context = tls_context(folder)
         self._connection: http.client.HTTPSConnection | None = None
 
     def exchange(self, service: str, message: Message) -> Message:
@@ -102,7 +102,7 @@ class Link:
 
     def change_identity(self) -> None:
         """Call with the certificate and key now in the folder from the next exchange on."""
-        self._context = _context(self._folder)
+        self._context = tls_context(self._folder)
         self.close()
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ class QuietTime:
         return max(at_least_seconds, bound * self._dice.uniform(0.5, 1.0))
 
 
-def _context(folder: Path) -> ssl.SSLContext:
+def tls_context(folder: Path) -> ssl.SSLContext:
     require_identity(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

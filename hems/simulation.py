@@ -9,9 +9,10 @@ register does.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from hems import household
 from hems.devices import DeviceState, Order, Segment, hold_at, holds_of
@@ -167,13 +168,23 @@ class SimulatedDriver:
     def rated_w(self) -> int:
         return self.asset.rated_w
 
-    def command(self, orders: Sequence[Order]) -> None:
+    @property
+    def available(self) -> bool:
+        return True
+
+    def apply(self, at: datetime) -> None:
+        """It keeps its timetable itself."""
+
+    def safe_state(self) -> None:
+        self.plan(())
+
+    def plan(self, orders: Sequence[Order]) -> None:
         mine = tuple(order for order in orders if order.resource_id == self.resource_id)
         if mine != self._orders:
             self._orders = mine
             self._segments = asset_segments(self.asset, self._first, self._last, mine)
 
-    def read(self, at: datetime) -> DeviceState:
+    def telemetry(self, at: datetime) -> DeviceState:
         at_s = int(at.timestamp() // 1)
         is_ordered = hold_at(holds_of(self._orders, self.resource_id), at_s) is not None
         index = bisect_right(self._segments, at_s, key=lambda segment: segment.starts_s) - 1
@@ -219,10 +230,27 @@ class SimulatedHome:
         """End of the last day that has readings."""
         return day_bounds(self.days[-1])[1]
 
-    def command(self, orders: Sequence[Order]) -> None:
+    def plan(self, orders: Sequence[Order]) -> None:
         """Give every asset its timetable."""
         for driver in self.drivers:
-            driver.command(orders)
+            driver.plan(orders)
+
+    def logged_until(self, at: datetime) -> int:
+        """The half-hour before which every reading is there."""
+        return min(int(at.timestamp()), int(self.ends_at.timestamp())) // HALF_HOUR_SECONDS
+
+    def apply(self, at: datetime) -> None:
+        """Its assets keep their timetables themselves."""
+
+    def words(self) -> Sequence[str]:
+        """Nobody lives here."""
+        return ()
+
+    def show(self, status: Mapping[str, Any]) -> None:
+        """Nobody looks."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def meter_readings(self, day: date) -> list[Reading]:
         """(period start, import Wh, export Wh) of each half-hour of a London day."""

@@ -43,7 +43,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def power_w(agent: Agent, at) -> int:
-    return agent.place.drivers[0].read(at).power_w
+    return agent.place.drivers[0].telemetry(at).power_w
 
 
 def curtailed(agent: Agent) -> dict[str, int]:

@@ -142,7 +142,7 @@ def test_what_the_meter_has_logged_never_changes(steps, stay_minutes, energy_wh,
             book, _ = book.resume(at)
         elif what == "let go":
             book = book.stop_all(at, "registration cancelled")
-        home.command(book.orders(home.drivers))
+        home.plan(book.orders(home.drivers))
 
         assert home.readings_csv(at) == logged
 

@@ -72,7 +72,7 @@ def expected_readings(home: Home) -> str:
     """What the meter shows when the event is carried out to the second."""
     played = SimulatedHome(home)
     ends_at = FIVE + timedelta(minutes=90)
-    played.command([Order("E1", "res-ev", FIVE, ends_at, ends_at, "down", 0)])
+    played.plan([Order("E1", "res-ev", FIVE, ends_at, ends_at, "down", 0)])
     return played.readings_csv(ENDS_AT)
 
 

@@ -84,7 +84,7 @@ def test_base_and_assets_are_the_meter_and_nothing_is_lost(day, seed, slot, leng
     played = SimulatedHome(place)
     starts_at = half_hours(day)[slot]
     minutes = 30 * length
-    played.command(event(place, starts_at, minutes, None if cut is None else min(cut, minutes)))
+    played.plan(event(place, starts_at, minutes, None if cut is None else min(cut, minutes)))
 
     loads = {driver.resource_id: driver.half_hours(played.days) for driver in played.drivers}
     for each in played.days:
@@ -105,7 +105,7 @@ def test_an_event_never_shows_less_than_nothing_curtailed(day, seed, slot, lengt
     place = home(day, seed)
     played = SimulatedHome(place)
     starts_at = half_hours(day)[slot]
-    played.command(event(place, starts_at, 30 * length))
+    played.plan(event(place, starts_at, 30 * length))
 
     for driver in played.drivers:
         during = [
@@ -126,7 +126,7 @@ def test_an_event_never_shows_less_than_nothing_curtailed(day, seed, slot, lengt
 def test_a_car_has_all_its_charge_by_departure_with_or_without_the_event(seed):
     place = home(DAY, seed, ("ev_charger",), days=2)
     played = SimulatedHome(place)
-    played.command(event(place, day_bounds(DAY)[0] + timedelta(hours=17), 120))
+    played.plan(event(place, day_bounds(DAY)[0] + timedelta(hours=17), 120))
 
     parts = [part for load in played.drivers[0].half_hours(played.days).values() for part in load]
     assert sum(part.curtailed_wh for part in parts) == 0
@@ -158,7 +158,7 @@ def test_an_evening_event_takes_the_load_out_and_the_rebound_follows():
     asset = replace(make_asset("ev", "ev_charger"), stays={DAY: (visit,), DAY - timedelta(days=1): ()})
     place = replace(home(), assets=(asset,))
     played = SimulatedHome(place)
-    played.command(event(place, starts_at, 120))
+    played.plan(event(place, starts_at, 120))
 
     load = {part.starts_at: part for part in played.drivers[0].half_hours([DAY])[DAY]}
     curtailed = [load[starts_at + timedelta(minutes=30 * n)].curtailed_wh for n in range(8)]
@@ -175,15 +175,15 @@ def test_an_order_is_obeyed_to_the_second():
     stays = {DAY: (visit,), DAY - timedelta(days=1): ()}
     place = replace(place, assets=(replace(place.assets[0], stays=stays),))
     played = SimulatedHome(place)
-    played.command(event(place, starts_at, 60, cut_minutes=20))
+    played.plan(event(place, starts_at, 60, cut_minutes=20))
     driver = played.drivers[0]
 
     second = timedelta(seconds=1)
-    assert driver.read(starts_at - second).power_w == 7360
-    assert driver.read(starts_at).power_w == 0
-    assert driver.read(starts_at).is_ordered
-    assert driver.read(starts_at + timedelta(minutes=20) - second).power_w == 0
-    assert driver.read(starts_at + timedelta(minutes=20)).power_w == 7360
+    assert driver.telemetry(starts_at - second).power_w == 7360
+    assert driver.telemetry(starts_at).power_w == 0
+    assert driver.telemetry(starts_at).is_ordered
+    assert driver.telemetry(starts_at + timedelta(minutes=20) - second).power_w == 0
+    assert driver.telemetry(starts_at + timedelta(minutes=20)).power_w == 7360
     assert driver.next_change(starts_at) == starts_at + timedelta(minutes=20)
 
 
@@ -191,11 +191,11 @@ def test_the_same_timetable_again_changes_nothing():
     place = home()
     played = SimulatedHome(place)
     orders = event(place, day_bounds(DAY)[0] + timedelta(hours=17))
-    played.command(orders)
+    played.plan(orders)
     once = played.readings_csv(played.ends_at)
 
-    played.command(list(reversed(orders)))
-    played.command(orders)
+    played.plan(list(reversed(orders)))
+    played.plan(orders)
 
     assert played.readings_csv(played.ends_at) == once
 

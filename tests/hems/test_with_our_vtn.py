@@ -57,7 +57,7 @@ def notice(ven_id: str, **changes) -> EventNotice:
 
 
 def is_held(agent: Agent, at) -> dict[str, bool]:
-    return {driver.resource_id: driver.read(at).is_ordered for driver in agent.place.drivers}
+    return {driver.resource_id: driver.telemetry(at).is_ordered for driver in agent.place.drivers}
 
 
 def enrol(folder: Path) -> enrolling.EnrolledVen:

@@ -1,0 +1,121 @@
+"""The makes a config file may name: what each has to be told, and how its driver is made.
+
+A new kind of asset is a line in KINDS; a new make is a module here and a line in MAKES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from hems.devices import Driver
+from hems.drivers.bus import LocalBroker
+from hems.drivers.emonesp import EmonEsp
+from hems.drivers.home_assistant import HomeAssistantNumber, HomeAssistantSwitch
+from hems.drivers.myenergi import MyEnergi
+from hems.drivers.openevse import OpenEvse
+from hems.drivers.real_device import AssetSettings
+from hems.drivers.sg_ready import SgReady
+from hems.drivers.shelly import ShellyGen1, ShellyGen2
+from hems.drivers.tasmota import Tasmota
+from hems.home import RATED_W
+
+HEAT_PUMP, BATTERY = "heat_pump", "battery"
+KINDS: Final[dict[str, int]] = {**RATED_W, HEAT_PUMP: 3000, BATTERY: 5000}
+"""Kinds of assets and the rating in W of one that does not say."""
+
+
+class RealDriver(Driver, Protocol):
+    """A driver that holds a connection."""
+
+    def close(self) -> None:
+        """Give the device back and hang up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a driver needs of the hub: its name, the home's broker, and the secret its config points to."""
+
+    hub: str
+    broker: LocalBroker | None
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """Options that must and may be given, the one that names the file of its key, and how it is made."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    build: Callable[[AssetSettings, Around], RealDriver]
+    key_file: str = ""
+    is_key_required: bool = False
+    needs_broker: bool = False
+
+
+def _broker(around: Around) -> LocalBroker:
+    if around.broker is None:
+        raise ValueError("this driver speaks over the home's broker: give [broker]")
+    return around.broker
+
+
+MAKES: Final[dict[str, Make]] = {
+    "openevse": Make(
+        ("base",),
+        ("phases", "charge_topic"),
+        lambda settings, around: OpenEvse(settings, _broker(around), hub=around.hub),
+        needs_broker=True,
+    ),
+    "tasmota": Make(
+        ("topic",),
+        ("channel", "full_topic", "is_on_when_free"),
+        lambda settings, around: Tasmota(settings, _broker(around), hub=around.hub),
+        needs_broker=True,
+    ),
+    "shelly_gen1": Make(
+        ("url",),
+        ("channel", "username", "is_on_when_free"),
+        lambda settings, around: ShellyGen1(settings, password=around.secret),
+        key_file="password_file",
+    ),
+    "shelly_gen2": Make(
+        ("prefix",),
+        ("channel", "is_on_when_free"),
+        lambda settings, around: ShellyGen2(settings, _broker(around), hub=around.hub),
+        needs_broker=True,
+    ),
+    "emonesp": Make(
+        ("device",),
+        ("free_mode", "is_on_when_free"),
+        lambda settings, around: EmonEsp(settings, _broker(around), hub=around.hub),
+        needs_broker=True,
+    ),
+    "sg_ready": Make(
+        ("topic",),
+        ("full_topic",),
+        lambda settings, around: SgReady(settings, _broker(around), hub=around.hub),
+        needs_broker=True,
+    ),
+    "home_assistant": Make(
+        ("url", "entity"),
+        ("power_entity", "is_on_when_free"),
+        lambda settings, around: HomeAssistantSwitch(settings, token=around.secret),
+        key_file="token_file",
+        is_key_required=True,
+    ),
+    "home_assistant_number": Make(
+        ("url", "entity"),
+        ("power_entity", "free_w"),
+        lambda settings, around: HomeAssistantNumber(settings, token=around.secret),
+        key_file="token_file",
+        is_key_required=True,
+    ),
+    "myenergi": Make(
+        ("serial", "hub_serial"),
+        ("url",),
+        lambda settings, around: MyEnergi(settings, api_key=around.secret),
+        key_file="api_key_file",
+        is_key_required=True,
+    ),
+}

@@ -1,0 +1,130 @@
+"""What every driver over the home's broker shares: the timetable, the guards, and who is heard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from hems.devices import DeviceState, Hold, Order, hold_at, holds_of
+from hems.drivers.manners import Manners, Seen, Wish, wish
+from hems.drivers.relay import Command, Relay
+
+FREE: Final = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class AssetSettings:
+    """One asset of the hub's config file."""
+
+    resource_id: str
+    kind: str
+    rated_w: int
+    manners: Manners
+    options: dict[str, Any]
+
+
+class RealDevice:
+    """The driver's frame: orders to a wish, second by second. What is done about it is the make's affair."""
+
+    def __init__(self, settings: AssetSettings) -> None:
+        self.settings = settings
+        self._holds: tuple[Hold, ...] = ()
+        self.wished = FREE
+        self.at_s = 0
+
+    @property
+    def resource_id(self) -> str:
+        return self.settings.resource_id
+
+    @property
+    def kind(self) -> str:
+        return self.settings.kind
+
+    @property
+    def rated_w(self) -> int:
+        return self.settings.rated_w
+
+    def plan(self, orders: Sequence[Order]) -> None:
+        self._holds = holds_of(orders, self.resource_id)
+
+    def wish_at(self, at: datetime, seen: Seen) -> Wish:
+        """Return what is wanted of the device now, and remember it."""
+        self.at_s = int(at.timestamp() // 1)
+        hold = hold_at(self._holds, self.at_s)
+        self.wished = wish(
+            hold, at_s=self.at_s, rated_w=self.rated_w, manners=self.settings.manners, seen=seen
+        )
+        return self.wished
+
+    def is_ordered(self, at: datetime) -> bool:
+        return hold_at(self._holds, int(at.timestamp() // 1)) is not None
+
+    def state(
+        self, at: datetime, *, power_w: float | None, energy_wh: float | None = None, detail: str = "",
+        is_available: bool,
+    ) -> DeviceState:  # fmt: skip
+        """Return the state in the hub's terms; what the device does not tell is 0 W, and `detail` says so."""
+        return DeviceState(
+            self.resource_id,
+            self.kind,
+            round(power_w or 0),
+            self.is_ordered(at),
+            self.wished.interlock,
+            detail or ("" if power_w is not None else "the device does not tell its power"),
+            None if energy_wh is None else round(energy_wh),
+            is_available,
+        )
+
+
+class SwitchedDevice(RealDevice):
+    """A device that is on or off. The make says how it is told (`switch`) and feeds `relay.hear`."""
+
+    def __init__(self, settings: AssetSettings, switch: Callable[[Command], bool]) -> None:
+        super().__init__(settings)
+        self.relay = Relay(is_on_when_free=bool(settings.options.get("is_on_when_free", True)))
+        self._switch = switch
+        self._guarded = False
+
+    def settle(self, at: datetime, *, temperature_c: float | None = None) -> None:
+        """Ask of the device what is wanted now."""
+        seen = Seen(
+            temperature_c=temperature_c,
+            is_on=self.relay.shown,
+            switched_s=self.relay.switched_s,
+            is_overridden=self.relay.is_overridden,
+            was_guarded=self._guarded,
+        )
+        wanted = self.wish_at(at, seen)
+        if seen.is_overridden and self.is_ordered(at):
+            return  # the member's hand: not even the relay is told anything until the order is over
+        self._guarded = bool(wanted.interlock)
+        target = None if wanted.limit_w is None else not wanted.is_off(self.rated_w)
+        command = self.relay.step(target, self.at_s)
+        if command is not None and not self._switch(command):
+            self.relay.was_not_said()
+
+    def release(self) -> None:
+        """Give it back at once."""
+        self._holds = ()
+        command = self.relay.step(None, self.at_s)
+        if command is not None:
+            self._switch(command)
+
+
+def number_of(payload: bytes) -> float:
+    """Return a payload that is one number; ValueError otherwise, also for what is no finite number."""
+    number = float(payload)
+    if number != number or abs(number) == float("inf"):
+        raise ValueError(f"{payload!r:.40} is no number")
+    return number
+
+
+def object_of(payload: bytes) -> dict[str, Any]:
+    """Return a payload that is a JSON object; ValueError otherwise."""
+    document = json.loads(payload)
+    if not isinstance(document, dict):
+        raise ValueError(f"{payload!r:.40} is no JSON object")
+    return document

@@ -1,0 +1,89 @@
+"""A real home: `hub.toml`'s devices, its meter, and what the household sees of the hub."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from hems.config import Config
+from hems.devices import Order
+from hems.discovery import Discovery
+from hems.drivers.bus import Bus
+from hems.drivers.catalogue import MAKES, Around, RealDriver
+from hems.glow import GlowMeter
+from hems.simulation import METER_COLUMNS
+
+CURTAILED_COLUMNS: Final = "resource_id,starts_at,without_wh,with_wh,curtailed_wh"
+
+log = logging.getLogger("hems")
+
+
+class RealHome:
+    """Everything that is plugged in. A device that is away keeps no other from being told."""
+
+    def __init__(self, config: Config, folder: Path, *, hub: str) -> None:
+        self.drivers: list[RealDriver] = [
+            MAKES[each.driver].build(each.settings, Around(hub, config.broker, each.secret))
+            for each in config.assets
+        ]
+        self._meter: GlowMeter | None = None
+        self._meter_bus: Bus | None = None
+        self._discovery: Discovery | None = None
+        self._was_available: dict[str, bool] = {}
+        if config.broker is not None and config.glow:
+            self._meter = GlowMeter(folder, config.meter)
+            self._meter_bus = Bus(config.broker, name=f"{hub}-meter"[:60])
+            self._meter.listen(self._meter_bus, config.glow)
+            self._meter_bus.start()
+        if config.broker is not None and config.discovery_prefix:
+            self._discovery = Discovery(
+                config.broker, hub=hub, prefix=config.discovery_prefix, earnings_url=config.earnings_url
+            )
+            self._discovery.bus.start()
+
+    def plan(self, orders: Sequence[Order]) -> None:
+        for driver in self.drivers:
+            driver.plan(orders)
+
+    def apply(self, at: datetime) -> None:
+        for driver in self.drivers:
+            try:
+                driver.apply(at)
+            except Exception:  # one device that cannot be served must not cost the others their orders
+                log.exception("%s could not be told", driver.resource_id)
+            if driver.available != self._was_available.get(driver.resource_id):
+                self._was_available[driver.resource_id] = driver.available
+                log.info("%s: %s", driver.resource_id, "is there" if driver.available else "is away")
+        if self._meter is not None and self._meter_bus is not None:
+            self._meter.now = at
+            self._meter_bus.take()
+        if self._discovery is not None:
+            self._discovery.bus.take()
+
+    def words(self) -> Sequence[str]:
+        return [] if self._discovery is None else self._discovery.words()
+
+    def show(self, status: Mapping[str, Any]) -> None:
+        if self._discovery is not None:
+            self._discovery.show(status)
+
+    def logged_until(self, at: datetime) -> int:
+        return 0 if self._meter is None else self._meter.logged_until
+
+    def readings_csv(self, until: datetime) -> str:
+        return METER_COLUMNS + "\n" if self._meter is None else self._meter.readings_csv(until)
+
+    def curtailed_csv(self, until: datetime) -> str:
+        """Nobody knows what a real home would have used: that is the co-op's baseline."""
+        return CURTAILED_COLUMNS + "\n"
+
+    def close(self) -> None:
+        for driver in self.drivers:
+            driver.close()
+        if self._meter_bus is not None:
+            self._meter_bus.close()
+        if self._discovery is not None:
+            self._discovery.close()
