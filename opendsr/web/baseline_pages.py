@@ -23,6 +23,7 @@ from opendsr.web.charts import half_hour_figure
 from opendsr.web.entering import signed_in
 from settlement import rules as room_rules
 from settlement import statements
+from settlement.asset_power import AssetPower, asset_power
 from settlement.baselines.calendars import CALENDAR_WORDS
 from settlement.baselines.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation, window_z
 from settlement.baselines.gaming import THRESHOLD
@@ -92,12 +93,19 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     return render(request, "settlement/baseline_rules.html", {"rules": rows})
 
 
+SEEN_FROM: Final = 0.75
+LIKELY_FROM: Final = 0.45
+
+
 @require_GET
 @signed_in
 def explained(request: HttpRequest, campaign_id: UUID, occupancy_id: UUID) -> HttpResponse:
     """How one home's baseline in a settled campaign came about, in words and tables."""
     delivery = settlement.policy.access_delivery(request.user, campaign_id, occupancy_id)
-    return render(request, "settlement/baseline_explained.html", explained_page(delivery))
+    page = explained_page(delivery)
+    assets = asset_power(delivery.run.campaign, occupancy_id, reader=f"user:{request.user.pk}")
+    page["assets"] = [_asset(each) for each in assets]
+    return render(request, "settlement/baseline_explained.html", page)
 
 
 def in_words(rule: BaselineRule) -> Iterator[str]:
@@ -198,6 +206,29 @@ def explained_page(delivery: HomeDelivery) -> dict[str, Any]:
         "z": None if z is None else f"{z:+.1f}",
         "is_flagged": z is not None and z > THRESHOLD,
     }
+
+
+def _asset(asset: AssetPower) -> dict[str, Any]:
+    """An asset's line: its kW by half-hour, each with how sure it is."""
+    return {
+        "name": asset.name,
+        "how": _("its own meter") if asset.is_measured else _("estimated"),
+        "cells": [
+            (
+                wording.NOTHING if kw is None else f"{kw:,.2f}",
+                "" if asset.is_measured else _sure(sure),
+            )
+            for kw, sure in zip(asset.kw, asset.confidence, strict=True)
+        ],
+    }
+
+
+def _sure(confidence: float) -> str:
+    """The confidence of an estimate in percent and a word."""
+    words = (
+        _("seen") if confidence >= SEEN_FROM else _("likely") if confidence >= LIKELY_FROM else _("assumed")
+    )
+    return f"{round(100 * confidence)} %, {words}"
 
 
 def _kwh(wh: int | None) -> float | None:

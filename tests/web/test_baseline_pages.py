@@ -16,6 +16,7 @@ from settlement import studying
 from settlement.baselines.presets import PRESETS
 from settlement.study_models import PlaceboStudy
 from tests.factories import make_staff
+from tests.web.pages import seen
 from tests.web.scene import NOW
 
 LATEST = civil_date(NOW) - timedelta(days=2)
@@ -96,6 +97,9 @@ def test_every_rule_is_on_the_page_with_its_source(scene, visit):
 
 def test_a_baseline_is_explained(scene, visit):
     url = reverse("baseline_explained", args=[scene.past.pk, scene.alice.occupancy.pk])
+    devices = seen(visit(scene.fay).get(url)).text("//section[@aria-labelledby='assets']")
+    assert "estimated" in devices
+    assert "10 %, assumed" in devices
     page = visit(scene.fay).get(url).content.decode()
 
     assert scene.alice.home.name in page
