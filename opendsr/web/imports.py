@@ -208,7 +208,7 @@ def import_detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "form": form,
         "adapter": adapter,
         "header": ", ".join(header)[:600],
-        "figures": _figures(job.outcome, is_done=job.state == State.DONE),
+        "figures": _figures(job.outcome, is_done=job.state == State.DONE, is_of_rates=is_of_rates),
         "outcome": job.outcome,
         "expiring": _expiring(job.outcome),
         "rejects": job.outcome.get("rejects", [])[:REJECTS_SHOWN],
@@ -251,11 +251,11 @@ def _row(job: ImportJob) -> dict[str, Any]:
     }
 
 
-def _figures(outcome: Mapping[str, Any], *, is_done: bool) -> list[dict[str, str]]:
+def _figures(outcome: Mapping[str, Any], *, is_done: bool, is_of_rates: bool) -> list[dict[str, str]]:
     if not outcome:
         return []
     labels = (
-        ("rows_read", _("Rows read")),
+        ("rows_read", _("Values read") if is_of_rates else _("Rows read")),
         ("rows_landed", _("Stored") if is_done else _("Would be stored")),
         ("rows_corrected", _("Of these corrections")),
         ("rows_unchanged", _("Known already")),

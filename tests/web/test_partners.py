@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -194,3 +196,22 @@ def test_without_words_to_agree_to_nothing_is_asked(visit, partner):
     url = reverse("answer_landlord", args=[dana.occupancy.pk])
     assert visit(dana.user).post(url, {"answer": "agree"}, follow=True).status_code == 200
     assert not dana.occupancy.consents.exists()
+
+
+def test_a_new_account_chooses_its_password_by_the_link_and_lands_on_the_totals(partner, told):
+    partnering.open_account(partner=partner, email="pat@calder.example", by="staff:1", at=AT)
+    client = Client()
+    client.post(reverse("account_reset_password"), {"email": "pat@calder.example"})
+    (letter,) = mail.outbox
+    link = re.search(r"http://\S+", str(letter.body))
+    assert link is not None
+    page = client.get(link.group(), follow=True)
+    words = "a brand new staple 7"
+    client.post(page.request["PATH_INFO"], {"password1": words, "password2": words})
+
+    inside = Client()
+    signed_in = inside.post(
+        reverse("account_login"), {"login": "pat@calder.example", "password": words}, follow=True
+    )
+
+    assert signed_in.request["PATH_INFO"] == reverse("partner_home")
