@@ -27,7 +27,7 @@ from hems import button, state
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
 from hems.config import CONFIG, read_config
-from hems.devices import Place
+from hems.devices import DeviceState, Place
 from hems.errors import BadFolder, HubError
 from hems.files import write_atomically
 from hems.home import Incidents, read_home
@@ -36,9 +36,10 @@ from hems.keys import serial_of
 from hems.link import Link, LinkError, QuietTime, Refused
 from hems.real_home import RealHome
 from hems.renewal import Renewal
+from hems.reporting import Reporting, offers, values_of, wanted_of
 from hems.simulation import SimulatedHome
 from hems.ven import Registration, Ven
-from oadr.messages import DistributeEvent, EventResponse
+from oadr.messages import DistributeEvent, EventResponse, Report, ReportRequest
 
 DEFAULT_POLL_SECONDS = 10.0
 LOOK_SECONDS = 0.5
@@ -81,6 +82,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._dice = Random()  # noqa: S311 - spreads polls
         self._renewal = Renewal(folder)
         self._link = Link(folder, vtn, is_up=lambda: not self.incidents.is_offline(self.clock.now()))
+        self._reporting = Reporting(self.state.reports)
         self._ven = Ven(self._link, self, name=self.serial, registration=self.state.registration)
         self._next_contact = 0.0
         self._stop = threading.Event()
@@ -134,6 +136,20 @@ class Agent(AbstractContextManager["Agent"]):
         for word in self.place.words():
             self._hear("override" if word == "override" else "resume", whole_second(at))
         self._log_meter(at)
+        self._sample(at)
+
+    def _sample(self, at: datetime) -> None:
+        """Take the samples that are due for what the VTN has asked to be told."""
+        if self._reporting.wanted:
+            rated_w = {driver.resource_id: driver.rated_w for driver in self.place.drivers}
+            self._reporting.look(values_of(self._telemetry(at), rated_w=rated_w), whole_second(at))
+            self._keep_reports(is_forgiving=True)
+
+    def _telemetry(self, at: datetime) -> list[DeviceState]:
+        return [driver.telemetry(at) for driver in self.place.drivers]
+
+    def _keep_reports(self, *, is_forgiving: bool = False) -> None:
+        self._keep(replace(self.state, reports=self._reporting.wanted), is_members_word=is_forgiving)
 
     def _carry_out_incidents(self, at: datetime) -> None:
         incidents = self.incidents
@@ -260,6 +276,38 @@ class Agent(AbstractContextManager["Agent"]):
         registration = replace(self.state.registration, registration_id="")
         self._keep(replace(self.state, book=book, registration=registration))
 
+    def report_offers(self) -> tuple[Report, ...]:
+        at = self.clock.now()
+        return offers(self._telemetry(at), at=whole_second(at))
+
+    def take_report_requests(self, requests: Sequence[ReportRequest]) -> list[str]:
+        at = whole_second(self.clock.now())
+        offered = [each.r_id for report in self.report_offers() for each in report.descriptions]
+        refused = []
+        for request in requests:
+            wanted = wanted_of(request, at=at, r_ids=offered)
+            if wanted is None:
+                refused.append(request.report_request_id)
+            else:
+                log.info("%s: asked to report %s", self.serial, wanted.specifier_id)
+                self._reporting.run(wanted)
+        self._keep_reports()
+        return refused
+
+    def reports_running(self) -> tuple[str, ...]:
+        return tuple(each.report_request_id for each in self._reporting.wanted)
+
+    def cancel_reports(self, report_request_ids: Sequence[str]) -> None:
+        self._reporting.cancel(report_request_ids)
+        self._keep_reports()
+
+    def reports_due(self, of: Sequence[str] | None = None) -> tuple[Report, ...]:
+        return self._reporting.due(whole_second(self.clock.now()), of=of)
+
+    def reports_heard(self, reports: Sequence[Report]) -> None:
+        self._reporting.heard(reports, whole_second(self.clock.now()))
+        self._keep_reports()
+
     def opts_waiting(self) -> Sequence[OptNote]:
         return self.state.opts
 
@@ -274,7 +322,7 @@ class Agent(AbstractContextManager["Agent"]):
 
     def status(self, at: datetime, *, is_stopped: bool = False) -> dict[str, Any]:
         """What a display shows; see status.json in the README of the package."""
-        states = [driver.telemetry(at) for driver in self.place.drivers]
+        states = self._telemetry(at)
         orders = self.state.book.orders(self.place.drivers)
         running = [order.direction for order in orders if order.starts_at <= at < order.ends_at]
         return {

@@ -1,5 +1,5 @@
-"""What the hub must still know after a power cut, in `state.json`: registration, events, unheard opts, what
-it has done.
+"""What the hub must still know after a power cut, in `state.json`: registration, events, unheard opts,
+reports it was asked for, what it has done.
 
 Written whole, flushed to disk, before anything that rests on it leaves the hub.
 """
@@ -17,6 +17,7 @@ from hems.book import Book, Entry, OptNote
 from hems.devices import Order
 from hems.files import write_atomically
 from hems.instants import read_instant, written
+from hems.reporting import Wanted
 from hems.signals import Action, Slice
 from hems.ven import Registration
 
@@ -35,6 +36,7 @@ class State:
     opts: tuple[OptNote, ...] = ()
     newest_press: str = ""
     done: tuple[str, ...] = ()
+    reports: tuple[Wanted, ...] = ()
 
 
 def load(folder: Path, *, seed: str) -> tuple[State, str]:
@@ -83,6 +85,18 @@ def _to_json(state: State) -> dict[str, Any]:
         ],
         "newest_press": state.newest_press,
         "done": list(state.done),
+        "reports": [
+            {
+                "report_request_id": each.report_request_id,
+                "specifier_id": each.specifier_id,
+                "r_ids": list(each.r_ids),
+                "granularity_seconds": each.granularity_seconds,
+                "report_back_seconds": each.report_back_seconds,
+                "starts_at": written(each.starts_at),
+                "ends_at": _moment(each.ends_at),
+            }
+            for each in state.reports
+        ],
     }
 
 
@@ -98,6 +112,17 @@ def _from_json(document: Mapping[str, Any], seed: str) -> State:
         ),
         newest_press=str(document["newest_press"]),
         done=tuple(document["done"]),
+        reports=tuple(
+            Wanted(
+                **{
+                    **item,
+                    "r_ids": tuple(item["r_ids"]),
+                    "starts_at": read_instant(item["starts_at"]),
+                    "ends_at": _maybe(item["ends_at"]),
+                }
+            )
+            for item in document.get("reports", [])
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The VEN's side of OpenADR 2.0b over a link: registration, events, opts, and manners towards reports.
+"""The VEN's side of OpenADR 2.0b over a link: registration, events, opts, reports.
 
 Says and hears; decides nothing about events: what comes in goes to a `Home`, whose answer goes out.
 """
@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from hems.book import OptNote
 from hems.link import LinkError
+from hems.reporting import METADATA
 from oadr.messages import (
     INVALID_ID,
     NOT_REGISTERED,
@@ -37,6 +38,8 @@ from oadr.messages import (
     QueryRegistration,
     RegisteredReport,
     RegisterReport,
+    Report,
+    ReportRequest,
     RequestEvent,
     RequestReregistration,
     Response,
@@ -89,6 +92,24 @@ class Home(Protocol):
     def let_go(self) -> None:
         """The VTN has cancelled the registration."""
 
+    def report_offers(self) -> tuple[Report, ...]:
+        """What this home can report."""
+
+    def take_report_requests(self, requests: Sequence[ReportRequest]) -> list[str]:
+        """Run the requests; return the ids of those that ask for what is not offered."""
+
+    def reports_running(self) -> tuple[str, ...]:
+        """The ids of the requests that run."""
+
+    def cancel_reports(self, report_request_ids: Sequence[str]) -> None:
+        """End requests."""
+
+    def reports_due(self, of: Sequence[str] | None = None) -> tuple[Report, ...]:
+        """The data reports to be told now; `of` some requests: whatever there is for them."""
+
+    def reports_heard(self, reports: Sequence[Report]) -> None:
+        """The VTN has taken them."""
+
     def opts_waiting(self) -> Sequence[OptNote]:
         """What the member has said that the VTN has yet to hear, oldest first."""
 
@@ -120,6 +141,7 @@ class Ven:
             if self._is_full_set_due:
                 self._request_events()
             self._drain()
+            self._tell_reports()
         except Unregistered:
             self._is_checked = False
             self._is_full_set_due = True
@@ -147,9 +169,42 @@ class Ven:
             raise Protest("registration without venID or registrationID")
         self.registration = registration
         self._home.registered(registration)
-        offered = RegisterReport(_request_id(), ven_id=registration.ven_id)
-        self._answer("EiReport", offered)
+        self._offer_reports()
         self._is_checked = True
+
+    def _offer_reports(self, request_id: str = "") -> None:
+        """Say what this home can report, and take up what is asked for in the answer."""
+        ven_id = self.registration.ven_id
+        offered = RegisterReport(_request_id(), self._home.report_offers(), ven_id, request_id)
+        answer = self._line.exchange("EiReport", offered)
+        response = getattr(answer, "response", None)
+        if isinstance(response, EiResponse) and response.code == NOT_REGISTERED:
+            raise Unregistered(_reason(response))
+        if isinstance(answer, RegisteredReport) and answer.report_requests:
+            self._answer("EiReport", self._take_requests(answer.report_requests, _request_id()))
+
+    def _take_requests(self, requests: Sequence[ReportRequest], request_id: str) -> CreatedReport:
+        """Run what is asked for; the answer names every request that runs."""
+        refused = self._home.take_report_requests(requests)
+        response = EiResponse(request_id=request_id)
+        if refused:
+            reason = f"not offered here: {', '.join(refused)}"[:200]
+            response = EiResponse(REPORT_NOT_SUPPORTED, reason, request_id)
+        return CreatedReport(response, self._home.reports_running(), self.registration.ven_id)
+
+    def _tell_reports(self, of: Sequence[str] | None = None) -> None:
+        for _ in range(LONGEST_BURST):
+            reports = self._home.reports_due(of)
+            if not reports:
+                return
+            update = UpdateReport(_request_id(), reports, self.registration.ven_id)
+            answer = self._ask("EiReport", update, UpdatedReport)
+            if answer.response.code == NOT_REGISTERED:
+                raise Unregistered(_reason(answer.response))
+            # What it refuses it would refuse again: told once is told.
+            self._home.reports_heard(reports)
+            if answer.cancel_report is not None:
+                self._home.cancel_reports(answer.cancel_report.report_request_ids)
 
     def _create(self, known: Registration) -> CreatedPartyRegistration:
         request = CreatePartyRegistration(
@@ -212,10 +267,17 @@ class Ven:
         elif isinstance(message, RegisterReport):
             self._answer("EiReport", RegisteredReport(EiResponse(request_id=message.request_id), (), ven_id))
         elif isinstance(message, CreateReport):
-            refusal = EiResponse(REPORT_NOT_SUPPORTED, "this hub reports nothing", message.request_id)
-            self._answer("EiReport", CreatedReport(refusal, (), ven_id))
+            asked = [each for each in message.report_requests if each.report_specifier_id != METADATA]
+            self._answer("EiReport", self._take_requests(asked, message.request_id))
+            for each in message.report_requests:
+                if each.report_specifier_id == METADATA:
+                    self._offer_reports(each.report_request_id)
         elif isinstance(message, CancelReport):
-            self._answer("EiReport", CanceledReport(EiResponse(request_id=message.request_id), (), ven_id))
+            if message.is_report_to_follow:
+                self._tell_reports(message.report_request_ids)
+            self._home.cancel_reports(message.report_request_ids)
+            response = EiResponse(request_id=message.request_id)
+            self._answer("EiReport", CanceledReport(response, self._home.reports_running(), ven_id))
         elif isinstance(message, UpdateReport):
             self._answer("EiReport", UpdatedReport(EiResponse(request_id=message.request_id), ven_id=ven_id))
         else:

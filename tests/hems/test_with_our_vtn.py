@@ -19,7 +19,7 @@ from opendsr.kernel import clock as kernel_clock
 from opendsr.kernel.interval import Interval
 from tests.hems.conftest import FIVE, HandClock, evening_home
 from tests.vtn.listening import Listener, listening
-from vtn import enrolling
+from vtn import enrolling, reporting
 from vtn.models import VenCertificate
 from vtn.port import START, EventNotice, Signal, SignalInterval, VenId
 from vtn.service import EmbeddedVtn
@@ -169,3 +169,33 @@ def test_a_hub_renews_its_certificate_over_the_connection_it_has(
         assert (folder / "certificate.pem").read_text() == newest.pem
         agent.contact()
         assert certificates.count() == 2
+
+
+def test_the_hub_reports_what_the_vtn_asks_for(listener: Listener, make_folder):
+    folder = make_folder(two_assets())
+    enrolled = enrol(folder)
+    hand = HandClock(AT)
+    with Agent(folder, vtn=url(listener), clock=hand) as agent:
+        agent.contact()
+        for specifier in ("assets-usage", "assets-status"):
+            reporting.ask_for_report(
+                ven_id=enrolled.ven_id,
+                specifier_id=specifier,
+                granularity_seconds=60,
+                report_back_seconds=60,
+                at=AT,
+                by="test",
+            )
+        agent.contact()
+        for _ in range(4):
+            agent.step(hand.at)
+            agent.contact()
+            hand.at += MINUTE
+        assert agent.status(hand.at)["failure"] == ""
+        reports, _ = EmbeddedVtn().reports_since(START)
+    told = {(point.r_id, point.starts_at): point.value for report in reports for point in report.points}
+    assert {r_id for r_id, _ in told} >= {"res-ev", "res-water", "res-ev/status/online"}
+    assert told["res-ev", AT] == agent.place.drivers[0].telemetry(AT).power_w
+    assert told["res-ev/status/online", AT] == 1
+    assert told["res-ev/status/manual_override", AT] == 0
+    assert len([at for r_id, at in told if r_id == "res-ev"]) >= 3
