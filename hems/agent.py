@@ -39,6 +39,7 @@ from hems.renewal import Renewal
 from hems.reporting import Reporting, offers, values_of, wanted_of
 from hems.simulation import SimulatedHome
 from hems.ven import Registration, Ven
+from hems.waker import Waker
 from oadr.messages import DistributeEvent, EventResponse, Report, ReportRequest
 
 DEFAULT_POLL_SECONDS = 10.0
@@ -90,6 +91,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._is_in_contact = False
         self._logged_until = -1
         self._status, self._status_written = "", 0.0
+        self._waker: Waker | None = None
         self._lock = _locked(folder)
         self.place.plan(self.state.book.orders(self.place.drivers))
 
@@ -100,6 +102,7 @@ class Agent(AbstractContextManager["Agent"]):
 
     def close(self) -> None:
         """Give the devices back, hang up and let go of the folder."""
+        self._be_woken_by("")
         self.place.close()
         self._link.close()
         self._lock.close()
@@ -237,6 +240,8 @@ class Agent(AbstractContextManager["Agent"]):
         try:
             self._renewal.take(self._link.reenrol(self._renewal.request()))
             self._link.change_identity()
+            self._be_woken_by("")
+            self._be_woken_by(self.state.registration.mqtt_url)
         except (HubError, OSError) as error:
             log.warning("%s: the certificate is not renewed: %s", self.serial, error)
         else:
@@ -249,6 +254,26 @@ class Agent(AbstractContextManager["Agent"]):
         if registration != self.state.registration:
             log.info("%s: registered as %s", self.serial, registration.ven_id)
             self._keep(replace(self.state, registration=registration))
+        self._be_woken_by(registration.mqtt_url)
+
+    def _be_woken_by(self, url: str) -> None:
+        """Wait at the VTN's broker, where it names one, to be told to poll; "" waits there no more."""
+        if self._waker is not None:
+            if url == self._waker.url:
+                return
+            self._waker.close()
+            self._waker = None
+        if url:
+            registration = self.state.registration
+            try:
+                self._waker = Waker(
+                    self.folder, url, vtn_id=registration.vtn_id, ven_id=registration.ven_id, wake=self._wake
+                )
+            except (OSError, ValueError) as error:
+                log.warning("%s: polls only, the VTN's broker cannot be used: %s", self.serial, error)
+
+    def _wake(self) -> None:
+        self._next_contact = 0.0
 
     def take_events(self, message: DistributeEvent) -> Sequence[EventResponse]:
         book, answers = self.state.book.take(
@@ -332,6 +357,7 @@ class Agent(AbstractContextManager["Agent"]):
             "vtn_id": self.state.registration.vtn_id,
             "contacts": self._contacts,
             "failure": self._failure,
+            "is_woken": self._waker is not None and self._waker.is_connected,
             "asks": running[0] if running else "",
             "events": [
                 {

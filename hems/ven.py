@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from hems.book import OptNote
 from hems.link import LinkError
 from hems.reporting import METADATA
+from hems.waker import MQTT_KEY
 from oadr.messages import (
     INVALID_ID,
     NOT_REGISTERED,
@@ -60,6 +61,7 @@ class Registration:
     registration_id: str = ""
     vtn_id: str = ""
     poll_seconds: int | None = None
+    mqtt_url: str = ""
 
     @property
     def is_known(self) -> bool:
@@ -326,7 +328,10 @@ class Ven:
 
 
 def _registration_of(answer: CreatedPartyRegistration) -> Registration:
-    return Registration(answer.ven_id, answer.registration_id, answer.vtn_id, answer.poll_seconds)
+    urls = [value for service in answer.services for key, value in service.info if key == MQTT_KEY]
+    return Registration(
+        answer.ven_id, answer.registration_id, answer.vtn_id, answer.poll_seconds, urls[0] if urls else ""
+    )
 
 
 def _reason(response: EiResponse) -> str:

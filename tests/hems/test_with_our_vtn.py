@@ -4,9 +4,10 @@ cancellation.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from hems.instants import written
 from opendsr.kernel import clock as kernel_clock
 from opendsr.kernel.interval import Interval
 from tests.hems.conftest import FIVE, HandClock, evening_home
+from tests.hems.local_broker import wait_for
+from tests.vtn import brokering
 from tests.vtn.listening import Listener, listening
 from vtn import enrolling, reporting
 from vtn.models import VenCertificate
@@ -199,3 +202,48 @@ def test_the_hub_reports_what_the_vtn_asks_for(listener: Listener, make_folder):
     assert told["res-ev/status/online", AT] == 1
     assert told["res-ev/status/manual_override", AT] == 0
     assert len([at for r_id, at in told if r_id == "res-ev"]) >= 3
+
+
+def test_a_hub_that_polls_once_an_hour_is_woken_for_an_event(
+    make_folder, tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch
+):
+    settings.VTN_PKI_DIR = tmp_path / "pki"
+    settings.VTN_PKI_DIR.mkdir()
+    folder = make_folder()
+    enrolled = enrolling.enrol_ven(
+        ven_name="HUB-0001", csr_pem=(folder / "csr.pem").read_text(), at=kernel_clock.now()
+    )
+    (folder / "certificate.pem").write_text(enrolled.certificate_pem)
+    (folder / "ca.pem").write_text(enrolled.ca_pem)
+    with brokering.running(settings.VTN_PKI_DIR, tmp_path / "broker") as broker:
+        settings.VTN_MQTT_URL = broker.url
+        monkeypatch.setenv("MQTT_URL", broker.url)
+        monkeypatch.setenv("MQTT_PUBLIC_URL", f"mqtts://localhost:{broker.port}")
+        with (
+            listening(settings.VTN_PKI_DIR) as listener,
+            brokering.bridging(broker),
+            Agent(folder, vtn=url(listener), clock=WorldClock(), poll_seconds=3600) as agent,
+        ):
+            thread = threading.Thread(target=agent.run)
+            thread.start()
+            try:
+                wait_for("the broker", lambda: agent.status(kernel_clock.now())["is_woken"])
+                starts_at = kernel_clock.now().replace(microsecond=0) + 60 * MINUTE
+                interval = Interval(starts_at, starts_at + 90 * MINUTE)
+                event_id = EmbeddedVtn().publish(
+                    notice(enrolled.ven_id, interval=interval), key="woken", at=kernel_clock.now()
+                )
+                wait_for("the event", lambda: event_id in agent.state.book.entries)
+            finally:
+                agent.stop()
+                thread.join(15)
+
+
+class WorldClock:
+    """World time that is the machine's."""
+
+    def now(self) -> datetime:
+        return kernel_clock.now()
+
+    def wall_seconds_until(self, world: datetime) -> float:
+        return max(0.0, (world - self.now()).total_seconds())
