@@ -1,8 +1,8 @@
 """A partner's totals: each month, once it is over, its days are told and never told again otherwise.
 
 Which homes a month counts is settled when it is told: those of the partner, lived in and willing from its
-first moment to its last, held against the groups of the months before (`aggregates.homes_to_count`). Homes
-that come or go count from the next month on.
+first moment to its last, held against the groups told of any month within a year, to whichever partner
+(`aggregates.homes_to_count`). Homes that come or go count from the next month on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ READY_DAYS: Final = 5
 MONTHS_HELD_AGAINST: Final = 12
 MOST_MONTHS_BACK: Final = 12
 ONE_DAY: Final = timedelta(days=1)
-LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('metering partner totals'), hashtext(%s))"
+LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('metering partner totals'))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ def tell_due(*, at: datetime) -> int:
 def tell(partner_id: UUID, month: date, *, at: datetime) -> bool:
     """Settle whom the month counts and tell its days, once; False when it was told before."""
     with connection.cursor() as cursor:
-        cursor.execute(LOCK, [str(partner_id)])
+        cursor.execute(LOCK)
     if PartnerMonth.objects.filter(partner_id=partner_id, starts_on=month).exists():
         return False
     past = _months_on(month, 1)
+    # Of every partner: homes may go from one to another, or a partner be made anew.
     near = PartnerMonth.objects.filter(
-        partner_id=partner_id,
         starts_on__gt=_months_on(month, -MONTHS_HELD_AGAINST - 1),
         starts_on__lt=_months_on(month, MONTHS_HELD_AGAINST + 1),
     )

@@ -151,6 +151,20 @@ def test_one_of_few_homes_that_leaves_takes_the_months_with_it(partner, homes):
     assert told(partner, MARCH)[0][0] == 16
 
 
+def test_the_same_homes_but_one_under_another_partner_are_not_told_beside_it(partner, homes):
+    before = "home,starts_on,ends_on\n" + "".join(f"{each.home.mpan},2026-03-01,{APRIL}\n" for each in homes)
+    read(homes, [APRIL])
+    tell_due(at=datetime(2026, 5, 6, 12, tzinfo=UTC))
+    assert told(partner, APRIL)[0][0] == 16
+    assert partnering.link_homes(partner=partner, text=before, by="staff:1", at=DUE).ended == 16
+    other = partnering.make_partner(name="Calder Homes 2", by="staff:1", at=DUE)
+    link(other, homes[1:], since=str(APRIL))
+
+    tell_due(at=datetime(2026, 5, 7, 12, tzinfo=UTC))
+
+    assert told(other, APRIL) == [(0, None)]
+
+
 def test_months_of_long_ago_are_not_told_and_whom_they_counted_is_forgotten(partner, homes):
     link(partner, [resident("Old")], since="2020-01-01")
     tell_due(at=DUE)
