@@ -7,7 +7,7 @@ by the settlement's own arithmetic: delivery, revenue, sharing, legs, difference
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from random import Random
@@ -105,7 +105,8 @@ class World:
         )
         sold = delivery.paid_wh.tolist()
         paid = [paid_after_override(wh, self.override) if row % 3 == 2 else wh for row, wh in enumerate(sold)]
-        if By.WH in self.policy.split and not sum(paid):
+        overrode = [row % 3 == 2 for row in range(len(self.homes))]
+        if By.WH in self.policy.split and not sum(paid) and not any(overrode):
             sold = [0] * len(sold)
         owed = earned_revenue(
             self.contract,
@@ -118,10 +119,8 @@ class World:
             self.policy,
             revenue_mp=owed.total_mp,
             participants=[
-                Participant(
-                    home.id, wh, home.available_wh, home.takes_part, home.in_hardship, home.donates_pct
-                )
-                for home, wh in zip(self.homes, paid, strict=True)
+                replace(home, paid_wh=wh, forgoes=forgoes)
+                for home, wh, forgoes in zip(self.homes, paid, overrode, strict=True)
             ],
             day=DAY,
         )
