@@ -63,7 +63,7 @@ class Door:
             return reverse(self.name, args=[scene.alice.occupancy.pk])
         if self.name in ("choose_resolution", "partner_detail"):
             return reverse(self.name, args=[uuid4()])
-        if self.name in ("batch_action", "dispute_action"):
+        if self.name in ("batch_action", "dispute_action", "surplus_action"):
             return reverse(self.name, args=[uuid4(), "nonsense"])
         if self.name == "answer_event":
             return reverse(self.name, args=[scene.next.pk, scene.alice.occupancy.pk])
@@ -84,11 +84,19 @@ DOORS = [
     Door("earnings", {"anonymous": 302, "alice": 200, "bob": 200, "carol": 200, "sam": 404, "nobody": 404}),
     Door("choose_gift", {"anonymous": 302, "alice": 422, "sam": 404}, method="post"),
     Door("change_bank", {"anonymous": 302, "alice": 422, "sam": 404}, method="post"),
-    *(Door(name, MONEY) for name in ("round_list", "payment_list", "dispute_list", "policy_list")),
+    *(Door(name, MONEY) for name in ("round_list", "payment_list", "dispute_list", "policy_list", "surplus")),
     *(
         Door(name, {**MONEY, "fay": 422}, method="post")
-        for name in ("round_list", "payment_list", "dispute_list", "policy_list")
+        for name in (
+            "round_list",
+            "payment_list",
+            "dispute_list",
+            "policy_list",
+            "surplus",
+            "surplus_society",
+        )
     ),
+    Door("surplus_action", MONEY_404, method="post"),
     Door("round_page", MONEY),
     Door("round_statements", {**MONEY, "fay": 409}),
     Door("round_action", MONEY_404, method="post"),
