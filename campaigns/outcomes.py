@@ -13,6 +13,7 @@ from django.db import transaction
 from campaigns import life
 from campaigns.models import Campaign, Participation
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.lookups import among
 
 State = Participation.State
 Outcome = Participation.Outcome
@@ -61,23 +62,23 @@ def record_outcomes(
         for occupancy_id, (instructed_wh, delivered_wh) in (measured or {}).items()
         if instructed_wh > 0
     }
-    parts = list(campaign.participations.select_for_update().order_by("id"))
+    parts = campaign.participations.select_for_update().order_by("id")
     changed: dict[tuple[int | None, str], list[UUID]] = defaultdict(list)
     counts: Counter[str] = Counter()
-    for part in parts:
-        measured_pct = shares.get(part.occupancy_id, part.measured_pct)
-        outcome = outcome_of(
-            state=part.state,
-            measured_pct=measured_pct,
-            delivered_from_pct=campaign.programme.delivered_from_pct,
-        )
-        if part.state == State.CANCELLED and part.outcome:
-            outcome = part.outcome
-        counts[str(outcome)] += 1
-        if (part.measured_pct, part.outcome) != (measured_pct, outcome):
-            changed[measured_pct, str(outcome)].append(part.pk)
+    from_pct = campaign.programme.delivered_from_pct
+    for part_id, occupancy_id, state, known_pct, known in parts.values_list(
+        "pk", "occupancy_id", "state", "measured_pct", "outcome"
+    ):
+        measured_pct = shares.get(occupancy_id, known_pct)
+        outcome = str(outcome_of(state=state, measured_pct=measured_pct, delivered_from_pct=from_pct))
+        if state == State.CANCELLED and known:
+            outcome = known
+        counts[outcome] += 1
+        if (known_pct, known) != (measured_pct, outcome):
+            changed[measured_pct, outcome].append(part_id)
     for (measured_pct, outcome), part_ids in sorted(changed.items(), key=lambda each: each[1]):
-        Participation.objects.filter(pk__in=part_ids).update(measured_pct=measured_pct, outcome=outcome)
+        some = Participation.objects.filter(pk__in=among(part_ids))
+        some.update(measured_pct=measured_pct, outcome=outcome)
     if changed:
         life.note(campaign.pk, "campaign.outcomes", at=at, by=None, detail={"outcomes": dict(counts)})
     return dict(counts)

@@ -181,7 +181,17 @@ def approve_round(*, round_id: UUID, at: datetime, by: User) -> Posted:
             raise RoundStale(round=str(round), campaign=run.campaign.name)
     decide(round, verdict=Verdict.APPROVED, by=by, at=at)
     done = posting.post_round(round, runs, at=at, actor=f"user:{by.pk}")
-    outbox.record(POSTED, at=at, key=str(round.pk), round_id=round.pk)
+    outbox.record_many(
+        POSTED,
+        [
+            (
+                f"{round.pk}:{run.campaign_id}",
+                {"round_id": str(round.pk), "campaign_id": str(run.campaign_id)},
+            )
+            for run in runs
+        ],
+        at=at,
+    )
     audit.record(
         at=at,
         actor=f"user:{by.pk}",

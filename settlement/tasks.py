@@ -9,7 +9,7 @@ from celery import shared_task
 from campaigns.completing import COMPLETED
 from opendsr.kernel import audit, clock, outbox
 from opendsr.kernel.outbox import Fact
-from settlement import posting, rounds, settling, statement_files, studying
+from settlement import posting, queries, rounds, settling, statement_files, studying
 
 
 @outbox.consumer(COMPLETED, "settlement.await", queue="settlement")
@@ -29,11 +29,11 @@ def compute_round(*, fact: Fact) -> None:
     rounds.compute_round(round_id=UUID(str(fact.payload["round_id"])), at=fact.at)
 
 
-@outbox.consumer(rounds.POSTED, "settlement.tell_campaigns", queue="settlement")
-def tell_campaigns(*, fact: Fact) -> None:
-    """Hand a posted round's measurements to the campaigns."""
-    round = rounds.round_by_id(UUID(str(fact.payload["round_id"])))
-    for run in round.runs.order_by("id"):
+@outbox.consumer(rounds.POSTED, "settlement.tell_campaign", queue="settlement")
+def tell_campaign(*, fact: Fact) -> None:
+    """Hand to a campaign of a posted round what the run that stands for it measured, whichever came last."""
+    run = queries.newest_run(UUID(str(fact.payload["campaign_id"])))
+    if run is not None:
         posting.tell_campaign(run, at=fact.at)
 
 

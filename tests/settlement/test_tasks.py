@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 
 from campaigns.completing import COMPLETED
+from campaigns.models import Participation
+from members.models import Role
 from opendsr.kernel import clock, outbox
-from opendsr.kernel.models import AuditEntry
-from settlement import tasks
+from opendsr.kernel.models import AuditEntry, OutboxFact
+from settlement import rounds, tasks
 from settlement.models import SettlementRun
+from tests.factories import make_staff
 from tests.settlement.staging import AFTER, State, make_measured, make_stage
 
 pytestmark = pytest.mark.django_db
@@ -43,3 +46,21 @@ def test_the_scheduler_settles_what_is_ready_once(the_day_after):
     run = SettlementRun.objects.get()
     assert run.campaign == stage.campaign
     assert run.run_at - AFTER < timedelta(minutes=5)
+
+
+def test_a_posted_round_tells_each_campaign_what_the_run_that_stands_measured(the_day_after):
+    fay, ada = (make_staff(f"{name}@example.org", Role.FINANCE) for name in ("fay", "ada"))
+    stage = make_measured(700, 100)
+    later = AFTER + timedelta(days=1)
+    round = rounds.propose_round(
+        programme_code="winter", kind="final", campaign_ids=[stage.campaign.pk], at=later, by=fay
+    )
+    rounds.compute_round(round_id=round.pk, at=later)
+    rounds.approve_round(round_id=round.pk, at=later, by=ada)
+    assert not Participation.objects.exclude(outcome="").exists()
+
+    outbox.drain()
+
+    told = Participation.objects.order_by("measured_pct").values_list("measured_pct", "outcome")
+    assert list(told) == [(2, "partial"), (17, "partial")]
+    assert OutboxFact.objects.filter(topic=rounds.POSTED).count() == 1
