@@ -15,6 +15,10 @@ glow = "BCDDC2C6A91C"                 the Glow display's MAC address
 prefix = "homeassistant"
 earnings_url = "https://coop.example/earnings"
 
+[local_vtn]                           optional: for devices that speak OpenADR 2.0a themselves
+host = "192.168.1.10"                 this hub's own address in the home
+port = 8090
+
 [[assets]]
 resource_id = "r1"                    as the co-op's registry knows it
 kind = "ev_charger"
@@ -49,7 +53,7 @@ from hems.errors import BadHome
 from hems.instants import read_local_time
 
 CONFIG: Final = "hub.toml"
-PORT, TLS_PORT = 1883, 8883
+PORT, TLS_PORT, LOCAL_VTN_PORT = 1883, 8883, 8090
 PUBLIC_PASSWORDS: Final = frozenset({"", "emonpimqtt2016", "mqtt", "password", "admin", "hub"})
 """Passwords that are printed in manuals keep nobody out."""
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -84,6 +88,7 @@ class Config:
     glow: str = ""
     discovery_prefix: str = ""
     earnings_url: str = ""
+    local_vtn: tuple[str, int] | None = None
 
 
 def read_config(folder: Path) -> Config:
@@ -95,12 +100,18 @@ def read_config(folder: Path) -> Config:
         raise BadHome(f"{path} is missing: the hub does not know what it drives") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadHome(f"{path}: {error}") from error
-    _only(document, ("broker", "meter", "home_assistant", "assets"), CONFIG)
+    _only(document, ("broker", "meter", "home_assistant", "local_vtn", "assets"), CONFIG)
     broker = _broker(_table(document, "broker", CONFIG), folder) if "broker" in document else None
     meter = _table(document, "meter", CONFIG)
     _only(meter, ("name", "glow"), "meter")
     shown = _table(document, "home_assistant", CONFIG)
     _only(shown, ("prefix", "earnings_url"), "home_assistant")
+    local = _table(document, "local_vtn", CONFIG)
+    _only(local, ("host", "port"), "local_vtn")
+    local_vtn = None
+    if "local_vtn" in document:
+        port = _whole(local, "port", "local_vtn", most=65_535, default=LOCAL_VTN_PORT)
+        local_vtn = _text(local, "host", "local_vtn"), port
     entries = document.get("assets", [])
     if not isinstance(entries, list) or not entries:
         raise BadHome(f"{CONFIG}: give at least one [[assets]]")
@@ -109,6 +120,12 @@ def read_config(folder: Path) -> Config:
     if len(set(names)) != len(names):
         raise BadHome(f"{CONFIG}: a resource_id is given twice")
     glow = _text(meter, "glow", "meter") if "glow" in meter else ""
+    for each in assets:
+        if MAKES[each.driver].needs_local_vtn and local_vtn is None:
+            raise BadHome(f"{each.settings.resource_id}: {each.driver} asks the hub itself: give [local_vtn]")
+    ven_ids = [each.settings.options["ven_id"] for each in assets if MAKES[each.driver].needs_local_vtn]
+    if len(set(ven_ids)) != len(ven_ids):
+        raise BadHome(f"{CONFIG}: a ven_id is given twice")
     if (glow or "home_assistant" in document) and broker is None:
         raise BadHome(f"{CONFIG}: the meter and Home Assistant speak over the home's broker: give [broker]")
     return Config(
@@ -118,6 +135,7 @@ def read_config(folder: Path) -> Config:
         glow=glow.replace(":", "").upper(),
         discovery_prefix=str(shown.get("prefix", "homeassistant")) if "home_assistant" in document else "",
         earnings_url=str(shown.get("earnings_url", "")),
+        local_vtn=local_vtn,
     )
 
 

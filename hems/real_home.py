@@ -13,7 +13,9 @@ from hems.devices import Order
 from hems.discovery import Discovery
 from hems.drivers.bus import Bus
 from hems.drivers.catalogue import MAKES, Around, RealDriver
+from hems.errors import BadHome
 from hems.glow import GlowMeter
+from hems.local_vtn import LocalVtn
 from hems.simulation import METER_COLUMNS
 
 CURTAILED_COLUMNS: Final = "resource_id,starts_at,without_wh,with_wh,curtailed_wh"
@@ -25,10 +27,13 @@ class RealHome:
     """Everything that is plugged in. A device that is away keeps no other from being told."""
 
     def __init__(self, config: Config, folder: Path, *, hub: str) -> None:
+        self.local_vtn = None if config.local_vtn is None else _local_vtn(*config.local_vtn)
         self.drivers: list[RealDriver] = [
-            MAKES[each.driver].build(each.settings, Around(hub, config.broker, each.secret))
+            MAKES[each.driver].build(each.settings, Around(hub, config.broker, each.secret, self.local_vtn))
             for each in config.assets
         ]
+        if self.local_vtn is not None:
+            self.local_vtn.start()
         self._meter: GlowMeter | None = None
         self._meter_bus: Bus | None = None
         self._discovery: Discovery | None = None
@@ -49,6 +54,8 @@ class RealHome:
             driver.plan(orders)
 
     def apply(self, at: datetime) -> None:
+        if self.local_vtn is not None:
+            self.local_vtn.at = at
         for driver in self.drivers:
             try:
                 driver.apply(at)
@@ -83,7 +90,16 @@ class RealHome:
     def close(self) -> None:
         for driver in self.drivers:
             driver.close()
+        if self.local_vtn is not None:
+            self.local_vtn.close()
         if self._meter_bus is not None:
             self._meter_bus.close()
         if self._discovery is not None:
             self._discovery.close()
+
+
+def _local_vtn(host: str, port: int) -> LocalVtn:
+    try:
+        return LocalVtn(host, port)
+    except OSError as error:
+        raise BadHome(f"local_vtn: {host}:{port} cannot be listened on: {error}") from error

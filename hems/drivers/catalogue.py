@@ -20,6 +20,7 @@ from hems.drivers.sg_ready import SgReady
 from hems.drivers.shelly import ShellyGen1, ShellyGen2
 from hems.drivers.tasmota import Tasmota
 from hems.home import RATED_W
+from hems.local_vtn import LocalVtn, OadrDevice
 
 HEAT_PUMP, BATTERY = "heat_pump", "battery"
 KINDS: Final[dict[str, int]] = {**RATED_W, HEAT_PUMP: 3000, BATTERY: 5000}
@@ -40,6 +41,7 @@ class Around:
     hub: str
     broker: LocalBroker | None
     secret: str
+    local_vtn: LocalVtn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,19 @@ class Make:
     key_file: str = ""
     is_key_required: bool = False
     needs_broker: bool = False
+    needs_local_vtn: bool = False
 
 
 def _broker(around: Around) -> LocalBroker:
     if around.broker is None:
         raise ValueError("this driver speaks over the home's broker: give [broker]")
     return around.broker
+
+
+def _local_vtn(around: Around) -> LocalVtn:
+    if around.local_vtn is None:
+        raise ValueError("this driver speaks OpenADR on the home's network: give [local_vtn]")
+    return around.local_vtn
 
 
 MAKES: Final[dict[str, Make]] = {
@@ -96,6 +105,14 @@ MAKES: Final[dict[str, Make]] = {
         ("full_topic",),
         lambda settings, around: SgReady(settings, _broker(around), hub=around.hub),
         needs_broker=True,
+    ),
+    "oadr2a": Make(
+        ("ven_id",),
+        (),
+        lambda settings, around: OadrDevice(settings, _local_vtn(around), password=around.secret),
+        key_file="password_file",
+        is_key_required=True,
+        needs_local_vtn=True,
     ),
     "home_assistant": Make(
         ("url", "entity"),
