@@ -20,7 +20,7 @@ from metering.slots import Ints
 ROSTERS_KEPT: Final = 8
 
 _lock = Lock()
-_kept: dict[bytes, tuple[Roster, Ints]] = {}
+_kept: dict[tuple[int, ...], tuple[Roster, Ints]] = {}
 
 
 class Roster(Sequence[UUID]):
@@ -64,13 +64,13 @@ class Roster(Sequence[UUID]):
 
 def numbered(stream_ids: Sequence[UUID]) -> tuple[Roster, Ints]:
     """The streams, each once, and the number of each entry's stream among them."""
-    key = _joined(stream_ids)
+    key = tuple([stream_id.int for stream_id in stream_ids])
     with _lock:
         found = _kept.pop(key, None)
         if found is None:
             numbers: dict[int, int] = {}  # a whole number is hashed several times faster than a UUID
             stream = np.fromiter(
-                (numbers.setdefault(stream_id.int, len(numbers)) for stream_id in stream_ids),
+                (numbers.setdefault(number, len(numbers)) for number in key),
                 np.int64,
                 len(stream_ids),
             )
