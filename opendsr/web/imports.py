@@ -21,6 +21,7 @@ from members.models import Role
 from members.policy import require_role
 from metering import import_jobs, tasks
 from metering.adapters import ADAPTERS, rate_files
+from metering.adapters.formats import HOME_LIMIT_KWH
 from metering.adapters.formats import Role as Column
 from metering.intake_models import ImportJob
 from opendsr.kernel import clock
@@ -90,6 +91,24 @@ class ChoicesForm(KindForm):
         label=_lazy("Unit"),
         required=False,
         choices=[("", _lazy("As usual for this kind")), ("kwh", "kWh"), ("wh", "Wh")],
+    )
+    decimal = forms.ChoiceField(
+        label=_lazy("Numbers are written"),
+        required=False,
+        choices=[
+            ("", _lazy("As usual for this kind")),
+            (".", _lazy("With a point: 0.25")),
+            (",", _lazy("With a comma: 0,25")),
+        ],
+    )
+    max_kwh = forms.FloatField(
+        label=_lazy("Most kWh in a half-hour"),
+        required=False,
+        min_value=0.001,
+        max_value=1_000_000,
+        widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+        help_text=_lazy("More is refused. Left empty it is %(most)s, which no home's supply exceeds.")
+        % {"most": HOME_LIMIT_KWH},
     )
     ambiguous = forms.ChoiceField(
         label=_lazy("The hour that happens twice in October"),

@@ -264,3 +264,18 @@ def test_a_large_answer_of_a_price_service_is_read_when_it_is_named(staff):
     staff.post(page, {"adapter": "agile_prices", "do": "import"})
 
     assert HalfHourlyRate.objects.get().value == Decimal("21.35")
+
+
+def test_decimal_commas_and_large_sites_can_be_chosen(staff, alice):
+    page = upload(staff, "When;Used\n05/01/2026 00:00;0,25\n05/01/2026 00:30;55,5\n05/01/2026 01:00;99,5\n")
+    choices = {
+        "adapter": "generic_csv", "columns": "stamp=When\nimport=Used", "decimal": ",", "max_kwh": "60",
+        "meters": alice.home.name,
+    }  # fmt: skip
+
+    told = seen(staff.post(page, {**choices, "do": "import"}, follow=True))
+
+    assert wh_of(alice.stream_id) == [250, 55_500]
+    assert "99,5" in told.text()
+    assert staff.post(page, {**choices, "max_kwh": "many", "do": "import"}).status_code == 422
+    assert staff.post(page, {**choices, "max_kwh": "nan", "do": "import"}).status_code == 422
