@@ -196,15 +196,16 @@ class Reporting:
             is_asked = each.report_request_id in of if of is not None else self._is_report_due(each, at)
             if not is_asked or not samples:
                 continue
+            # A value an interval: openleadr's VTN breaks over two in one.
+            told = [(sample.at, r_id, value) for sample in samples for r_id, value in sample.values.items()]
             intervals = tuple(
                 ReportInterval(
-                    tuple(ReportValue(r_id, value) for r_id, value in sample.values.items()),
-                    starts_at=sample.at,
+                    (ReportValue(r_id, value),),
+                    starts_at=starts_at,
                     duration_seconds=int(each.step.total_seconds()),
                     uid=str(number),
                 )
-                for number, sample in enumerate(samples)
-                if sample.values
+                for number, (starts_at, r_id, value) in enumerate(told)
             )
             reports.append(
                 Report(

@@ -5,13 +5,14 @@ Says and hears; decides nothing about events: what comes in goes to a `Home`, wh
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from hems.book import OptNote
-from hems.link import LinkError
+from hems.link import LinkError, Refused
 from hems.reporting import METADATA
 from hems.waker import MQTT_KEY
 from oadr.messages import (
@@ -49,6 +50,12 @@ from oadr.messages import (
     UpdateReport,
 )
 
+log = logging.getLogger("hems")
+
+NO_SUCH_SERVICE = (404, 405, 501)
+BUSY = (429, 502, 503, 504)
+MOST_REFUSALS = 3
+"""Of one report, after which it is given up: a VTN that breaks over it would for ever."""
 LONGEST_BURST = 50
 """Messages taken from the VTN's queue in one go."""
 
@@ -133,6 +140,7 @@ class Ven:
         self.registration = registration
         self._is_checked = False
         self._is_full_set_due = True
+        self._refusals: dict[str, int] = {}
 
     def contact(self) -> None:
         """Do one round; raises LinkError when it breaks off. What was taken by then stays taken."""
@@ -171,7 +179,11 @@ class Ven:
             raise Protest("registration without venID or registrationID")
         self.registration = registration
         self._home.registered(registration)
-        self._offer_reports()
+        try:
+            self._offer_reports()
+        except Refused as error:
+            # A VTN that cannot take an offer of reports still has events to tell.
+            log.warning("%s: the offer of reports is refused: %s", self._name, error)
         self._is_checked = True
 
     def _offer_reports(self, request_id: str = "") -> None:
@@ -195,18 +207,33 @@ class Ven:
         return CreatedReport(response, self._home.reports_running(), self.registration.ven_id)
 
     def _tell_reports(self, of: Sequence[str] | None = None) -> None:
+        """Tell what is due, each report by itself: one that the VTN cannot take holds up no other."""
         for _ in range(LONGEST_BURST):
             reports = self._home.reports_due(of)
             if not reports:
                 return
-            update = UpdateReport(_request_id(), reports, self.registration.ven_id)
+            for report in reports:
+                self._tell_report(report)
+
+    def _tell_report(self, report: Report) -> None:
+        name = report.report_request_id
+        try:
+            update = UpdateReport(_request_id(), (report,), self.registration.ven_id)
             answer = self._ask("EiReport", update, UpdatedReport)
-            if answer.response.code == NOT_REGISTERED:
-                raise Unregistered(_reason(answer.response))
-            # What it refuses it would refuse again: told once is told.
-            self._home.reports_heard(reports)
-            if answer.cancel_report is not None:
-                self._home.cancel_reports(answer.cancel_report.report_request_ids)
+        except Refused as error:
+            self._refusals[name] = self._refusals.get(name, 0) + 1
+            if error.status in BUSY or self._refusals[name] < MOST_REFUSALS:
+                raise
+            log.warning("%s: report %s is given up: %s", self._name, name, error)
+            self._home.reports_heard((report,))
+            return
+        self._refusals.pop(name, None)
+        if answer.response.code == NOT_REGISTERED:
+            raise Unregistered(_reason(answer.response))
+        # What it refuses in so many words it would refuse again: told once is told.
+        self._home.reports_heard((report,))
+        if answer.cancel_report is not None:
+            self._home.cancel_reports(answer.cancel_report.report_request_ids)
 
     def _create(self, known: Registration) -> CreatedPartyRegistration:
         request = CreatePartyRegistration(
@@ -219,7 +246,14 @@ class Ven:
 
     def _tell_opts(self) -> None:
         for note in self._home.opts_waiting():
-            response = self._tell_opt(note, note.modification_number)
+            try:
+                response = self._tell_opt(note, note.modification_number)
+            except Refused as error:
+                if error.status not in NO_SUCH_SERVICE:
+                    raise
+                log.warning("%s: the VTN takes no opts: %s", self._name, error)
+                self._home.opt_heard(note)
+                continue
             if response.code == OUT_OF_SEQUENCE:
                 # The event has changed meanwhile: learn its version, and say it again about that one.
                 self._request_events()
@@ -245,7 +279,14 @@ class Ven:
 
     def _request_events(self) -> None:
         request = RequestEvent(_request_id(), self.registration.ven_id)
-        self._distribute(self._ask("EiEvent", request, DistributeEvent))
+        answer = self._line.exchange("EiEvent", request)
+        if isinstance(answer, DistributeEvent):
+            self._distribute(answer)
+        elif isinstance(answer, Response):
+            # openleadr's VTN says so when it has nothing new: no set, so nothing in it and nothing missing.
+            self._require(answer.response)
+        else:
+            raise Protest(f"{type(answer).__name__} is no answer to RequestEvent")
         self._is_full_set_due = False
 
     def _drain(self) -> None:

@@ -239,6 +239,19 @@ class TestOverTheWire:
         again.contact()
         assert vtn.heard_of(NAME, UpdateReport)[-1].reports[0].intervals
 
+    def test_a_report_that_the_vtn_breaks_over_holds_up_nothing_for_long(self, start, vtn, clock):
+        agent = start()
+        agent.contact()
+        vtn.queues[NAME].append(CreateReport("c1", (request(USAGE, "res-ev", back=60),), f"VEN-{NAME}"))
+        agent.contact()
+        vtn.reply[UpdateReport] = lambda name, message: 500
+        clock.at += MINUTE
+        agent.step(clock.at)
+        for state in ("no_contact", "no_contact", "online"):
+            agent.contact()
+            assert agent.status(clock.at)["state"] == state
+        assert [wanted.report_request_id for wanted in agent.state.reports] == ["q1"], "it is asked for still"
+
     def test_metadata_may_be_asked_for_again(self, start, vtn):
         agent = start()
         agent.contact()
