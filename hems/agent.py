@@ -23,7 +23,7 @@ from random import Random
 from types import TracebackType
 from typing import IO, Any
 
-from hems import button, state
+from hems import button, state, watchdog
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
 from hems.config import CONFIG, read_config
@@ -115,7 +115,9 @@ class Agent(AbstractContextManager["Agent"]):
     def run(self) -> None:
         """Be the hub until `stop` or until world time reaches `until`."""
         log.info("%s: runs, %d assets", self.serial, len(self.place.drivers))
+        watchdog.tell("READY=1")
         while not self._stop.is_set():
+            watchdog.tell("WATCHDOG=1")
             at = self.clock.now()
             if self.until is not None and at >= self.until:
                 break
@@ -124,6 +126,7 @@ class Agent(AbstractContextManager["Agent"]):
                 self.contact()
             self._show(self.clock.now())
             self._stop.wait(self._pause())
+        watchdog.tell("STOPPING=1")
         at = self.clock.now() if self.until is None else min(self.clock.now(), self.until)
         self.step(at)
         self._show(at, is_stopped=True)

@@ -19,6 +19,10 @@ earnings_url = "https://coop.example/earnings"
 host = "192.168.1.10"                 this hub's own address in the home
 port = 8090
 
+[status_page]                         optional: what the hub does, to look at in the home
+host = "192.168.1.10"
+port = 8080
+
 [[assets]]
 resource_id = "r1"                    as the co-op's registry knows it
 kind = "ev_charger"
@@ -53,7 +57,7 @@ from hems.errors import BadHome
 from hems.instants import read_local_time
 
 CONFIG: Final = "hub.toml"
-PORT, TLS_PORT, LOCAL_VTN_PORT = 1883, 8883, 8090
+PORT, TLS_PORT, LOCAL_VTN_PORT, STATUS_PAGE_PORT = 1883, 8883, 8090, 8080
 PUBLIC_PASSWORDS: Final = frozenset({"", "emonpimqtt2016", "mqtt", "password", "admin", "hub"})
 """Passwords that are printed in manuals keep nobody out."""
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -89,6 +93,7 @@ class Config:
     discovery_prefix: str = ""
     earnings_url: str = ""
     local_vtn: tuple[str, int] | None = None
+    status_page: tuple[str, int] | None = None
 
 
 def read_config(folder: Path) -> Config:
@@ -100,18 +105,13 @@ def read_config(folder: Path) -> Config:
         raise BadHome(f"{path} is missing: the hub does not know what it drives") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadHome(f"{path}: {error}") from error
-    _only(document, ("broker", "meter", "home_assistant", "local_vtn", "assets"), CONFIG)
+    _only(document, ("broker", "meter", "home_assistant", "local_vtn", "status_page", "assets"), CONFIG)
     broker = _broker(_table(document, "broker", CONFIG), folder) if "broker" in document else None
     meter = _table(document, "meter", CONFIG)
     _only(meter, ("name", "glow"), "meter")
     shown = _table(document, "home_assistant", CONFIG)
     _only(shown, ("prefix", "earnings_url"), "home_assistant")
-    local = _table(document, "local_vtn", CONFIG)
-    _only(local, ("host", "port"), "local_vtn")
-    local_vtn = None
-    if "local_vtn" in document:
-        port = _whole(local, "port", "local_vtn", most=65_535, default=LOCAL_VTN_PORT)
-        local_vtn = _text(local, "host", "local_vtn"), port
+    local_vtn = _address(document, "local_vtn", LOCAL_VTN_PORT)
     entries = document.get("assets", [])
     if not isinstance(entries, list) or not entries:
         raise BadHome(f"{CONFIG}: give at least one [[assets]]")
@@ -136,6 +136,7 @@ def read_config(folder: Path) -> Config:
         discovery_prefix=str(shown.get("prefix", "homeassistant")) if "home_assistant" in document else "",
         earnings_url=str(shown.get("earnings_url", "")),
         local_vtn=local_vtn,
+        status_page=_address(document, "status_page", STATUS_PAGE_PORT),
     )
 
 
@@ -152,6 +153,15 @@ def secret_in(folder: Path, name: str, where: str) -> str:
     if not secret:
         raise BadHome(f"{where}: {path} is empty")
     return secret
+
+
+def _address(document: Mapping[str, Any], name: str, default: int) -> tuple[str, int] | None:
+    """Return where a server of the hub listens, None where it is not wanted."""
+    if name not in document:
+        return None
+    entry = _table(document, name, CONFIG)
+    _only(entry, ("host", "port"), name)
+    return _text(entry, "host", name), _whole(entry, "port", name, most=65_535, default=default)
 
 
 def _broker(entry: Mapping[str, Any], folder: Path) -> LocalBroker:

@@ -170,6 +170,7 @@ class OadrDevice(RealDevice):
         if events != self._told:
             self._told = events
             self._vtn.tell(self._device, events)
+            self.note(", ".join(event.event_id for event in events) or "no event")
 
     def safe_state(self) -> None:
         self._holds, self._told = (), ()

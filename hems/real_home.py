@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hems.config import Config
 from hems.devices import Order
 from hems.discovery import Discovery
 from hems.drivers.bus import Bus
 from hems.drivers.catalogue import MAKES, Around, RealDriver
+from hems.drivers.real_device import commands
 from hems.errors import BadHome
 from hems.glow import GlowMeter
 from hems.local_vtn import LocalVtn
 from hems.simulation import METER_COLUMNS
+from hems.status_page import StatusPage
 
 CURTAILED_COLUMNS: Final = "resource_id,starts_at,without_wh,with_wh,curtailed_wh"
+
+COMMANDS_LOG: Final = "commands.log"
+COMMANDS_BYTES, COMMANDS_FILES = 1_000_000, 3
+
+Server = TypeVar("Server")
 
 log = logging.getLogger("hems")
 
@@ -27,7 +35,9 @@ class RealHome:
     """Everything that is plugged in. A device that is away keeps no other from being told."""
 
     def __init__(self, config: Config, folder: Path, *, hub: str) -> None:
-        self.local_vtn = None if config.local_vtn is None else _local_vtn(*config.local_vtn)
+        self.local_vtn = _listening(LocalVtn, "local_vtn", config.local_vtn)
+        self.status_page = _listening(StatusPage, "status_page", config.status_page)
+        self._commands = _command_log(folder, {each.settings.resource_id for each in config.assets})
         self.drivers: list[RealDriver] = [
             MAKES[each.driver].build(each.settings, Around(hub, config.broker, each.secret, self.local_vtn))
             for each in config.assets
@@ -74,6 +84,8 @@ class RealHome:
         return [] if self._discovery is None else self._discovery.words()
 
     def show(self, status: Mapping[str, Any]) -> None:
+        if self.status_page is not None:
+            self.status_page.show(status)
         if self._discovery is not None:
             self._discovery.show(status)
 
@@ -90,16 +102,39 @@ class RealHome:
     def close(self) -> None:
         for driver in self.drivers:
             driver.close()
-        if self.local_vtn is not None:
-            self.local_vtn.close()
+        for server in (self.local_vtn, self.status_page):
+            if server is not None:
+                server.close()
+        commands.removeHandler(self._commands)
+        self._commands.close()
         if self._meter_bus is not None:
             self._meter_bus.close()
         if self._discovery is not None:
             self._discovery.close()
 
 
-def _local_vtn(host: str, port: int) -> LocalVtn:
+def _listening(
+    make: Callable[[str, int], Server], name: str, address: tuple[str, int] | None
+) -> Server | None:
+    if address is None:
+        return None
     try:
-        return LocalVtn(host, port)
+        return make(*address)
     except OSError as error:
-        raise BadHome(f"local_vtn: {host}:{port} cannot be listened on: {error}") from error
+        raise BadHome(f"{name}: {address[0]}:{address[1]} cannot be listened on: {error}") from error
+
+
+def _command_log(folder: Path, resource_ids: set[str]) -> logging.Handler:
+    """Keep every word said to a device in `commands.log`, the last three million bytes of it."""
+    handler = RotatingFileHandler(
+        folder / COMMANDS_LOG,
+        maxBytes=COMMANDS_BYTES,
+        backupCount=COMMANDS_FILES - 1,
+        encoding="utf-8",
+        delay=True,
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.addFilter(lambda record: record.getMessage().partition(" ")[0] in resource_ids)
+    commands.addHandler(handler)
+    commands.setLevel(logging.INFO)
+    return handler

@@ -22,7 +22,7 @@ class EmonEsp(SwitchedDevice):
     """`options`: `device`, its name under `emon/`; `free_mode`: how it is left when nobody remembers."""
 
     def __init__(self, settings: AssetSettings, broker: LocalBroker, *, hub: str) -> None:
-        super().__init__(settings, self._tell)
+        super().__init__(settings, self._say_so)
         self._device = str(settings.options["device"])
         self._free_mode = str(settings.options.get("free_mode", "On"))
         self._found_mode = ""
@@ -62,7 +62,7 @@ class EmonEsp(SwitchedDevice):
         if self._bus.say(f"emon/{self._device}/in/state", ""):
             self._asked_s = self.at_s
 
-    def _tell(self, command: Command) -> bool:
+    def _say_so(self, command: Command) -> bool:
         if not command.flips_after_seconds and command.is_on and self._is_held:
             mode = self._found_mode or self._free_mode
         else:

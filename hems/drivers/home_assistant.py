@@ -24,7 +24,7 @@ class HomeAssistantSwitch(SwitchedDevice):
     """`options`: `url`, http://HOST:8123; `entity`, such as switch.immersion; `power_entity` in W or kW."""
 
     def __init__(self, settings: AssetSettings, *, token: str) -> None:
-        super().__init__(settings, self._tell)
+        super().__init__(settings, self._say_so)
         self._home = _Entities(settings, token)
         self._entity = str(settings.options["entity"])
         self._heard_s = -STALE_SECONDS
@@ -53,7 +53,7 @@ class HomeAssistantSwitch(SwitchedDevice):
     def close(self) -> None:
         self._home.caller.close(self.release)
 
-    def _tell(self, command: Command) -> bool:
+    def _say_so(self, command: Command) -> bool:
         domain = self._entity.partition(".")[0]
         service = "turn_on" if command.is_on else "turn_off"
         return self._home.call(domain, service, {"entity_id": self._entity})
@@ -116,7 +116,9 @@ class HomeAssistantNumber(RealDevice):
     def _set(self, power_w: int) -> None:
         if power_w == self._shown_w or 0 <= self.at_s - self._said_s < RESEND_SECONDS:
             return
-        if self._home.call("number", "set_value", {"entity_id": self._entity, "value": power_w}):
+        is_said = self._home.call("number", "set_value", {"entity_id": self._entity, "value": power_w})
+        if is_said:
+            self.note(f"{power_w} W")
             self._said_s = self.at_s
             self._home.forget_look()
 

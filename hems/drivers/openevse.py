@@ -93,7 +93,7 @@ class OpenEvse(RealDevice):
 
     def _say(self, claim: dict[str, Any] | None) -> None:
         payload = RELEASE if claim is None else json.dumps(claim)
-        if self._bus.say(f"{self._base}/claim/set", payload):
+        if self.note(payload, is_said=self._bus.say(f"{self._base}/claim/set", payload)):
             self._said, self._said_s = claim, self.at_s
 
     def _announced(self, _topic: str, payload: bytes, _is_retained: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,9 @@ from hems.drivers.manners import Manners, Seen, Wish, wish
 from hems.drivers.relay import Command, Relay
 
 FREE: Final = Wish()
+
+commands = logging.getLogger("hems.commands")
+"""Every word said to a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,13 @@ class RealDevice:
 
     def plan(self, orders: Sequence[Order]) -> None:
         self._holds = holds_of(orders, self.resource_id)
+
+    def note(self, said: str, *, is_said: bool = True) -> bool:
+        """Write down what was said to the device, and why; returns whether it left."""
+        why = self.wished.interlock or ("order" if self.wished.limit_w is not None else "own schedule")
+        left = "" if is_said else " (did not leave)"
+        commands.info("%s %s: %s%s", self.resource_id, why, said, left)
+        return is_said
 
     def wish_at(self, at: datetime, seen: Seen) -> Wish:
         """Return what is wanted of the device now, and remember it."""
@@ -103,7 +114,7 @@ class SwitchedDevice(RealDevice):
         self._guarded = bool(wanted.interlock)
         target = None if wanted.limit_w is None else not wanted.is_off(self.rated_w)
         command = self.relay.step(target, self.at_s)
-        if command is not None and not self._switch(command):
+        if command is not None and not self._tell(command):
             self.relay.was_not_said()
 
     def release(self) -> None:
@@ -111,7 +122,12 @@ class SwitchedDevice(RealDevice):
         self._holds = ()
         command = self.relay.step(None, self.at_s)
         if command is not None:
-            self._switch(command)
+            self._tell(command)
+
+    def _tell(self, command: Command) -> bool:
+        timer = f", back after {command.flips_after_seconds} s" if command.flips_after_seconds else ""
+        said = ("on" if command.is_on else "off") + timer
+        return self.note(said, is_said=self._switch(command))
 
 
 def number_of(payload: bytes) -> float:

@@ -97,7 +97,8 @@ class SgReady(RealDevice):
         # Opened before closed: the two contacts together would mean a forced start.
         order = sorted(enumerate(contacts, 1), key=lambda pair: pair[1])
         powers = "; ".join(f"Power{channel} {'ON' if is_closed else 'OFF'}" for channel, is_closed in order)
-        if self._bus.say(self._topic_of("cmnd", "Backlog"), f"{rule}; {timer}; {powers}"):
+        is_said = self._bus.say(self._topic_of("cmnd", "Backlog"), f"{rule}; {timer}; {powers}")
+        if self.note(powers, is_said=is_said):
             if (contacts == BLOCKED) != (self._said == BLOCKED):
                 self._changed_s = self.at_s
             self._said, self._said_s = contacts, self.at_s

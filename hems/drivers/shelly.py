@@ -25,7 +25,7 @@ class ShellyGen1(SwitchedDevice):
     """`options`: `url`, http://HOST; `channel` (0 on); `username` and `password` where the device asks."""
 
     def __init__(self, settings: AssetSettings, *, password: str = "") -> None:
-        super().__init__(settings, self._tell)
+        super().__init__(settings, self._say_so)
         self._url = str(settings.options["url"]).rstrip("/")
         self._channel = int(settings.options.get("channel", 0))
         self._caller = Caller()
@@ -65,7 +65,7 @@ class ShellyGen1(SwitchedDevice):
     def close(self) -> None:
         self._caller.close(self.release)
 
-    def _tell(self, command: Command) -> bool:
+    def _say_so(self, command: Command) -> bool:
         turn = "on" if command.is_on else "off"
         timer = f"&timer={command.flips_after_seconds}" if command.flips_after_seconds else ""
         url = f"{self._url}/relay/{self._channel}?turn={turn}{timer}"
@@ -88,7 +88,7 @@ class ShellyGen2(SwitchedDevice):
     """`options`: `prefix`, the device's MQTT prefix; `channel` (0 on)."""
 
     def __init__(self, settings: AssetSettings, broker: LocalBroker, *, hub: str) -> None:
-        super().__init__(settings, self._tell)
+        super().__init__(settings, self._say_so)
         self._prefix = str(settings.options["prefix"])
         self._channel = int(settings.options.get("channel", 0))
         self._me = f"opendsr/{hub}/{self.resource_id}"
@@ -131,7 +131,7 @@ class ShellyGen2(SwitchedDevice):
     def _ask(self) -> None:
         self._call("Switch.GetStatus", id=self._channel)
 
-    def _tell(self, command: Command) -> bool:
+    def _say_so(self, command: Command) -> bool:
         timer = {"toggle_after": command.flips_after_seconds} if command.flips_after_seconds else {}
         is_said = self._call("Switch.Set", id=self._channel, on=command.is_on, **timer)
         self._ask()

@@ -22,7 +22,7 @@ class Tasmota(SwitchedDevice):
     """`options`: `topic`; `channel` (1 on); `full_topic`; `is_on_when_free`."""
 
     def __init__(self, settings: AssetSettings, broker: LocalBroker, *, hub: str) -> None:
-        super().__init__(settings, self._tell)
+        super().__init__(settings, self._say_so)
         self._topic = str(settings.options["topic"])
         self._pattern = str(settings.options.get("full_topic", FULL_TOPIC))
         self._channel = int(settings.options.get("channel", 1))
@@ -63,7 +63,7 @@ class Tasmota(SwitchedDevice):
         self._bus.say(self.topic_of("cmnd", f"Power{self._channel}"), "")
         self._bus.say(self.topic_of("cmnd", "Status"), "8")
 
-    def _tell(self, command: Command) -> bool:
+    def _say_so(self, command: Command) -> bool:
         power = f"Power{self._channel}"
         if command.is_on:
             said = f"RuleTimer8 0; {power} ON"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -55,7 +56,7 @@ def furnish(folder: Path, broker: LocalBroker, *, evse: str = "openevse-7b2c") -
         f'[meter]\nname = "CAD-1"\nglow = "{MAC}"\n[home_assistant]\n'
         f'[[assets]]\nresource_id = "res-ev"\nkind = "ev_charger"\ndriver = "openevse"\nbase = "{evse}"\n'
         f'[[assets]]\nresource_id = "res-water"\nkind = "immersion_heater"\ndriver = "shelly_gen2"\n'
-        f'prefix = "shellyplus1pm-aabb"\n'
+        f'prefix = "shellyplus1pm-aabb"\n[status_page]\nhost = "127.0.0.1"\nport = 0\n'
     )
     return folder
 
@@ -230,6 +231,57 @@ def test_the_household_says_no_in_home_assistant_and_yes_again(
         until("boost", hub, clock, lambda: shelly.is_on)
     told = {topic for topic, _ in home.heard if topic.startswith("homeassistant/")}
     assert told == set(entities(NAME, root=root, prefix="homeassistant", earnings_url=""))
+
+
+def test_every_word_said_to_a_device_is_written_down(
+    hub: Agent, vtn: SmallVtn, clock: HandClock, evse: FakeEvse, shelly: FakeShelly
+):
+    until("the devices", hub, clock, lambda: is_all_there(hub))
+    vtn.put(NAME, make_event())
+    hub.contact()
+    clock.at = FIVE
+    until("off", hub, clock, lambda: not shelly.is_on and evse.claim == {"state": "disabled"})
+    lines = (hub.folder / "commands.log").read_text().splitlines()
+    assert [line.split(" ", 2)[2] for line in sorted(lines, key=lambda line: line.split(" ", 2)[2])] == [
+        'res-ev order: {"state": "disabled"}',
+        "res-water order: off, back after 900 s",
+    ]
+
+
+def test_the_status_page_shows_the_event_and_the_devices_and_takes_no_orders(
+    hub: Agent, vtn: SmallVtn, clock: HandClock, evse: FakeEvse, broker: LocalBroker
+):
+    page = hub.place.status_page  # type: ignore[attr-defined]
+
+    def fetched(path: str, method: str = "GET") -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=5)
+        connection.request(method, path)
+        response = connection.getresponse()
+        answer = response.status, response.read().decode()
+        connection.close()
+        return answer
+
+    assert "Starting" in fetched("/")[1]
+    vtn.put(NAME, make_event("<script>"))
+    hub.contact()
+    clock.at = FIVE
+    until("the charger", hub, clock, lambda: evse.claim == {"state": "disabled"})
+    hub._show(clock.now())
+    status, shown = fetched("/")
+    assert status == 200
+    for words in (
+        "use less",
+        "In contact",
+        "ev charger",
+        "in the event",
+        "away: is it plugged in?",
+        "running",
+    ):
+        assert words in shown
+    assert "<script>" not in shown
+    assert json.loads(fetched("/status.json")[1])["serial"] == NAME
+    assert fetched("/anything")[0] == 404
+    assert fetched("/", "POST")[0] == 501
 
 
 def test_discovery_is_what_home_assistant_asks_for():
