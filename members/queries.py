@@ -189,6 +189,12 @@ def partners_of_homes(home_ids: Iterable[UUID], day: date) -> dict[UUID, Partner
     return {link.home_id: link.partner for link in links.select_related("partner")}
 
 
+def partner_home_count(partner_id: UUID, day: date) -> int:
+    """How many homes the partner has on the Europe/London date."""
+    links = PartnerHome.objects.filter(partner_id=partner_id, starts_on__lte=day)
+    return links.filter(Q(ends_on__isnull=True) | Q(ends_on__gt=day)).count()
+
+
 def partners_since() -> dict[UUID, date]:
     """The first day on which each partner has a home, for those that ever had one."""
     rows = PartnerHome.objects.values("partner_id").annotate(since=Min("starts_on"))

@@ -119,6 +119,12 @@ def span_told(partner_id: UUID) -> tuple[date, date] | None:
     return (months[0], _months_on(months[-1], 1)) if months else None
 
 
+def homes_counted(partner_id: UUID) -> int | None:
+    """How many homes the latest month that was told counts, 0 for too few to tell of; None before any was."""
+    months = PartnerMonth.objects.filter(partner_id=partner_id).order_by("-starts_on")
+    return months.values_list("homes", flat=True).first()
+
+
 def month_of(day: date) -> date:
     """The first day of its month."""
     return day.replace(day=1)

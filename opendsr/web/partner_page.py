@@ -14,11 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET
 
+import members.queries
 from members.partner_models import Partner
 from members.policy import own_partner
 from metering import partner_totals
 from metering.aggregates import LEAST_HOMES, Withheld
 from metering.partner_totals import Period, month_of
+from opendsr.kernel import clock
+from opendsr.kernel.periods import civil_date
 from opendsr.web import wording
 from opendsr.web.charts import Figure, bars_figure
 from opendsr.web.entering import signed_in
@@ -50,10 +53,16 @@ def partner_home(request: HttpRequest) -> HttpResponse:
         "views": VIEWS.items(),
         "least": LEAST_HOMES,
         "ready_days": partner_totals.READY_DAYS,
+        "linked": f"{members.queries.partner_home_count(partner.pk, civil_date(clock.now())):,}",
     }
     if span is not None:
         oldest, past = span
         newest = past - ONE_DAY
+        counted = partner_totals.homes_counted(partner.pk)
+        context |= {
+            "counted": f"{counted:,}" if counted else _("fewer than %(least)s") % {"least": LEAST_HOMES},
+            "latest": dateformat.format(newest, "F Y"),
+        }
         day = min(max(_day(request) or newest, oldest), newest)
         bounds = [each for each in _bounds(view, day) if each[1] > oldest and each[0] <= newest]
         periods = partner_totals.periods(partner.pk, bounds)
