@@ -69,7 +69,7 @@ def test_a_partner_comes_to_its_totals_and_sees_no_other_page(pat, told):
 
     assert page.faults() == []
     assert page.heading == "Calder Homes"
-    assert "Your homes in the co-op 0 Of these counted in March 2026 20" in page.text()
+    assert "Your homes in the co-op 0 Counted in March 2026 20" in page.text()
     march = next(row for row in page.cells("totals") if row[0] == "Mar 2026")
     assert march == ["Mar 2026", "20", "7,200.0", "30 of 31 days (one home would stand out)"]
     for name in ("data_health", "import_list", "campaign_list", "partner_list", "round_list"):
