@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from campaigns import life
 from campaigns.models import Campaign, Participation
 from opendsr.kernel.errors import DomainError
-from opendsr.kernel.lookups import among
 
 State = Participation.State
 Outcome = Participation.Outcome
 LARGEST_PCT: Final = 1_000_000
+WRITE_OUTCOMES: Final = """
+    UPDATE campaigns_participation AS part SET measured_pct = told.measured_pct, outcome = told.outcome
+    FROM unnest(%s::uuid[], %s::int4[], %s::text[]) AS told (id, measured_pct, outcome)
+    WHERE part.id = told.id
+"""
 
 
 class NotCompleted(DomainError):
@@ -63,7 +67,7 @@ def record_outcomes(
         if instructed_wh > 0
     }
     parts = campaign.participations.select_for_update().order_by("id")
-    changed: dict[tuple[int | None, str], list[UUID]] = defaultdict(list)
+    changed: list[tuple[UUID, int | None, str]] = []
     counts: Counter[str] = Counter()
     from_pct = campaign.programme.delivered_from_pct
     for part_id, occupancy_id, state, known_pct, known in parts.values_list(
@@ -75,11 +79,10 @@ def record_outcomes(
             outcome = known
         counts[outcome] += 1
         if (known_pct, known) != (measured_pct, outcome):
-            changed[measured_pct, outcome].append(part_id)
-    for (measured_pct, outcome), part_ids in sorted(changed.items(), key=lambda each: each[1]):
-        some = Participation.objects.filter(pk__in=among(part_ids))
-        some.update(measured_pct=measured_pct, outcome=outcome)
+            changed.append((part_id, measured_pct, outcome))
     if changed:
+        with connection.cursor() as cursor:
+            cursor.execute(WRITE_OUTCOMES, [list(column) for column in zip(*changed, strict=True)])
         life.note(campaign.pk, "campaign.outcomes", at=at, by=None, detail={"outcomes": dict(counts)})
     return dict(counts)
 
