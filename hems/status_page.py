@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from hems.instants import LONDON, read_instant
+
 REFRESH_SECONDS: Final = 10
 SOCKET_SECONDS: Final = 10
 STATES: Final = {
@@ -83,13 +85,12 @@ def page_of(status: Mapping[str, Any] | None) -> str:
     if status is None:
         return _page("<h1>Energy hub</h1><p>Starting.</p>")
     events = "".join(
-        f"<tr><td>{_text(event['starts_at'])}</td><td>{_text(event['ends_at'])}</td>"
-        f"<td>{_text(PHASES.get(event['phase'], event['phase']))}</td></tr>"
+        f"<tr><td>{_text(_when(event))}</td><td>{_text(PHASES.get(event['phase'], event['phase']))}</td></tr>"
         for event in sorted(status["events"], key=lambda event: str(event["starts_at"]), reverse=True)
     )
     assets = "".join(
-        f"<tr><td>{_text(asset['kind']).replace('_', ' ')}<br><small>{_text(asset['resource_id'])}</small>"
-        f"</td><td>{_text(asset['power_w'])} W</td><td>{_text(_doing(asset))}</td></tr>"
+        f"<tr><td>{_text(_name(asset))}<br><small>{_text(asset['resource_id'])}</small></td>"
+        f"<td>{_power(asset)}</td><td>{_text(_doing(asset))}</td></tr>"
         for asset in status["assets"]
     )
     failure = f"<p>{_text(status['failure'])}</p>" if status["failure"] else ""
@@ -100,12 +101,28 @@ def page_of(status: Mapping[str, Any] | None) -> str:
         "<h2>Devices</h2><table><thead><tr><th scope='col'>Device</th><th scope='col'>Now</th>"
         f"<th scope='col'>Doing</th></tr></thead><tbody>{assets}</tbody></table>"
         + (
-            "<h2>Events</h2><table><thead><tr><th scope='col'>From (UTC)</th><th scope='col'>To</th>"
-            f"<th scope='col'></th></tr></thead><tbody>{events}</tbody></table>"
+            "<h2>Events</h2><table><thead><tr><th scope='col'>When</th><th scope='col'>State</th></tr>"
+            f"</thead><tbody>{events}</tbody></table>"
             if events
             else "<h2>Events</h2><p>None yet: the co-op will tell this hub of one, and you before it.</p>"
         )
     )
+
+
+def _name(asset: Mapping[str, Any]) -> str:
+    return str(asset["kind"]).replace("_", " ").capitalize().replace("Ev ", "EV ")
+
+
+def _power(asset: Mapping[str, Any]) -> str:
+    """Return the power now, kept on one line; a device that is away tells none."""
+    return f"{_text(asset['power_w'])}&nbsp;W" if asset["is_available"] else "?"
+
+
+def _when(event: Mapping[str, Any]) -> str:
+    """Return the event's time as clocks in the home show it."""
+    starts, ends = (read_instant(event[name]).astimezone(LONDON) for name in ("starts_at", "ends_at"))
+    until = f"{ends:%H:%M}" if ends.date() == starts.date() else f"{ends:%a %d %b %H:%M}"
+    return f"{starts:%a %d %b %H:%M} to {until}"
 
 
 def _doing(asset: Mapping[str, Any]) -> str:

@@ -272,7 +272,7 @@ def test_the_status_page_shows_the_event_and_the_devices_and_takes_no_orders(
     for words in (
         "use less",
         "In contact",
-        "ev charger",
+        "EV charger",
         "in the event",
         "away: is it plugged in?",
         "running",
