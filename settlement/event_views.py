@@ -320,8 +320,7 @@ def _shares(
     run: SettlementRun, line: HomeDelivery, home: Household, half_hours: int, override: Any
 ) -> tuple[ShareLine, ...]:
     stands = line.takes_part or line.is_forgiven
-    if home.standing == OVERRIDDEN and override.keeps == 0:
-        stands = False
+    keeps = override.keeps.numerator if home.standing == OVERRIDDEN else override.keeps.denominator
     times = counts_times(
         policy_from({key: value for key, value in run.policy.items() if key != "name"}),
         in_hardship=home.in_hardship,
@@ -330,10 +329,10 @@ def _shares(
     if home.standing == OVERRIDDEN:
         available_wh = paid_after_override(available_wh, override)
     weights = {
-        "floor": 1,
+        "floor": keeps,
         "wh": line.paid_wh * times,
         "availability": available_wh * times,
-        "equal": times,
+        "equal": times * keeps,
     }
     amounts = {
         "floor": line.floor_mp,

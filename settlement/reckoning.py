@@ -271,18 +271,18 @@ def _after_overrides(sold_wh: Wh, homes: Households, agreement: Agreement) -> Wh
 
 
 def _participants(homes: Households, paid_wh: Wh, half_hours: int, agreement: Agreement) -> Participants:
-    """The homes in the split; without payment after an override neither floor nor equal part."""
+    """The homes in the split; what an override costs, it costs of a floor and an equal part too."""
     stands = homes.takes_part | forgiven(homes, agreement)
-    override = agreement.override_policy
-    overridden = homes.stands(OVERRIDDEN)
+    keeps = agreement.override_policy.keeps
     ready_wh = np.where(stands, homes.instructed_wh * half_hours, 0)
     return Participants(
         ids=homes.occupancy_ids,
         paid_wh=paid_wh,
         available_wh=_after_overrides(ready_wh, homes, agreement),
-        takes_part=stands & ~overridden if override.keeps == 0 else stands,
+        takes_part=stands,
         in_hardship=homes.in_hardship,
-        forgoes=overridden & stands & (override.keeps < 1),
+        keeps_over=np.where(homes.stands(OVERRIDDEN) & stands, keeps.numerator, keeps.denominator),
+        keeps_under=keeps.denominator,
         donates=homes.donates,
     )
 

@@ -29,6 +29,7 @@ Mask = NDArray[np.bool_]
 
 HUNDRED: Final = Decimal(100)
 FLOOR: Final = "floor"
+WHOLE: Final = Fraction(1)
 SAFE: Final = 2**62
 
 
@@ -142,7 +143,7 @@ class Participant:
     """One household in the split: Wh that count, W x half-hours it stood ready, and who it is.
 
     `takes_part` False gets nothing, whatever it delivered; `donates_pct` of its part goes to the fund. A home
-    that `forgoes` lost some or all of its weight by overriding the event.
+    that overrode the event `keeps` a part of its floor and of its equal part, as of its energy.
     """
 
     id: UUID
@@ -151,31 +152,37 @@ class Participant:
     takes_part: bool = True
     in_hardship: bool = False
     donates_pct: Decimal = Decimal(0)
-    forgoes: bool = False
+    keeps: Fraction = WHOLE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Participants:
-    """Participants as columns, a row each; `ids` are of 16 bytes, `donates` holds those who give, by row."""
+    """Participants as columns, a row each; `ids` are of 16 bytes, `donates` holds those who give, by row.
+
+    A home keeps `keeps_over / keeps_under` of its floor and its equal part.
+    """
 
     ids: Ids
     paid_wh: Column
     available_wh: Column
     takes_part: Mask
     in_hardship: Mask
-    forgoes: Mask
+    keeps_over: Column
+    keeps_under: int = 1
     donates: Mapping[int, Decimal] = field(default_factory=dict)
 
     @classmethod
     def of(cls, participants: Sequence[Participant]) -> Participants:
         """The columns of single participants."""
+        under = lcm(1, *(each.keeps.denominator for each in participants))
         return cls(
             ids=ids_of(each.id for each in participants),
             paid_wh=np.array([each.paid_wh for each in participants], np.int64),
             available_wh=np.array([each.available_wh for each in participants], np.int64),
             takes_part=np.array([each.takes_part for each in participants], np.bool_),
             in_hardship=np.array([each.in_hardship for each in participants], np.bool_),
-            forgoes=np.array([each.forgoes for each in participants], np.bool_),
+            keeps_over=np.array([int(each.keeps * under) for each in participants], np.int64),
+            keeps_under=under,
             donates={row: each.donates_pct for row, each in enumerate(participants) if each.donates_pct},
         )
 
@@ -273,12 +280,14 @@ def share_by(
     members_mp = revenue_mp - coop_mp - fund_mp
     rows = _in_order_of_id(homes)
     amounts = np.zeros((len(homes.ids), len(PART_COLUMNS)), np.int64)
-    amounts[rows, 0], rest_mp = _floors(policy, members_mp, len(rows))
-    pools = {FLOOR: (members_mp - rest_mp, len(rows))} if policy.floor_mp else {}
+    keeps = homes.keeps_over[rows]
+    has_forgone = bool((homes.keeps_over < homes.keeps_under).any())
+    amounts[rows, 0], rest_mp = _floors(policy, members_mp, keeps, homes.keeps_under)
+    pools = {FLOOR: (members_mp - rest_mp, int(keeps.sum()))} if policy.floor_mp else {}
     for by, pool_mp in zip(policy.split, _pools(policy, rest_mp), strict=True):
         weights = _weights(policy, by, homes, rows)
         total = int(weights.sum())
-        if pool_mp and not total and not homes.forgoes.any():
+        if pool_mp and not total and not has_forgone:
             raise ZeroWeights(**told, by=by.value)
         if pool_mp and total:
             amounts[rows, COLUMN_OF[by]] = split_column_mp(pool_mp, weights)
@@ -352,12 +361,13 @@ def _in_order_of_id(homes: Participants) -> NDArray[np.intp]:
     return order[homes.takes_part[order]]
 
 
-def _floors(policy: SharePolicy, members_mp: int, homes: int) -> tuple[Column, int]:
+def _floors(policy: SharePolicy, members_mp: int, keeps: Column, under: int) -> tuple[Column, int]:
     """Each home's floor, cut evenly when the pool does not reach, and what is left of the pool."""
-    if not homes or not policy.floor_mp:
-        return np.zeros(homes, np.int64), members_mp
-    floors_mp = min(members_mp, policy.floor_mp * homes)
-    return split_column_mp(floors_mp, np.ones(homes, np.int64)), members_mp - floors_mp
+    total = int(keeps.sum())
+    if not total or not policy.floor_mp:
+        return np.zeros(len(keeps), np.int64), members_mp
+    floors_mp = min(members_mp, policy.floor_mp * total // under)
+    return split_column_mp(floors_mp, keeps), members_mp - floors_mp
 
 
 def _pools(policy: SharePolicy, rest_mp: int) -> list[int]:
@@ -370,7 +380,7 @@ def _weights(policy: SharePolicy, by: By, homes: Participants, rows: NDArray[np.
     plain = {
         By.WH: homes.paid_wh,
         By.AVAILABILITY: homes.available_wh,
-        By.EQUAL: np.ones(len(homes.ids), np.int64),
+        By.EQUAL: homes.keeps_over,
     }[by][rows]
     if policy.hardship_weight == 1:
         return plain

@@ -235,7 +235,8 @@ def _shares(event: Mapping[str, Any]) -> Iterator[str]:
     if _coop_pct(policy, event["starts_at"]) != Fraction(event["coop_pct"]):
         yield "the co-op's percentage is not the policy's"
     pools = {share["by"]: share["pool_mp"] for share in event["shares"]}
-    if pools != _pools(policy, event["members_mp"] + held, event["shares"]):
+    under = _keeps(event).denominator
+    if pools != _pools(policy, event["members_mp"] + held, event["shares"], under):
         yield "the parts of the members' pool are not what the policy says"
     if held and _keeps(event) == 1:
         yield f"{held} mp are held for the fund, though an override costs nothing"
@@ -264,12 +265,15 @@ def _coop_pct(policy: Mapping[str, Any], starts_at: str) -> Fraction:
     return pct
 
 
-def _pools(policy: Mapping[str, Any], members: int, shares: list[Mapping[str, Any]]) -> dict[str, int]:
+def _pools(
+    policy: Mapping[str, Any], members: int, shares: list[Mapping[str, Any]], under: int
+) -> dict[str, int]:
+    """What the policy makes of the members' pool; a whole home weighs `under` in the floor."""
     pools: dict[str, int] = {}
     rest = members
     if policy["floor_mp"]:
         homes = next((share["total_weight"] for share in shares if share["by"] == "floor"), 0)
-        pools["floor"] = min(members, policy["floor_mp"] * homes) if homes else 0
+        pools["floor"] = min(members, policy["floor_mp"] * homes // under) if homes else 0
         rest -= pools["floor"]
     order = [share["by"] for share in shares if share["by"] != "floor"]
     weights = [Fraction(policy["split"][by]) for by in order]

@@ -14,9 +14,9 @@ from members.policy import has_role
 from opendsr.kernel.periods import civil_date
 from opendsr.web import wording
 from opendsr.web.paging import paged
-from settlement import policies, queries, sharing
+from settlement import policies, queries, sharing, terms
 from settlement.models import HomeDelivery, SharePolicyVersion, Standing
-from settlement.sharing import Participant, SharePolicy
+from settlement.sharing import WHOLE, Participant, SharePolicy
 
 SHOWN = 25
 HOMES_SHOWN = 12
@@ -71,7 +71,7 @@ def preview(policy: SharePolicy) -> dict[str, Any]:
     """The newest posted event shared by the policy beside what was; raises the errors of sharing."""
     run = (
         queries.approved_runs()
-        .select_related("campaign")
+        .select_related("campaign", "terms")
         .order_by("-campaign__starts_at", "-sequence")
         .first()
     )
@@ -81,13 +81,14 @@ def preview(policy: SharePolicy) -> dict[str, Any]:
         HomeDelivery.objects.filter(run=run).select_related("occupancy__home").order_by("occupancy_id")
     )
     special = policies.special_households(run.campaign.starts_at)
+    keeps = terms.override_policy(run.terms).keeps
     participants = [
         Participant(
             id=line.occupancy_id,
             paid_wh=line.paid_wh,
             available_wh=line.instructed_wh if line.takes_part or line.is_forgiven else 0,
             takes_part=line.takes_part or line.is_forgiven,
-            forgoes=line.standing == Standing.OVERRIDDEN,
+            keeps=keeps if line.standing == Standing.OVERRIDDEN else WHOLE,
             in_hardship=special.get(line.occupancy.household_id, policies.ORDINARY).in_hardship,
         )
         for line in lines

@@ -23,7 +23,7 @@ from settlement.overriding import OverrideCost, OverridePolicy, paid_after_overr
 from settlement.pay_curves import CURVES
 from settlement.posting import PARTS, Shared, legs_of
 from settlement.revenue import Basis, Contract, earned_revenue
-from settlement.sharing import By, Participant, SharePolicy, Shares, share_by
+from settlement.sharing import WHOLE, By, Participant, SharePolicy, Shares, share_by
 
 DAY = date(2026, 11, 24)
 SHARED = Shared(buyer=UUID(int=1), coop=UUID(int=2), fund=UUID(int=3))
@@ -119,8 +119,8 @@ class World:
             self.policy,
             revenue_mp=owed.total_mp,
             participants=[
-                replace(home, paid_wh=wh, forgoes=forgoes)
-                for home, wh, forgoes in zip(self.homes, paid, overrode, strict=True)
+                replace(home, paid_wh=wh, keeps=self.override.keeps if did else WHOLE)
+                for home, wh, did in zip(self.homes, paid, overrode, strict=True)
             ],
             day=DAY,
         )

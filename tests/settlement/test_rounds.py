@@ -411,6 +411,31 @@ def test_what_a_home_alone_forgoes_is_held_for_the_fund_and_its_statement_verifi
     assert_everything_sums()
 
 
+def test_a_reduced_payment_reduces_floor_and_equal_part_and_the_statements_verify():
+    policies.publish_policy(
+        name="Shared",
+        policy=SharePolicy(split={By.EQUAL: Decimal(100)}, floor_mp=1_000, hardship_weight=Decimal("1.5")),
+        effective_from=EVENT[0] - timedelta(days=1),
+        at=EVENT[0] - timedelta(days=2),
+    )
+    reduced = OverridePolicy(OverrideCost.REDUCED, Decimal(40))
+    published = make_terms(override_policy=reduced, share_policy="Shared")
+    stage = make_stage(State.OVERRIDDEN, State.OPTED_IN, published=published)
+    for resident in stage.residents:
+        store_history(resident)
+        store_event(resident, 500, 1_000, 1_000, 1_000)
+
+    run = settle(stage).run
+
+    less, whole = (delivery_of(run, resident) for resident in stage.residents)
+    assert (less.floor_mp, whole.floor_mp) == (600, 1_000)
+    assert less.equal_mp == 0.6 * whole.equal_mp
+    for statement in Statement.objects.all():
+        assert verifying.verify(json.loads(statements.render_json(statement))) == []
+    assert replaying.replay(run).result_sha256 == run.result_sha256
+    assert_everything_sums()
+
+
 def test_a_home_we_never_reached_counts_as_standing_ready():
     for forgives, earned in ((True, True), (False, False)):
         at = AFTER - timedelta(days=30)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from math import lcm
 from uuid import UUID
 
 import pytest
@@ -26,6 +27,7 @@ from settlement.sharing import (
 
 DAY = date(2026, 11, 24)
 pct = st.decimals(0, 100, places=2)
+keeps = st.sampled_from([Fraction(1), Fraction(1), Fraction(0), Fraction(1, 2), Fraction(2, 3)])
 splits = st.sampled_from(
     [
         {By.WH: Decimal(100)},
@@ -57,7 +59,7 @@ def homes(draw: st.DrawFn) -> list[Participant]:
             takes_part=number == 0 or draw(st.booleans()),
             in_hardship=draw(st.booleans()),
             donates_pct=draw(pct),
-            forgoes=draw(st.booleans()),
+            keeps=Fraction(1) if number == 0 else draw(keeps),
         )
         for number in range(count)
     ]
@@ -85,7 +87,8 @@ def test_each_part_is_pool_times_weight_rounded(policy, participants, revenue_mp
             if policy.hardship_weight != 1:
                 numerator, denominator = policy.hardship_weight.as_integer_ratio()
                 times = numerator if home.in_hardship else denominator
-            assert 0 <= part.equal_mp - pool_mp * times // total <= 1
+            under = lcm(*(each.keeps.denominator for each in participants))
+            assert 0 <= part.equal_mp - pool_mp * times * int(home.keeps * under) // total <= 1
 
 
 @given(policies, homes(), st.integers(0, 10**9))
@@ -164,7 +167,7 @@ def test_a_wrong_field_is_named(data, field):
 
 @given(policies, homes(), st.integers(0, 10**9))
 def test_what_only_those_who_overrode_forgo_is_held_for_the_fund(policy, participants, revenue_mp):
-    gone = [replace(home, paid_wh=0, available_wh=0, takes_part=False, forgoes=True) for home in participants]
+    gone = [replace(home, paid_wh=0, available_wh=0, keeps=Fraction(0)) for home in participants]
 
     shares = share_by(policy, revenue_mp=revenue_mp, participants=gone, day=DAY)
 
@@ -176,6 +179,20 @@ def test_what_only_those_who_overrode_forgo_is_held_for_the_fund(policy, partici
 
 def test_a_part_that_others_earned_is_not_held():
     policy = SharePolicy(coop_pct=Decimal(0))
-    both = [Participant(UUID(int=1), 0, forgoes=True), Participant(UUID(int=2), 10)]
+    both = [Participant(UUID(int=1), 0, keeps=Fraction(0)), Participant(UUID(int=2), 10)]
 
     assert share_by(policy, revenue_mp=300, participants=both, day=DAY).earned_mp == (0, 300)
+
+
+def test_what_an_override_costs_it_costs_of_the_floor_and_the_equal_part():
+    policy = SharePolicy(coop_pct=Decimal(0), split={By.EQUAL: Decimal(100)}, floor_mp=100)
+    three = [
+        Participant(UUID(int=1), 9),
+        Participant(UUID(int=2), 9, keeps=Fraction(1, 2)),
+        Participant(UUID(int=3), 9, keeps=Fraction(0)),
+    ]
+
+    shares = share_by(policy, revenue_mp=300, participants=three, day=DAY)
+
+    assert [part.floor_mp for part in shares.parts] == [100, 50, 0]
+    assert [part.equal_mp for part in shares.parts] == [100, 50, 0]
