@@ -15,6 +15,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from metering import emoncms, telemetry
+from metering.adapters.emoncms import Frame
 from metering.intake import DEVICE, GLOW, Arrival, Intake
 from metering.intake_models import Message
 from metering.vtn_door import Report, ReportPoint, VenId
@@ -68,19 +69,20 @@ def retry(*, message_ids: Sequence[int], at: datetime, actor: str) -> Retried:
 def _is_used(message: Message, intake: Intake, at: datetime) -> bool:
     """Offer it again; a letter that comes of it counts on from the one it was."""
     latest = Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    frame: Frame | None = None
     holder = None
     if message.source == emoncms.SOURCE:
         holder = emoncms.holder_of_letter(message.sender, at=at)
         if holder is None:
-            message.detail = "the key was revoked, or its household moved"
-            message.retried_at = at
-            message.save(update_fields=["detail", "retried_at"])
-            return False
+            return _still(message, "the key was revoked, or its household moved", at)
+        try:
+            frame = emoncms.frame_of_letter(message.topic, message.body)
+        except ValueError:
+            return _still(message, "the frame was too long to be kept whole", at)
     Message.objects.filter(pk=message.pk).delete()
     if message.source == telemetry.SOURCE:
         is_dead = bool(telemetry.read_again(_report(message), at=at).refused)
-    elif holder is not None:
-        frame = emoncms.frame_of_letter(message.topic, message.body)
+    elif holder is not None and frame is not None:
         is_dead = bool(emoncms.take_frames(holder, [frame], at=at))
     else:
         arrival = Arrival(message.topic, message.body.encode(), message.received_at)
@@ -91,6 +93,13 @@ def _is_used(message: Message, intake: Intake, at: datetime) -> bool:
         )
         made.filter(pk__gt=latest).update(times=message.times, retried_at=at)
     return not is_dead
+
+
+def _still(message: Message, why: str, at: datetime) -> bool:
+    """Leave the letter as it is, with the reason it cannot even be tried; it is not used."""
+    message.detail, message.retried_at = why, at
+    message.save(update_fields=["detail", "retried_at"])
+    return False
 
 
 def _report(message: Message) -> Report:

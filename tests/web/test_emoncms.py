@@ -491,3 +491,13 @@ def test_a_letter_of_a_key_that_was_revoked_says_so(alice, box):
 
     assert (done.used, done.dead) == (0, 1)
     assert Message.objects.get().detail == "the key was revoked, or its household moved"
+
+
+def test_a_letter_that_was_cut_off_says_so(alice, box):
+    box.get("/input/post?node=a&json={import_kwh:0}")
+    Message.objects.update(body='{"at": "2026-01-05T12:00')
+
+    done = retrying.retry(message_ids=[Message.objects.get().pk], at=NOW, actor="staff:1")
+
+    assert (done.used, done.dead) == (0, 1)
+    assert Message.objects.get().detail == "the frame was too long to be kept whole"
