@@ -12,10 +12,11 @@ from django.db import DatabaseError, connection, transaction
 from members import consenting, partnering
 from members.models import Granularity, Purpose
 from members.partner_models import Partner
-from metering import partner_totals
+from metering import partner_totals, tasks
 from metering.ingest import store_readings
 from metering.models import PartnerDay, PartnerMonth
 from metering.partner_totals import ONE_DAY, periods, tell_due
+from opendsr.kernel import clock
 from opendsr.kernel.periods import period_starts
 from tests.factories import JOINED_AT, Resident, make_consent_texts, make_resident
 
@@ -175,3 +176,12 @@ def test_months_of_long_ago_are_not_told_and_whom_they_counted_is_forgotten(part
     partner_totals.forget(at=DUE + timedelta(days=366 * 3))
     assert not PartnerMonth.objects.exclude(stream_ids=[]).exists()
     assert PartnerMonth.objects.get(starts_on=MARCH).homes == 17
+
+
+def test_the_hourly_job_tells_what_is_due(partner, homes):
+    read(homes, [MARCH])
+    clock.configure(DUE, speed=0)
+
+    tasks.tend_store()
+
+    assert told(partner, MARCH)[0][0] == 16
