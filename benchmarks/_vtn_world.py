@@ -185,6 +185,7 @@ class Server:
     url: str
     pids: tuple[int, ...]
     has_database: bool = True
+    front: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -253,7 +254,8 @@ def production(made: World, *, vens: int, workers: int = 1) -> Iterator[Server |
         front = stack.enter_context(
             running(words, ready=lambda: answers(port), log=made.folder / "nginx.log")
         )
-        yield Server("production", f"https://localhost:{port}/OpenADR2/Simple/2.0b", (front, behind))
+        url = f"https://localhost:{port}/OpenADR2/Simple/2.0b"
+        yield Server("production", url, (front, behind), front=tuple(words))
 
 
 def answers(port: int) -> bool:
