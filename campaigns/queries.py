@@ -114,14 +114,14 @@ def _homes_together() -> Aggregate:
     return Aggregate(id_bytes, Value(b""), function="string_agg", output_field=BinaryField())
 
 
-def event_stretches(occupancy_ids: Iterable[UUID], within: Interval) -> dict[UUID, list[Interval]]:
-    """When the events that count as in `event_days` and touch the interval asked each household to change."""
+def homes_by_stretch(occupancy_ids: Iterable[UUID], within: Interval) -> list[tuple[Interval, bytes]]:
+    """When the events that count as in `event_days` and touch the interval asked for a change, and whom: the
+    occupancy ids, 16 bytes each.
+    """
     parts = _standing(occupancy_ids).filter(starts_at__lt=within.ends_at, ends_at__gt=within.starts_at)
-    stretches: dict[UUID, list[Interval]] = defaultdict(list)
-    rows = parts.values_list("occupancy_id", "starts_at", "ends_at").distinct().order_by("starts_at")
-    for occupancy_id, starts_at, ends_at in rows:
-        stretches[occupancy_id].append(Interval(starts_at, ends_at))
-    return dict(stretches)
+    alike = parts.order_by("starts_at", "ends_at").values("starts_at", "ends_at")
+    rows = alike.annotate(homes=_homes_together()).values_list("starts_at", "ends_at", "homes")
+    return [(Interval(starts_at, ends_at), bytes(homes)) for starts_at, ends_at, homes in rows]
 
 
 def _standing(occupancy_ids: Iterable[UUID]) -> QuerySet[Participation]:

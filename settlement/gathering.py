@@ -287,13 +287,16 @@ def busy_half_hours(households: Households, window: Sequence[datetime], *, event
         return busy
     span = Interval(window[0], max(window[-1], event[-1]) + HALF_HOUR)
     occupancy_ids = [UUID(bytes=occupancy) for occupancy in households.occupancy_ids.tolist()]
-    others = campaigns.queries.event_stretches(occupancy_ids, span)
+    row_of = {occupancy: row for row, occupancy in enumerate(households.occupancy_ids.tolist())}
     own = set(event)
-    for row, occupancy_id in enumerate(occupancy_ids):
-        for stretch in others.get(occupancy_id, ()):
-            for column, start in enumerate(window):
-                is_inside = stretch.starts_at < start + HALF_HOUR and start < stretch.ends_at
-                busy[row, column] |= is_inside and start not in own
+    for stretch, homes in campaigns.queries.homes_by_stretch(occupancy_ids, span):
+        inside = [
+            stretch.starts_at < start + HALF_HOUR and start < stretch.ends_at and start not in own
+            for start in window
+        ]
+        if any(inside):
+            rows = [row_of[occupancy] for occupancy in np.frombuffer(homes, ID).tolist()]
+            busy[rows] |= np.array(inside, np.bool_)
     return busy
 
 

@@ -11,8 +11,10 @@ from django.db import connection
 from campaigns.models import Campaign
 from opendsr.kernel.models import AuditEntry, OutboxFact
 from opendsr.kernel.money import rate_mp
-from settlement import ledger, queries, settling
+from settlement import gathering, ledger, queries, settling
+from settlement.baselines import window_half_hours
 from settlement.baselines.explaining import LeftOut, LeftOutDay
+from settlement.baselines.presets import preset
 from settlement.delivery import Cap, Floor
 from settlement.models import Entry, Posting, SettlementRun, Statement
 from tests.cast import bob as make_bob
@@ -351,3 +353,25 @@ def test_rate_and_total_agree():
     assert run.revenue_mp == rate_mp(1_000, Decimal("0.7531")) == 753
     assert (run.coop_mp, run.members_mp) == (250, 503)
     assert_everything_sums()
+
+
+def test_half_hours_of_another_event_are_busy_for_those_it_asked():
+    published = make_terms(baseline_rule="dfs_2022")
+    stage = make_stage(State.OPTED_IN, State.OPTED_IN, State.OPTED_IN, published=published)
+    window = window_half_hours(preset("dfs_2022"), EVENT)
+    make_stage(
+        State.OPTED_IN,
+        State.OPTED_OUT,
+        residents=stage.residents[:2],
+        published=published,
+        starts_at=window[1],
+        half_hour_count=2,
+    )
+
+    given = gathering.gather(stage.campaign, published, known_at=AFTER)
+
+    busy = dict(zip((home.occupancy_id for home in given.households), given.busy.tolist(), strict=True))
+    asked, opted_out, others = (busy[resident.occupancy.pk] for resident in stage.residents)
+    assert asked == [start in window[1:3] for start in window]
+    assert not any(opted_out)
+    assert not any(others)
