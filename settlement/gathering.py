@@ -72,13 +72,17 @@ class LoadedCube:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A campaign before its readings are loaded: who was asked, under what, and which days it needs."""
+    """A campaign before its readings are loaded: who was asked, under what, and which days it needs.
+
+    `busy` is [household, window half-hour]: it took part in another event then.
+    """
 
     campaign: Campaign
     agreement: Agreement
     event: tuple[datetime, ...]
     households: Households
     days: tuple[date, ...]
+    busy: Mask
 
 
 def gather(campaign: Campaign, terms: SettlementTerms, *, known_at: datetime) -> Input:
@@ -94,16 +98,24 @@ def ask(campaign: Campaign, terms: SettlementTerms) -> Asked:
 
 def ask_together(pairs: Sequence[tuple[Campaign, SettlementTerms]]) -> list[Asked]:
     """The same for several campaigns, each under its terms."""
-    found = []
-    for (campaign, terms), households in zip(
-        pairs, households_of_many([campaign for campaign, _ in pairs]), strict=True
-    ):
-        rule = terms_service.baseline_rule(terms)
-        event = event_half_hours(campaign)
-        days = days_needed(rule, event, households.event_days)
-        agreement = agreement_of(terms, rule, campaign.starts_at)
-        found.append(Asked(campaign, agreement, event, households, tuple(days)))
-    return found
+    rules = [terms_service.baseline_rule(terms) for _, terms in pairs]
+    households = households_of_many([campaign for campaign, _ in pairs])
+    events = [event_half_hours(campaign) for campaign, _ in pairs]
+    windows = [window_half_hours(rule, event) for rule, event in zip(rules, events, strict=True)]
+    stretches = _stretches(households, windows)
+    return [
+        Asked(
+            campaign=campaign,
+            agreement=agreement_of(terms, rule, campaign.starts_at),
+            event=event,
+            households=homes,
+            days=tuple(days_needed(rule, event, homes.event_days)),
+            busy=busy_half_hours(homes, window, stretches, event=event),
+        )
+        for (campaign, terms), rule, homes, event, window in zip(
+            pairs, rules, households, events, windows, strict=True
+        )
+    ]
 
 
 def given_of(asked: Asked, cube: Cube) -> Input:
@@ -115,11 +127,7 @@ def given_of(asked: Asked, cube: Cube) -> Input:
         agreement=asked.agreement,
         households=asked.households,
         cube=cube,
-        busy=busy_half_hours(
-            asked.households,
-            window_half_hours(asked.agreement.baseline_rule, asked.event),
-            event=asked.event,
-        ),
+        busy=asked.busy,
         declared_w=asked.campaign.size_w,
         delivered_from_pct=asked.campaign.programme.delivered_from_pct,
     )
@@ -280,24 +288,40 @@ def by_home(alike: Sequence[tuple[int, int, bytes]]) -> ByHome:
     return ByHome(homes[first], CODE_BY_RANK[speaks], together[0] // 2, together[1])
 
 
-def busy_half_hours(households: Households, window: Sequence[datetime], *, event: Sequence[datetime]) -> Mask:
-    """[household, window half-hour]: it took part in another event then."""
+def busy_half_hours(
+    households: Households,
+    window: Sequence[datetime],
+    stretches: Sequence[tuple[Interval, Ids]],
+    *,
+    event: Sequence[datetime],
+) -> Mask:
+    """[household, window half-hour]: it took part in another event then, by the stretches that asked whom."""
     busy = np.zeros((len(households), len(window)), np.bool_)
-    if not window:
-        return busy
-    span = Interval(window[0], max(window[-1], event[-1]) + HALF_HOUR)
-    occupancy_ids = [UUID(bytes=occupancy) for occupancy in households.occupancy_ids.tolist()]
-    row_of = {occupancy: row for row, occupancy in enumerate(households.occupancy_ids.tolist())}
     own = set(event)
-    for stretch, homes in campaigns.queries.homes_by_stretch(occupancy_ids, span):
+    for stretch, homes in stretches:
         inside = [
             stretch.starts_at < start + HALF_HOUR and start < stretch.ends_at and start not in own
             for start in window
         ]
         if any(inside):
-            rows = [row_of[occupancy] for occupancy in np.frombuffer(homes, ID).tolist()]
-            busy[rows] |= np.array(inside, np.bool_)
+            busy[np.isin(households.occupancy_ids, homes)] |= np.array(inside, np.bool_)
     return busy
+
+
+def _stretches(
+    households: Sequence[Households], windows: Sequence[Sequence[datetime]]
+) -> list[tuple[Interval, Ids]]:
+    """When any event asked whom for a change around the windows, in one query; none without a window."""
+    starts = [start for window in windows for start in window]
+    if not starts:
+        return []
+    everybody = _everybody([homes.occupancy_ids for homes in households])
+    occupancy_ids = [UUID(bytes=occupancy) for occupancy in everybody.tolist()]
+    span = Interval(min(starts), max(starts) + HALF_HOUR)
+    return [
+        (stretch, np.frombuffer(homes, ID))
+        for stretch, homes in campaigns.queries.homes_by_stretch(occupancy_ids, span)
+    ]
 
 
 def load_cube(households: Households, days: Sequence[date], *, known_at: datetime | None) -> Cube:
