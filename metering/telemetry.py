@@ -167,7 +167,9 @@ class _Piece:
         link = self.links.get((hub, point.r_id))
         asset = self.assets.get((hub, point.r_id)) if link is None else link.asset_id
         if link is None and asset is None:
-            return "no_link"
+            # `<resource id>/status/online` and its like: the state of a known asset, which the VTN keeps.
+            is_status = (hub, point.r_id.partition("/")[0]) in self.assets
+            return "" if is_status else "no_link"
         if point.quality.strip().casefold().startswith(NO_VALUE):
             return "bad_quality"
         role = Role.ASSET_POWER if link is None else Role(link.role)

@@ -107,6 +107,21 @@ def test_each_point_that_cannot_be_used_says_why_and_costs_no_other(alice, kit, 
     assert all(Message.objects.values_list("detail", flat=True))
 
 
+def test_the_status_of_a_known_asset_is_no_letter(alice, kit, feed):
+    resource = kit.assets[0].resource_id
+    feed(
+        report(
+            kit,
+            1,
+            point(f"{resource}/status/online", 1.0, NOW, 0),
+            point(f"{resource}/status/manual_override", 0.0, NOW, 0),
+            point("another/status/online", 1.0, NOW, 0),
+        )
+    )
+    assert telemetry.read_reports(at=NOW).refused == {"no_link": 1}
+    assert not AssetState.objects.exists()
+
+
 def test_rules_drop_change_and_keep_points_of_reports(alice, kit, feed):
     publish(
         {"id": "no sold", "match": {"source": "openadr", "type": "*/sold"}, "then": "drop"},
