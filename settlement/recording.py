@@ -123,11 +123,12 @@ def _write_lines(run: SettlementRun, given: Input, result: Reckoning) -> None:
     }
     for place, name in enumerate(("floor_mp", "energy_mp", "availability_mp", "equal_mp", "gift_mp")):
         columns[name] = result.shares.amounts_mp[:, place].astype(">i8")
-    words = np.stack((homes.standing, outcomes, homes.takes_part, forgiven(homes, given.agreement)), axis=1)
-    alike, group_of = np.unique(words, axis=0, return_inverse=True)
+    words = np.stack((homes.standing, outcomes, homes.takes_part, forgiven(homes, given.agreement)))
+    alike = words.astype(np.int64).T @ (1_000, 10, 2, 1)  # one number for each combination
     groups = []
-    for number, (standing, outcome, takes_part, is_forgiven) in enumerate(alike.tolist()):
-        rows = np.flatnonzero(group_of.ravel() == number)
+    for group in np.unique(alike).tolist():
+        rows = np.flatnonzero(alike == group)
+        standing, outcome, takes_part, is_forgiven = words[:, rows[0]].tolist()
         groups.append(
             {
                 "run_id": run.pk.bytes,
