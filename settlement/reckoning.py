@@ -44,7 +44,8 @@ __all__ = [
     "result_sha256",
 ]
 
-METHOD: Final = "settlement-2"
+METHOD: Final = "settlement-3"
+"""Until 2 an override cost nothing of a floor and an equal part; `verifying` reads those statements too."""
 OUR_FAILURES: Final = ("not_reached", "device_error")
 
 

@@ -235,7 +235,7 @@ def _shares(event: Mapping[str, Any]) -> Iterator[str]:
     if _coop_pct(policy, event["starts_at"]) != Fraction(event["coop_pct"]):
         yield "the co-op's percentage is not the policy's"
     pools = {share["by"]: share["pool_mp"] for share in event["shares"]}
-    under = _keeps(event).denominator
+    under = _whole_home(event)
     if pools != _pools(policy, event["members_mp"] + held, event["shares"], under):
         yield "the parts of the members' pool are not what the policy says"
     if held and _keeps(event) == 1:
@@ -263,6 +263,11 @@ def _coop_pct(policy: Mapping[str, Any], starts_at: str) -> Fraction:
         if day <= starts_at[:10]:
             pct = Fraction(step)
     return pct
+
+
+def _whole_home(event: Mapping[str, Any]) -> int:
+    """Return what a home that did not override weighs in the floor: until settlement-2, as any other, 1."""
+    return 1 if event["method"] in ("settlement-1", "settlement-2") else _keeps(event).denominator
 
 
 def _pools(

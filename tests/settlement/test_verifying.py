@@ -78,6 +78,12 @@ def test_everything_fits(data):
     assert data["events"][0]["revenue"]["utilisation_mp"] > 0
 
 
+def test_the_floor_of_an_older_statement_counts_heads(data):
+    event = data["events"][0]
+    assert verifying._whole_home(event) == 4, "three quarters are kept"
+    assert verifying._whole_home(event | {"method": "settlement-2"}) == 1
+
+
 def leaves(value, path=()):
     if isinstance(value, dict):
         for key, item in value.items():
