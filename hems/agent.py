@@ -21,26 +21,26 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from hems import button, state, watchdog
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
-from hems.config import CONFIG, read_config
 from hems.devices import DeviceState, Place
 from hems.errors import BadFolder, HubError
 from hems.files import write_atomically
-from hems.home import Incidents, read_home
+from hems.home import CONFIG, SIMULATION, Incidents, read_home
 from hems.instants import HALF_HOUR_SECONDS, whole_second, written
 from hems.keys import serial_of
 from hems.link import Link, LinkError, QuietTime, Refused
-from hems.real_home import RealHome
 from hems.renewal import Renewal
 from hems.reporting import Reporting, offers, values_of, wanted_of
 from hems.simulation import SimulatedHome
 from hems.ven import Registration, Ven
-from hems.waker import Waker
 from oadr.messages import DistributeEvent, EventResponse, Report, ReportRequest
+
+if TYPE_CHECKING:
+    from hems.waker import Waker
 
 DEFAULT_POLL_SECONDS = 10.0
 LOOK_SECONDS = 0.5
@@ -93,7 +93,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._status, self._status_written = "", 0.0
         self._waker: Waker | None = None
         self._lock = _locked(folder)
-        self.place.plan(self.state.book.orders(self.place.drivers))
+        self._plan()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -199,7 +199,11 @@ class Agent(AbstractContextManager["Agent"]):
             if not is_members_word:
                 raise NotKept(f"the hub cannot keep what it is told: {error}") from error
         self.state = fresh
-        self.place.plan(fresh.book.orders(self.place.drivers))
+        self._plan()
+
+    def _plan(self) -> None:
+        self._orders = self.state.book.orders(self.place.drivers)
+        self.place.plan(self._orders)
 
     def _log_meter(self, at: datetime) -> None:
         """Write the CAD's log whenever another half-hour is there."""
@@ -267,6 +271,8 @@ class Agent(AbstractContextManager["Agent"]):
             self._waker.close()
             self._waker = None
         if url:
+            from hems.waker import Waker
+
             registration = self.state.registration
             try:
                 self._waker = Waker(
@@ -351,8 +357,7 @@ class Agent(AbstractContextManager["Agent"]):
     def status(self, at: datetime, *, is_stopped: bool = False) -> dict[str, Any]:
         """What a display shows; see status.json in the README of the package."""
         states = self._telemetry(at)
-        orders = self.state.book.orders(self.place.drivers)
-        running = [order.direction for order in orders if order.starts_at <= at < order.ends_at]
+        running = [order.direction for order in self._orders if order.starts_at <= at < order.ends_at]
         return {
             "serial": self.serial,
             "state": "stopped" if is_stopped else self._contact_state(at),
@@ -425,8 +430,11 @@ class Agent(AbstractContextManager["Agent"]):
 def _place(folder: Path, serial: str) -> tuple[Place, Incidents]:
     """Return the home: a real one where there is a `hub.toml`, else the simulated one of `home.json`."""
     if (folder / CONFIG).exists():
+        from hems.config import read_config  # what a simulated home does without costs it no start-up
+        from hems.real_home import RealHome
+
         return RealHome(read_config(folder), folder, hub=serial), Incidents()
-    home = read_home(folder / "home.json")
+    home = read_home(folder / SIMULATION)
     return SimulatedHome(home), home.incidents
 
 

@@ -54,9 +54,9 @@ from hems.drivers.catalogue import KINDS, MAKES
 from hems.drivers.manners import Manners, WeeklyCycle
 from hems.drivers.real_device import AssetSettings
 from hems.errors import BadHome
+from hems.home import CONFIG
 from hems.instants import read_local_time
 
-CONFIG: Final = "hub.toml"
 PORT, TLS_PORT, LOCAL_VTN_PORT, STATUS_PAGE_PORT = 1883, 8883, 8090, 8080
 PUBLIC_PASSWORDS: Final = frozenset({"", "emonpimqtt2016", "mqtt", "password", "admin", "hub"})
 """Passwords that are printed in manuals keep nobody out."""

@@ -16,11 +16,11 @@ import paho.mqtt.client as paho
 from cryptography import x509
 from paho.mqtt.enums import CallbackAPIVersion
 
-from hems.config import CONFIG, Config, read_config
+from hems.config import Config, read_config
 from hems.drivers.bus import Bus, LocalBroker
 from hems.drivers.catalogue import MAKES, Around
 from hems.errors import HubError
-from hems.home import read_home
+from hems.home import CONFIG, SIMULATION, read_home
 from hems.keys import CERTIFICATE, KEY, serial_of
 from hems.link import tls_context
 
@@ -139,7 +139,7 @@ def _way_to(vtn: str, folder: Path) -> Iterator[Finding]:
 
 def _simulated(folder: Path) -> Finding:
     try:
-        home = read_home(folder / "home.json")
+        home = read_home(folder / SIMULATION)
     except HubError as error:
         return Finding("home", False, f"neither {CONFIG} nor a simulated home: {error}", f"write {CONFIG}")
     return Finding("home", True, f"simulated, {len(home.assets)} assets: nothing real is driven")

@@ -32,6 +32,8 @@ from hems.errors import BadHome
 from hems.ev_charger import Stay
 from hems.instants import half_hours, read_instant, read_local_time, written
 
+CONFIG, SIMULATION = "hub.toml", "home.json"
+"""A folder with the first is a real home's (`config`), whatever else it holds; else a simulated one's."""
 EV_CHARGER, EV_CHARGER_3PH = "ev_charger", "ev_charger_3ph"
 IMMERSION_HEATER, STORAGE_HEATER = "immersion_heater", "storage_heater"
 CAR_KINDS = (EV_CHARGER, EV_CHARGER_3PH)

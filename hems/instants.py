@@ -43,6 +43,11 @@ def seconds_of(at: datetime) -> int:
     return -int(-at.timestamp() // 1)
 
 
+def second_of(at: datetime) -> int:
+    """The epoch second that an instant falls in."""
+    return int(at.timestamp() // 1)
+
+
 def instant_of(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 

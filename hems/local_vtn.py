@@ -20,7 +20,7 @@ from typing import Final
 from hems.devices import DeviceState, Hold
 from hems.drivers.manners import MEMBERS_OVERRIDE, Seen
 from hems.drivers.real_device import AssetSettings, RealDevice
-from hems.instants import instant_of
+from hems.instants import instant_of, second_of
 from oadr import simple
 from oadr.errors import WireError
 from oadr.messages import (
@@ -153,7 +153,7 @@ class OadrDevice(RealDevice):
         return 0 <= self.at_s - self._vtn.heard(self._device)[0] + 1 < SILENT_SECONDS
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         running = {self._id_of(hold) for hold in self._holds if hold.starts_s <= self.at_s < hold.ends_s}
         opts = self._vtn.heard(self._device)[1]
         is_out = any(opts.get(event_id) == "optOut" for event_id in running)

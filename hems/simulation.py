@@ -25,6 +25,7 @@ from hems.instants import (
     half_hours,
     instant_of,
     local_instant,
+    second_of,
     seconds_of,
 )
 from hems.thermal_store import ThermalStore
@@ -185,7 +186,7 @@ class SimulatedDriver:
             self._segments = asset_segments(self.asset, self._first, self._last, mine)
 
     def telemetry(self, at: datetime) -> DeviceState:
-        at_s = int(at.timestamp() // 1)
+        at_s = second_of(at)
         is_ordered = hold_at(holds_of(self._orders, self.resource_id), at_s) is not None
         index = bisect_right(self._segments, at_s, key=lambda segment: segment.starts_s) - 1
         if index < 0 or self._segments[index].ends_s <= at_s:
@@ -197,7 +198,7 @@ class SimulatedDriver:
 
     def next_change(self, at: datetime) -> datetime | None:
         """The first instant after `at` at which its power changes."""
-        at_s = int(at.timestamp() // 1)
+        at_s = second_of(at)
         index = bisect_right(self._segments, at_s, key=lambda segment: segment.starts_s)
         return instant_of(self._segments[index].starts_s) if index < len(self._segments) else None
 

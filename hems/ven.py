@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar
 from hems.book import OptNote
 from hems.link import LinkError, Refused
 from hems.reporting import METADATA
-from hems.waker import MQTT_KEY
 from oadr.messages import (
     INVALID_ID,
     NOT_REGISTERED,
@@ -52,6 +51,8 @@ from oadr.messages import (
 
 log = logging.getLogger("hems")
 
+MQTT_KEY = "mqtt"
+"""Names the broker among what the VTN says of its services."""
 NO_SUCH_SERVICE = (404, 405, 501)
 BUSY = (429, 502, 503, 504)
 MOST_REFUSALS = 3

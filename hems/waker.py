@@ -21,7 +21,6 @@ from oadr import topics
 
 PORT: Final = 8883
 KEEP_ALIVE_SECONDS: Final = 60
-MQTT_KEY: Final = "mqtt"
 
 log = logging.getLogger("hems")
 

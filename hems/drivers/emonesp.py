@@ -13,6 +13,7 @@ from hems.devices import DeviceState
 from hems.drivers.bus import Bus, LocalBroker
 from hems.drivers.real_device import AssetSettings, SwitchedDevice, object_of
 from hems.drivers.relay import Command
+from hems.instants import second_of
 
 MODES: Final = ("On", "Off", "Timer")
 ASK_SECONDS: Final = 60
@@ -42,20 +43,17 @@ class EmonEsp(SwitchedDevice):
         return self._bus.is_connected and self.at_s - self._heard_s < 3 * ASK_SECONDS
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._bus.take()
         if not 0 <= self.at_s - self._asked_s < ASK_SECONDS:
             self._ask()
         self.settle(at)
 
-    def safe_state(self) -> None:
-        self.release()
-
     def telemetry(self, at: datetime) -> DeviceState:
         return self.state(at, power_w=None, is_available=self.available)
 
     def close(self) -> None:
-        self.release()
+        self.safe_state()
         self._bus.close()
 
     def _ask(self) -> None:

@@ -14,6 +14,7 @@ from hems.drivers.calling import Caller
 from hems.drivers.manners import Seen
 from hems.drivers.real_device import AssetSettings, RealDevice, SwitchedDevice
 from hems.drivers.relay import RESEND_SECONDS, Command
+from hems.instants import second_of
 
 LOOK_SECONDS: Final = 10
 STALE_SECONDS: Final = 60
@@ -34,13 +35,10 @@ class HomeAssistantSwitch(SwitchedDevice):
         return not self._home.caller.failure and self.at_s - self._heard_s < STALE_SECONDS
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._home.caller.take()
         self.settle(at)
         self._home.look(self._entity, self._shown, self.at_s)
-
-    def safe_state(self) -> None:
-        self.release()
 
     def telemetry(self, at: datetime) -> DeviceState:
         return self.state(
@@ -51,7 +49,7 @@ class HomeAssistantSwitch(SwitchedDevice):
         )
 
     def close(self) -> None:
-        self._home.caller.close(self.release)
+        self._home.caller.close(self.safe_state)
 
     def _say_so(self, command: Command) -> bool:
         domain = self._entity.partition(".")[0]
@@ -85,7 +83,7 @@ class HomeAssistantNumber(RealDevice):
         return not self._home.caller.failure and self.at_s - self._heard_s < STALE_SECONDS
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._home.caller.take()
         wanted = self.wish_at(at, Seen())
         if wanted.limit_w is not None:
@@ -120,7 +118,6 @@ class HomeAssistantNumber(RealDevice):
         if is_said:
             self.note(f"{power_w} W")
             self._said_s = self.at_s
-            self._home.forget_look()
 
     def _shown(self, answer: Any) -> None:
         self._shown_w = round(float(answer["state"]))
@@ -143,12 +140,8 @@ class _Entities:
             f"{self._url}/api/services/{domain}/{service}", _nothing, body=data, headers=self._headers
         )
         if is_asked:
-            self.forget_look()
+            self._looked_s = -LOOK_SECONDS  # look at once what became of it
         return is_asked
-
-    def forget_look(self) -> None:
-        """Look again at once: something was asked for."""
-        self._looked_s = -LOOK_SECONDS
 
     def look(self, entity: str, then: Any, at_s: int) -> None:
         if not 0 <= at_s - self._looked_s < LOOK_SECONDS:

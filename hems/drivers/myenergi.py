@@ -6,12 +6,14 @@ Fields that are missing are zero; voltage comes as V or as tenths of a volt.
 from __future__ import annotations
 
 import urllib.request
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from hems.devices import DeviceState
 from hems.drivers.calling import Caller
 from hems.drivers.real_device import AssetSettings, RealDevice
+from hems.instants import second_of
 
 DIRECTOR: Final = "https://director.myenergi.net"
 LOOK_SECONDS: Final = 60
@@ -46,7 +48,7 @@ class MyEnergi(RealDevice):
         return not self._caller.failure and self.at_s - self._heard_s < STALE_SECONDS
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._caller.take()
         if not 0 <= self.at_s - self._asked_s < LOOK_SECONDS and self._caller.ask(
             f"{self._url}/cgi-jstatus-*", self._shown
@@ -65,9 +67,7 @@ class MyEnergi(RealDevice):
         )
         if not state.is_ordered:
             return state
-        return DeviceState(
-            state.resource_id, state.kind, state.power_w, True, UNREAD, state.detail, None, state.is_available
-        )
+        return replace(state, interlock=UNREAD)
 
     def close(self) -> None:
         self._caller.close()

@@ -1,4 +1,4 @@
-"""What every driver over the home's broker shares: the timetable, the guards, and who is heard."""
+"""What every driver of a real device shares: the timetable, the guards, the word said and why."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 from hems.devices import DeviceState, Hold, Order, hold_at, holds_of
 from hems.drivers.manners import Manners, Seen, Wish, wish
 from hems.drivers.relay import Command, Relay
+from hems.instants import second_of
 
 FREE: Final = Wish()
 
@@ -63,7 +64,7 @@ class RealDevice:
 
     def wish_at(self, at: datetime, seen: Seen) -> Wish:
         """Return what is wanted of the device now, and remember it."""
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         hold = hold_at(self._holds, self.at_s)
         self.wished = wish(
             hold, at_s=self.at_s, rated_w=self.rated_w, manners=self.settings.manners, seen=seen
@@ -71,7 +72,7 @@ class RealDevice:
         return self.wished
 
     def is_ordered(self, at: datetime) -> bool:
-        return hold_at(self._holds, int(at.timestamp() // 1)) is not None
+        return hold_at(self._holds, second_of(at)) is not None
 
     def state(
         self, at: datetime, *, power_w: float | None, energy_wh: float | None = None, detail: str = "",
@@ -117,7 +118,7 @@ class SwitchedDevice(RealDevice):
         if command is not None and not self._tell(command):
             self.relay.was_not_said()
 
-    def release(self) -> None:
+    def safe_state(self) -> None:
         """Give it back at once."""
         self._holds = ()
         command = self.relay.step(None, self.at_s)

@@ -19,7 +19,8 @@ from hems.drivers.bus import Bus, LocalBroker
 from hems.drivers.manners import Seen, Wish
 from hems.drivers.real_device import AssetSettings, RealDevice, object_of
 from hems.drivers.relay import DEAD_MAN_SECONDS, REFRESH_SECONDS, RESEND_SECONDS
-from hems.drivers.tasmota import FULL_TOPIC
+from hems.drivers.tasmota import full_topic
+from hems.instants import second_of
 
 Contacts = tuple[bool, bool]
 BLOCKED: Final[Contacts] = (True, False)
@@ -34,8 +35,6 @@ class SgReady(RealDevice):
 
     def __init__(self, settings: AssetSettings, broker: LocalBroker, *, hub: str) -> None:
         super().__init__(settings)
-        self._topic = str(settings.options["topic"])
-        self._pattern = str(settings.options.get("full_topic", FULL_TOPIC))
         self._bus = Bus(broker, name=f"{hub}-{self.resource_id}"[:60])
         self._bus.listen(self._topic_of("tele", "LWT"), self._lives)
         self._bus.listen(self._topic_of("stat", "RESULT"), self._told)
@@ -54,7 +53,7 @@ class SgReady(RealDevice):
         return self._bus.is_connected and self._is_online
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._bus.take()
         seen = Seen(is_on=self._said != BLOCKED, switched_s=self._changed_s)
         wanted = self.wish_at(at, seen)
@@ -85,7 +84,7 @@ class SgReady(RealDevice):
         self._bus.close()
 
     def _topic_of(self, prefix: str, name: str) -> str:
-        return self._pattern.replace("%prefix%", prefix).replace("%topic%", self._topic) + name
+        return full_topic(self.settings, prefix) + name
 
     def _ask(self) -> None:
         for channel in (1, 2):

@@ -15,6 +15,7 @@ from hems.drivers.bus import Bus, LocalBroker
 from hems.drivers.calling import Caller
 from hems.drivers.real_device import AssetSettings, SwitchedDevice, object_of
 from hems.drivers.relay import Command
+from hems.instants import second_of
 
 LOOK_SECONDS: Final = 10
 WATT_MINUTES_PER_WH: Final = 60
@@ -42,16 +43,13 @@ class ShellyGen1(SwitchedDevice):
         return not self._caller.failure and self.at_s - self._heard_s < STALE_SECONDS
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._caller.take()
         self.settle(at)
         if not 0 <= self.at_s - self._asked_s < LOOK_SECONDS and self._caller.ask(
             f"{self._url}/status", self._shown, headers=self._headers
         ):
             self._asked_s = self.at_s
-
-    def safe_state(self) -> None:
-        self.release()
 
     def telemetry(self, at: datetime) -> DeviceState:
         return self.state(
@@ -63,7 +61,7 @@ class ShellyGen1(SwitchedDevice):
         )
 
     def close(self) -> None:
-        self._caller.close(self.release)
+        self._caller.close(self.safe_state)
 
     def _say_so(self, command: Command) -> bool:
         turn = "on" if command.is_on else "off"
@@ -109,18 +107,15 @@ class ShellyGen2(SwitchedDevice):
         return self._bus.is_connected and self._is_online
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._bus.take()
         self.settle(at)
-
-    def safe_state(self) -> None:
-        self.release()
 
     def telemetry(self, at: datetime) -> DeviceState:
         return self.state(at, power_w=self._power_w, energy_wh=self._energy_wh, is_available=self.available)
 
     def close(self) -> None:
-        self.release()
+        self.safe_state()
         self._bus.close()
 
     def _call(self, method: str, **parameters: Any) -> bool:

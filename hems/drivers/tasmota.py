@@ -13,6 +13,7 @@ from hems.devices import DeviceState
 from hems.drivers.bus import Bus, LocalBroker
 from hems.drivers.real_device import AssetSettings, SwitchedDevice, object_of
 from hems.drivers.relay import Command
+from hems.instants import second_of
 
 FULL_TOPIC: Final = "%prefix%/%topic%/"
 """As the firmware comes; a home with another order says so in `full_topic`."""
@@ -23,8 +24,6 @@ class Tasmota(SwitchedDevice):
 
     def __init__(self, settings: AssetSettings, broker: LocalBroker, *, hub: str) -> None:
         super().__init__(settings, self._say_so)
-        self._topic = str(settings.options["topic"])
-        self._pattern = str(settings.options.get("full_topic", FULL_TOPIC))
         self._channel = int(settings.options.get("channel", 1))
         self._bus = Bus(broker, name=f"{hub}-{self.resource_id}"[:60])
         self._bus.listen(self.topic_of("tele", "LWT"), self._lives)
@@ -38,25 +37,22 @@ class Tasmota(SwitchedDevice):
         self._bus.start()
 
     def topic_of(self, prefix: str, name: str) -> str:
-        return self._pattern.replace("%prefix%", prefix).replace("%topic%", self._topic) + name
+        return full_topic(self.settings, prefix) + name
 
     @property
     def available(self) -> bool:
         return self._bus.is_connected and self._is_online
 
     def apply(self, at: datetime) -> None:
-        self.at_s = int(at.timestamp() // 1)
+        self.at_s = second_of(at)
         self._bus.take()
         self.settle(at, temperature_c=self.temperature_c)
-
-    def safe_state(self) -> None:
-        self.release()
 
     def telemetry(self, at: datetime) -> DeviceState:
         return self.state(at, power_w=self._power_w, energy_wh=self._energy_wh, is_available=self.available)
 
     def close(self) -> None:
-        self.release()
+        self.safe_state()
         self._bus.close()
 
     def _ask(self) -> None:
@@ -93,6 +89,12 @@ class Tasmota(SwitchedDevice):
         for sensor in told.values():
             if isinstance(sensor, dict) and isinstance(sensor.get("Temperature"), int | float):
                 self.temperature_c = _celsius(sensor["Temperature"], str(told.get("TempUnit", "C")))
+
+
+def full_topic(settings: AssetSettings, prefix: str) -> str:
+    """Return where a board speaks (`stat`, `tele`) or is told (`cmnd`), up to the last level."""
+    pattern = str(settings.options.get("full_topic", FULL_TOPIC))
+    return pattern.replace("%prefix%", prefix).replace("%topic%", str(settings.options["topic"]))
 
 
 def _of_channel(value: Any, channel: int) -> float | None:

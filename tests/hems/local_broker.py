@@ -18,6 +18,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from hems.drivers.bus import LocalBroker
+from tests.redises import free_port
 
 USER, PASSWORD = "hub", "a-long-local-secret"
 PATIENCE_SECONDS = 15.0
@@ -29,12 +30,6 @@ def wait_for(what: str, look: Callable[[], object]) -> None:
     while not look():
         assert time.monotonic() < deadline, f"waited for {what} in vain"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

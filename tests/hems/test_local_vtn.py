@@ -22,8 +22,8 @@ from hems.local_vtn import PATH, LocalVtn, OadrDevice, level_of
 from oadr import simple
 from oadr.messages import CreatedEvent, RequestEvent
 from tests.hems.conftest import FIVE, NAME, HandClock, make_event
-from tests.hems.local_broker import free_port
 from tests.hems.small_vtn import SmallVtn
+from tests.redises import free_port
 
 PASSWORD = "of-this-device-alone"
 HOUR = timedelta(hours=1)

@@ -27,11 +27,11 @@ from tests.hems.local_broker import (
     FakeDevice,
     FakeEvse,
     FakeShelly,
-    free_port,
     mosquitto,
     wait_for,
 )
 from tests.hems.small_vtn import Authority, SmallVtn
+from tests.redises import free_port
 
 pytestmark = pytest.mark.process
 

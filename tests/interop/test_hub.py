@@ -15,10 +15,11 @@ from hems.agent import Agent
 from hems.home import Home, home_to_json, make_asset
 from hems.instants import half_hours
 from hems.keys import enrol
-from tests.hems.local_broker import free_port, wait_for
+from tests.hems.local_broker import wait_for
 from tests.hems.small_vtn import Authority
 from tests.interop.test_openleadr import PYTHON, ROOT
 from tests.interop.test_openleadr import environment_of_its_own as environment_of_its_own
+from tests.redises import free_port
 
 pytestmark = [pytest.mark.interop, pytest.mark.process]
 
