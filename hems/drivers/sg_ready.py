@@ -40,7 +40,7 @@ class SgReady(RealDevice):
         self._bus.listen(self._topic_of("stat", "RESULT"), self._told)
         self._bus.listen(self._topic_of("tele", "STATE"), self._told)
         self._bus.greet(self._ask)
-        self._is_online = False
+        self._is_online: bool | None = None
         self._shown: dict[int, bool] = {}
         self._said: Contacts = AS_USUAL
         self._said_s = -RESEND_SECONDS
@@ -50,7 +50,7 @@ class SgReady(RealDevice):
 
     @property
     def available(self) -> bool:
-        return self._bus.is_connected and self._is_online
+        return self._bus.is_connected and bool(self._is_online)
 
     def apply(self, at: datetime) -> None:
         self.at_s = second_of(at)
@@ -111,7 +111,7 @@ class SgReady(RealDevice):
         told = object_of(payload)
         for channel in (1, 2):
             if told.get(f"POWER{channel}") in ("ON", "OFF"):
-                self._is_online = True
+                self._is_online = self._is_online is not False  # its own word, or last will, counts
                 self._shown[channel] = told[f"POWER{channel}"] == "ON"
 
 

@@ -97,14 +97,14 @@ class ShellyGen2(SwitchedDevice):
         self._bus.listen(f"{self._me}/rpc", self._answered)
         self._bus.greet(self._ask)
         self._number = 0
-        self._is_online = False
+        self._is_online: bool | None = None
         self._power_w: float | None = None
         self._energy_wh: float | None = None
         self._bus.start()
 
     @property
     def available(self) -> bool:
-        return self._bus.is_connected and self._is_online
+        return self._bus.is_connected and bool(self._is_online)
 
     def apply(self, at: datetime) -> None:
         self.at_s = second_of(at)
@@ -152,7 +152,7 @@ class ShellyGen2(SwitchedDevice):
             self._take_status(result)
 
     def _take_status(self, status: dict[str, Any]) -> None:
-        self._is_online = True
+        self._is_online = self._is_online is not False  # its own word, or last will, counts
         if isinstance(status.get("output"), bool):
             self.relay.hear(status["output"], self.at_s)
         if isinstance(status.get("apower"), int | float):

@@ -30,7 +30,7 @@ class Tasmota(SwitchedDevice):
         for prefix, name in (("stat", "RESULT"), ("tele", "STATE"), ("tele", "SENSOR"), ("stat", "STATUS8")):
             self._bus.listen(self.topic_of(prefix, name), self._told)
         self._bus.greet(self._ask)
-        self._is_online = False
+        self._is_online: bool | None = None
         self._power_w: float | None = None
         self._energy_wh: float | None = None
         self.temperature_c: float | None = None
@@ -41,7 +41,7 @@ class Tasmota(SwitchedDevice):
 
     @property
     def available(self) -> bool:
-        return self._bus.is_connected and self._is_online
+        return self._bus.is_connected and bool(self._is_online)
 
     def apply(self, at: datetime) -> None:
         self.at_s = second_of(at)
@@ -79,7 +79,7 @@ class Tasmota(SwitchedDevice):
         names = (f"POWER{self._channel}", *(("POWER",) if self._channel == 1 else ()))
         for name in names:
             if told.get(name) in ("ON", "OFF") and not is_retained:
-                self._is_online = True
+                self._is_online = self._is_online is not False  # its own word, or last will, counts
                 self.relay.hear(told[name] == "ON", self.at_s)
         energy = told.get("ENERGY")
         if isinstance(energy, dict):

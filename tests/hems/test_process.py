@@ -141,7 +141,7 @@ def test_a_fleet_is_several_hubs_in_one_process(make_folder, vtn: SmallVtn, hub)
 
 def test_the_button_works_from_another_process(make_folder, vtn: SmallVtn, hub):
     folder = make_folder()
-    vtn.put(NAME, make_event())
+    vtn.put(NAME, make_event(minutes=240))  # four seconds to press it in
     process = hub("run", "--dir", folder, "--vtn", vtn.url, until=None)
     wait_for(lambda: phase(folder) == "active")
 
