@@ -13,15 +13,18 @@ from typing import Any, Literal, Protocol
 
 from hems.instants import seconds_of
 
-Direction = Literal["down", "up"]
+Direction = Literal["down", "up", "at"]
 
 SAFE_STATE = "owner_schedule"
 """Without orders every asset runs as its owner set it."""
 
+LOCAL_URGENCY = 10_000_000
+"""Orders that the home gives itself (its own solar, its storage heaters): every event goes before them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Over [starts_at, ends_at) run at no more than `limit_w` ("down"), or at no less than it ("up").
+    """Over [starts_at, ends_at) run at no more than `limit_w` ("down"), no less ("up") or just so ("at").
 
     `planned_ends_at` is the end as it was known when the order began: an order cut short (cancelled,
     overridden) keeps it, because the device decided by it. `urgency` settles overlaps: the lowest wins.
@@ -39,7 +42,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """What an asset is doing. `interlock` says why it does not follow its order, "" when it does."""
+    """What an asset is doing. `interlock` says why it does not follow its order, "" when it does.
+    `is_measured`: its power is told by the device, not unknown and counted as 0.
+    """
 
     resource_id: str
     kind: str
@@ -49,6 +54,7 @@ class DeviceState:
     detail: str = ""
     energy_wh: int | None = None
     is_available: bool = True
+    is_measured: bool = True
 
 
 class Driver(Protocol):
@@ -139,6 +145,11 @@ class Hold:
     direction: Direction
     limit_w: int
     urgency: int
+
+    @property
+    def is_local(self) -> bool:
+        """The home's own order, not an event's."""
+        return self.urgency >= LOCAL_URGENCY
 
 
 def holds_of(orders: Iterable[Order], resource_id: str) -> tuple[Hold, ...]:

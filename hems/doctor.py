@@ -180,7 +180,8 @@ def _lets_strangers_in(broker: LocalBroker) -> bool:
 
 
 def _devices(config: Config, serial: str, seconds: float) -> Iterator[Finding]:
-    for each in config.assets:
+    # Of a group the heaters are asked one by one; its thermometers speak when they like.
+    for each in [device for asset in config.assets for device in (asset.heaters or (asset,))]:
         settings = each.settings
         if MAKES[each.driver].needs_local_vtn:
             said = f"{each.driver}: asks the hub itself while that runs: look in status.json"

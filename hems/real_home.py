@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from hems.config import Config
+from hems.config import AssetConfig, Config
 from hems.devices import Order
 from hems.discovery import Discovery
 from hems.drivers.bus import Bus
 from hems.drivers.catalogue import MAKES, Around, RealDriver
 from hems.drivers.real_device import commands
+from hems.drivers.sensors import Sensor, power_meter
+from hems.drivers.storage_group import SwitchDriver
 from hems.errors import BadHome
 from hems.glow import GlowMeter
+from hems.instants import second_of
 from hems.local_vtn import LocalVtn
 from hems.simulation import METER_COLUMNS
+from hems.solar import OwnSolar, Taker
 from hems.status_page import StatusPage
 
 CURTAILED_COLUMNS: Final = "resource_id,starts_at,without_wh,with_wh,curtailed_wh"
+
+SUN_SECONDS: Final = 10
 
 COMMANDS_LOG: Final = "commands.log"
 COMMANDS_BYTES, COMMANDS_FILES = 1_000_000, 3
@@ -37,17 +44,26 @@ class RealHome:
     def __init__(self, config: Config, folder: Path, *, hub: str) -> None:
         self.local_vtn = _listening(LocalVtn, "local_vtn", config.local_vtn)
         self.status_page = _listening(StatusPage, "status_page", config.status_page)
-        self._commands = _command_log(folder, {each.settings.resource_id for each in config.assets})
-        self.drivers: list[RealDriver] = [
-            MAKES[each.driver].build(each.settings, Around(hub, config.broker, each.secret, self.local_vtn))
-            for each in config.assets
-        ]
+        named = [each for asset in config.assets for each in (asset, *asset.heaters)]
+        self._commands = _command_log(folder, {each.settings.resource_id for each in named})
+        around = Around(hub, config.broker, "", self.local_vtn, folder)
+        self.drivers: list[RealDriver] = [built(each, around) for each in config.assets]
+        self._orders: tuple[Order, ...] = ()
+        self._solar_orders: tuple[Order, ...] = ()
+        self._sun_looked_s = -SUN_SECONDS
+        self._solar: OwnSolar | None = None
+        self._grid: Sensor | None = None
         if self.local_vtn is not None:
             self.local_vtn.start()
         self._meter: GlowMeter | None = None
         self._meter_bus: Bus | None = None
         self._discovery: Discovery | None = None
         self._was_available: dict[str, bool] = {}
+        if config.broker is not None and config.grid_topic:
+            self._solar, self._grid = own_solar(config), power_meter(config.grid_topic)
+            self._grid_bus = Bus(config.broker, name=f"{hub}-grid"[:60])
+            self._grid.listen(self._grid_bus)
+            self._grid_bus.start()
         if config.broker is not None and config.glow:
             self._meter = GlowMeter(folder, config.meter)
             self._meter_bus = Bus(config.broker, name=f"{hub}-meter"[:60])
@@ -60,12 +76,32 @@ class RealHome:
             self._discovery.bus.start()
 
     def plan(self, orders: Sequence[Order]) -> None:
+        self._orders = tuple(orders)
+        self._plan()
+
+    def _plan(self) -> None:
         for driver in self.drivers:
-            driver.plan(orders)
+            driver.plan((*self._orders, *self._solar_orders))
+
+    def _look_at_the_sun(self, at: datetime) -> None:
+        """Have what would be sold used, until the next look."""
+        at_s = second_of(at)
+        if self._solar is None or self._grid is None or 0 <= at_s - self._sun_looked_s < SUN_SECONDS:
+            return
+        self._sun_looked_s = self._grid.at_s = at_s
+        self._grid_bus.take()
+        states = [driver.telemetry(at) for driver in self.drivers]
+        powers_w = {
+            state.resource_id: state.power_w if state.is_measured else driver.rated_w
+            for driver, state in zip(self.drivers, states, strict=True)
+        }
+        self._solar_orders = self._solar.step(at_s, grid_w=self._grid.value_at(at_s), powers_w=powers_w)
+        self._plan()
 
     def apply(self, at: datetime) -> None:
         if self.local_vtn is not None:
             self.local_vtn.at = at
+        self._look_at_the_sun(at)
         for driver in self.drivers:
             try:
                 driver.apply(at)
@@ -111,6 +147,32 @@ class RealHome:
             self._meter_bus.close()
         if self._discovery is not None:
             self._discovery.close()
+        if self._grid is not None:
+            self._grid_bus.close()
+
+
+def built(asset: AssetConfig, around: Around) -> RealDriver:
+    """Return the driver of an asset, connected; a group's heaters with it."""
+    heaters = [built(each, around) for each in asset.heaters]
+    switches = tuple(cast("SwitchDriver", each) for each in heaters)  # the config takes no other
+    its_own = replace(around, secret=asset.secret, group=asset.group, heaters=switches)
+    return MAKES[asset.driver].build(asset.settings, its_own)
+
+
+def own_solar(config: Config) -> OwnSolar:
+    """Return who takes what the roof gives, in the order of the config."""
+    takers = [
+        Taker(
+            each.settings.resource_id,
+            each.settings.rated_w,
+            from_w=each.settings.manners.solar_from_w,
+            waits=each.settings.manners.ready_by is not None,
+            is_stepless=MAKES[each.driver].is_stepless,
+        )
+        for each in config.assets
+        if each.settings.manners.solar_from_w
+    ]
+    return OwnSolar(takers, hours=config.solar_hours)
 
 
 def _listening(

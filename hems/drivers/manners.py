@@ -40,6 +40,7 @@ class Manners:
     minimum_c: float | None = None
     maximum_c: float | None = None
     weekly_cycle: WeeklyCycle | None = None
+    solar_from_w: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """No more than `limit_w` (raised: no less); None: as its owner has it. `interlock`: what overruled."""
+    """No more than `limit_w` (raised: no less, exact: just so); None: as its owner has it. `interlock`: what
+    overruled.
+    """
 
     limit_w: int | None = None
     is_raised: bool = False
     interlock: str = ""
+    is_exact: bool = False
 
     def is_off(self, rated_w: int) -> bool:
         """True when an on/off device has to be off for it: by halves it cannot run."""
@@ -77,14 +81,15 @@ def wish(hold: Hold | None, *, at_s: int, rated_w: int, manners: Manners, seen: 
         return _rested(Wish(), at_s, rated_w, manners, seen)
     if seen.is_overridden:
         return Wish(interlock=MEMBERS_OVERRIDE)
-    if hold.direction == "up":
+    if hold.direction != "down":
         if (
             seen.temperature_c is not None
             and manners.maximum_c is not None
             and seen.temperature_c >= manners.maximum_c
         ):
             return Wish(interlock=HOT_ENOUGH)
-        asked = Wish(hold.limit_w, is_raised=True) if hold.limit_w > 0 else Wish()
+        is_exact = hold.direction == "at"
+        asked = Wish(hold.limit_w, is_raised=True, is_exact=is_exact) if hold.limit_w > 0 else Wish()
         return _rested(asked, at_s, rated_w, manners, seen)
     interlock = _need(at_s, rated_w, manners, seen)
     return _rested(

@@ -124,7 +124,8 @@ def claim_of(wanted: Wish, *, phases: int) -> dict[str, Any] | None:
         return None
     amperes = wanted.limit_w // (NOMINAL_VOLTS * phases)
     if wanted.is_raised:
-        return {"state": "active"}
+        is_less = wanted.is_exact and amperes >= LEAST_AMPERES
+        return {"state": "active", "charge_current": amperes} if is_less else {"state": "active"}
     if amperes < LEAST_AMPERES:
         return {"state": "disabled"}
     return {"max_current": amperes}

@@ -38,6 +38,7 @@ class RealDevice:
         self.settings = settings
         self._holds: tuple[Hold, ...] = ()
         self.wished = FREE
+        self._hold: Hold | None = None
         self.at_s = 0
 
     @property
@@ -57,7 +58,10 @@ class RealDevice:
 
     def note(self, said: str, *, is_said: bool = True) -> bool:
         """Write down what was said to the device, and why; returns whether it left."""
-        why = self.wished.interlock or ("order" if self.wished.limit_w is not None else "own schedule")
+        why = self.wished.interlock
+        if not why and self.wished.limit_w is not None:
+            why = "own order" if self._hold is not None and self._hold.is_local else "order"
+        why = why or "own schedule"
         left = "" if is_said else " (did not leave)"
         commands.info("%s %s: %s%s", self.resource_id, why, said, left)
         return is_said
@@ -65,14 +69,16 @@ class RealDevice:
     def wish_at(self, at: datetime, seen: Seen) -> Wish:
         """Return what is wanted of the device now, and remember it."""
         self.at_s = second_of(at)
-        hold = hold_at(self._holds, self.at_s)
+        self._hold = hold_at(self._holds, self.at_s)
         self.wished = wish(
-            hold, at_s=self.at_s, rated_w=self.rated_w, manners=self.settings.manners, seen=seen
+            self._hold, at_s=self.at_s, rated_w=self.rated_w, manners=self.settings.manners, seen=seen
         )
         return self.wished
 
     def is_ordered(self, at: datetime) -> bool:
-        return hold_at(self._holds, second_of(at)) is not None
+        """True while an event holds it."""
+        hold = hold_at(self._holds, second_of(at))
+        return hold is not None and not hold.is_local
 
     def state(
         self, at: datetime, *, power_w: float | None, energy_wh: float | None = None, detail: str = "",
@@ -88,6 +94,7 @@ class RealDevice:
             detail or ("" if power_w is not None else "the device does not tell its power"),
             None if energy_wh is None else round(energy_wh),
             is_available,
+            power_w is not None,
         )
 
 
@@ -110,7 +117,7 @@ class SwitchedDevice(RealDevice):
             was_guarded=self._guarded,
         )
         wanted = self.wish_at(at, seen)
-        if seen.is_overridden and self.is_ordered(at):
+        if seen.is_overridden and self._hold is not None:
             return  # the member's hand: not even the relay is told anything until the order is over
         self._guarded = bool(wanted.interlock)
         target = None if wanted.limit_w is None else not wanted.is_off(self.rated_w)
