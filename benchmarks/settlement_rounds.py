@@ -3,7 +3,8 @@
 Run it as `python benchmarks/settlement_rounds.py`; BENCH_HOMES=200 BENCH_EVENTS=3 makes a smoke test of it.
 In a scratch database it loads generated half-hours and packs the closed days as the nightly task does, which
 is not timed, computes and approves one final round, shows some statements and writes the files of all of them
-by the job in the background, in BENCH_WORKERS processes (0 leaves them out).
+by the job in the background, in BENCH_WORKERS processes (0 leaves them out). Before that the same round is
+computed by every other preset that readings alone can answer (BENCH_RULES names fewer) and withdrawn.
 Beside it, in the same run: the ledger's postings, proved to balance, against a bare COPY into a table with
 the same foreign keys, checks and indexes and no proof; and against django-hordak in a database of its own,
 where its environment is there (`.venv-bench`).
@@ -34,10 +35,13 @@ from benchmarks.import_rows import empty_database, make_streams, scratch_databas
 
 if TYPE_CHECKING:
     from members.models import User
+    from settlement.models import SettlementRound, SettlementTerms
 
 HOMES = int(os.environ.get("BENCH_HOMES", "10000"))
 EVENTS = int(os.environ.get("BENCH_EVENTS", "30"))
 TURNS = int(os.environ.get("BENCH_ROUNDS", "3"))
+RULE = "dfs_2023_domestic"
+RULES = [name for name in os.environ.get("BENCH_RULES", "all").split(",") if name]
 WORKERS = int(os.environ.get("BENCH_WORKERS", "2"))
 BENCH_PYTHON = Path(__file__).resolve().parent.parent / ".venv-bench" / "bin" / "python"
 HORDAK = Path(__file__).with_name("_hordak.py")
@@ -71,9 +75,9 @@ class Figures:
 
 def main() -> None:
     """Measure and print a table, then a line a figure for scripts."""
-    figures = Figures()
+    figures, by_rule = Figures(), Figures()
     with scratch_database():
-        counts = measure_round(figures)
+        counts = measure_round(figures, by_rule)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         measure_ledger(figures)
         ours, hordak = measure_beside_hordak()
@@ -90,6 +94,9 @@ def main() -> None:
     write(f"BENCH settlement_round_seconds {total:.2f} s goal {goal:g}\n")
     cpu = figures.cpu["compute"][0] + figures.cpu["approve"][0]
     write(f"BENCH settlement_round_cpu_seconds {cpu:.2f} s\n")
+    for name in by_rule.wall:
+        rule_total = by_rule.wall[name][0] + figures.wall["approve"][0]
+        write(f"BENCH settlement_round_{name}_seconds {rule_total:.2f} s goal {goal:g}\n")
     write(f"BENCH settlement_round_imbalance {counts['imbalance_mp']} mp goal 0\n")
     write(f"BENCH settlement_round_peak_memory {peak_mb:.0f} MB goal 2000\n")
     page = 1000 * statistics.median(figures.wall["statement page"])
@@ -119,37 +126,27 @@ def tell(words: str) -> None:
     sys.stderr.flush()
 
 
-def measure_round(figures: Figures) -> dict[str, int]:
-    """Load, compute, approve, show."""
+def measure_round(figures: Figures, by_rule: Figures) -> dict[str, int]:
+    """Load, compute, approve, show; `by_rule` is the computing by other presets."""
     from django.db import connection
 
     from members.models import User
-    from settlement import ledger, rounds, terms
+    from settlement import ledger, rounds
     from settlement.models import Posting, Statement
 
     streams = make_streams(HOMES)
     load_readings(streams)
     tell(f"making {EVENTS} campaigns")
-    published = terms.publish_terms(
-        name="Benchmark",
-        baseline_rule="dfs_2023_domestic",
-        utilisation_pence_per_kwh=Decimal(300),
-        coop_share_pct=Decimal(35),
-        at=AT,
-    )
+    published = publish(RULE)
     assets = single.make_assets()
     campaigns = [single.make_campaign(assets, day, published.pk) for day in event_days()]
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     fay, ada = (User.objects.create_user(f"{name}@example.org") for name in ("fay", "ada"))
-    round = rounds.propose_round(
-        programme_code="benchmark",
-        kind="final",
-        campaign_ids=[campaign.pk for campaign in campaigns],
-        at=AT,
-        by=fay,
-        is_forced=True,
-    )
+    for name in other_rules():
+        tell(f"computing the round by {name}")
+        compute_by(name, [campaign.pk for campaign in campaigns], by=fay, figures=by_rule)
+    round = propose([campaign.pk for campaign in campaigns], by=fay)
     tell("computing the round")
     with figures.timed("compute"):
         progress = rounds.compute_round(round_id=round.pk, at=AT)
@@ -169,6 +166,58 @@ def measure_round(figures: Figures) -> dict[str, int]:
         "imbalance_mp": ledger.trial_balance().total_mp,
         **(write_files(figures, round.pk, ada) if WORKERS else {"files": 0}),
     }
+
+
+def publish(rule: str) -> SettlementTerms:
+    """Terms that measure by the rule."""
+    from settlement import terms
+
+    return terms.publish_terms(
+        name=f"Benchmark, {rule}",
+        baseline_rule=rule,
+        utilisation_pence_per_kwh=Decimal(300),
+        coop_share_pct=Decimal(35),
+        at=AT,
+    )
+
+
+def propose(campaign_ids: list[UUID], *, by: User) -> SettlementRound:
+    """A final round of the campaigns."""
+    from settlement import rounds
+
+    return rounds.propose_round(
+        programme_code="benchmark",
+        kind="final",
+        campaign_ids=campaign_ids,
+        at=AT,
+        by=by,
+        is_forced=True,
+    )
+
+
+def other_rules() -> list[str]:
+    """Presets that need nothing but readings, without the one the posted round goes by."""
+    from settlement.baselines.placebo import NEEDS_MORE
+    from settlement.baselines.presets import PRESETS
+
+    wanted = RULES if RULES != ["all"] else list(PRESETS)
+    return [name for name in wanted if name != RULE and PRESETS[name].method not in NEEDS_MORE]
+
+
+def compute_by(name: str, campaign_ids: list[UUID], *, by: User, figures: Figures) -> None:
+    """Compute a round of the campaigns under terms of that rule, and withdraw it."""
+    from campaigns.models import Programme
+    from settlement import rounds
+
+    programme = Programme.objects.filter(code="benchmark")
+    before = programme.get().settlement_terms_id
+    programme.update(settlement_terms_id=publish(name).pk)
+    round = propose(campaign_ids, by=by)
+    with figures.timed(name):
+        progress = rounds.compute_round(round_id=round.pk, at=AT)
+    single.require(progress.done == EVENTS, f"not computed by {name}: {progress}")
+    rounds.withdraw_round(round_id=round.pk, at=AT, by=by)
+    programme.update(settlement_terms_id=before)
 
 
 def write_files(figures: Figures, round_id: UUID, by: User) -> dict[str, int]:
