@@ -14,7 +14,14 @@ from opendsr.kernel.records import ReadOnlyAdmin
 
 @admin.register(Programme)
 class ProgrammeAdmin(admin.ModelAdmin):
-    list_display = ("name", "code", "use_case", "market_context", "start_tolerance_seconds")
+    list_display = (
+        "name",
+        "code",
+        "use_case",
+        "market_context",
+        "start_tolerance_seconds",
+        "hold_out_pct",
+    )
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 
 from campaigns import life
-from campaigns.models import Campaign, Direction, Programme, ZoneKind
+from campaigns.models import MOST_HELD_OUT_PCT, Campaign, Direction, Programme, ZoneKind
 from opendsr.kernel.errors import DomainError, Invalid
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.periods import is_half_hour
@@ -52,19 +52,24 @@ def create_campaign(
     by: User | None,
     reason: str = "",
     campaign_id: UUID | None = None,
+    hold_out_pct: int | None = None,
 ) -> Campaign:
     """Draft a campaign over whole half-hours [starts_at, ends_at), in the future and four hours at most.
 
-    The zone is stored as written on the grid's own lists ("_g" becomes "G"). With a `campaign_id`, asking
+    The zone is stored as written on the grid's own lists ("_g" becomes "G"); `hold_out_pct` is the
+    programme's unless given. With a `campaign_id`, asking
     again for the same returns the campaign that stands. Raises CampaignInvalid with every field that is
     wrong, AlreadyCreated when the campaign of that id asks for something else.
     """
     name, reason = name.strip(), reason.strip()
     zone = _written_zone(zone_kind, zone)
+    if hold_out_pct is None:
+        hold_out_pct = programme.hold_out_pct
     errors = {
         **_word_errors(name=name, reason=reason, direction=direction, size_w=size_w),
         **_zone_errors(zone_kind, zone),
         **_time_errors(starts_at=starts_at, ends_at=ends_at, at=at),
+        **_hold_out_errors(hold_out_pct),
     }
     if errors:
         raise CampaignInvalid(errors=errors)
@@ -76,6 +81,7 @@ def create_campaign(
         "zone_kind": ZoneKind(zone_kind),
         "zone": zone,
         "size_w": size_w,
+        "hold_out_pct": hold_out_pct,
         "starts_at": starts_at,
         "ends_at": ends_at,
     }
@@ -91,7 +97,13 @@ def create_campaign(
         "campaign.created",
         at=at,
         by=by,
-        detail={"programme": programme.pk, "size_w": size_w, "zone_kind": zone_kind, "zone": zone},
+        detail={
+            "programme": programme.pk,
+            "size_w": size_w,
+            "zone_kind": zone_kind,
+            "zone": zone,
+            "hold_out_pct": hold_out_pct,
+        },
     )
     return campaign
 
@@ -134,6 +146,12 @@ def _zone_errors(zone_kind: str, zone: str) -> dict[str, str]:
     if len(zone) > 60:
         return {"zone": "Keep the zone within 60 characters."}
     return {}
+
+
+def _hold_out_errors(hold_out_pct: int) -> dict[str, str]:
+    if 0 <= hold_out_pct <= MOST_HELD_OUT_PCT:
+        return {}
+    return {"hold_out_pct": f"Hold out 0 to {MOST_HELD_OUT_PCT} percent of the homes."}
 
 
 def _time_errors(*, starts_at: datetime, ends_at: datetime, at: datetime) -> dict[str, str]:

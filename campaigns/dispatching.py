@@ -58,6 +58,9 @@ def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
             held[part.pk] = LeftOut.CERTIFICATE
     _mark_sent([part for part in parts if part.pk not in held], event_by_ven, at=at)
     _mark_held(held)
+    if campaign.hold_out_pct:
+        for line_id, reason in guarding.held_out_no_more(campaign, at=at).items():
+            campaign.plan_lines.filter(pk=line_id).update(left_out=reason)
     report = _report(campaign, is_new=True)
     life.finish(
         campaign,

@@ -31,6 +31,31 @@ def reasons_to_hold(campaign: Campaign, parts: Sequence[Participation], *, at: d
     return {part_id: str(reason) for part_id, reason in reasons.items() if reason}
 
 
+def held_out_no_more(campaign: Campaign, *, at: datetime) -> dict[int, str]:
+    """Why lines of the plan that were held out to compare with no longer may be, by id: the same questions as
+    of those that are asked.
+    """
+    lines = list(campaign.plan_lines.filter(left_out=LeftOut.HELD_OUT).select_related("asset__hub"))
+    told = eligibility.standing(
+        {line.asset.hub.home_id for line in lines}, Interval(campaign.starts_at, campaign.ends_at), at=at
+    )
+    reasons = {}
+    for line in lines:
+        hub = line.asset.hub
+        reason = eligibility.reason_out(
+            home_id=hub.home_id,
+            hub_state=hub.state,
+            ven_id=hub.ven_id,
+            asset_state=line.asset.state,
+            told=told,
+        )
+        if not reason and told.occupancy_by_home[hub.home_id] != line.occupancy_id:
+            reason = LeftOut.NO_HOUSEHOLD
+        if reason:
+            reasons[line.pk] = str(reason)
+    return reasons
+
+
 def _reason(part: Participation, told: eligibility.Standing, trusted: AbstractSet[VenId]) -> str:
     hub = part.asset.hub
     reason = eligibility.reason_out(

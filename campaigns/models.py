@@ -5,7 +5,7 @@ A campaign is handed to the VTN through `vtn_door.py`; what comes back (opts) la
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeBoundary, RangeOperators
@@ -14,6 +14,8 @@ from django.db.models import F, Q
 
 from members.models import TsTzRange
 from opendsr.kernel.ids import new_uuid
+
+MOST_HELD_OUT_PCT: Final = 50
 
 
 class Direction(models.TextChoices):
@@ -46,6 +48,9 @@ class Programme(models.Model):
     delivered_from_pct = models.PositiveSmallIntegerField(
         default=75, help_text="Delivered from this share of what was asked, partial below"
     )
+    hold_out_pct = models.PositiveSmallIntegerField(
+        default=0, help_text="Of the homes that would be asked, held out by turns to compare with; 0: none"
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -53,6 +58,9 @@ class Programme(models.Model):
                 condition=Q(start_tolerance_seconds__lte=1800), name="programme_spreads_at_most_1800"
             ),
             models.CheckConstraint(condition=Q(delivered_from_pct__lte=100), name="programme_share_in_range"),
+            models.CheckConstraint(
+                condition=Q(hold_out_pct__lte=MOST_HELD_OUT_PCT), name="programme_holds_out_at_most_half"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -88,6 +96,9 @@ class Campaign(models.Model):
     zone_kind = models.CharField(max_length=16, choices=ZoneKind.choices)
     zone = models.CharField(max_length=60, blank=True)
     size_w = models.PositiveIntegerField(help_text="Power asked for")
+    hold_out_pct = models.PositiveSmallIntegerField(
+        default=0, help_text="Of the homes that would be asked; drawn with the campaign's id as the seed"
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     state = models.CharField(max_length=12, choices=State.choices, default=State.DRAFT)
@@ -114,6 +125,9 @@ class Campaign(models.Model):
                 condition=~Q(state__in=["approved", "dispatched"]) | Q(approved_at__isnull=False),
                 name="campaign_runs_only_when_approved",
             ),
+            models.CheckConstraint(
+                condition=Q(hold_out_pct__lte=MOST_HELD_OUT_PCT), name="campaign_holds_out_at_most_half"
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["-starts_at"], name="campaign_newest")]
 
@@ -134,6 +148,7 @@ class PlanLine(models.Model):
         NOT_ENOUGH_DURATION = "not_enough_duration", "Cannot hold that long"
         NO_METER_DATA = "no_meter_data", "Too few meter readings for a baseline"
         TOO_LITTLE_USE = "too_little_use", "Home has nothing to give at that time of day"
+        HELD_OUT = "held_out", "Held out to compare with: not asked, paid the average"
         NOT_NEEDED = "not_needed", "Size already reached"
         OPTED_OUT = "opted_out", "Household said no to this one"
         CERTIFICATE = "certificate", "Hub's certificate is not accepted"

@@ -10,19 +10,21 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 import assets.queries
 import members.queries
 from assets.models import Asset
 from assets.queries import ZoneAsset
 from campaigns import eligibility, expecting, life, queries
-from campaigns.choosing import Choice, Offer, choose
+from campaigns.choosing import Choice, Offer
+from campaigns.holding_out import choose_beside, draw, turns_of
 from campaigns.life import Verb
 from campaigns.models import Campaign, Direction, Participation, PlanLine
 from members.models import Purpose
@@ -93,11 +95,12 @@ def plan_campaign(*, campaign_id: UUID, at: datetime) -> Plan:
             reasons[asset.asset_id] = LeftOut.BUSY
     able = [asset for asset in candidates if not reasons[asset.asset_id]]
     expected_w = _expected_w(able, told, committed_w, campaign=campaign, at=at, reasons=reasons)
-    choice = _choose(expected_w, able, told, campaign=campaign, at=at)
+    choice, held_out = _choose(expected_w, able, told, campaign=campaign, at=at)
     chosen = {offer.asset_id for offer in choice.chosen}
     for asset in able:
         if not reasons[asset.asset_id] and asset.asset_id not in chosen:
-            reasons[asset.asset_id] = LeftOut.NOT_NEEDED
+            is_held_out = told.occupancy_by_home[asset.home_id] in held_out
+            reasons[asset.asset_id] = LeftOut.HELD_OUT if is_held_out else LeftOut.NOT_NEEDED
     plan = _plan(campaign, candidates, told, reasons, expected_w, choice)
     _write(campaign, plan, at=at)
     return plan
@@ -158,7 +161,19 @@ def _engaged(interval: Interval, campaign: Campaign) -> tuple[set[UUID], dict[UU
     for asset_id, occupancy_id, expected_w in rows:
         busy.add(asset_id)
         committed_w[occupancy_id] += expected_w
+    busy.update(_compared_with(interval, campaign))
     return busy, committed_w
+
+
+def _compared_with(interval: Interval, campaign: Campaign) -> QuerySet[PlanLine, UUID]:
+    """Assets of homes that another campaign holds out in the interval: asking them would spoil it."""
+    lines = PlanLine.objects.filter(
+        left_out=LeftOut.HELD_OUT,
+        campaign__state__in=queries.IN_FORCE,
+        campaign__starts_at__lt=interval.ends_at,
+        campaign__ends_at__gt=interval.starts_at,
+    )
+    return lines.exclude(campaign=campaign).values_list("asset_id", flat=True)
 
 
 def _expected_w(
@@ -230,24 +245,36 @@ def _choose(
     *,
     campaign: Campaign,
     at: datetime,
-) -> Choice:
+) -> tuple[Choice, frozenset[UUID]]:
+    """The assets asked, and the occupancies held out beside them."""
     recent = dict(
         Participation.objects.filter(starts_at__gt=at - FAIRNESS_WINDOW, starts_at__lt=campaign.ends_at)
         .exclude(state=Participation.State.CANCELLED)
         .values_list("occupancy_id")
         .annotate(Count("campaign", distinct=True))
     )
-    return choose(
+    home_of = {
+        asset.asset_id: told.occupancy_by_home[asset.home_id]
+        for asset in able
+        if asset.asset_id in expected_w
+    }
+    return choose_beside(
         (
             Offer(
-                asset_id=asset.asset_id,
-                expected_w=expected_w[asset.asset_id],
-                recent_participations=recent.get(told.occupancy_by_home[asset.home_id], 0),
+                asset_id=asset_id,
+                expected_w=expected_w[asset_id],
+                recent_participations=recent.get(occupancy_id, 0),
             )
-            for asset in able
-            if asset.asset_id in expected_w
+            for asset_id, occupancy_id in home_of.items()
         ),
         campaign.size_w,
+        home_of=home_of,
+        draw=partial(
+            draw,
+            share_pct=campaign.hold_out_pct,
+            seed=str(campaign.pk),
+            turns_since=queries.turns_since_held_out(campaign, at_most=turns_of(campaign.hold_out_pct)),
+        ),
     )
 
 
@@ -305,5 +332,7 @@ def _write(campaign: Campaign, plan: Plan, *, at: datetime) -> None:
             "shortfall_w": plan.shortfall_w,
             "chosen": len(plan.chosen),
             "left_out": plan.left_out_counts,
+            "hold_out_pct": campaign.hold_out_pct,
+            "seed": str(campaign.pk),
         },
     )

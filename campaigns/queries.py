@@ -20,13 +20,14 @@ from django.db.models import (
     Value,
 )
 
-from campaigns.models import Campaign, Participation
+from campaigns.models import Campaign, Participation, PlanLine
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import civil_date
 
 INSTANT: Final = timedelta(microseconds=1)
 State = Participation.State
+IN_FORCE: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED, Campaign.State.COMPLETED)
 
 
 def campaigns_for_staff() -> QuerySet[Campaign]:
@@ -80,6 +81,34 @@ def asked_by_campaign(campaign_ids: Iterable[UUID]) -> Iterator[tuple[UUID, str,
         "campaign_id", "state", "outcome", "expected_w", "homes"
     ):
         yield campaign_id, state, outcome, expected_w, bytes(homes)
+
+
+def held_out_by_campaign(campaign_ids: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Occupancies held out of each campaign to compare with; campaigns that hold nobody out are absent."""
+    lines = PlanLine.objects.filter(campaign__in=list(campaign_ids), left_out=PlanLine.LeftOut.HELD_OUT)
+    found: dict[UUID, set[UUID]] = defaultdict(set)
+    for campaign_id, occupancy_id in lines.values_list("campaign", "occupancy"):
+        found[campaign_id].add(occupancy_id)
+    return {campaign_id: frozenset(homes) for campaign_id, homes in found.items()}
+
+
+def turns_since_held_out(campaign: Campaign, *, at_most: int) -> dict[UUID, int]:
+    """How many of the programme's campaigns with a hold-out ago an occupancy was last held out, 1 the latest.
+
+    Looks at the latest `at_most` that were approved and not called off, the campaign itself left out.
+    """
+    if not at_most:
+        return {}
+    earlier = Campaign.objects.filter(
+        programme_id=campaign.programme_id, hold_out_pct__gt=0, state__in=IN_FORCE
+    ).exclude(pk=campaign.pk)
+    latest = list(earlier.order_by("-starts_at", "-created_at").values_list("pk", flat=True)[:at_most])
+    held_out = held_out_by_campaign(latest)
+    turns: dict[UUID, int] = {}
+    for turn, campaign_id in enumerate(latest, start=1):
+        for occupancy_id in held_out.get(campaign_id, ()):
+            turns.setdefault(occupancy_id, turn)
+    return turns
 
 
 def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> dict[UUID, frozenset[date]]:

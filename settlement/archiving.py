@@ -25,8 +25,9 @@ from settlement.baselines import EventDays, Mask, Wh, days_needed, window_half_h
 from settlement.baselines.clock import local_half_hour, slot_of
 from settlement.baselines.errors import RuleInvalid
 from settlement.baselines.rules import BaselineRule
+from settlement.comparing import LIKE
 from settlement.delivery import Cap, DeliveryRule, Floor
-from settlement.households import ID, Households
+from settlement.households import HELD_OUT, ID, Households
 from settlement.overriding import OverrideCost, OverridePolicy
 from settlement.pay_curves import curve_from
 from settlement.reckoning import Agreement, Input, agreement_data
@@ -67,6 +68,8 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
     rule = given.agreement.baseline_rule
     homes = given.households
     looked_at = set(days_needed(rule, given.event, homes.event_days))
+    if homes.stands(HELD_OUT).any():
+        looked_at.update(days_needed(LIKE, given.event, homes.event_days))
     places = [place for place, day in enumerate(given.cube.days) if day in looked_at]
     days = [given.cube.days[place] for place in places]
     slots = kept_slots(rule, given.event, days)
@@ -87,6 +90,7 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
         "days": [day.isoformat() for day in days],
         "slots": slots.tolist(),
         "kind": kind,
+        "holds_unearned": given.holds_unearned,
     }
     values = net_wh.astype(kind)
     window = window_half_hours(rule, given.event)
@@ -174,6 +178,7 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
         busy=busy[wanted],
         declared_w=head["declared_w"],
         delivered_from_pct=head["delivered_from_pct"],
+        holds_unearned=head.get("holds_unearned", False),
     )
 
 
@@ -198,6 +203,7 @@ def joined(parts: Sequence[Input]) -> Input:
         busy=None if first.busy is None else np.concatenate([part.busy for part in parts]),
         declared_w=first.declared_w,
         delivered_from_pct=first.delivered_from_pct,
+        holds_unearned=first.holds_unearned,
     )
 
 

@@ -139,17 +139,21 @@ def prepare(campaigns: Sequence[Campaign], *, known_at: datetime) -> list[Pendin
     ]
 
 
-def compute(pending: Sequence[Pending], *, known_at: datetime) -> Iterator[tuple[Pending, Input, Reckoning]]:
+def compute(
+    pending: Sequence[Pending], *, known_at: datetime, holds_unearned: bool = False
+) -> Iterator[tuple[Pending, Input, Reckoning]]:
     """Each campaign's result, readings loaded once for all; while the caller writes one down, the next is
     worked out beside it.
 
-    Raises RuleNotComputed, and the errors of revenue and sharing.
+    What no home earned is held for the fund where `holds_unearned` or an earlier run did so. Raises
+    RuleNotComputed, and the errors of revenue and sharing.
     """
     cubes = gathering.load_together([each.asked for each in pending], known_at=known_at)
     begun: deque[tuple[Pending, Input, Future[Reckoning]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="settlement-reckon") as beside:
         for each, cube in zip(pending, cubes, strict=True):
-            given = gathering.given_of(each.asked, cube)
+            did_hold = each.replaces is not None and each.replaces.round.holds_unearned
+            given = gathering.given_of(each.asked, cube, holds_unearned=holds_unearned or did_hold)
             begun.append((each, given, beside.submit(_reckoned, given)))
             if len(begun) > 1:
                 yield _done(*begun.popleft())

@@ -23,6 +23,7 @@ OUTCOME_OF: Final = {
     "silent": "unresponsive",
     "not_reached": "unresponsive",
     "device_error": "device_error",
+    "held_out": "held_out",
 }
 
 

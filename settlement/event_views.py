@@ -17,8 +17,9 @@ from settlement.baselines import days_needed
 from settlement.baselines.explaining import Explanation, explain
 from settlement.baselines.presets import PRESETS
 from settlement.baselines.rules import CERTAINTY_WORDS, Certainty
+from settlement.comparing import HoldOut, hold_out_from
 from settlement.delivery import outcome_of
-from settlement.households import OVERRIDDEN, Household
+from settlement.households import HELD_OUT, OVERRIDDEN, Household
 from settlement.models import (
     Cap,
     Floor,
@@ -43,6 +44,9 @@ STANDING_WORDS: Final = {
     Standing.NOT_REACHED: "Your hub never fetched the event, so your home was not asked and what its meter "
     "shows is chance: it is measured, not claimed from the buyer and not paid. Should it turn out that the "
     "hub did act, the settlement is corrected.",
+    Standing.HELD_OUT: "Your home was drawn by lot to be held out: nothing was asked of it, and comparing it "
+    "with the homes that were asked shows what the event did. It is paid what a home that took part gets on "
+    "average.",
     Standing.DEVICE_ERROR: "A device in your home failed during the event. That is not your fault: your home "
     "is paid for what its meter shows, and counts as having stood ready.",
 }
@@ -153,6 +157,8 @@ class EventView:
     coop_share_pct: Decimal
     policy: dict[str, Any]
     counts_times: int
+    hold_out: HoldOut | None
+    holds_unearned: bool
     total_sold_wh: int
     total_paid_wh: int
     utilisation_mp: int
@@ -170,7 +176,7 @@ class EventView:
 
     @property
     def held_mp(self) -> int:
-        """The part of `fund_mp` that is there because only homes that overrode would have earned it."""
+        """The part of `fund_mp` that is there because no home, or only who overrode, would have earned it."""
         return held_for_fund_mp((share.pool_mp, share.total_weight) for share in self.shares)
 
     @property
@@ -256,6 +262,8 @@ def event_view(
         coop_share_pct=run.coop_share_pct,
         policy=run.policy,
         counts_times=counts_times(agreement.share_policy, in_hardship=home.in_hardship),
+        hold_out=hold_out_from(run.hold_out),
+        holds_unearned=given.holds_unearned,
         total_sold_wh=run.sold_wh,
         total_paid_wh=run.paid_wh,
         utilisation_mp=run.utilisation_mp,
@@ -269,7 +277,7 @@ def event_view(
         gift_mp=line.gift_mp,
         earned_mp=line.earned_mp,
         previous_mp=earlier.earned_mp - earlier.gift_mp if earlier else 0,
-        others=_others(run, compared, row),
+        others=() if home.standing == HELD_OUT else _others(run, compared, row),
     )
 
 
@@ -320,6 +328,9 @@ def _shares(
     run: SettlementRun, line: HomeDelivery, home: Household, half_hours: int, override: Any
 ) -> tuple[ShareLine, ...]:
     stands = line.takes_part or line.is_forgiven
+    hold_out = hold_out_from(run.hold_out)
+    weighs_times = hold_out.weighs_times if hold_out else 1
+    alike = hold_out.homes + hold_out.held_out if hold_out else 1
     keeps = override.keeps.numerator if home.standing == OVERRIDDEN else override.keeps.denominator
     times = counts_times(
         policy_from({key: value for key, value in run.policy.items() if key != "name"}),
@@ -345,7 +356,11 @@ def _shares(
             by=by,
             words=SHARE_WORDS[by],
             pool_mp=pool_mp,
-            weight=weights[by] if stands else 0,
+            weight=total // alike
+            if home.standing == HELD_OUT
+            else weights[by] * weighs_times
+            if stands
+            else 0,
             total_weight=total,
             amount_mp=amounts[by],
         )
@@ -387,12 +402,14 @@ def compare(given: Input) -> tuple[Compared, ...]:
 
 def _others(run: SettlementRun, compared: Sequence[Compared], row: int) -> tuple[OtherRule, ...]:
     pool_mp, total = run.pools.get("wh", (0, 0))
+    hold_out = hold_out_from(run.hold_out)
+    weighs_times = hold_out.weighs_times if hold_out else 1
     return tuple(
         OtherRule(
             name=each.name,
             title=each.title,
             paid_wh=each.paid_wh[row],
-            earned_mp=pool_mp * each.paid_wh[row] // total if total else 0,
+            earned_mp=pool_mp * each.paid_wh[row] * weighs_times // total if total else 0,
         )
         for each in compared
         if row in each.paid_wh

@@ -6,7 +6,7 @@ Participants and event days come from `campaigns/`, stream ids from `members/`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -28,7 +28,8 @@ from settlement import policies
 from settlement import terms as terms_service
 from settlement.baselines import Cube, EventDays, Mask, Wh, days_needed, window_half_hours
 from settlement.baselines.rules import BaselineRule
-from settlement.households import CODE_OF, ID, Households, Ids, ids_of, order_of
+from settlement.comparing import LIKE
+from settlement.households import CODE_OF, HELD_OUT, ID, Households, Ids, ids_of, order_of
 from settlement.models import SettlementTerms, Standing
 from settlement.reckoning import Agreement, Input
 
@@ -109,7 +110,7 @@ def ask_together(pairs: Sequence[tuple[Campaign, SettlementTerms]]) -> list[Aske
             agreement=agreement_of(terms, rule, campaign.starts_at),
             event=event,
             households=homes,
-            days=tuple(days_needed(rule, event, homes.event_days)),
+            days=_days_needed(rule, event, homes),
             busy=busy_half_hours(homes, window, stretches, event=event),
         )
         for (campaign, terms), rule, homes, event, window in zip(
@@ -118,7 +119,7 @@ def ask_together(pairs: Sequence[tuple[Campaign, SettlementTerms]]) -> list[Aske
     ]
 
 
-def given_of(asked: Asked, cube: Cube) -> Input:
+def given_of(asked: Asked, cube: Cube, *, holds_unearned: bool = False) -> Input:
     """The input, with a cube whose rows are the households'."""
     return Input(
         campaign_id=asked.campaign.pk,
@@ -130,6 +131,7 @@ def given_of(asked: Asked, cube: Cube) -> Input:
         busy=asked.busy,
         declared_w=asked.campaign.size_w,
         delivered_from_pct=asked.campaign.programme.delivered_from_pct,
+        holds_unearned=holds_unearned,
     )
 
 
@@ -172,6 +174,14 @@ def _part_of(
     )
 
 
+def _days_needed(rule: BaselineRule, event: Sequence[datetime], homes: Households) -> tuple[date, ...]:
+    """The rule's days, and those that held-out homes are compared by."""
+    needed = set(days_needed(rule, event, homes.event_days))
+    if homes.stands(HELD_OUT).any():
+        needed.update(days_needed(LIKE, event, homes.event_days))
+    return tuple(sorted(needed))
+
+
 def event_half_hours(campaign: Campaign) -> tuple[datetime, ...]:
     """UTC starts of the campaign's half-hours, in order."""
     return tuple(Interval(campaign.starts_at, campaign.ends_at).half_hours())
@@ -193,7 +203,8 @@ def agreement_of(terms: SettlementTerms, rule: BaselineRule, at: datetime) -> Ag
 
 
 def households_of(campaign: Campaign) -> Households:
-    """The households asked, in order of occupancy id; assets left out or called off count for nothing.
+    """The households asked or held out, in order of occupancy id; assets left out or called off count for
+    nothing.
 
     Instructed is the power expected of the assets that take part, or of all that were asked when none does.
     """
@@ -206,7 +217,10 @@ def households_of_many(asked_in: Sequence[Campaign]) -> list[Households]:
     for campaign_id, state, outcome, expected_w, homes in campaigns.queries.asked_by_campaign(assets):
         standing = DEVICE_ERROR if outcome == DEVICE_ERROR else STANDING_OF[state]
         assets[campaign_id].append((CODE_OF[standing], expected_w, homes))
-    asked = [by_home(assets[campaign.pk]) for campaign in asked_in]
+    held_out = campaigns.queries.held_out_by_campaign(assets)
+    asked = [
+        with_held_out(by_home(assets[campaign.pk]), held_out.get(campaign.pk, ())) for campaign in asked_in
+    ]
     everybody = _everybody([each.ids for each in asked])
     occupancy_ids = [UUID(bytes=occupancy) for occupancy in everybody.tolist()]
     own_days = campaigns.queries.event_days(occupancy_ids)
@@ -286,6 +300,23 @@ def by_home(alike: Sequence[tuple[int, int, bytes]]) -> ByHome:
         else np.zeros((2, 0), np.int64)
     )
     return ByHome(homes[first], CODE_BY_RANK[speaks], together[0] // 2, together[1])
+
+
+def with_held_out(asked: ByHome, occupancy_ids: Collection[UUID]) -> ByHome:
+    """The homes asked and those held out to compare with, of which nothing is instructed."""
+    if not occupancy_ids:
+        return asked
+    ids = ids_of(occupancy_ids)
+    ids = ids[~np.isin(ids, asked.ids)]
+    count = len(ids)
+    together = np.concatenate((asked.ids, ids))
+    order = order_of(together)
+    return ByHome(
+        together[order],
+        np.concatenate((asked.standing, np.full(count, CODE_OF[HELD_OUT], np.uint8)))[order],
+        np.concatenate((asked.instructed_wh, np.zeros(count, np.int64)))[order],
+        np.concatenate((asked.assets, np.ones(count, np.int64)))[order],
+    )
 
 
 def busy_half_hours(

@@ -29,9 +29,11 @@ STANDINGS: Final = (
     "opted_out",
     "not_reached",
     "device_error",
+    "held_out",
 )
 CODE_OF: Final = {standing: code for code, standing in enumerate(STANDINGS)}
 OVERRIDDEN: Final = "overridden"
+HELD_OUT: Final = "held_out"
 
 
 @dataclass(frozen=True, slots=True)

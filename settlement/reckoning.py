@@ -21,8 +21,9 @@ from opendsr.kernel.periods import civil_date
 from settlement import baselines, sharing
 from settlement.baselines import Baseline, Cube, Mask, Wh
 from settlement.baselines.rules import BaselineRule
+from settlement.comparing import HoldOut, compare_with_held_out
 from settlement.delivery import Delivery, DeliveryRule, measure
-from settlement.households import NOBODY, OVERRIDDEN, STANDINGS, Household, Households
+from settlement.households import HELD_OUT, NOBODY, OVERRIDDEN, STANDINGS, Household, Households
 from settlement.overriding import OverridePolicy, paid_after_override
 from settlement.revenue import Contract, Revenue, earned_revenue
 from settlement.sharing import Participants, SharePolicy, Shares
@@ -68,7 +69,8 @@ class Input:
     """Everything a settlement depends on; households in order of occupancy id, the cube's rows alike.
 
     Households given one by one become columns. `declared_w` is what was offered to the buyer,
-    `delivered_from_pct` where partial ends.
+    `delivered_from_pct` where partial ends; `holds_unearned` when somebody chose to hold for the fund what no
+    home earned.
     """
 
     campaign_id: UUID
@@ -80,6 +82,7 @@ class Input:
     busy: Mask | None = None
     declared_w: int = 0
     delivered_from_pct: int = 75
+    holds_unearned: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "households", Households.of(self.households))
@@ -105,6 +108,7 @@ class Reckoning:
     shares: Shares
     paid_wh: int
     missing: tuple[tuple[int, datetime], ...]
+    hold_out: HoldOut | None
     input_sha256: str
     result_sha256: str
 
@@ -167,6 +171,7 @@ def reckon(given: Input) -> Reckoning:
         revenue_mp=owed.total_mp,
         participants=_participants(homes, paid_wh, half_hours, agreement),
         day=civil_date(given.event[0]),
+        holds_unearned=given.holds_unearned,
     )
     return Reckoning(
         measured=measured,
@@ -175,6 +180,7 @@ def reckon(given: Input) -> Reckoning:
         shares=shares,
         paid_wh=int(paid_wh.sum()),
         missing=missing_half_hours(given.event, measured.has_reading, takes_part),
+        hold_out=compare_with_held_out(given, shares_in=takes_part | forgiven(homes, agreement)),
         input_sha256=input_sha256(given, measured),
         result_sha256=result_sha256(measured, owed, shares, paid_wh),
     )
@@ -229,6 +235,7 @@ def input_sha256(given: Input, measured: Measured) -> str:
         "delivered_from_pct": given.delivered_from_pct,
         "agreement": agreement_data(given.agreement),
         "households": [],
+        **({"holds_unearned": True} if given.holds_unearned else {}),
     }
     text = json.dumps(head, sort_keys=True, separators=(",", ":"), default=str)
     before, after = text.split('"households":[]')
@@ -283,6 +290,7 @@ def _participants(homes: Households, paid_wh: Wh, half_hours: int, agreement: Ag
         takes_part=stands,
         in_hardship=homes.in_hardship,
         keeps_over=np.where(homes.stands(OVERRIDDEN) & stands, keeps.numerator, keeps.denominator),
+        is_held_out=homes.stands(HELD_OUT),
         keeps_under=keeps.denominator,
         donates=homes.donates,
     )

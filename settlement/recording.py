@@ -65,6 +65,7 @@ def write_run(
             fund_mp=shares.fund_mp,
             gifts_mp=shares.gifts_mp,
             members_mp=shares.members_mp,
+            hold_out=result.hold_out.as_data() if result.hold_out else {},
             run_at=at,
         )
         _write_lines(run, given, result)

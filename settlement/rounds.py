@@ -105,8 +105,11 @@ def propose_round(
     by: User | None,
     as_known_at: datetime | None = None,
     is_forced: bool = False,
+    holds_unearned: bool = False,
 ) -> SettlementRound:
     """Open a round for the campaigns; it is computed by `compute_round`.
+
+    `holds_unearned` holds for the community fund what the buyer owes and no home earned.
 
     Raises RoundEmpty, RoundWaits, WrongKind and computing.CampaignNotCompleted.
     """
@@ -132,6 +135,7 @@ def propose_round(
         campaigns=campaigns,
         known_at=as_known_at or at,
         is_forced=is_forced,
+        holds_unearned=holds_unearned,
         at=at,
         by=by,
     )
@@ -141,7 +145,12 @@ def propose_round(
         actor=f"user:{by.pk}" if by else "system:settlement",
         verb="settlement.round_proposed",
         target=f"round:{round.pk}",
-        detail={"programme": programme_code, "kind": kind, "campaigns": len(campaigns)},
+        detail={
+            "programme": programme_code,
+            "kind": kind,
+            "campaigns": len(campaigns),
+            "holds_unearned": holds_unearned,
+        },
     )
     return round
 
@@ -237,6 +246,7 @@ def open_round(
     is_forced: bool,
     at: datetime,
     by: User | None,
+    holds_unearned: bool = False,
 ) -> SettlementRound:
     """The round's own row; for this room's services, under the programme's lock."""
     rounds = SettlementRound.objects.filter(programme=programme)
@@ -248,6 +258,7 @@ def open_round(
         campaign_count=len(campaigns),
         as_known_at=known_at,
         is_forced=is_forced,
+        holds_unearned=holds_unearned,
         proposed_by=by,
         proposed_at=at,
     )
@@ -274,7 +285,10 @@ def _compute(round: SettlementRound, *, at: datetime) -> None:
         return
     found = Campaign.objects.select_related("programme").filter(pk__in=wanted).order_by("starts_at", "id")
     pending = computing.prepare(list(found), known_at=round.as_known_at)
-    for each, given, result in computing.compute(pending, known_at=round.as_known_at):
+    done_one_by_one = computing.compute(
+        pending, known_at=round.as_known_at, holds_unearned=round.holds_unearned
+    )
+    for each, given, result in done_one_by_one:
         if not round.is_forced:
             computing.require_complete(given, result)
         with transaction.atomic():

@@ -80,12 +80,14 @@ def settle_campaign(
     at: datetime,
     as_known_at: datetime | None = None,
     is_forced: bool = False,
+    holds_unearned: bool = False,
     by: User | None = None,
     actor: str = SYSTEM,
 ) -> Settled:
     """Settle the campaign from readings known by `as_known_at` (`at` when not given).
 
-    `is_forced` settles although readings of the event are missing: those half-hours earn nothing. Raises the
+    `is_forced` settles although readings of the event are missing: those half-hours earn nothing;
+    `holds_unearned` holds for the community fund what the buyer owes and no home earned. Raises the
     errors of `computing`, terms, rules, policies and sharing, and rounds.RoundWaits while another round of
     the campaign waits for approval; whatever it raises, nothing is posted.
     """
@@ -93,7 +95,7 @@ def settle_campaign(
     computing.lock_programme(computing.campaign_by_id(campaign_id).programme_id)
     campaign = computing.campaign_by_id(campaign_id)
     (pending,) = computing.prepare([campaign], known_at=known_at)
-    ((_, given, result),) = computing.compute([pending], known_at=known_at)
+    ((_, given, result),) = computing.compute([pending], known_at=known_at, holds_unearned=holds_unearned)
     newest = pending.replaces
     if newest is not None and newest.input_sha256 == result.input_sha256:
         return Settled(run=newest, posted=False, is_new=False)
@@ -111,6 +113,7 @@ def settle_campaign(
         campaigns=[campaign],
         known_at=known_at,
         is_forced=is_forced,
+        holds_unearned=given.holds_unearned,
         at=at,
         by=by,
     )

@@ -143,7 +143,8 @@ class Participant:
     """One household in the split: Wh that count, W x half-hours it stood ready, and who it is.
 
     `takes_part` False gets nothing, whatever it delivered; `donates_pct` of its part goes to the fund. A home
-    that overrode the event `keeps` a part of its floor and of its equal part, as of its energy.
+    that overrode the event `keeps` a part of its floor and of its equal part, as of its energy. One that
+    `is_held_out` did nothing and weighs what a home that took part weighs on average.
     """
 
     id: UUID
@@ -153,6 +154,7 @@ class Participant:
     in_hardship: bool = False
     donates_pct: Decimal = Decimal(0)
     keeps: Fraction = WHOLE
+    is_held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +170,7 @@ class Participants:
     takes_part: Mask
     in_hardship: Mask
     keeps_over: Column
+    is_held_out: Mask
     keeps_under: int = 1
     donates: Mapping[int, Decimal] = field(default_factory=dict)
 
@@ -182,6 +185,7 @@ class Participants:
             takes_part=np.array([each.takes_part for each in participants], np.bool_),
             in_hardship=np.array([each.in_hardship for each in participants], np.bool_),
             keeps_over=np.array([int(each.keeps * under) for each in participants], np.int64),
+            is_held_out=np.array([each.is_held_out for each in participants], np.bool_),
             keeps_under=under,
             donates={row: each.donates_pct for row, each in enumerate(participants) if each.donates_pct},
         )
@@ -260,13 +264,19 @@ class Shares:
 
 
 def share_by(
-    policy: SharePolicy, *, revenue_mp: int, participants: Sequence[Participant] | Participants, day: date
+    policy: SharePolicy,
+    *,
+    revenue_mp: int,
+    participants: Sequence[Participant] | Participants,
+    day: date,
+    holds_unearned: bool = False,
 ) -> Shares:
     """Share the revenue of an event on that civil day.
 
-    No revenue: everybody gets nothing. A part that only homes which overrode the event would have earned is
-    held for the community fund: neither the co-op nor anybody else gains by a member's no. Raises
-    NegativePool, ZeroWeights, SharingImpossible before a penny moves.
+    No revenue: everybody gets nothing. A home that is held out gets the mean of those that took part. A part
+    that only homes which overrode the event would have earned is held for the community fund: neither the
+    co-op nor anybody else gains by a member's no; with `holds_unearned` so is one that nobody at all earned.
+    Raises NegativePool, ZeroWeights, SharingImpossible before a penny moves.
     """
     homes = participants if isinstance(participants, Participants) else Participants.of(participants)
     coop_pct = policy.coop_pct_on(day)
@@ -280,14 +290,15 @@ def share_by(
     members_mp = revenue_mp - coop_mp - fund_mp
     rows = _in_order_of_id(homes)
     amounts = np.zeros((len(homes.ids), len(PART_COLUMNS)), np.int64)
-    keeps = homes.keeps_over[rows]
+    keeps = with_held_out(homes.keeps_over[rows], homes.is_held_out[rows])
+    keeps_under = homes.keeps_under * weighs_times(homes.is_held_out[rows])
     has_forgone = bool((homes.keeps_over < homes.keeps_under).any())
-    amounts[rows, 0], rest_mp = _floors(policy, members_mp, keeps, homes.keeps_under)
+    amounts[rows, 0], rest_mp = _floors(policy, members_mp, keeps, keeps_under)
     pools = {FLOOR: (members_mp - rest_mp, int(keeps.sum()))} if policy.floor_mp else {}
     for by, pool_mp in zip(policy.split, _pools(policy, rest_mp), strict=True):
-        weights = _weights(policy, by, homes, rows)
+        weights = with_held_out(_weights(policy, by, homes, rows), homes.is_held_out[rows])
         total = int(weights.sum())
-        if pool_mp and not total and not has_forgone:
+        if pool_mp and not total and not has_forgone and not holds_unearned:
             raise ZeroWeights(**told, by=by.value)
         if pool_mp and total:
             amounts[rows, COLUMN_OF[by]] = split_column_mp(pool_mp, weights)
@@ -355,10 +366,24 @@ def counts_times(policy: SharePolicy, *, in_hardship: bool) -> int:
     return more.numerator if in_hardship else more.denominator
 
 
+def weighs_times(is_held_out: Mask) -> int:
+    """What the weights are multiplied by, so that the mean of the homes that took part is a whole number."""
+    held_out = int(is_held_out.sum())
+    return max(len(is_held_out) - held_out, 1) if held_out else 1
+
+
+def with_held_out(weights: Column, is_held_out: Mask) -> Column:
+    """The weights with each held-out home's the mean of the others', all of them `weighs_times`."""
+    if not is_held_out.any():
+        return weights
+    others = np.where(is_held_out, 0, weights)
+    return np.asarray(np.where(is_held_out, others.sum(), others * weighs_times(is_held_out)))
+
+
 def _in_order_of_id(homes: Participants) -> NDArray[np.intp]:
-    """Rows of the homes that take part, the lowest id first."""
+    """Rows of the homes that take part or are held out, the lowest id first."""
     order = order_of(homes.ids)
-    return order[homes.takes_part[order]]
+    return order[(homes.takes_part | homes.is_held_out)[order]]
 
 
 def _floors(policy: SharePolicy, members_mp: int, keeps: Column, under: int) -> tuple[Column, int]:
@@ -385,7 +410,8 @@ def _weights(policy: SharePolicy, by: By, homes: Participants, rows: NDArray[np.
     if policy.hardship_weight == 1:
         return plain
     times = [counts_times(policy, in_hardship=is_hard) for is_hard in (False, True)]
-    kind = object if int(plain.max(initial=0)) * max(times) * len(rows) >= SAFE else np.int64
+    most = int(plain.max(initial=0)) * max(times) * len(rows) * weighs_times(homes.is_held_out[rows])
+    kind = object if most >= SAFE else np.int64
     return np.asarray(plain.astype(kind) * np.array(times, kind)[homes.in_hardship[rows].astype(np.intp)])
 
 

@@ -50,12 +50,14 @@ CHANGEABLE: Final = (
 )
 ROUND_APPEND_ONLY: Final = tuple(table for table in ROUND_TABLES if table not in CHANGEABLE)
 SURPLUS_TABLES: Final = ("settlement_surplusproposal", "settlement_surplusdecision")
+DEVICE_TABLE: Final = "settlement_deviceestimate"
 APPEND_ONLY: Final = (
     "settlement_settlementterms",
     "settlement_entry",
     "settlement_posting",
     *ROUND_APPEND_ONLY,
     *SURPLUS_TABLES,
+    DEVICE_TABLE,
 )
 
 # Not by a check constraint: who proposed is in the round's row.

@@ -176,9 +176,13 @@ def _money(view: EventView) -> Iterator[Row]:
         note = f"{pounds(by_policy_mp)}: rounded down"
         yield "money", "community fund", None, None, by_policy_mp, "mp", note
     if view.held_mp:
-        note = f"{pounds(view.held_mp)}: what only homes that overrode the event would have earned"
+        who = "only homes that overrode the event would have earned"
+        note = f"{pounds(view.held_mp)}: what {'no home earned' if view.holds_unearned else who}"
         yield "money", "held for the community fund", None, None, view.held_mp, "mp", note
     yield "money", "members' pool", None, None, view.members_mp, "mp", f"{pounds(view.members_mp)}: the rest"
+    if view.hold_out:
+        note = f"beside {view.hold_out.homes} that share the money; each gets the average"
+        yield "money", "homes held out", None, None, view.hold_out.held_out, "", note
     for share in view.shares:
         note = f"shared {share.words}"
         yield f"share {share.by}", "pool", None, None, share.pool_mp, "mp", f"{pounds(share.pool_mp)}: {note}"

@@ -111,6 +111,8 @@ def _event(event: EventView) -> dict[str, Any]:
         "fund_mp": event.fund_mp,
         "members_mp": event.members_mp,
         "counts_times": event.counts_times,
+        "holds_unearned": event.holds_unearned,
+        "hold_out": event.hold_out.as_data() if event.hold_out else None,
         "shares": [
             {
                 "by": share.by,

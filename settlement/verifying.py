@@ -238,7 +238,7 @@ def _shares(event: Mapping[str, Any]) -> Iterator[str]:
     under = _whole_home(event)
     if pools != _pools(policy, event["members_mp"] + held, event["shares"], under):
         yield "the parts of the members' pool are not what the policy says"
-    if held and _keeps(event) == 1:
+    if held and _keeps(event) == 1 and not event.get("holds_unearned"):
         yield f"{held} mp are held for the fund, though an override costs nothing"
     for share in event["shares"]:
         weight, total = share["weight"], share["total_weight"]
@@ -246,7 +246,13 @@ def _shares(event: Mapping[str, Any]) -> Iterator[str]:
         spare = bool(total and share["pool_mp"] * weight % total)
         if not least <= share["amount_mp"] <= least + spare:
             yield f"the share by {share['by']} is {least} mp or one more, not {share['amount_mp']}"
-        if share["by"] == "wh" and weight not in (event["paid_wh"] * event["counts_times"], 0):
+        if event["standing"] == "held_out":
+            if weight * (_weighs_times(event) + event["hold_out"]["held_out"]) != total:
+                yield f"a held-out home's weight by {share['by']} is the average of all homes, not {weight}"
+        elif share["by"] == "wh" and weight not in (
+            event["paid_wh"] * event["counts_times"] * _weighs_times(event),
+            0,
+        ):
             yield f"the weight of what was delivered is not {weight}"
     earned = sum(share["amount_mp"] for share in event["shares"])
     if earned != event["earned_mp"]:
@@ -267,7 +273,17 @@ def _coop_pct(policy: Mapping[str, Any], starts_at: str) -> Fraction:
 
 def _whole_home(event: Mapping[str, Any]) -> int:
     """Return what a home that did not override weighs in the floor: until settlement-2, as any other, 1."""
-    return 1 if event["method"] in ("settlement-1", "settlement-2") else _keeps(event).denominator
+    if event["method"] in ("settlement-1", "settlement-2"):
+        return 1
+    return _keeps(event).denominator * _weighs_times(event)
+
+
+def _weighs_times(event: Mapping[str, Any]) -> int:
+    """What every weight is multiplied by where homes are held out: by those that share the money beside them;
+    statements from before there were hold-outs do not say.
+    """
+    hold_out = event.get("hold_out")
+    return max(hold_out["homes"], 1) if hold_out else 1
 
 
 def _pools(

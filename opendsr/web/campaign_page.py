@@ -16,8 +16,10 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
 
 import campaigns.policy
+import campaigns.queries
 import settlement.queries
 from campaigns import life
 from campaigns.life import Verb
@@ -97,6 +99,7 @@ def whole_page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
             for line in lines
         ],
         "left_out_pager": pager,
+        "held_out": _held_out(campaign),
         **live_part(request, campaign),
     }
 
@@ -126,6 +129,24 @@ def where(campaign: Campaign) -> str:
     """The campaign's place in words."""
     kind = campaign.get_zone_kind_display()
     return kind if not campaign.zone else f"{kind} {campaign.zone}"
+
+
+def _held_out(campaign: Campaign) -> str:
+    """Who is held out to compare with, in a sentence; empty when the campaign holds nobody out."""
+    if not campaign.hold_out_pct:
+        return ""
+    share = _("%(pct)s %% of the homes that would be asked are held out to compare with.") % {
+        "pct": campaign.hold_out_pct
+    }
+    if campaign.planned_at is None:
+        return share
+    homes = len(campaigns.queries.held_out_by_campaign([campaign.pk]).get(campaign.pk, ()))
+    drawn = ngettext(
+        "%(n)s home was drawn, with the seed %(seed)s; it is paid the average.",
+        "%(n)s homes were drawn, with the seed %(seed)s; they are paid the average.",
+        homes,
+    )
+    return f"{share} {drawn % {'n': f'{homes:,}', 'seed': campaign.pk}}"
 
 
 def _next_step(campaign: Campaign) -> str:

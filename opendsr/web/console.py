@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -32,11 +33,13 @@ from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
 from settlement import settling
 from settlement.models import SettlementRun
+from settlement.sharing import ZeroWeights
 
 CAMPAIGNS_SHOWN: Final = 25
 HOMES_SHOWN: Final = 50
 FIELD_OF: Final = {"size_w": "size_kw", "starts_at": "starts", "ends_at": "ends"}
 SETTLE: Final = "settle"
+UNEARNED: Final = "unearned"
 REFUSED_FOR_GOOD: Final = (403, 404)
 
 
@@ -122,6 +125,8 @@ def campaign_action(request: HttpRequest, campaign_id: UUID, verb: str) -> HttpR
         if error.status in REFUSED_FOR_GOOD:
             raise
         messages.error(request, sentence(error))
+        if isinstance(error, ZeroWeights):
+            return redirect(f"{reverse('event_report', args=[campaign_id])}?{UNEARNED}=yes")
     return redirect("event_report" if verb == SETTLE else "campaign_detail", campaign_id)
 
 
@@ -146,6 +151,7 @@ def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
         "waiting": waiting,
         "is_incomplete": is_incomplete,
         "may_settle": may_settle and campaign.state == Campaign.State.COMPLETED,
+        "may_hold": may_settle and request.GET.get(UNEARNED) == "yes",
         "outcomes": [
             {"label": wording.state(code), "tag": wording.tag(code), "count": f"{count:,}"}
             for code, count in sorted(report.outcomes.items())
@@ -169,6 +175,7 @@ def _create(request: HttpRequest, form: CampaignForm, *, at: datetime) -> Campai
             size_w=int(data["size_kw"] * Decimal(1000)),
             starts_at=data["starts_at"],
             ends_at=data["ends_at"],
+            hold_out_pct=data["hold_out_pct"],
             reason=data["reason"],
             at=at,
             by=request.user,  # type: ignore[arg-type]
@@ -209,6 +216,7 @@ def _settle(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRes
         campaign_id=campaign_id,
         at=at,
         is_forced=request.POST.get("without_missing") == "yes",
+        holds_unearned=request.POST.get(UNEARNED) == "yes",
         actor=f"user:{request.user.pk}",
     )
     messages.success(request, _settled_words(done.run, is_new=done.is_new, posted=done.posted))

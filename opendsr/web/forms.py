@@ -10,7 +10,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator, ProhibitNullCharactersValidator
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.models import Direction, Programme, ZoneKind
+from campaigns.models import MOST_HELD_OUT_PCT, Direction, Programme, ZoneKind
 from members.models import Home
 from opendsr.kernel.periods import LONDON
 from opendsr.web import wording
@@ -74,6 +74,16 @@ class CampaignForm(forms.Form):
         choices=HALF_HOURS,
         initial="18:30",
         help_text=_("Four hours at most; an earlier time is on the next day."),
+    )
+    hold_out_pct = forms.IntegerField(
+        label=_("Homes held out, in percent"),
+        required=False,
+        min_value=0,
+        max_value=MOST_HELD_OUT_PCT,
+        help_text=_(
+            "Drawn by turns among the homes that would be asked. They get no event, are paid the average and "
+            "show what the event did. Empty: as the programme says."
+        ),
     )
     reason = forms.CharField(
         label=_("Why"),

@@ -12,13 +12,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 import settlement.queries
-from campaigns.models import Campaign, Participation
+from campaigns.models import Campaign, Direction, Participation
 from campaigns.reporting import EventReport
 from members.models import Occupancy
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.web import wording
 from opendsr.web.charts import Figure, half_hour_figure
 from settlement import settling
+from settlement.comparing import hold_out_from
+from settlement.event_views import SHARE_WORDS
 from settlement.models import RoundKind, SettlementRun, Standing
 from settlement.queries import MoneyLine
 
@@ -66,6 +68,7 @@ class MeasuredReport:
     revenue: str
     money_note: str
     missing_note: str
+    held_out: str
     provenance: str
 
 
@@ -122,11 +125,9 @@ def measured_report(campaign: Campaign) -> MeasuredReport | None:
         coop_label=_("The co-op, %(pct)s %%") % {"pct": f"{run.coop_share_pct.normalize():f}"},
         fund=wording.millipence(run.fund_mp) if run.fund_mp else "",
         revenue=wording.millipence(run.revenue_mp),
-        money_note=_(
-            "%(paid)s kWh at %(rate)s p per kWh; the members' part is shared by what each home delivered."
-        )
-        % {"paid": wording.kwh(run.sold_wh), "rate": f"{run.terms.utilisation_pence_per_kwh.normalize():f}"},
+        money_note=_money_note(run),
         missing_note=_missing_note(run),
+        held_out=held_out_words(run),
         provenance=_provenance(run),
     )
 
@@ -220,6 +221,63 @@ def _period_row(label: str, each: _Sum, wanted: int) -> PeriodRow:
         delivered=wording.kwh(each.delivered_wh),
         readings=_("%(some)s of %(all)s") % {"some": f"{each.readings:,}", "all": f"{wanted:,}"},
     )
+
+
+def _money_note(run: SettlementRun) -> str:
+    """What the buyer pays for, and what the members' part goes by."""
+    sold = _("%(paid)s kWh at %(rate)s p per kWh") % {
+        "paid": wording.kwh(run.sold_wh),
+        "rate": f"{run.terms.utilisation_pence_per_kwh.normalize():f}",
+    }
+    if run.availability_mp:
+        sold = _("%(sold)s, and %(amount)s for standing ready") % {
+            "sold": sold,
+            "amount": wording.millipence(run.availability_mp),
+        }
+    shared = ", ".join(SHARE_WORDS[by] for by in run.pools)
+    return _("%(sold)s; the members' part is shared %(how)s.") % {"sold": sold, "how": shared}
+
+
+def held_out_words(run: SettlementRun) -> str:
+    """What comparing with the homes held out says of the event; empty when nobody was held out."""
+    hold_out = hold_out_from(run.hold_out)
+    if hold_out is None:
+        return ""
+    drawn = ngettext(
+        "%(n)s home was held out by lot and paid the average of the %(all)s that took part.",
+        "%(n)s homes were held out by lot and paid the average of the %(all)s that took part.",
+        hold_out.held_out,
+    ) % {"n": f"{hold_out.held_out:,}", "all": f"{hold_out.homes:,}"}
+    effect = hold_out.effect
+    if effect is None:
+        return f"{drawn} {_('Nothing can be said by comparing: %(why)s.') % {'why': hold_out.reason}}"
+    is_turn_up = run.campaign.direction == Direction.TURN_UP
+    sign = 1 if is_turn_up else -1
+    low_wh, high_wh = sorted((sign * effect.low_wh, sign * effect.high_wh))
+    half_hours = len(run.half_hours)
+
+    def together(a_home_wh: float) -> str:
+        return wording.kwh(round(a_home_wh * effect.treated * half_hours))
+
+    sentence = (
+        _(
+            "Compared with them and with like days before, the %(n)s homes asked used %(kwh)s kWh more "
+            "together (95 %% between %(low)s and %(high)s); by baseline it is %(baseline)s kWh."
+        )
+        if is_turn_up
+        else _(
+            "Compared with them and with like days before, the %(n)s homes asked used %(kwh)s kWh less "
+            "together (95 %% between %(low)s and %(high)s); by baseline it is %(baseline)s kWh."
+        )
+    )
+    compared = sentence % {
+        "n": f"{effect.treated:,}",
+        "kwh": together(sign * effect.effect_wh),
+        "low": together(low_wh),
+        "high": together(high_wh),
+        "baseline": wording.kwh(run.delivered_wh),
+    }
+    return f"{drawn} {compared}"
 
 
 def _missing_note(run: SettlementRun) -> str:

@@ -50,6 +50,9 @@ class RoundForm(forms.Form):
     is_forced = forms.BooleanField(
         label=_lazy("Settle without readings that are missing; they earn nothing"), required=False
     )
+    holds_unearned = forms.BooleanField(
+        label=_lazy("Hold for the community fund what a buyer owes and no home earned"), required=False
+    )
 
     def __init__(self, data: Any = None, *, at: datetime) -> None:
         """Offer the month before `at`."""
@@ -80,6 +83,7 @@ class RoundForm(forms.Form):
             at=at,
             by=by,
             is_forced=data["is_forced"],
+            holds_unearned=data["holds_unearned"],
         )
 
 

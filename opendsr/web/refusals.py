@@ -139,7 +139,8 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "zero_weights": _told(
         _lazy(
             "There is money to share and no home the share policy would give it to: none delivered, or none"
-            " stood ready. Nothing was posted. Settle the other events; agree with the buyer about this one."
+            " stood ready. Nothing was posted. Agree with the buyer about this event, or choose to hold the"
+            " money for the community fund."
         )
     ),
     "negative_pool": _told(_lazy("The revenue is below zero. Nothing was posted; somebody has to look.")),

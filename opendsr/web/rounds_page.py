@@ -12,10 +12,11 @@ from django.utils.translation import gettext as _
 
 import settlement.policy
 from members.policy import has_role
-from opendsr.web import wording
+from opendsr.web import measured, wording
 from opendsr.web.paging import paged
 from settlement import rounds, statement_files
 from settlement.models import RoundKind, SettlementRound, SettlementRun, Verdict
+from settlement.sharing import ZeroWeights
 
 RUNS_SHOWN = 50
 TAGS: Mapping[str, str] = {
@@ -39,6 +40,7 @@ class RunRow:
     before: str
     change: str
     missing: str
+    held_out: str
     rule: str
     policy: str
     inputs: str
@@ -84,6 +86,7 @@ def whole_page(request: HttpRequest, round: SettlementRound) -> dict[str, Any]:
     is_open = getattr(round, "decision", None) is None
     may_settle = has_role(request.user, *settlement.policy.MAY_SETTLE)
     is_own = round.proposed_by_id is not None and round.proposed_by_id == request.user.pk
+    is_unearned = progress.problem.startswith(ZeroWeights.code.replace("_", " "))
     revenue = sum(run.revenue_mp for run in everything)
     before = sum(run.replaces.revenue_mp for run in everything if run.replaces)
     return {
@@ -98,6 +101,7 @@ def whole_page(request: HttpRequest, round: SettlementRound) -> dict[str, Any]:
         "decision": getattr(round, "decision", None),
         "decided": wording.moment(round.decision.at) if not is_open else "",
         "progress": progress,
+        "may_hold": is_unearned and may_settle and is_open,
         "is_computing": is_open and progress.done < progress.of and not progress.problem,
         "figures": [
             (label, wording.money(mp), wording.millipence(mp))
@@ -134,6 +138,7 @@ def _run_row(run: SettlementRun) -> RunRow:
         before=wording.millipence(before_mp) if run.replaces else wording.NOTHING,
         change=wording.millipence(run.revenue_mp - before_mp),
         missing=f"{run.missing_half_hours:,}" if run.missing_half_hours else wording.NOTHING,
+        held_out=measured.held_out_words(run),
         rule=run.rule["title"],
         policy=run.policy["name"] or str(run.terms),
         inputs=run.input_sha256[:16],

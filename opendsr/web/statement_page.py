@@ -319,7 +319,11 @@ def _steps(view: EventView) -> tuple[Step, ...]:
             )
         )
     if view.held_mp:
-        words = _("what only homes that overrode the event would have earned")
+        words = (
+            _("what no home earned")
+            if view.holds_unearned
+            else _("what only homes that overrode the event would have earned")
+        )
         steps.append(Step(_("Held for the community fund"), words, wording.millipence(view.held_mp)))
     steps.append(Step(_("The members' pool"), _pool_rule(view), wording.millipence(view.members_mp)))
     for share in view.shares:

@@ -34,6 +34,7 @@ from settlement.models.paying import (
     VatTreatment,
 )
 from settlement.models.runs import (
+    DeviceEstimate,
     HomeDelivery,
     RoundDecision,
     RoundProgress,
@@ -52,6 +53,7 @@ __all__ = [
     "BatchDecision",
     "Cap",
     "Component",
+    "DeviceEstimate",
     "Dispute",
     "DisputeOutcome",
     "Entry",

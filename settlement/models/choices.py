@@ -46,6 +46,7 @@ class Standing(models.TextChoices):
     OPTED_OUT = "opted_out", "Opted out"
     NOT_REACHED = "not_reached", "Hub never fetched the event"
     DEVICE_ERROR = "device_error", "A device failed"
+    HELD_OUT = "held_out", "Held out to compare with"
 
 
 class Outcome(models.TextChoices):
@@ -57,6 +58,7 @@ class Outcome(models.TextChoices):
     OPTED_OUT = "opted_out", "Opted out"
     UNRESPONSIVE = "unresponsive", "Unresponsive"
     DEVICE_ERROR = "device_error", "Device error"
+    HELD_OUT = "held_out", "Held out"
     NOT_MEASURED = "not_measured", "Not measured"
 
 

@@ -27,6 +27,9 @@ class SettlementRound(models.Model):
     campaign_count = models.PositiveIntegerField()
     as_known_at = models.DateTimeField(help_text="Readings known to the store by then are used")
     is_forced = models.BooleanField(default=False, help_text="Does not wait for missing readings")
+    holds_unearned = models.BooleanField(
+        default=False, help_text="Money that no home earned is held for the community fund"
+    )
     proposed_by = models.ForeignKey("members.User", null=True, on_delete=models.PROTECT, related_name="+")
     proposed_at = models.DateTimeField()
 
@@ -120,6 +123,9 @@ class SettlementRun(models.Model):
     fund_mp = models.BigIntegerField(help_text="By the policy, without gifts")
     gifts_mp = models.BigIntegerField(help_text="Given to the fund out of what households earned")
     members_mp = models.BigIntegerField()
+    hold_out = models.JSONField(
+        default=dict, help_text="Homes held out and what comparing with them says, see comparing.HoldOut"
+    )
     run_at = models.DateTimeField()
 
     class Meta:
@@ -213,11 +219,36 @@ class HomeDelivery(models.Model):
                 name="homedelivery_parts_sum",
             ),
             models.CheckConstraint(
-                condition=(Q(energy_mp=0) | (Q(takes_part=True) & Q(paid_wh__gt=0)))
-                & (Q(earned_mp=0) | Q(takes_part=True) | Q(is_forgiven=True)),
+                condition=(
+                    (Q(energy_mp=0) | (Q(takes_part=True) & Q(paid_wh__gt=0)))
+                    & (Q(earned_mp=0) | Q(takes_part=True) | Q(is_forgiven=True))
+                )
+                | Q(standing=Standing.HELD_OUT.value, takes_part=False, paid_wh=0),
                 name="homedelivery_paid_for_what_it_delivered",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.occupancy} {self.delivered_wh} Wh"
+
+
+class DeviceEstimate(models.Model):
+    """What one device of a household drew in the event as it was known when the run was computed.
+
+    Shown with its confidence beside the meter's figures, and never paid by; it outlives the live power.
+    """
+
+    run = models.ForeignKey(SettlementRun, on_delete=models.PROTECT, related_name="devices", db_index=False)
+    occupancy = models.ForeignKey("members.Occupancy", on_delete=models.PROTECT, related_name="+")
+    asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=120, help_text="As the device was called then")
+    is_measured = models.BooleanField(help_text="By a meter of its own")
+    half_hours = models.JSONField(help_text="[mean W or null, confidence in percent] of each of the event")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "asset"], name="deviceestimate_one_per_asset"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.run_id}"

@@ -56,6 +56,7 @@ class World:
         shape = (events, homes, HALF_HOURS)
         numbers = np.random.default_rng(random.getrandbits(32))
         split = random.choice(SPLITS)
+        held_out = {number for number in range(1, homes) if random.random() < random.choice((0, 0, 0.3))}
         return cls(
             random=random,
             homes=[
@@ -63,9 +64,10 @@ class World:
                     id=UUID(int=100 + number),
                     paid_wh=0,
                     available_wh=random.randint(1, 9_000),
-                    takes_part=number == 0 or random.random() < 0.8,
+                    takes_part=number == 0 or (number not in held_out and random.random() < 0.8),
                     in_hardship=random.random() < 0.3,
                     donates_pct=Decimal(random.choice((0, 0, 10, "33.3", 100))),
+                    is_held_out=number in held_out,
                 )
                 for number in range(homes)
             ],
@@ -104,8 +106,9 @@ class World:
             rule=self.rule,
         )
         sold = delivery.paid_wh.tolist()
+        held_out = [home.is_held_out for home in self.homes]
         paid = [paid_after_override(wh, self.override) if row % 3 == 2 else wh for row, wh in enumerate(sold)]
-        overrode = [row % 3 == 2 for row in range(len(self.homes))]
+        overrode = [row % 3 == 2 and not held_out[row] for row in range(len(self.homes))]
         if By.WH in self.policy.split and not sum(paid) and not any(overrode):
             sold = [0] * len(sold)
         owed = earned_revenue(

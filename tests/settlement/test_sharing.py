@@ -196,3 +196,17 @@ def test_what_an_override_costs_it_costs_of_the_floor_and_the_equal_part():
 
     assert [part.floor_mp for part in shares.parts] == [100, 50, 0]
     assert [part.equal_mp for part in shares.parts] == [100, 50, 0]
+
+
+def test_what_no_home_earned_is_held_for_the_fund_when_somebody_chose_so() -> None:
+    home = Participant(UUID(int=1), paid_wh=0, available_wh=9)
+
+    shares = share_by(
+        SharePolicy(fund_pct=Decimal(5)),
+        revenue_mp=1_000,
+        participants=[home],
+        day=DAY,
+        holds_unearned=True,
+    )
+
+    assert (shares.coop_mp, shares.fund_mp, shares.members_mp) == (350, 650, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -12,7 +13,9 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from campaigns import completing
 from metering import ingest
 from opendsr.kernel.models import AuditEntry
+from settlement import settling
 from settlement.models import SettlementRun
+from settlement.sharing import ZeroWeights
 from tests.web.conftest import Visit
 from tests.web.pages import Seen, seen
 from tests.web.scene import ENDS_AT, NEXT_STARTS_AT, NOW, Scene, freeze
@@ -165,3 +168,25 @@ def _end_next(scene: Scene) -> None:
 def _millipence(text: str) -> int:
     whole, rest = text.strip().lstrip("£").split(".")
     return int(whole) * 100_000 + int(rest)
+
+
+def test_money_that_no_home_earned_stops_and_can_be_held_for_the_fund(
+    scene: Scene, fays: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    really = settling.settle_campaign
+
+    def settled(*, holds_unearned: bool, **options: object) -> settling.Settled:
+        asked.append(holds_unearned)
+        if not holds_unearned:
+            raise ZeroWeights(revenue_mp=9, coop_share_pct=Decimal(35), paid_wh=0, by="wh")
+        return really(holds_unearned=True, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(settling, "settle_campaign", settled)
+
+    page = settle(fays, scene)
+
+    assert "hold the money for the community fund" in page.text("//*[@role='status']")
+    assert "The buyer owes for this event" in page.text("//*[@aria-labelledby='unearned']")
+    settle(fays, scene, unearned="yes")
+    assert asked == [False, True]
