@@ -11,6 +11,7 @@ from pathlib import Path
 from hems.errors import HubError
 
 READY, NOT_READY = 0, 2
+TRANSPORTS = ("https", "mqtt")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--vtn", required=True, help="https://HOST:PORT/OpenADR2/Simple/2.0b")
         command.add_argument("--until", help="world time to stop at, ISO 8601 with offset")
         command.add_argument("--poll-seconds", type=_seconds, help="wall seconds between polls")
+        command.add_argument(
+            "--transport", choices=TRANSPORTS, help="how to speak with the VTN, in place of hub.toml's word"
+        )
         command.add_argument(
             "--quiet-seconds", type=_seconds, default=60.0, help="longest wait after a failure"
         )
@@ -114,6 +118,7 @@ def _run(options: argparse.Namespace) -> int:
         until=options.until,
         poll_seconds=options.poll_seconds,
         quiet_seconds=options.quiet_seconds,
+        transport=options.transport,
     )
     return READY
 

@@ -21,26 +21,24 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from hems import button, state, watchdog
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
 from hems.devices import DeviceState, Place
-from hems.errors import BadFolder, HubError
+from hems.errors import BadFolder, HubError, LinkError, Refused
 from hems.files import write_atomically
 from hems.home import CONFIG, SIMULATION, Incidents, read_home
 from hems.instants import HALF_HOUR_SECONDS, whole_second, written
 from hems.keys import serial_of
-from hems.link import Link, LinkError, QuietTime, Refused
+from hems.lines import HTTPS, MQTT, Lines, Way
+from hems.link import Link, QuietTime
 from hems.renewal import Renewal
 from hems.reporting import Reporting, offers, values_of, wanted_of
 from hems.simulation import SimulatedHome
 from hems.ven import Registration, Ven
 from oadr.messages import DistributeEvent, EventResponse, Report, ReportRequest
-
-if TYPE_CHECKING:
-    from hems.waker import Waker
 
 DEFAULT_POLL_SECONDS = 10.0
 LOOK_SECONDS = 0.5
@@ -68,13 +66,16 @@ class Agent(AbstractContextManager["Agent"]):
         until: datetime | None = None,
         poll_seconds: float | None = None,
         quiet_seconds: float = 60.0,
+        way: Way | None = None,
     ) -> None:
         """Raises HubError when the folder is not ready. `poll_seconds` takes the place of what the VTN asks
-        for; `quiet_seconds` bounds the wait after failures. Both are wall time.
+        for; `quiet_seconds` bounds the wait after failures. Both are wall time. `way` takes the place of what
+        `hub.toml` says of the way to the VTN.
         """
         self.folder, self.clock, self.until = folder, clock, until
         self.serial = serial_of(folder)
-        self.place, self.incidents = _place(folder, self.serial)
+        self.place, self.incidents, configured = _place(folder, self.serial)
+        way = way or configured
         self.state, trouble = state.load(folder, seed=self.serial)
         if trouble:
             log.warning("%s: %s", self.serial, trouble)
@@ -82,18 +83,27 @@ class Agent(AbstractContextManager["Agent"]):
         self._quiet = QuietTime(quiet_seconds)
         self._dice = Random()  # noqa: S311 - spreads polls
         self._renewal = Renewal(folder)
-        self._link = Link(folder, vtn, is_up=lambda: not self.incidents.is_offline(self.clock.now()))
+        self._link = Link(folder, vtn, is_up=self._is_up)
+        self._lines = Lines(folder, self._link, way=way, wake=self._wake, is_up=self._is_up)
         self._reporting = Reporting(self.state.reports)
-        self._ven = Ven(self._link, self, name=self.serial, registration=self.state.registration)
+        self._ven = Ven(
+            self._lines,
+            self,
+            name=self.serial,
+            registration=self.state.registration,
+            wants_push=way.is_mqtt,
+        )
         self._next_contact = 0.0
-        self._stop = threading.Event()
+        self._is_stopped = self._is_woken = False
+        self._news = threading.Event()
         self._contacts, self._failure, self._last_contact = 0, "", 0.0
         self._is_in_contact = False
         self._logged_until = -1
         self._status, self._status_written = "", 0.0
-        self._waker: Waker | None = None
         self._lock = _locked(folder)
         self._plan()
+        if way.is_mqtt:
+            self._meet_broker()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,30 +112,31 @@ class Agent(AbstractContextManager["Agent"]):
 
     def close(self) -> None:
         """Give the devices back, hang up and let go of the folder."""
-        self._be_woken_by("")
+        self._lines.close()
         self.place.close()
-        self._link.close()
         self._lock.close()
 
     def stop(self) -> None:
         """End `run` soon, from a signal handler or another thread."""
-        self._stop.set()
-        self._link.abort()
+        self._is_stopped = True
+        self._news.set()
+        self._lines.abort()
 
     def run(self) -> None:
         """Be the hub until `stop` or until world time reaches `until`."""
         log.info("%s: runs, %d assets", self.serial, len(self.place.drivers))
         watchdog.tell("READY=1")
-        while not self._stop.is_set():
+        while not self._is_stopped:
             watchdog.tell("WATCHDOG=1")
+            self._news.clear()
             at = self.clock.now()
             if self.until is not None and at >= self.until:
                 break
             self.step(at)
-            if time.monotonic() >= self._next_contact:
+            if self._is_woken or time.monotonic() >= self._next_contact:
                 self.contact()
             self._show(self.clock.now())
-            self._stop.wait(self._pause())
+            self._news.wait(self._pause())
         watchdog.tell("STOPPING=1")
         at = self.clock.now() if self.until is None else min(self.clock.now(), self.until)
         self.step(at)
@@ -222,14 +233,14 @@ class Agent(AbstractContextManager["Agent"]):
 
     def contact(self) -> None:
         """One round with the VTN, or a note of why not and how long to leave it alone."""
-        wait_seconds = 0.0
+        wait_seconds, self._is_woken = 0.0, False
         try:
             self._ven.contact()
         except LinkError as error:
             if str(error) != self._failure:
                 log.info("%s: %s", self.serial, error)
             self._failure, self._is_in_contact = str(error), False
-            if not self.incidents.is_offline(self.clock.now()):
+            if self._is_up():
                 at_least = error.retry_after_seconds if isinstance(error, Refused) else None
                 wait_seconds = self._quiet.failed(at_least or 0.0)
         else:
@@ -246,9 +257,7 @@ class Agent(AbstractContextManager["Agent"]):
             return
         try:
             self._renewal.take(self._link.reenrol(self._renewal.request()))
-            self._link.change_identity()
-            self._be_woken_by("")
-            self._be_woken_by(self.state.registration.mqtt_url)
+            self._lines.change_identity()
         except (HubError, OSError) as error:
             log.warning("%s: the certificate is not renewed: %s", self.serial, error)
         else:
@@ -261,28 +270,20 @@ class Agent(AbstractContextManager["Agent"]):
         if registration != self.state.registration:
             log.info("%s: registered as %s", self.serial, registration.ven_id)
             self._keep(replace(self.state, registration=registration))
-        self._be_woken_by(registration.mqtt_url)
+        self._meet_broker()
 
-    def _be_woken_by(self, url: str) -> None:
-        """Wait at the VTN's broker, where it names one, to be told to poll; "" waits there no more."""
-        if self._waker is not None:
-            if url == self._waker.url:
-                return
-            self._waker.close()
-            self._waker = None
-        if url:
-            from hems.waker import Waker
+    def _meet_broker(self) -> None:
+        registration = self.state.registration
+        self._lines.meet(registration.mqtt_url, vtn_id=registration.vtn_id, ven_id=registration.ven_id)
 
-            registration = self.state.registration
-            try:
-                self._waker = Waker(
-                    self.folder, url, vtn_id=registration.vtn_id, ven_id=registration.ven_id, wake=self._wake
-                )
-            except (OSError, ValueError) as error:
-                log.warning("%s: polls only, the VTN's broker cannot be used: %s", self.serial, error)
+    def _is_up(self) -> bool:
+        """False while the simulated home has no way out."""
+        return not self.incidents.is_offline(self.clock.now())
 
     def _wake(self) -> None:
-        self._next_contact = 0.0
+        """Have the next round begin now; called from any thread."""
+        self._is_woken = True
+        self._news.set()
 
     def take_events(self, message: DistributeEvent) -> Sequence[EventResponse]:
         book, answers = self.state.book.take(
@@ -365,7 +366,8 @@ class Agent(AbstractContextManager["Agent"]):
             "vtn_id": self.state.registration.vtn_id,
             "contacts": self._contacts,
             "failure": self._failure,
-            "is_woken": self._waker is not None and self._waker.is_connected,
+            "is_woken": self._lines.is_broker_there,
+            "transport": MQTT if self._lines.is_pushed_to else HTTPS,
             "asks": running[0] if running else "",
             "events": [
                 {
@@ -427,15 +429,18 @@ class Agent(AbstractContextManager["Agent"]):
         return max(0.01, min(seconds))
 
 
-def _place(folder: Path, serial: str) -> tuple[Place, Incidents]:
-    """Return the home: a real one where there is a `hub.toml`, else the simulated one of `home.json`."""
+def _place(folder: Path, serial: str) -> tuple[Place, Incidents, Way]:
+    """Return the home and its way to the VTN: a real one where there is a `hub.toml`, else the simulated one
+    of `home.json`.
+    """
     if (folder / CONFIG).exists():
         from hems.config import read_config  # what a simulated home does without costs it no start-up
         from hems.real_home import RealHome
 
-        return RealHome(read_config(folder), folder, hub=serial), Incidents()
+        config = read_config(folder)
+        return RealHome(config, folder, hub=serial), Incidents(), config.way
     home = read_home(folder / SIMULATION)
-    return SimulatedHome(home), home.incidents
+    return SimulatedHome(home), home.incidents, Way()
 
 
 def _locked(folder: Path) -> IO[str]:

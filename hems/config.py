@@ -7,6 +7,11 @@ username = "hub"
 password_file = "broker.password"     beside this file, readable by the hub alone (0600)
 ca = "broker-ca.pem"                  optional: then TLS
 
+[vtn]                                 optional
+transport = "mqtt"                    or "https", which is polling; over MQTT the hub is told at once
+broker = "mqtts://vtn.coop.example"   optional, with vtn_id: to register over MQTT too, else the VTN names its
+vtn_id = "COOP-VTN"                   broker over HTTPS
+
 [meter]
 name = "CAD-0001"                     in readings.csv
 glow = "BCDDC2C6A91C"                 the Glow display's MAC address
@@ -71,10 +76,11 @@ from __future__ import annotations
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from hems.config_fields import celsius, hours, only, table, tables, text, wall, whole
 from hems.drivers.bus import LocalBroker
@@ -85,6 +91,7 @@ from hems.drivers.storage_group import GroupSettings
 from hems.errors import BadHome
 from hems.heating_config import HEATER_FIELDS, group_in
 from hems.home import CONFIG, STORAGE_HEATER
+from hems.lines import HTTPS, MQTT, Way
 
 SOLAR_HOURS: Final = ((time(9), time(17)),)
 PORT, TLS_PORT, LOCAL_VTN_PORT, STATUS_PAGE_PORT = 1883, 8883, 8090, 8080
@@ -101,7 +108,7 @@ _NEEDS: Final = (
     "least_off_seconds",
     "solar_from_w",
 )
-_TOP: Final = ("broker", "meter", "home_assistant", "local_vtn", "status_page", "solar", "assets")
+_TOP: Final = ("broker", "vtn", "meter", "home_assistant", "local_vtn", "status_page", "solar", "assets")
 _OF_EVERY_ASSET: Final = ("resource_id", "kind", "rated_w", "driver", "needs")
 
 
@@ -130,6 +137,7 @@ class Config:
     status_page: tuple[str, int] | None = None
     grid_topic: str = ""
     solar_hours: tuple[tuple[time, time], ...] = SOLAR_HOURS
+    way: Way = field(default_factory=Way)
 
 
 def read_config(folder: Path) -> Config:
@@ -181,7 +189,24 @@ def read_config(folder: Path) -> Config:
         status_page=_address(document, "status_page", STATUS_PAGE_PORT),
         grid_topic=grid_topic,
         solar_hours=hours(solar, "hours", "solar", default=SOLAR_HOURS),
+        way=_way(table(document, "vtn", CONFIG)),
     )
+
+
+def _way(entry: Mapping[str, Any]) -> Way:
+    only(entry, ("transport", "broker", "vtn_id"), "vtn")
+    transport = entry.get("transport", HTTPS)
+    if transport not in (HTTPS, MQTT):
+        raise BadHome(f'vtn.transport: {transport!r:.40}: write "{HTTPS}" or "{MQTT}"')
+    if ("broker" in entry) != ("vtn_id" in entry):
+        raise BadHome("vtn: broker and vtn_id go together")
+    if "broker" not in entry:
+        return Way(transport)
+    broker = text(entry, "broker", "vtn")
+    parts = urlsplit(broker)
+    if parts.scheme != "mqtts" or not parts.hostname:
+        raise BadHome(f"vtn.broker: {broker!r:.60}: give mqtts://HOST[:PORT]; it is never spoken without TLS")
+    return Way(transport, broker, text(entry, "vtn_id", "vtn"))
 
 
 def secret_in(folder: Path, name: str, where: str) -> str:

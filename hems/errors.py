@@ -21,3 +21,24 @@ class BadFolder(HubError):
 
 class BadAddress(HubError):
     """The VTN's address is not one."""
+
+
+class LinkError(HubError):
+    """The exchange did not come off; trying again later is right."""
+
+
+class NoContact(LinkError):
+    """Nobody there, cut off, or a certificate that does not hold."""
+
+
+class Refused(LinkError):
+    """An HTTP status other than 200, or the same said over MQTT."""
+
+    def __init__(self, status: int, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"the VTN answered HTTP {status}")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BadAnswer(LinkError):
+    """What the VTN says is no OpenADR message, or none that may be believed."""

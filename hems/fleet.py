@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from hems import clock
 from hems.agent import Agent
 from hems.errors import BadClock
 from hems.instants import read_instant
+from hems.lines import Way
 
 
 def run(
@@ -26,6 +28,7 @@ def run(
     until: str | None = None,
     poll_seconds: float | None = None,
     quiet_seconds: float = 60.0,
+    transport: Literal["https", "mqtt"] | None = None,
 ) -> None:
     """Be the hubs of these folders. One runs in the main thread; several run in a thread each."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
@@ -55,6 +58,7 @@ def run(
                 until=ends_at,
                 poll_seconds=poll_seconds,
                 quiet_seconds=quiet_seconds,
+                way=None if transport is None else Way(transport),
             )
             agents.append(open_agents.enter_context(agent))
         if is_ended.is_set():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from pathlib import Path
 
 from hems.errors import BadFolder
@@ -81,3 +82,11 @@ def require_identity(folder: Path) -> None:
     mode = (folder / KEY).stat().st_mode & 0o077
     if mode:
         raise BadFolder(f"{folder / KEY} can be read by others (mode {mode:03o}): chmod 600 it")
+
+
+def certificate_der(folder: Path) -> bytes:
+    """Return the hub's own certificate, the first in its file."""
+    pem = (folder / CERTIFICATE).read_text()
+    begins, ends = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    body = pem.partition(begins)[2].partition(ends)[0]
+    return ssl.PEM_cert_to_DER_cert(f"{begins}{body}{ends}")

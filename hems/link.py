@@ -1,7 +1,6 @@
-"""Messages to the VTN and answers back: HTTPS with mutual TLS over one kept-open connection.
+"""Bodies to the VTN and answers back: HTTPS with mutual TLS over one kept-open connection.
 
-Wall time only. Errors say which of three things happened: no contact, a refusal by HTTP, or an answer that is
-none.
+Wall time only. Errors say which of two things happened: no contact, or a refusal by HTTP.
 """
 
 from __future__ import annotations
@@ -14,37 +13,14 @@ from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
-from hems.errors import BadAddress, BadFolder, HubError
+from hems.errors import BadAddress, BadFolder, NoContact, Refused
 from hems.keys import CA, CERTIFICATE, KEY, require_identity
-from oadr import codec
-from oadr.errors import WireError
-from oadr.messages import Message
+from oadr.codec import LARGEST_BYTES
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 CONTENT_TYPE = "application/xml"
 REENROL_PATH = "/.well-known/est/simplereenroll"
-
-
-class LinkError(HubError):
-    """The exchange did not come off; trying again later is right."""
-
-
-class NoContact(LinkError):
-    """Nobody there, cut off, or a certificate that does not hold."""
-
-
-class Refused(LinkError):
-    """An HTTP status other than 200."""
-
-    def __init__(self, status: int, retry_after_seconds: float | None = None) -> None:
-        super().__init__(f"the VTN answered HTTP {status}")
-        self.status = status
-        self.retry_after_seconds = retry_after_seconds
-
-
-class BadAnswer(LinkError):
-    """A 200 that carries no OpenADR message."""
 
 
 class Link:
@@ -62,35 +38,30 @@ class Link:
         self._context = tls_context(folder)
         self._connection: http.client.HTTPSConnection | None = None
 
-    def exchange(self, service: str, message: Message) -> Message:
-        """Post a message to a service (`EiEvent`) and return the answer; raises LinkError.
+    def exchange(self, service: str, write: Callable[[], bytes]) -> bytes:
+        """Post what `write` returns to a service (`EiEvent`) and return the answer; raises LinkError.
 
-        A kept-open connection that the VTN has closed meanwhile is opened anew, once: every message may be
-        told twice.
+        A kept-open connection that the VTN has closed meanwhile is opened anew, once, and the message written
+        anew: it may be told twice, but a signature is good for once.
         """
         if not self._is_up():
             self.close()
             raise NoContact("the link is down")
-        body = codec.serialise(message)
         is_kept = self._connection is not None
         try:
-            answer = self._post(f"{self._base}/{service}", body)
+            return self._post(f"{self._base}/{service}", write())
         except (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError) as error:
             self.close()
             if not is_kept:
                 raise NoContact(_said(error)) from error
             try:
-                answer = self._post(f"{self._base}/{service}", body)
+                return self._post(f"{self._base}/{service}", write())
             except (OSError, http.client.HTTPException) as again:
                 self.close()
                 raise NoContact(_said(again)) from again
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise NoContact(_said(error)) from error
-        try:
-            return codec.parse(answer)
-        except WireError as error:
-            raise BadAnswer(f"the VTN's answer to {codec.message_name(message)}: {error}") from error
 
     def reenrol(self, request: bytes) -> bytes:
         """Post a signing request (base64) to the VTN's EST door and return the answer; raises LinkError."""
@@ -124,8 +95,8 @@ class Link:
         connection = self._connected()
         connection.request("POST", path, body, {"Content-Type": content_type})
         response = connection.getresponse()
-        answer = response.read(codec.LARGEST_BYTES + 1)
-        if response.will_close or len(answer) > codec.LARGEST_BYTES:
+        answer = response.read(LARGEST_BYTES + 1)
+        if response.will_close or len(answer) > LARGEST_BYTES:
             self.close()
         if response.status != 200:
             wait = response.headers.get("Retry-After", "")

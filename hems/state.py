@@ -70,6 +70,7 @@ def _to_json(state: State) -> dict[str, Any]:
             "vtn_id": state.registration.vtn_id,
             "poll_seconds": state.registration.poll_seconds,
             "mqtt_url": state.registration.mqtt_url,
+            "transport": state.registration.transport,
         },
         "events": [_entry_to_json(entry) for entry in state.book.entries.values()],
         "opts": [

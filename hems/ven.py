@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from hems.book import OptNote
-from hems.link import LinkError, Refused
+from hems.errors import LinkError, Refused
+from hems.lines import Pushed
 from hems.reporting import METADATA
 from oadr.messages import (
     INVALID_ID,
@@ -59,6 +60,8 @@ MOST_REFUSALS = 3
 """Of one report, after which it is given up: a VTN that breaks over it would for ever."""
 LONGEST_BURST = 50
 """Messages taken from the VTN's queue in one go."""
+SIMPLE_HTTP, XMPP = "simpleHttp", "xmpp"
+"""The two transports that the schema knows; MQTT goes by the name of the other (decision 0016)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Registration:
     vtn_id: str = ""
     poll_seconds: int | None = None
     mqtt_url: str = ""
+    transport: str = SIMPLE_HTTP
 
     @property
     def is_known(self) -> bool:
@@ -85,9 +89,20 @@ class Protest(LinkError):
 
 
 class Line(Protocol):
-    """What carries messages; see link.Link."""
+    """What carries messages; see lines.Lines."""
 
-    def exchange(self, service: str, message: Message) -> Message: ...
+    @property
+    def is_pushed_to(self) -> bool:
+        """The VTN speaks of its own accord: there is no polling."""
+
+    def exchange(self, service: str, message: Message) -> Message:
+        """Ask the VTN, and return its answer; raises LinkError."""
+
+    def pushed(self) -> Pushed | None:
+        """Return what the VTN has begun to say, oldest first; raises LinkError."""
+
+    def session(self) -> Hashable:
+        """Return what changes whenever something that was said may have been lost."""
 
 
 class Home(Protocol):
@@ -136,11 +151,16 @@ Answer = TypeVar("Answer")
 class Ven:
     """One conversation. `contact()` is one round: register if need be, tell opts, fetch what waits."""
 
-    def __init__(self, line: Line, home: Home, *, name: str, registration: Registration) -> None:
+    def __init__(
+        self, line: Line, home: Home, *, name: str, registration: Registration, wants_push: bool = False
+    ) -> None:
+        """`wants_push`: register to be spoken to over MQTT, where the VTN offers it."""
         self._line, self._home, self._name = line, home, name
         self.registration = registration
+        self._wants_push = wants_push
         self._is_checked = False
         self._is_full_set_due = True
+        self._session: Hashable = None
         self._refusals: dict[str, int] = {}
 
     def contact(self) -> None:
@@ -148,6 +168,8 @@ class Ven:
         try:
             if not self._is_checked:
                 self.register()
+            if self._line.session() != self._session:
+                self._is_full_set_due = True
             self._tell_opts()
             if self._is_full_set_due:
                 self._request_events()
@@ -166,16 +188,13 @@ class Ven:
         answer = self._ask(
             "EiRegisterParty", QueryRegistration(request_id=_request_id()), CreatedPartyRegistration
         )
-        known = _registration_of(answer)
-        if not known.is_known or known.registration_id != self.registration.registration_id:
-            known = known if known.is_known else self.registration
-            answer = self._create(known)
-            if not answer.response.is_ok and known.is_known:
-                # The VTN has forgotten a registration that this hub still held.
-                answer = self._create(Registration())
-            if not answer.response.is_ok:
-                raise Protest(f"registration refused: {_reason(answer.response)}")
-        registration = _registration_of(answer)
+        held = replace(_registration_of(answer), transport=self.registration.transport)
+        if not held.is_known or held.registration_id != self.registration.registration_id:
+            known = held if held.is_known else replace(self.registration, mqtt_url=held.mqtt_url)
+            held = self._make(known)
+        if held.transport != self._transport_for(held):  # its venID may be known only now
+            held = self._make(held)
+        registration = held
         if not registration.is_known:
             raise Protest("registration without venID or registrationID")
         self.registration = registration
@@ -236,12 +255,36 @@ class Ven:
         if answer.cancel_report is not None:
             self._home.cancel_reports(answer.cancel_report.report_request_ids)
 
-    def _create(self, known: Registration) -> CreatedPartyRegistration:
+    def _make(self, known: Registration) -> Registration:
+        """Register, or register again as `known`; raises Protest."""
+        transport = self._transport_for(known)
+        answer = self._create(known, transport)
+        if not answer.response.is_ok and transport == XMPP:
+            log.warning("%s: polls, MQTT is refused: %s", self._name, _reason(answer.response))
+            self._wants_push, transport = False, SIMPLE_HTTP
+            answer = self._create(known, transport)
+        if not answer.response.is_ok and known.is_known:
+            # The VTN has forgotten a registration that this hub still held.
+            answer = self._create(Registration(), transport := SIMPLE_HTTP)
+        if not answer.response.is_ok:
+            raise Protest(f"registration refused: {_reason(answer.response)}")
+        return replace(_registration_of(answer), transport=transport)
+
+    def _transport_for(self, known: Registration) -> str:
+        """MQTT is for who wants it and knows its venID, where the VTN names a broker."""
+        is_push = self._wants_push and known.ven_id and known.mqtt_url
+        return XMPP if is_push else SIMPLE_HTTP
+
+    def _create(self, known: Registration, transport: str) -> CreatedPartyRegistration:
+        is_push = transport == XMPP
         request = CreatePartyRegistration(
             request_id=_request_id(),
             registration_id=known.registration_id,
             ven_id=known.ven_id,
+            transport_name=transport,
+            transport_address=f"{MQTT_KEY}:{known.ven_id}" if is_push else "",
             ven_name=self._name,
+            is_http_pull=None if is_push else True,
         )
         return self._ask("EiRegisterParty", request, CreatedPartyRegistration)
 
@@ -279,6 +322,7 @@ class Ven:
         return self._ask("EiOpt", request, CreatedOpt).response
 
     def _request_events(self) -> None:
+        session = self._line.session()
         request = RequestEvent(_request_id(), self.registration.ven_id)
         answer = self._line.exchange("EiEvent", request)
         if isinstance(answer, DistributeEvent):
@@ -288,31 +332,45 @@ class Ven:
             self._require(answer.response)
         else:
             raise Protest(f"{type(answer).__name__} is no answer to RequestEvent")
-        self._is_full_set_due = False
+        self._is_full_set_due, self._session = False, session
 
     def _drain(self) -> None:
+        """Take what waits: what was pushed, and where nothing is, what a poll brings."""
         for _ in range(LONGEST_BURST):
+            pushed = self._line.pushed()
+            if pushed is not None:
+                self._take_pushed(pushed)
+                continue
+            if self._line.is_pushed_to:
+                return
             answer = self._line.exchange("OadrPoll", Poll(self.registration.ven_id))
             if isinstance(answer, Response):
                 self._require(answer.response)
                 return
-            self._react(answer)
+            self._react(answer, self._answer)
 
-    def _react(self, message: Message) -> None:
-        """Do as the manners of the protocol want with one message from the VTN's queue."""
+    def _take_pushed(self, pushed: Pushed) -> None:
+        message = pushed.message
+        if isinstance(message, DistributeEvent):  # its reply says only that it came; opts go as ever
+            heard = EiResponse(request_id=message.request_id)
+            pushed.answer(Response(heard, self.registration.ven_id))
+        self._react(message, lambda _service, answer: pushed.answer(answer))
+
+    def _react(self, message: Message, say: Callable[[str, Message], None]) -> None:
+        """Do as the manners of the protocol want with one message of the VTN's; `say` carries the answer."""
         ven_id = self.registration.ven_id
         if isinstance(message, DistributeEvent):
             self._distribute(message)
         elif isinstance(message, RequestReregistration):
-            self._answer("EiRegisterParty", Response(EiResponse(), ven_id))
+            say("EiRegisterParty", Response(EiResponse(), ven_id))
             self.register()
         elif isinstance(message, CancelPartyRegistration):
-            self._cancelled(message)
+            self._cancelled(message, say)
         elif isinstance(message, RegisterReport):
-            self._answer("EiReport", RegisteredReport(EiResponse(request_id=message.request_id), (), ven_id))
+            say("EiReport", RegisteredReport(EiResponse(request_id=message.request_id), (), ven_id))
         elif isinstance(message, CreateReport):
             asked = [each for each in message.report_requests if each.report_specifier_id != METADATA]
-            self._answer("EiReport", self._take_requests(asked, message.request_id))
+            say("EiReport", self._take_requests(asked, message.request_id))
             for each in message.report_requests:
                 if each.report_specifier_id == METADATA:
                     self._offer_reports(each.report_request_id)
@@ -321,11 +379,11 @@ class Ven:
                 self._tell_reports(message.report_request_ids)
             self._home.cancel_reports(message.report_request_ids)
             response = EiResponse(request_id=message.request_id)
-            self._answer("EiReport", CanceledReport(response, self._home.reports_running(), ven_id))
+            say("EiReport", CanceledReport(response, self._home.reports_running(), ven_id))
         elif isinstance(message, UpdateReport):
-            self._answer("EiReport", UpdatedReport(EiResponse(request_id=message.request_id), ven_id=ven_id))
+            say("EiReport", UpdatedReport(EiResponse(request_id=message.request_id), ven_id=ven_id))
         else:
-            raise Protest(f"{type(message).__name__} is no answer to a poll")
+            raise Protest(f"{type(message).__name__} is nothing that a VTN begins")
 
     def _distribute(self, message: DistributeEvent) -> None:
         if message.response is not None and not message.response.is_ok:
@@ -336,13 +394,13 @@ class Ven:
             head = EiResponse(request_id=message.request_id)
             self._answer("EiEvent", CreatedEvent(head, self.registration.ven_id, tuple(responses)))
 
-    def _cancelled(self, message: CancelPartyRegistration) -> None:
+    def _cancelled(self, message: CancelPartyRegistration, say: Callable[[str, Message], None]) -> None:
         is_ours = message.registration_id == self.registration.registration_id
         response = EiResponse(200 if is_ours else INVALID_ID, request_id=message.request_id)
         answer = CanceledPartyRegistration(response, message.registration_id, self.registration.ven_id)
         if is_ours:
             self._home.let_go()
-        self._answer("EiRegisterParty", answer)
+        say("EiRegisterParty", answer)
         if is_ours:
             self.registration = replace(self.registration, registration_id="")
             raise Unregistered("the VTN cancelled the registration")

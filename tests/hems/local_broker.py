@@ -24,9 +24,9 @@ USER, PASSWORD = "hub", "a-long-local-secret"
 PATIENCE_SECONDS = 15.0
 
 
-def wait_for(what: str, look: Callable[[], object]) -> None:
+def wait_for(what: str, look: Callable[[], object], *, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until it is so; fail saying what never was."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < deadline, f"waited for {what} in vain"
         time.sleep(0.02)

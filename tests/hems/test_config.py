@@ -11,12 +11,18 @@ from hems.config import read_config
 from hems.drivers.catalogue import KINDS
 from hems.drivers.manners import WeeklyCycle
 from hems.errors import BadHome
+from hems.lines import Way
 
 WHOLE = """
 [broker]
 host = "localhost"
 username = "hub"
 password_file = "broker.password"
+
+[vtn]
+transport = "mqtt"
+broker = "mqtts://vtn.coop.example"
+vtn_id = "COOP-VTN"
 
 [meter]
 name = "CAD-0001"
@@ -82,6 +88,7 @@ def test_a_whole_home_is_read(folder: Path):
     assert (immersion.rated_w, immersion.manners.weekly_cycle) == (2750, WeeklyCycle(6, time(3)))
     assert (pump.kind, pump.rated_w, battery.kind, battery.rated_w) == ("heat_pump", 3000, "battery", 5000)
     assert config.assets[3].secret == "another"
+    assert config.way == Way("mqtt", "mqtts://vtn.coop.example", "COOP-VTN")
 
 
 @pytest.mark.parametrize(
@@ -103,6 +110,9 @@ def test_a_whole_home_is_read(folder: Path):
         ("rated_w = 2750", "rated_w = true", "assets[1].rated_w: True is no whole number"),
         ('resource_id = "r2"', 'resource_id = "r1"', "a resource_id is given twice"),
         ('token_file = "token"', "", "assets[3].token_file: text is expected"),
+        ('"mqtt"', '"xmpp"', 'vtn.transport: \'xmpp\': write "https" or "mqtt"'),
+        ('vtn_id = "COOP-VTN"', "", "broker and vtn_id go together"),
+        ("mqtts://vtn", "mqtt://vtn", "vtn.broker: 'mqtt://vtn.coop.example': give mqtts://"),
         ("[[assets]]", "[assets]", "hub.toml"),
         ("[meter]", "[meter", "hub.toml"),
     ],

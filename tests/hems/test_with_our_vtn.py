@@ -63,8 +63,8 @@ def is_held(agent: Agent, at) -> dict[str, bool]:
     return {driver.resource_id: driver.telemetry(at).is_ordered for driver in agent.place.drivers}
 
 
-def enrol(folder: Path) -> enrolling.EnrolledVen:
-    enrolled = enrolling.enrol_ven(ven_name="HUB-0001", csr_pem=(folder / "csr.pem").read_text(), at=AT)
+def enrol(folder: Path, *, at: datetime = AT) -> enrolling.EnrolledVen:
+    enrolled = enrolling.enrol_ven(ven_name="HUB-0001", csr_pem=(folder / "csr.pem").read_text(), at=at)
     (folder / "certificate.pem").write_text(enrolled.certificate_pem)
     (folder / "ca.pem").write_text(enrolled.ca_pem)
     return enrolled
@@ -210,11 +210,7 @@ def test_a_hub_that_polls_once_an_hour_is_woken_for_an_event(
     settings.VTN_PKI_DIR = tmp_path / "pki"
     settings.VTN_PKI_DIR.mkdir()
     folder = make_folder()
-    enrolled = enrolling.enrol_ven(
-        ven_name="HUB-0001", csr_pem=(folder / "csr.pem").read_text(), at=kernel_clock.now()
-    )
-    (folder / "certificate.pem").write_text(enrolled.certificate_pem)
-    (folder / "ca.pem").write_text(enrolled.ca_pem)
+    enrolled = enrol(folder, at=kernel_clock.now())
     with brokering.running(settings.VTN_PKI_DIR, tmp_path / "broker") as broker:
         settings.VTN_MQTT_URL = broker.url
         monkeypatch.setenv("MQTT_URL", broker.url)
