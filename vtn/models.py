@@ -373,6 +373,8 @@ from vtn.reported import ReportConfiguration as ReportConfiguration  # noqa: E40
 from vtn.reported import ReportedValue as ReportedValue  # noqa: E402
 from vtn.reported import ReportOffer as ReportOffer  # noqa: E402
 from vtn.reported import ReportRequest as ReportRequest  # noqa: E402
+from vtn.shadow_models import VenFile as VenFile  # noqa: E402
+from vtn.shadow_models import VenShadow as VenShadow  # noqa: E402
 from vtn.trust_models import EnrolmentCode as EnrolmentCode  # noqa: E402
 from vtn.trust_models import RevocationList as RevocationList  # noqa: E402
 from vtn.trust_models import SeenNonce as SeenNonce  # noqa: E402

@@ -1,4 +1,5 @@
-"""The VENs' listener: five paths and the one of 2.0a, POST only, beside Django's request machinery.
+"""The VENs' listener: five paths and the one of 2.0a, certificates and shadows, beside Django's request
+machinery.
 
 The listener (`vtn.transports.listener`) hands over the peer's certificate in
 `vtn.certificate`, whether it ended TLS itself or the proxy before it did; that is who
@@ -26,7 +27,7 @@ from oadr import codec, simple  # noqa: E402
 from oadr.errors import SignatureInvalid, TooLarge, WireError  # noqa: E402
 from oadr.messages import COMPLIANCE_ERROR, NOT_REGISTERED, OK, EiResponse, Message, Response  # noqa: E402
 from opendsr.kernel import clock  # noqa: E402
-from vtn import est, identifying, messagelog, securing  # noqa: E402
+from vtn import est, identifying, messagelog, securing, shadows  # noqa: E402
 from vtn.refusals import log_refusal  # noqa: E402
 from vtn.requests import LARGEST_CSR_BYTES  # noqa: E402
 from vtn.services import answering  # noqa: E402
@@ -101,6 +102,8 @@ def _respond(environ: Environ) -> Reply:
         return Reply(200, b"ok\n", (("Content-Type", "text/plain"),))
     if path.startswith(est.PREFIX):
         return _tend_certificate(environ, path, method)
+    if path == shadows.SHADOW_PATH or path.startswith(shadows.FILES_PREFIX):
+        return _tend_shadow(environ, path, method)
     service = path.removeprefix(PREFIX)
     is_simple = path == SIMPLE_PATH
     if not is_simple and (not path.startswith(PREFIX) or service not in answering.SERVICES):
@@ -196,6 +199,30 @@ def _tend_certificate(environ: Environ, path: str, method: str) -> Reply:
         )
         return Reply(refused.status, f"{refused.reason}\n".encode(), (("Content-Type", "text/plain"),))
     return Reply(reply.status, reply.body, reply.headers)
+
+
+def _tend_shadow(environ: Environ, path: str, method: str) -> Reply:
+    """What a VEN is and should be, and the files it may fetch."""
+    allowed = "POST" if path == shadows.SHADOW_PATH else "GET"
+    if method != allowed:
+        return Reply(405, headers=(("Allow", allowed),))
+    at = clock.now()
+    ven = None
+    try:
+        ven = _caller(_certificate(environ))
+        if path != shadows.SHADOW_PATH:
+            file = shadows.file_of(path.removeprefix(shadows.FILES_PREFIX))
+            if file is None:
+                return Reply(404, headers=())
+            return Reply(200, file, (("Content-Type", "application/octet-stream"),))
+        body = _raw_body(environ, shadows.LARGEST_REPORT_BYTES)
+        answer = shadows.take_report(ven=ven, body=body, at=at)
+    except (Unacceptable, shadows.ReportUnreadable) as refused:
+        status, reason = refused.status, str(refused)
+        log_refusal(at=at, ven=ven, service="shadow", code=refused.code, http_status=status, reason=reason)
+        return Reply(status, f"{reason}\n".encode(), (("Content-Type", "text/plain"),))
+    identifying.note_seen(ven)
+    return Reply(200, answer, (("Content-Type", "application/json"),))
 
 
 def _certificate(environ: Environ) -> bytes:
