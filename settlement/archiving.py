@@ -2,7 +2,7 @@
 
 Pure: `pack` writes a stretch of a run's households with the readings their baselines and delivery look at;
 `unpack` gives back an Input that reckons to the same figures. Only the half-hours of the event and of the
-rule's window are kept, of every day the rule looked at.
+rule's window are kept, of every day the rule looked at but those on which every home was in an event.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.periods import MAX_PERIODS
 from settlement.baselines import EventDays, Mask, Wh, days_needed, window_half_hours
-from settlement.baselines.clock import local_half_hour, slot_of
+from settlement.baselines.arrays import Places
+from settlement.baselines.clock import LocalHalfHour, local_half_hour, slot_of
+from settlement.baselines.days import own_days
 from settlement.baselines.errors import RuleInvalid
 from settlement.baselines.rules import BaselineRule
 from settlement.comparing import LIKE
@@ -34,7 +36,9 @@ from settlement.reckoning import Agreement, Input, agreement_data
 from settlement.revenue import Basis, Contract
 from settlement.sharing import policy_from
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+MAGIC: Final = b"OpenDSR2"
+"""Format 1 kept every day looked at and began with zlib's own mark; it is still read."""
 HOMES_A_STRETCH: Final = 250
 LEVEL: Final = 1
 
@@ -70,15 +74,12 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
     looked_at = set(days_needed(rule, given.event, homes.event_days))
     if homes.stands(HELD_OUT).any():
         looked_at.update(days_needed(LIKE, given.event, homes.event_days))
-    places = [place for place, day in enumerate(given.cube.days) if day in looked_at]
-    days = [given.cube.days[place] for place in places]
+    days = [day for day in given.cube.days if day in looked_at]
     slots = kept_slots(rule, given.event, days)
-    index = np.where(slots >= 0, slots, 0)
-    rows = np.array(places, np.intp)[:, None]
-    net_wh = given.cube.net_wh[:, rows, index]
-    present = given.cube.present[:, rows, index] & (slots >= 0)
-    net_wh = np.where(present, net_wh, 0)
-    kind = "<i2" if not net_wh.size or np.abs(net_wh).max() < 2**15 else "<i4"
+    told = _told_days(rule, given, days)
+    places = Places.of(given.cube, [days[place] for place in told], kept_half_hours(rule, given.event))
+    net_wh, present = places.read_by_stream(given.cube, slice(None), len(told))
+    kind = "<i2" if not net_wh.size or -(2**15) <= net_wh.min() <= net_wh.max() < 2**15 else "<i4"
     head = {
         "format": FORMAT,
         "campaign_id": str(given.campaign_id),
@@ -89,6 +90,7 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
         "agreement": agreement_data(given.agreement),
         "days": [day.isoformat() for day in days],
         "slots": slots.tolist(),
+        "told": told,
         "kind": kind,
         "holds_unearned": given.holds_unearned,
     }
@@ -103,6 +105,7 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
             str(row - first): str(pct) for row, pct in homes.donates.items() if first <= row < last
         }
         text = json.dumps(head, sort_keys=True, separators=(",", ":")).encode()
+        lowest, *higher = _planes(values[first:last])
         body = b"".join(
             (
                 struct.pack("<II", len(text), min(last, len(homes)) - first),
@@ -115,10 +118,30 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
                 np.packbits(busy[first:last]).tobytes(),
                 np.packbits(event_days[first:last]).tobytes(),
                 np.packbits(present[first:last]).tobytes(),
-                values[first:last].tobytes(),
+                *higher,
             )
         )
-        yield first, min(last, len(homes)) - first, _compressed(body)
+        packed_body = _compressed(body)
+        whole = b"".join((MAGIC, struct.pack("<I", len(packed_body)), packed_body, lowest))
+        yield first, min(last, len(homes)) - first, whole
+
+
+def _told_days(rule: BaselineRule, given: Input, days: Sequence[date]) -> list[int]:
+    """Places of the days that any home's readings may be read of: those of the event, and any that not every
+    home spent in another.
+    """
+    if not rule.leaves_out_event_days:
+        return list(range(len(days)))
+    own = own_days(rule, given.event)
+    everybody = np.asarray(given.households.event_days.on(days).all(axis=1))
+    return [place for place, day in enumerate(days) if day in own or not everybody[place]]
+
+
+def _planes(values: NDArray[np.signedinteger[Any]]) -> list[bytes]:
+    """The numbers' bytes by place, the lowest first: it hardly packs, the others nearly vanish."""
+    size = values.dtype.itemsize
+    table = np.ascontiguousarray(values).view(np.uint8).reshape(-1, size)
+    return [table[:, place].tobytes() for place in range(size)]
 
 
 def _compressed(body: bytes) -> bytes:
@@ -129,11 +152,19 @@ def _compressed(body: bytes) -> bytes:
 
 def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
     """The Input of a stretch, or of some of its rows (counted in the stretch); raises ArchiveBroken."""
-    body = zlib.decompress(bytes(data))
+    data = bytes(data)
+    start, past = 0, len(data)
+    if data.startswith(MAGIC):
+        start = len(MAGIC) + 4
+        past = start + int(struct.unpack_from("<I", data, len(MAGIC))[0])
+    try:
+        body = zlib.decompress(data[start:past])
+    except zlib.error as error:
+        raise ArchiveBroken(reason=str(error)) from error
     size, homes = struct.unpack_from("<II", body)
     at = 8 + size
     head = json.loads(body[8:at])
-    if head["format"] != FORMAT:
+    if head["format"] not in (1, FORMAT):
         raise ArchiveBroken(reason=f"format {head['format']}")
     days = [date.fromisoformat(day) for day in head["days"]]
     slots = np.array(head["slots"], np.int64).reshape(len(days), -1)
@@ -153,9 +184,11 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
     window = window_half_hours(agreement.baseline_rule, event)
     busy, at = _bits(body, at, (homes, len(window)))
     event_days, at = _bits(body, at, (homes, len(days)))
-    present, at = _bits(body, at, (homes, *slots.shape))
-    values = np.frombuffer(body, head["kind"], homes * slots.size, at).reshape(homes, *slots.shape)
-    cube = _cube(days, slots, values[wanted].astype(np.int64), present[wanted])
+    told = head.get("told", list(range(len(days))))
+    shape = (homes, len(told), slots.shape[1])
+    present, at = _bits(body, at, shape)
+    values = _values(body, at, data[past:], kind=head["kind"], shape=shape)
+    cube = _cube(days, slots, told, values[wanted].astype(np.int64), present[wanted])
     gives = {int(row): Decimal(pct) for row, pct in head["donates"].items()}
     households = Households(
         occupancy_ids=ids,
@@ -207,11 +240,15 @@ def joined(parts: Sequence[Input]) -> Input:
     )
 
 
+def kept_half_hours(rule: BaselineRule, event: Sequence[datetime]) -> list[LocalHalfHour]:
+    """The event's and the window's wall-clock half-hours, each once."""
+    starts = [*event, *window_half_hours(rule, event)]
+    return list(dict.fromkeys(half_hour for _, half_hour in map(local_half_hour, starts)))
+
+
 def kept_slots(rule: BaselineRule, event: Sequence[datetime], days: Sequence[date]) -> NDArray[np.int64]:
-    """[day, place]: the cube slots of the event's and the window's wall-clock half-hours, -1 for none."""
-    at = dict.fromkeys(
-        half_hour for _, half_hour in map(local_half_hour, [*event, *window_half_hours(rule, event)])
-    )
+    """[day, place]: the cube slots of `kept_half_hours`, -1 for none."""
+    at = kept_half_hours(rule, event)
     table = [[slot_of(half_hour, day) for half_hour in at] for day in days]
     return np.array([[-1 if slot is None else slot for slot in row] for row in table], np.int64).reshape(
         len(days), len(at)
@@ -257,12 +294,31 @@ def _bits(body: bytes, at: int, shape: tuple[int, ...]) -> tuple[Mask, int]:
     return bits.astype(np.bool_).reshape(shape), at + size
 
 
-def _cube(days: Sequence[date], slots: NDArray[np.int64], values: Wh, present: Mask) -> KeptCube:
+def _values(
+    body: bytes, at: int, lowest: bytes, *, kind: str, shape: tuple[int, ...]
+) -> NDArray[np.signedinteger[Any]]:
+    """Readings as they were packed: in one piece, or with the lowest byte of each apart."""
+    count = int(np.prod(shape))
+    if not lowest:
+        return np.frombuffer(body, kind, count, at).reshape(shape)
+    size = np.dtype(kind).itemsize
+    table = np.empty((count, size), np.uint8)
+    table[:, 0] = np.frombuffer(lowest, np.uint8, count)
+    for place in range(1, size):
+        table[:, place] = np.frombuffer(body, np.uint8, count, at + (place - 1) * count)
+    return table.view(kind).reshape(shape)
+
+
+def _cube(
+    days: Sequence[date], slots: NDArray[np.int64], told: Sequence[int], values: Wh, present: Mask
+) -> KeptCube:
+    """The days in the shape of a cube; `values` are of the days told, by place."""
     shape = (len(values), len(days), MAX_PERIODS)
     net_wh = np.zeros(shape, np.int64)
     has = np.zeros(shape, np.bool_)
+    day_of = np.array(told, np.intp)
     for place in range(slots.shape[1]):
-        rows = np.flatnonzero(slots[:, place] >= 0)
-        net_wh[:, rows, slots[rows, place]] = values[:, rows, place]
-        has[:, rows, slots[rows, place]] = present[:, rows, place]
+        rows = np.flatnonzero(slots[day_of, place] >= 0)
+        net_wh[:, day_of[rows], slots[day_of[rows], place]] = values[:, rows, place]
+        has[:, day_of[rows], slots[day_of[rows], place]] = present[:, rows, place]
     return KeptCube(days, net_wh, has, slots)

@@ -244,17 +244,16 @@ def input_sha256(given: Input, measured: Measured) -> str:
     digest.update(f"]{after}".encode())
     readings = [
         (measured.metered_wh, measured.has_reading),
-        (result.window_metered_wh, result.window_counted),
+        (np.where(result.window_counted, result.window_metered_wh, 0), result.window_counted),
     ]
     for part in result.parts:
         digest.update(part.day.isoformat().encode())
         digest.update(b"".join(day.isoformat().encode() for day in part.pool))
         digest.update(np.ascontiguousarray(part.candidate).tobytes())
-        wh, present = part.history(slice(None))
-        readings.append((wh, part.candidate[:, :, None] & present))
+        readings.append(part.counted())
     for wh, present in readings:
-        digest.update(np.ascontiguousarray(np.where(present, wh, 0), "<i8").tobytes())
-        digest.update(np.ascontiguousarray(present).tobytes())
+        digest.update(np.ascontiguousarray(wh, "<i8").data)
+        digest.update(np.ascontiguousarray(present).data)
     return digest.hexdigest()
 
 

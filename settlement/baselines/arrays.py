@@ -150,6 +150,22 @@ class Places:
             wh[~has] = 0
         return wh, has
 
+    def read_by_stream(
+        self, cube: Cube, streams: Streams, days: int, *, only: Sequence[int] | None = None
+    ) -> tuple[Wh, Mask]:
+        """The same as [stream, day, half-hour]; of `only` some of the days, the others left empty."""
+        count = len(cube.net_wh[streams]) if isinstance(streams, slice) else len(streams)
+        wh = np.zeros((count, days, self.half_hours), np.int64)
+        has = np.zeros(wh.shape, np.bool_)
+        for place in range(days) if only is None else only:
+            row = self.rows[place]
+            for first, past, slot in self.runs[place]:
+                wh[:, place, first:past] = cube.net_wh[streams, row, slot : slot + past - first]
+                has[:, place, first:past] = cube.present[streams, row, slot : slot + past - first]
+        if not has.all():
+            wh[~has] = 0
+        return wh, has
+
 
 def _runs(slots: Sequence[int | None]) -> tuple[tuple[int, int, int], ...]:
     """Stretches of consecutive slots as (first, past, slot of the first)."""

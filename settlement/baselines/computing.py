@@ -76,8 +76,16 @@ class DayPart:
 
     def history(self, streams: Streams) -> tuple[Wh, Mask]:
         """Wh and mask [stream, like day, half-hour] of some of the streams."""
-        wh, has = self.places.read(self.cube, streams, len(self.pool))
-        return wh.transpose(2, 0, 1), has.transpose(2, 0, 1)
+        return self.places.read_by_stream(self.cube, streams, len(self.pool))
+
+    def counted(self) -> tuple[Wh, Mask]:
+        """The same of every stream, of the days the rule looked at for it; nothing of the others."""
+        days = np.flatnonzero(self.candidate.any(axis=0))
+        wh, has = self.places.read_by_stream(self.cube, slice(None), len(self.pool), only=days.tolist())
+        if not self.candidate[:, days].all():
+            has &= self.candidate[:, :, None]
+            wh[~has] = 0
+        return wh, has
 
     @property
     def history_wh(self) -> Wh:
