@@ -13,13 +13,10 @@ from opendsr.kernel.ids import new_uuid
 from settlement import archiving
 from settlement.baselines import Mask
 from settlement.binary import write_rows
-from settlement.copying import copy_rows
 from settlement.delivery import OUTCOMES, outcome_codes
 from settlement.households import STANDINGS
 from settlement.models import HomeDelivery, RunArchive, SettlementRound, SettlementRun, SettlementTerms
 from settlement.reckoning import METHOD, Input, Reckoning, forgiven
-
-ARCHIVE_COLUMNS = ("run_id", "first_row", "households", "data")
 
 
 def write_run(
@@ -69,10 +66,17 @@ def write_run(
             run_at=at,
         )
         _write_lines(run, given, result)
-        copy_rows(
-            RunArchive,
-            ARCHIVE_COLUMNS,
-            ((run.pk, first, homes, data) for first, homes, data in archive.result()),
+        write_rows(
+            RunArchive._meta.db_table,
+            (
+                {
+                    "run_id": run.pk.bytes,
+                    "first_row": np.array([first], ">i4"),
+                    "households": np.array([homes], ">i4"),
+                    "data": data,
+                }
+                for first, homes, data in archive.result()
+            ),
         )
     return run
 
