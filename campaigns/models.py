@@ -199,10 +199,12 @@ class Participation(models.Model):
         CANCELLED = "cancelled"
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="participations")
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.PROTECT, related_name="participations", db_index=False
+    )
     asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="participations")
     occupancy = models.ForeignKey(
-        "members.Occupancy", on_delete=models.PROTECT, related_name="participations"
+        "members.Occupancy", on_delete=models.PROTECT, related_name="participations", db_index=False
     )
     ven_id = models.CharField(max_length=64)
     vtn_event_id = models.CharField(

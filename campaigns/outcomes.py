@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Count
 
 from campaigns import life
 from campaigns.models import Campaign, Participation
@@ -17,10 +17,32 @@ from opendsr.kernel.errors import DomainError
 State = Participation.State
 Outcome = Participation.Outcome
 LARGEST_PCT: Final = 1_000_000
-WRITE_OUTCOMES: Final = """
-    UPDATE campaigns_participation AS part SET measured_pct = told.measured_pct, outcome = told.outcome
-    FROM unnest(%s::uuid[], %s::int4[], %s::text[]) AS told (id, measured_pct, outcome)
-    WHERE part.id = told.id
+LOCK: Final = """
+    SELECT count(*) FROM (
+        SELECT FROM campaigns_participation WHERE campaign_id = %s ORDER BY id FOR UPDATE
+    ) AS part
+"""
+# What a state comes to is worked out by `outcome_of`, once for each state, and joined.
+RECORD: Final = """
+    UPDATE campaigns_participation AS part SET measured_pct = now.measured_pct, outcome = now.outcome
+    FROM (
+        SELECT
+            each.id,
+            coalesce(told.measured_pct, each.measured_pct) AS measured_pct,
+            CASE
+                WHEN each.state = 'cancelled' AND each.outcome <> '' THEN each.outcome
+                WHEN coalesce(told.measured_pct, each.measured_pct) IS NULL THEN ended.unmeasured
+                WHEN coalesce(told.measured_pct, each.measured_pct) >= %s THEN ended.reached
+                ELSE ended.short
+            END AS outcome
+        FROM campaigns_participation AS each
+        JOIN unnest(%s::text[], %s::text[], %s::text[], %s::text[])
+            AS ended (state, unmeasured, reached, short) USING (state)
+        LEFT JOIN unnest(%s::uuid[], %s::int4[]) AS told (occupancy_id, measured_pct) USING (occupancy_id)
+        WHERE each.campaign_id = %s
+    ) AS now
+    WHERE part.id = now.id
+        AND (part.measured_pct, part.outcome) IS DISTINCT FROM (now.measured_pct, now.outcome)
 """
 
 
@@ -66,25 +88,31 @@ def record_outcomes(
         for occupancy_id, (instructed_wh, delivered_wh) in (measured or {}).items()
         if instructed_wh > 0
     }
-    parts = campaign.participations.select_for_update().order_by("id")
-    changed: list[tuple[UUID, int | None, str]] = []
-    counts: Counter[str] = Counter()
     from_pct = campaign.programme.delivered_from_pct
-    for part_id, occupancy_id, state, known_pct, known in parts.values_list(
-        "pk", "occupancy_id", "state", "measured_pct", "outcome"
-    ):
-        measured_pct = shares.get(occupancy_id, known_pct)
-        outcome = str(outcome_of(state=state, measured_pct=measured_pct, delivered_from_pct=from_pct))
-        if state == State.CANCELLED and known:
-            outcome = known
-        counts[outcome] += 1
-        if (known_pct, known) != (measured_pct, outcome):
-            changed.append((part_id, measured_pct, outcome))
-    if changed:
-        with connection.cursor() as cursor:
-            cursor.execute(WRITE_OUTCOMES, [list(column) for column in zip(*changed, strict=True)])
-        life.note(campaign.pk, "campaign.outcomes", at=at, by=None, detail={"outcomes": dict(counts)})
-    return dict(counts)
+    unmeasured, reached, short = (
+        [outcome_of(state=each, measured_pct=pct, delivered_from_pct=from_pct) for each in State.values]
+        for pct in (None, from_pct, from_pct - 1)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, [campaign.pk])
+        cursor.execute(
+            RECORD,
+            [
+                from_pct,
+                State.values,
+                unmeasured,
+                reached,
+                short,
+                list(shares),
+                list(shares.values()),
+                campaign.pk,
+            ],
+        )
+        is_changed = cursor.rowcount > 0
+    counts = dict(campaign.participations.order_by().values_list("outcome").annotate(Count("id")))
+    if is_changed:
+        life.note(campaign.pk, "campaign.outcomes", at=at, by=None, detail={"outcomes": counts})
+    return counts
 
 
 def measured_share_pct(instructed_wh: int, delivered_wh: int) -> int:

@@ -154,12 +154,12 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
     """The Input of a stretch, or of some of its rows (counted in the stretch); raises ArchiveBroken."""
     data = bytes(data)
     start, past = 0, len(data)
-    if data.startswith(MAGIC):
-        start = len(MAGIC) + 4
-        past = start + int(struct.unpack_from("<I", data, len(MAGIC))[0])
     try:
+        if data.startswith(MAGIC):
+            start = len(MAGIC) + 4
+            past = start + int(struct.unpack_from("<I", data, len(MAGIC))[0])
         body = zlib.decompress(data[start:past])
-    except zlib.error as error:
+    except (zlib.error, struct.error) as error:
         raise ArchiveBroken(reason=str(error)) from error
     size, homes = struct.unpack_from("<II", body)
     at = 8 + size
