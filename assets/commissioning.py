@@ -13,7 +13,7 @@ from typing import Final
 
 from django.db import transaction
 
-from assets import vtn_door
+from assets import servicing, shadowing, vtn_door
 from assets.enrolment_code import code_sha256, is_code
 from assets.models import Hub
 from members import entry
@@ -107,6 +107,8 @@ def _commission(hub: Hub, csr_pem: str, at: datetime) -> Commissioned:
     hub.commissioned_at = at
     hub.enrolment_code_sha256 = ""
     hub.enrolment_code_expires_at = None
+    if hub.replaces_id is not None:
+        servicing.take_over(hub=hub, at=at, by=actor)
     with refused_as(hub_one_commissioned_a_home=HomeHasHub(serial=hub.serial)):
         hub.save()
     audit.record(
@@ -116,6 +118,7 @@ def _commission(hub: Hub, csr_pem: str, at: datetime) -> Commissioned:
         target=f"hub:{hub.pk}",
         detail={"home_id": hub.home_id, "ven_id": enrolled.ven_id},
     )
+    shadowing.refresh([hub], at=at)
     return Commissioned(
         hub=hub, ven_id=enrolled.ven_id, certificate_pem=enrolled.certificate_pem, ca_pem=enrolled.ca_pem
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 from django.db import transaction
 
+from assets import shadowing
 from assets.enrolment_code import code_sha256, new_code
 from assets.models import Asset, AssetKind, Cad, Hub
 from members import entry
@@ -146,7 +147,7 @@ def install_asset(
     held = Hub.objects.select_for_update(no_key=True).get(pk=hub.pk)
     if held.state == Hub.State.RETIRED:
         raise HubRetired(serial=held.serial)
-    return Asset.objects.create(
+    asset = Asset.objects.create(
         hub=held,
         kind=kind,
         resource_id=f"esa-{random_token(64)}",
@@ -155,3 +156,5 @@ def install_asset(
         flexible_w=flexible_w,
         installed_at=at,
     )
+    shadowing.refresh([held], at=at)
+    return asset

@@ -71,6 +71,17 @@ class Hub(models.Model):
     enrolment_failures = models.PositiveSmallIntegerField(
         default=0, help_text="Wrong codes since the code was issued"
     )
+    replaces = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="replaced_by",
+        help_text="The hub whose place it takes: its assets hang on this one since",
+    )
+    kept_config = models.TextField(
+        blank=True, help_text="The config it reported last, without secrets, for the hub that replaces it"
+    )
     commissioned_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
 
@@ -132,6 +143,9 @@ class Asset(models.Model):
     name = models.CharField(max_length=80)
     rated_w = models.PositiveIntegerField()
     flexible_w = models.PositiveIntegerField(help_text="Typical power it can drop in the evening peak")
+    needs = models.JSONField(
+        default=dict, blank=True, help_text="What the household asks of it, in the words of the hub's config"
+    )
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
     installed_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
@@ -147,3 +161,9 @@ class Asset(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+# Updates lie in a file of their own.
+from assets.update_models import Release as Release  # noqa: E402
+from assets.update_models import Rollout as Rollout  # noqa: E402
+from assets.update_models import RolloutHub as RolloutHub  # noqa: E402

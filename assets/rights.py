@@ -28,3 +28,7 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.INSTALLER: ALL_VIEW,
     Role.AUDITOR: ALL_VIEW,
 }
+
+UPDATES: Final = {"release": VIEW, "rollout": VIEW, "rollouthub": VIEW}
+UPDATE_STAFF: Final = (Role.ADMINISTRATOR, Role.DEVICE_MANAGER, Role.AUDITOR)
+UPDATE_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = dict.fromkeys(UPDATE_STAFF, UPDATES)

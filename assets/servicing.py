@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from assets import vtn_door
+from assets import shadowing, vtn_door
+from assets.installing import PlannedHub, plan_hub, reissue_code
 from assets.models import Asset, Cad, Hub
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError, NotFound
@@ -35,6 +36,27 @@ class AssetRetired(DomainError):
     """A retired asset stays retired; another one is installed in its place."""
 
     asset_id: str
+
+
+class HubOutOfUse(DomainError):
+    """Only a hub that works is replaced; a retired one is restored."""
+
+    hub_id: str
+    state: str
+
+
+class HubInUse(DomainError):
+    """Only a retired hub is restored."""
+
+    hub_id: str
+    state: str
+
+
+class HubReplaced(DomainError):
+    """Another hub has its place already."""
+
+    hub_id: str
+    by: str
 
 
 @transaction.atomic
@@ -81,6 +103,63 @@ def retire_hub(*, hub_id: UUID, at: datetime, by: str, reason: str = "") -> Hub:
 
 
 @transaction.atomic
+def plan_replacement(*, hub_id: UUID, serial: str, at: datetime, by: str) -> PlannedHub:
+    """Plan the hub that takes another's place. The old one works until the new one is commissioned; then the
+    assets hang on that, with their names and needs, and the home's past stays.
+
+    Raises HubNotFound, HubReplaced, HubOutOfUse, and what `plan_hub` raises.
+    """
+    old = Hub.objects.select_for_update(of=("self",)).select_related("home").filter(pk=hub_id).first()
+    if old is None:
+        raise HubNotFound(hub_id=str(hub_id))
+    if old.state != Hub.State.COMMISSIONED:
+        raise HubOutOfUse(hub_id=str(hub_id), state=old.state)
+    if (other := Hub.objects.filter(replaces=old).first()) is not None:
+        raise HubReplaced(hub_id=str(hub_id), by=other.serial)
+    planned = plan_hub(home=old.home, serial=serial, at=at)
+    planned.hub.replaces, planned.hub.kept_config = old, old.kept_config
+    planned.hub.save(update_fields=["replaces", "kept_config"])
+    detail = {"replaces": old.serial}
+    audit.record(
+        at=at, actor=by, verb="hub.replacement_planned", target=f"hub:{planned.hub.pk}", detail=detail
+    )
+    return planned
+
+
+@transaction.atomic
+def take_over(*, hub: Hub, at: datetime, by: str) -> None:
+    """Retire the hub that this one replaces and hang its assets here; called as this one is commissioned."""
+    old = Hub.objects.select_for_update().filter(replaced_by=hub).first()
+    if old is None or old.state == Hub.State.RETIRED:
+        return
+    Asset.objects.filter(hub=old).update(hub=hub)
+    retire_hub(hub_id=old.pk, at=at, by=by, reason=f"replaced by {hub.serial}")
+
+
+@transaction.atomic
+def restore_hub(*, hub_id: UUID, at: datetime, by: str) -> PlannedHub:
+    """Take a retired hub into use again: with the assets that were retired with it, a new code, and on its
+    commissioning a new certificate. Raises HubNotFound, HubInUse, HubReplaced.
+    """
+    hub = Hub.objects.select_for_update().filter(pk=hub_id).first()
+    if hub is None:
+        raise HubNotFound(hub_id=str(hub_id))
+    if hub.state != Hub.State.RETIRED:
+        raise HubInUse(hub_id=str(hub_id), state=hub.state)
+    other = (
+        Hub.objects.filter(home_id=hub.home_id).exclude(pk=hub.pk).exclude(state=Hub.State.RETIRED).first()
+    )
+    if other is not None:
+        raise HubReplaced(hub_id=str(hub_id), by=other.serial)
+    for asset in hub.assets.filter(state=Asset.State.RETIRED, retired_at=hub.retired_at).order_by("pk"):
+        _set_state(asset.pk, Asset.State.ACTIVE, at, by, "restored with its hub", is_restored=True)
+    hub.state, hub.retired_at, hub.ven_id, hub.commissioned_at = Hub.State.PLANNED, None, None, None
+    hub.save(update_fields=["state", "retired_at", "ven_id", "commissioned_at"])
+    audit.record(at=at, actor=by, verb="hub.restored", target=f"hub:{hub.pk}", detail={})
+    return reissue_code(hub=hub, at=at)
+
+
+@transaction.atomic
 def retire_cad(*, cad_id: UUID, at: datetime) -> Cad:
     """Take the CAD out of use, so that another can be paired in the home."""
     cad = Cad.objects.select_for_update().get(pk=cad_id)
@@ -90,13 +169,15 @@ def retire_cad(*, cad_id: UUID, at: datetime) -> Cad:
     return cad
 
 
-def _set_state(asset_id: UUID, state: Asset.State, at: datetime, by: str, reason: str) -> Asset:
-    asset = Asset.objects.select_for_update(of=("self",)).filter(pk=asset_id).first()
+def _set_state(
+    asset_id: UUID, state: Asset.State, at: datetime, by: str, reason: str, *, is_restored: bool = False
+) -> Asset:
+    asset = Asset.objects.select_for_update(of=("self",)).select_related("hub").filter(pk=asset_id).first()
     if asset is None:
         raise AssetNotFound(asset_id=str(asset_id))
     if asset.state == state:
         return asset
-    if asset.state == Asset.State.RETIRED:
+    if asset.state == Asset.State.RETIRED and not is_restored:
         raise AssetRetired(asset_id=str(asset_id))
     earlier, asset.state = asset.state, state
     asset.retired_at = at if state == Asset.State.RETIRED else None
@@ -111,4 +192,5 @@ def _set_state(asset_id: UUID, state: Asset.State, at: datetime, by: str, reason
         target=f"asset:{asset.pk}",
         detail={"earlier": earlier, "reason": reason},
     )
+    shadowing.refresh([asset.hub], at=at)
     return asset

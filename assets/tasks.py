@@ -1,1 +1,27 @@
 """Outbox consumers and Celery tasks of assets: thin wrappers around services."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from assets import rolling_out, shadowing
+from opendsr.kernel import clock, outbox
+from opendsr.kernel.outbox import Fact
+
+
+@outbox.consumer("vtn.shadow.reported", "assets.hub_reported")
+def hub_reported(*, fact: Fact) -> None:
+    """A hub told what it is."""
+    rolling_out.hub_reported(ven_id=str(fact.payload["ven_id"]), at=clock.now())
+
+
+@shared_task
+def advance_rollouts() -> int:
+    """Take updates to the next hubs once those before are well."""
+    return len(rolling_out.advance(at=clock.now()))
+
+
+@shared_task
+def refresh_shadows() -> int:
+    """Write what is wanted of every hub, whatever changed it."""
+    return shadowing.refresh_all(at=clock.now())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from vtn import enrolling
+from vtn import enrolling, queries, shadows
+from vtn.shadows import Shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,23 @@ def enrol(*, hub_serial: str, csr_pem: str, at: datetime, by: str) -> Enrolled:
 def revoke(*, ven_id: str, reason: str, at: datetime, by: str) -> None:
     """End every certificate of the VEN, with effect on its next request."""
     enrolling.revoke_certificate(ven_id=ven_id, reason=reason, at=at, by=by)
+
+
+def desire(documents: Mapping[str, Mapping[str, Any]], *, at: datetime) -> int:
+    """Say what hubs should be, by VEN id; return how many documents are others than before."""
+    return shadows.desire(documents, at=at)
+
+
+def shadows_of(ven_ids: Collection[str]) -> dict[str, Shadow]:
+    """What each hub should be and says it is, by VEN id; those of whom nothing is known are left out."""
+    return shadows.shadows_of(ven_ids)
+
+
+def certificates_of(ven_ids: Collection[str]) -> dict[str, list[dict[str, str]]]:
+    """The certificates that speak for each hub: serial number (hex) and end, oldest first."""
+    return queries.certificates_in_force(ven_ids)
+
+
+def keep_file(body: bytes, *, at: datetime) -> str:
+    """Keep bytes for hubs to fetch; return their SHA-256. Raises vtn's FileTooLarge."""
+    return shadows.keep_file(body, at=at)

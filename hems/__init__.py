@@ -12,4 +12,8 @@ above everybody's. Plain Python: of this project it imports `oadr` alone.
     simulation.py   a home played from `home.json`: exact power, meter readings
     household.py    invented but seeded household habits
     agent.py        the loop that ties them together
+    launcher.py     runs the agent, and takes a new version of it back when it does not prove itself
 """
+
+VERSION = "1.0.0"
+"""Of the hub's software; a release carries its own."""

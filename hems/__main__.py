@@ -15,7 +15,7 @@ TRANSPORTS = ("https", "mqtt")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0 done, 2 something must be put right first (said on stderr)."""
+    """Return the exit status: 0 done, 2 something must be put right first (said on stderr), 75 start anew."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.do(options))
@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--vtn", help="https://HOST:PORT/OpenADR2/Simple/2.0b: look at the way there too")
     doctor.set_defaults(do=_examine)
 
+    restore = commands.add_parser("restore", help="write the config that the co-op keeps of this hub")
+    restore.add_argument("--dir", type=Path, required=True, help="the hub's folder")
+    restore.add_argument("--vtn", required=True, help="https://HOST:PORT/OpenADR2/Simple/2.0b")
+    restore.set_defaults(do=_restore)
+
     for word, meaning in (("override", "be out of the event"), ("resume", "take part again")):
         press = commands.add_parser(word, help=f"the member's button: {meaning}")
         press.add_argument("--dir", type=Path, required=True, help="the hub's folder")
@@ -100,6 +105,15 @@ def _examine(options: argparse.Namespace) -> int:
     return READY if all(finding.is_good for finding in findings) else NOT_READY
 
 
+def _restore(options: argparse.Namespace) -> int:
+    from hems.link import Link
+    from hems.shadow import asked_config, restored_config
+
+    path = restored_config(options.dir, asked_config(Link(options.dir, options.vtn)))
+    sys.stdout.write(f"{path}: written; put its password files beside it, then `python -m hems doctor`\n")
+    return READY
+
+
 def _press(options: argparse.Namespace) -> int:
     from hems.button import press
 
@@ -112,7 +126,7 @@ def _run(options: argparse.Namespace) -> int:
     from hems.fleet import run
 
     folders = [options.dir] if "dir" in options else options.dirs
-    run(
+    return run(
         folders,
         vtn=options.vtn,
         until=options.until,
@@ -120,7 +134,6 @@ def _run(options: argparse.Namespace) -> int:
         quiet_seconds=options.quiet_seconds,
         transport=options.transport,
     )
-    return READY
 
 
 if __name__ == "__main__":

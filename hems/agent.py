@@ -37,6 +37,7 @@ from hems.link import Link, QuietTime
 from hems.renewal import Renewal
 from hems.reporting import Reporting, offers, values_of, wanted_of
 from hems.simulation import SimulatedHome
+from hems.upkeep import Upkeep
 from hems.ven import Registration, Ven
 from oadr.messages import DistributeEvent, EventResponse, Report, ReportRequest
 
@@ -93,6 +94,7 @@ class Agent(AbstractContextManager["Agent"]):
             registration=self.state.registration,
             wants_push=way.is_mqtt,
         )
+        self._upkeep = Upkeep(folder, self._link, self.place, serial=self.serial)
         self._next_contact = 0.0
         self._is_stopped = self._is_woken = False
         self._news = threading.Event()
@@ -116,6 +118,11 @@ class Agent(AbstractContextManager["Agent"]):
         self.place.close()
         self._lock.close()
 
+    @property
+    def wants_restart(self) -> bool:
+        """True once another version of the hub's software is there to be started."""
+        return self._upkeep.wants_restart
+
     def stop(self) -> None:
         """End `run` soon, from a signal handler or another thread."""
         self._is_stopped = True
@@ -126,7 +133,7 @@ class Agent(AbstractContextManager["Agent"]):
         """Be the hub until `stop` or until world time reaches `until`."""
         log.info("%s: runs, %d assets", self.serial, len(self.place.drivers))
         watchdog.tell("READY=1")
-        while not self._is_stopped:
+        while not self._is_stopped and not self._upkeep.wants_restart:
             watchdog.tell("WATCHDOG=1")
             self._news.clear()
             at = self.clock.now()
@@ -213,7 +220,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._plan()
 
     def _plan(self) -> None:
-        self._orders = self.state.book.orders(self.place.drivers)
+        self._orders = self._upkeep.within_limits(self.state.book.orders(self.place.drivers))
         self.place.plan(self._orders)
 
     def _log_meter(self, at: datetime) -> None:
@@ -248,6 +255,8 @@ class Agent(AbstractContextManager["Agent"]):
             self._quiet.succeeded()
             self._failure, self._is_in_contact, self._last_contact = "", True, time.time()
             self._renew()
+            if self._upkeep.tend(self.clock.now(), book=self.state.book):
+                self._plan()
             wait_seconds = self._interval_seconds() * self._dice.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)
         self._next_contact = time.monotonic() + (wait_seconds or LOOK_SECONDS)
 

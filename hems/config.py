@@ -121,6 +121,7 @@ class AssetConfig:
     secret: str = ""
     heaters: tuple[AssetConfig, ...] = ()
     group: GroupSettings | None = None
+    needs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,10 +271,10 @@ def _asset(entry: object, where: str, folder: Path, broker: LocalBroker | None) 
         resource_id=text(entry, "resource_id", where),
         kind=kind,
         rated_w=whole(entry, "rated_w", where, least=1, most=100_000, default=usual_w),
-        manners=_manners(table(entry, "needs", where), f"{where}.needs"),
+        manners=manners_in(table(entry, "needs", where), f"{where}.needs"),
         options={name: entry[name] for name in (*make.required, *make.optional) if name in entry},
     )
-    return AssetConfig(settings, driver, secret, heaters, group)
+    return AssetConfig(settings, driver, secret, heaters, group, table(entry, "needs", where))
 
 
 def _group(
@@ -309,7 +310,8 @@ def _group(
     return group, tuple(heaters)
 
 
-def _manners(entry: Mapping[str, Any], where: str) -> Manners:
+def manners_in(entry: Mapping[str, Any], where: str) -> Manners:
+    """Return what an appliance needs, from the words of `[assets.needs]`; raises BadHome."""
     only(entry, _NEEDS, where)
     ready_by = wall(entry["ready_by"], f"{where}.ready_by") if "ready_by" in entry else None
     if (ready_by is None) != ("charge_wh" not in entry):

@@ -111,6 +111,18 @@ class Place(Protocol):
     def show(self, status: Mapping[str, Any]) -> None:
         """Show the household what the hub is doing."""
 
+    def adopt(self, needs: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+        """Take what assets need from the co-op, by resource id, before what the config says.
+
+        Return what could not be taken: that asset's needs stay as they were.
+        """
+
+    def described(self) -> Mapping[str, Any]:
+        """What this home is, for the co-op's registry: the config, which holds no secrets, and the drivers."""
+
+    def serve_file(self, name: str, body: bytes) -> str:
+        """Put bytes where the home's devices can fetch them; return the address, "" where none can."""
+
     def readings_csv(self, until: datetime) -> str:
         """The CAD's log of half-hours that have ended by `until`."""
 

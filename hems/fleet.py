@@ -19,6 +19,7 @@ from hems.agent import Agent
 from hems.errors import BadClock
 from hems.instants import read_instant
 from hems.lines import Way
+from hems.versions import RESTART
 
 
 def run(
@@ -29,8 +30,11 @@ def run(
     poll_seconds: float | None = None,
     quiet_seconds: float = 60.0,
     transport: Literal["https", "mqtt"] | None = None,
-) -> None:
-    """Be the hubs of these folders. One runs in the main thread; several run in a thread each."""
+) -> int:
+    """Be the hubs of these folders. One runs in the main thread; several run in a thread each.
+
+    Return 0, or RESTART when another version of the software is there to be started.
+    """
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     try:
         ends_at = None if until is None else read_instant(until)
@@ -62,15 +66,16 @@ def run(
             )
             agents.append(open_agents.enter_context(agent))
         if is_ended.is_set():
-            return
+            return 0
         if len(agents) == 1:
             agents[0].run()
-            return
+            return RESTART if agents[0].wants_restart and not is_ended.is_set() else 0
         threads = [threading.Thread(target=agent.run, name=agent.serial) for agent in agents]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+    return 0
 
 
 if __name__ == "__main__":

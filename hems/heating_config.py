@@ -48,15 +48,7 @@ def group_in(entry: Mapping[str, Any], where: str) -> GroupSettings:
         raise BadHome(f"{where}.heaters: a name is given twice")
     place, house = f"{where}.house", table(entry, "house", where)
     only(house, _HOUSE, place)
-    usual, comfort = House(core_wh=0, rated_w=0), Comfort()
-    comfort = Comfort(
-        wanted_c=number(house, "wanted_c", place, least=5, most=30, default=comfort.wanted_c),
-        least_c=number(house, "least_c", place, least=5, most=30, default=comfort.least_c),
-        most_c=number(house, "most_c", place, least=10, most=35, default=comfort.most_c),
-        hours=hours(house, "comfort_hours", place, default=comfort.hours),
-    )
-    if not comfort.least_c <= comfort.wanted_c < comfort.most_c:
-        raise BadHome(f"{place}: least_c, wanted_c and most_c go up in this order")
+    usual = House(core_wh=0, rated_w=0)
     group = GroupSettings(
         heaters=tuple(heaters),
         house=House(
@@ -72,7 +64,7 @@ def group_in(entry: Mapping[str, Any], where: str) -> GroupSettings:
                 house, "release_hours", place, least=2, most=72, default=usual.release_hours
             ),
         ),
-        comfort=comfort,
+        comfort=comfort_in(house, place, usual=Comfort()),
         charge_hours=hours(house, "charge_hours", place, default=((time(0, 30), time(7, 30)),)),
         room_topics=texts(house, "room_topics", place),
         outdoor_topic=text(house, "outdoor_topic", place) if "outdoor_topic" in house else "",
@@ -80,3 +72,16 @@ def group_in(entry: Mapping[str, Any], where: str) -> GroupSettings:
     if not group.room_topics and not any(heater.room_topic for heater in heaters):
         raise BadHome(f"{where}: storage heaters need a thermometer: room_topic of a heater, or room_topics")
     return group
+
+
+def comfort_in(entry: Mapping[str, Any], where: str, *, usual: Comfort) -> Comfort:
+    """Return what the household wants to feel; what is not said is as `usual`. Raises BadHome."""
+    comfort = Comfort(
+        wanted_c=number(entry, "wanted_c", where, least=5, most=30, default=usual.wanted_c),
+        least_c=number(entry, "least_c", where, least=5, most=30, default=usual.least_c),
+        most_c=number(entry, "most_c", where, least=10, most=35, default=usual.most_c),
+        hours=hours(entry, "comfort_hours", where, default=usual.hours),
+    )
+    if not comfort.least_c <= comfort.wanted_c < comfort.most_c:
+        raise BadHome(f"{where}: least_c, wanted_c and most_c go up in this order")
+    return comfort

@@ -20,6 +20,8 @@ from oadr.codec import LARGEST_BYTES
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 CONTENT_TYPE = "application/xml"
+SHADOW_PATH, FILES_PREFIX = "/ven/shadow", "/ven/files/"
+LARGEST_FILE_BYTES = 16 * 1024 * 1024
 REENROL_PATH = "/.well-known/est/simplereenroll"
 
 
@@ -71,6 +73,25 @@ class Link:
             self.close()
             raise NoContact(_said(error)) from error
 
+    def tell_shadow(self, body: bytes) -> bytes:
+        """Post what the hub is and return what it should be (JSON both); raises LinkError."""
+        return self._beside("POST", SHADOW_PATH, body, most=LARGEST_BYTES)
+
+    def fetch_file(self, name: str) -> bytes:
+        """Return the bytes that the VTN keeps by a name; raises LinkError."""
+        return self._beside("GET", FILES_PREFIX + name, None, most=LARGEST_FILE_BYTES)
+
+    def _beside(self, method: str, path: str, body: bytes | None, *, most: int) -> bytes:
+        """What is asked of the VTN beside OpenADR: tried once, anew at the next round."""
+        if not self._is_up():
+            self.close()
+            raise NoContact("the link is down")
+        try:
+            return self._ask(method, path, body, "application/json", most=most)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise NoContact(_said(error)) from error
+
     def change_identity(self) -> None:
         """Call with the certificate and key now in the folder from the next exchange on."""
         self._context = tls_context(self._folder)
@@ -92,11 +113,14 @@ class Link:
                 return
 
     def _post(self, path: str, body: bytes, content_type: str = CONTENT_TYPE) -> bytes:
+        return self._ask("POST", path, body, content_type, most=LARGEST_BYTES)
+
+    def _ask(self, method: str, path: str, body: bytes | None, content_type: str, *, most: int) -> bytes:
         connection = self._connected()
-        connection.request("POST", path, body, {"Content-Type": content_type})
+        connection.request(method, path, body, {"Content-Type": content_type})
         response = connection.getresponse()
-        answer = response.read(LARGEST_BYTES + 1)
-        if response.will_close or len(answer) > LARGEST_BYTES:
+        answer = response.read(most + 1)
+        if response.will_close or len(answer) > most:
             self.close()
         if response.status != 200:
             wait = response.headers.get("Retry-After", "")

@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from hems.config import AssetConfig, Config
+from hems.config import AssetConfig, Config, manners_in
+from hems.config_fields import only
 from hems.devices import Order
 from hems.discovery import Discovery
 from hems.drivers.bus import Bus
 from hems.drivers.catalogue import MAKES, Around, RealDriver
-from hems.drivers.real_device import commands
+from hems.drivers.real_device import RealDevice, commands
 from hems.drivers.sensors import Sensor, power_meter
-from hems.drivers.storage_group import SwitchDriver
+from hems.drivers.storage_group import StorageGroup, SwitchDriver
 from hems.errors import BadHome
 from hems.glow import GlowMeter
+from hems.heating_config import comfort_in
+from hems.home import CONFIG
 from hems.instants import second_of
 from hems.local_vtn import LocalVtn
 from hems.simulation import METER_COLUMNS
@@ -29,6 +32,8 @@ from hems.status_page import StatusPage
 CURTAILED_COLUMNS: Final = "resource_id,starts_at,without_wh,with_wh,curtailed_wh"
 
 SUN_SECONDS: Final = 10
+MOST_CONFIG: Final = 20_000
+COMFORT_NEEDS: Final = ("wanted_c", "least_c", "most_c", "comfort_hours")
 
 COMMANDS_LOG: Final = "commands.log"
 COMMANDS_BYTES, COMMANDS_FILES = 1_000_000, 3
@@ -42,6 +47,7 @@ class RealHome:
     """Everything that is plugged in. A device that is away keeps no other from being told."""
 
     def __init__(self, config: Config, folder: Path, *, hub: str) -> None:
+        self._config, self._folder = config, folder
         self.local_vtn = _listening(LocalVtn, "local_vtn", config.local_vtn)
         self.status_page = _listening(StatusPage, "status_page", config.status_page)
         named = [each for asset in config.assets for each in (asset, *asset.heaters)]
@@ -125,6 +131,40 @@ class RealHome:
         if self._discovery is not None:
             self._discovery.show(status)
 
+    def adopt(self, needs: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+        faults = []
+        for asset, driver in zip(self._config.assets, self.drivers, strict=True):
+            name = asset.settings.resource_id
+            try:
+                self._adopt(asset, driver, needs.get(name, {}))
+            except BadHome as error:
+                faults.append(str(error))
+        return faults
+
+    def _adopt(self, asset: AssetConfig, driver: RealDriver, needs: Mapping[str, Any]) -> None:
+        where = f"{asset.settings.resource_id}.needs"
+        if isinstance(driver, StorageGroup) and asset.group is not None:
+            only(needs, COMFORT_NEEDS, where)
+            driver.comfort = comfort_in(needs, where, usual=asset.group.comfort)
+        elif isinstance(driver, RealDevice):
+            manners = manners_in({**asset.needs, **needs}, where)
+            driver.settings = replace(driver.settings, manners=manners)
+
+    def described(self) -> Mapping[str, Any]:
+        try:
+            text = (self._folder / CONFIG).read_text(encoding="utf-8")
+        except OSError as error:
+            text = f"# cannot be read: {error}"
+        needs = {each.settings.resource_id: _plain(each.needs) for each in self._config.assets}
+        drivers = {each.settings.resource_id: each.driver for each in self._config.assets}
+        return {"kind": "real", "hub_toml": text[:MOST_CONFIG], "drivers": drivers, "needs": needs}
+
+    def serve_file(self, name: str, body: bytes) -> str:
+        if self.status_page is None or self._config.status_page is None:
+            return ""
+        self.status_page.files[name] = body
+        return f"http://{self._config.status_page[0]}:{self.status_page.port}/firmware/{name}"
+
     def logged_until(self, at: datetime) -> int:
         return 0 if self._meter is None else self._meter.logged_until
 
@@ -149,6 +189,11 @@ class RealHome:
             self._discovery.close()
         if self._grid is not None:
             self._grid_bus.close()
+
+
+def _plain(needs: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML knows times, JSON does not."""
+    return {name: str(value) if isinstance(value, time) else value for name, value in needs.items()}
 
 
 def built(asset: AssetConfig, around: Around) -> RealDriver:

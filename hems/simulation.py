@@ -250,6 +250,17 @@ class SimulatedHome:
     def show(self, status: Mapping[str, Any]) -> None:
         """Nobody looks."""
 
+    def adopt(self, needs: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+        """A simulated household lives by its seed."""
+        return ()
+
+    def described(self) -> Mapping[str, Any]:
+        return {"kind": "simulated", "drivers": {}, "needs": {}}
+
+    def serve_file(self, name: str, body: bytes) -> str:
+        """No device fetches anything."""
+        return ""
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -1,6 +1,7 @@
 """What the hub is doing, as a page on the home's network: to look at, nothing to press.
 
 Served from the last status that was shown, never from the devices; `/status.json` is the same for programs.
+Controllers fetch from here the firmware that the co-op signed and the hub verified.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 from hems.instants import LONDON, read_instant
 
 REFRESH_SECONDS: Final = 10
+FILES: Final = "/firmware/"
 SOCKET_SECONDS: Final = 10
 STATES: Final = {
     "online": "In contact with the co-op",
@@ -48,6 +50,7 @@ class StatusPage:
 
     def __init__(self, host: str, port: int) -> None:
         self._status: dict[str, Any] | None = None
+        self.files: dict[str, bytes] = {}
         page = self
 
         class Handler(_Handler):
@@ -70,6 +73,8 @@ class StatusPage:
         status = self._status
         if path == "/status.json":
             return "application/json", json.dumps(status, indent=1).encode()
+        if path.startswith(FILES) and (body := self.files.get(path.removeprefix(FILES))) is not None:
+            return "application/octet-stream", body
         if path == "/":
             return "text/html; charset=utf-8", page_of(status).encode()
         return None

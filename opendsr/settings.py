@@ -235,6 +235,16 @@ _celery["beat_schedule"]["run-placebo-studies"] = {
     "schedule": 60.0,
     "options": {"queue": "settlement", "expires": 50},
 }
+_celery["beat_schedule"]["advance-rollouts"] = {
+    "task": "assets.tasks.advance_rollouts",
+    "schedule": 600.0,
+    "options": {"queue": "default", "expires": 500},
+}
+_celery["beat_schedule"]["refresh-shadows"] = {
+    "task": "assets.tasks.refresh_shadows",
+    "schedule": 3_600.0,
+    "options": {"queue": "default", "expires": 3_000},
+}
 _celery["beat_schedule"]["sweep-vtn-queue"] = {
     "task": "vtn.tasks.sweep_queue",
     "schedule": 60.0,
@@ -290,6 +300,7 @@ for _name, _value in _celery.items():
 
 VTN_ID = env_str("VTN_ID", default="COOP-VTN")
 VTN_PKI_DIR = Path(env_str("OPENDSR_PKI_DIR", default=str(VAR_DIR / "pki")))
+UPDATE_KEY_FILE = Path(env_str("UPDATE_KEY_FILE", default=str(VTN_PKI_DIR / "update-key.pem")))
 VTN_POLL_SECONDS = env_int("VTN_POLL_SECONDS", default=8)  # near an event: the last home within ten seconds
 VTN_IDLE_POLL_SECONDS = env_int("VTN_IDLE_POLL_SECONDS", default=0)  # set: longer, while no event is near
 VTN_HOST = env_str("VTN_HOST", default="localhost")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Max, Q
 
-from vtn.models import Ven
+from vtn.models import Ven, VenCertificate
 from vtn.port import VenId
 
 
@@ -43,3 +43,14 @@ def ven_states(ven_ids: Iterable[str], *, wall: datetime) -> dict[VenId, VenStat
         )
         for ven in vens
     }
+
+
+def certificates_in_force(ven_ids: Collection[str]) -> dict[str, list[dict[str, str]]]:
+    """Return the certificates not revoked of each VEN: serial number (hex, as in the certificate) and end."""
+    rows = VenCertificate.objects.filter(ven__ven_id__in=ven_ids, revoked_at=None).order_by(
+        "not_before", "pk"
+    )
+    found: dict[str, list[dict[str, str]]] = {}
+    for ven_id, serial, not_after in rows.values_list("ven__ven_id", "serial", "not_after"):
+        found.setdefault(ven_id, []).append({"serial_number": serial, "not_after": not_after.isoformat()})
+    return found

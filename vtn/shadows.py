@@ -22,7 +22,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from opendsr.kernel import clock, outbox
-from opendsr.kernel.errors import Invalid, NotFound
+from opendsr.kernel.errors import Invalid
 from vtn.models import Ven, VenFile, VenShadow
 
 SHADOW_PATH: Final = "/ven/shadow"
@@ -31,12 +31,6 @@ LARGEST_REPORT_BYTES: Final = 64 * 1024
 LARGEST_FILE_BYTES: Final = 16 * 1024 * 1024
 DEEPEST: Final = 8
 REPORTED: Final = "vtn.shadow.reported"
-
-
-class VenUnknown(NotFound):
-    """No VEN has this id."""
-
-    ven_id: str
 
 
 class ReportUnreadable(Invalid):
@@ -74,21 +68,22 @@ class Shadow:
 
 
 @transaction.atomic
-def desire(*, ven_id: str, document: Mapping[str, Any], at: datetime) -> int:
-    """Say what a VEN should be; the same document again changes nothing. Return its version.
+def desire(documents: Mapping[str, Mapping[str, Any]], *, at: datetime) -> int:
+    """Say what VENs should be, by VEN id; return how many documents are others than before.
 
-    Raises VenUnknown.
+    A few statements for any number of VENs; an id that is no VEN's is passed over.
     """
-    ven = Ven.objects.filter(ven_id=ven_id).first()
-    if ven is None:
-        raise VenUnknown(ven_id=ven_id)
-    VenShadow.objects.get_or_create(ven=ven)
-    shadow = VenShadow.objects.select_for_update().get(ven=ven)
-    if shadow.desired != document or not shadow.desired_version:
-        shadow.desired, shadow.desired_at = dict(document), at
-        shadow.desired_version += 1
-        shadow.save(update_fields=["desired", "desired_version", "desired_at"])
-    return shadow.desired_version
+    vens = dict(Ven.objects.filter(ven_id__in=list(documents)).values_list("pk", "ven_id"))
+    VenShadow.objects.bulk_create([VenShadow(ven_id=pk) for pk in vens], ignore_conflicts=True)
+    changed = []
+    for shadow in VenShadow.objects.select_for_update().filter(ven_id__in=list(vens)).order_by("ven_id"):
+        document = documents[vens[shadow.ven_id]]
+        if shadow.desired != document or not shadow.desired_version:
+            shadow.desired, shadow.desired_at = dict(document), at
+            shadow.desired_version += 1
+            changed.append(shadow)
+    VenShadow.objects.bulk_update(changed, ["desired", "desired_version", "desired_at"], batch_size=1_000)
+    return len(changed)
 
 
 def shadows_of(ven_ids: Collection[str]) -> dict[str, Shadow]:

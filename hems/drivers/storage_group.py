@@ -97,6 +97,7 @@ class StorageGroup(RealDevice):
     ) -> None:
         super().__init__(settings)
         self.group, self.heaters = group, list(heaters)
+        self.comfort = group.comfort
         self._rooms = {topic: thermometer(topic) for topic in _topics(group)}
         self._outdoor: Sensor | None = thermometer(group.outdoor_topic) if group.outdoor_topic else None
         self._bus = Bus(broker, name=f"{hub}-{self.resource_id}"[:60])
@@ -230,7 +231,7 @@ class StorageGroup(RealDevice):
         decision = decide(
             hold,
             house=self.group.house,
-            comfort=self.group.comfort,
+            comfort=self.comfort,
             warmth=self.warmth(at_s),
             outdoor_c=self.outdoor_c,
             charge_hours=self.group.charge_hours,

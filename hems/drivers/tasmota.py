@@ -22,6 +22,8 @@ FULL_TOPIC: Final = "%prefix%/%topic%/"
 class Tasmota(SwitchedDevice):
     """`options`: `topic`; `channel` (1 on); `full_topic`; `is_on_when_free`."""
 
+    make: Final = "tasmota"
+
     def __init__(self, settings: AssetSettings, broker: LocalBroker, *, hub: str) -> None:
         super().__init__(settings, self._say_so)
         self._channel = int(settings.options.get("channel", 1))
@@ -29,10 +31,12 @@ class Tasmota(SwitchedDevice):
         self._bus.listen(self.topic_of("tele", "LWT"), self._lives)
         for prefix, name in (("stat", "RESULT"), ("tele", "STATE"), ("tele", "SENSOR"), ("stat", "STATUS8")):
             self._bus.listen(self.topic_of(prefix, name), self._told)
+        self._bus.listen(self.topic_of("stat", "STATUS2"), self._told_firmware)
         self._bus.greet(self._ask)
         self._is_online: bool | None = None
         self._power_w: float | None = None
         self._energy_wh: float | None = None
+        self.firmware = ""
         self.temperature_c: float | None = None
         self._bus.start()
 
@@ -51,13 +55,23 @@ class Tasmota(SwitchedDevice):
     def telemetry(self, at: datetime) -> DeviceState:
         return self.state(at, power_w=self._power_w, energy_wh=self._energy_wh, is_available=self.available)
 
+    def take_firmware(self, url: str) -> bool:
+        """Have the device fetch firmware from an address; it starts anew and then tells its version."""
+        told = self._bus.say(self.topic_of("cmnd", "Backlog"), f"OtaUrl {url}; Upgrade 1")
+        return self.note(f"firmware from {url}", is_said=told)
+
     def close(self) -> None:
         self.safe_state()
         self._bus.close()
 
+    def _told_firmware(self, _topic: str, payload: bytes, is_retained: bool) -> None:
+        if not is_retained:
+            self.firmware = str(object_of(payload)["StatusFWR"]["Version"])
+
     def _ask(self) -> None:
         self._bus.say(self.topic_of("cmnd", f"Power{self._channel}"), "")
         self._bus.say(self.topic_of("cmnd", "Status"), "8")
+        self._bus.say(self.topic_of("cmnd", "Status"), "2")
 
     def _say_so(self, command: Command) -> bool:
         power = f"Power{self._channel}"

@@ -28,12 +28,12 @@ def facts() -> int:
 
 
 def test_the_newer_document_is_the_answer_and_an_old_one_is_not_said_again(hub: hubs.TestHub) -> None:
-    assert shadows.desire(ven_id=hub.ven_id, document={"assets": ["r1"]}, at=hubs.AT) == 1
-    assert shadows.desire(ven_id=hub.ven_id, document={"assets": ["r1"]}, at=hubs.AT) == 1
+    assert shadows.desire({hub.ven_id: {"assets": ["r1"]}}, at=hubs.AT) == 1
+    assert shadows.desire({hub.ven_id: {"assets": ["r1"]}}, at=hubs.AT) == 0
 
     first = json.loads(said(hub, 0, firmware="1.0").body)
     again = json.loads(said(hub, 1, firmware="1.0").body)
-    shadows.desire(ven_id=hub.ven_id, document={"assets": []}, at=hubs.AT)
+    shadows.desire({hub.ven_id: {"assets": []}}, at=hubs.AT)
     third = json.loads(said(hub, 1, firmware="1.0").body)
 
     assert first == {"version": 1, "desired": {"assets": ["r1"]}}
@@ -42,7 +42,7 @@ def test_the_newer_document_is_the_answer_and_an_old_one_is_not_said_again(hub: 
 
 
 def test_a_hub_that_lost_its_memory_is_told_anew(hub: hubs.TestHub) -> None:
-    shadows.desire(ven_id=hub.ven_id, document={"a": 1}, at=hubs.AT)
+    shadows.desire({hub.ven_id: {"a": 1}}, at=hubs.AT)
     said(hub, 1)
     assert json.loads(said(hub, 0).body) == {"version": 1, "desired": {"a": 1}}
 
@@ -63,7 +63,7 @@ def test_news_is_a_fact_and_the_same_again_is_none(hub: hubs.TestHub) -> None:
 
 
 def test_a_version_from_the_future_is_not_believed(hub: hubs.TestHub) -> None:
-    shadows.desire(ven_id=hub.ven_id, document={"a": 1}, at=hubs.AT)
+    shadows.desire({hub.ven_id: {"a": 1}}, at=hubs.AT)
     assert json.loads(said(hub, 99).body) == {"version": 1, "desired": {"a": 1}}
     assert VenShadow.objects.get().answered_version == 1
 
@@ -115,7 +115,7 @@ def test_strangers_and_revoked_hubs_hear_nothing(hub: hubs.TestHub) -> None:
 
 
 def test_each_ven_has_its_own(hub: hubs.TestHub, stranger: hubs.TestHub) -> None:
-    shadows.desire(ven_id=hub.ven_id, document={"whose": hub.ven_id}, at=hubs.AT)
+    shadows.desire({hub.ven_id: {"whose": hub.ven_id}}, at=hubs.AT)
     said(hub, 0, mine="yes")
     assert json.loads(said(stranger, 0).body) == {"version": 0}
     assert shadows.shadows_of([hub.ven_id, stranger.ven_id])[stranger.ven_id].reported == {}
@@ -138,6 +138,5 @@ def test_a_file_no_hub_could_fetch_is_refused() -> None:
         shadows.keep_file(bytes(shadows.LARGEST_FILE_BYTES + 1), at=hubs.AT)
 
 
-def test_nothing_is_desired_of_a_ven_that_is_none() -> None:
-    with pytest.raises(shadows.VenUnknown):
-        shadows.desire(ven_id="VEN-NONE", document={}, at=hubs.AT)
+def test_an_id_that_is_no_vens_is_passed_over(hub: hubs.TestHub) -> None:
+    assert shadows.desire({"VEN-NONE": {"a": 1}, hub.ven_id: {"a": 1}}, at=hubs.AT) == 1
