@@ -21,6 +21,9 @@ DEVICE_STAFF: Final = (
 )
 
 
+MANAGES_DEVICES: Final = (Role.ADMINISTRATOR, Role.DEVICE_MANAGER)
+
+
 class HubNotFound(NotFound):
     """No such hub for this user."""
 

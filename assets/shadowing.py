@@ -71,7 +71,8 @@ def desired_documents(hubs: Iterable[Hub]) -> dict[UUID, dict[str, Any]]:
         if key_pem:
             document["update_key_pem"] = key_pem
         held = reported.get(str(hub.ven_id))
-        has_config = held is not None and held.reported.get("config", {}).get("kind") == "real"
+        config = None if held is None else held.reported.get("config")
+        has_config = isinstance(config, dict) and config.get("kind") == "real"
         if hub.kept_config and not has_config:
             document["restore"] = {"hub_toml": hub.kept_config}
         documents[hub.pk] = document

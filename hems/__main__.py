@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
             "--transport", choices=TRANSPORTS, help="how to speak with the VTN, in place of hub.toml's word"
         )
         command.add_argument(
+            "--shadow-seconds", type=_seconds, default=900.0, help="between two tellings of what this hub is"
+        )
+        command.add_argument(
             "--quiet-seconds", type=_seconds, default=60.0, help="longest wait after a failure"
         )
 
@@ -133,6 +136,7 @@ def _run(options: argparse.Namespace) -> int:
         poll_seconds=options.poll_seconds,
         quiet_seconds=options.quiet_seconds,
         transport=options.transport,
+        shadow_seconds=options.shadow_seconds,
     )
 
 

@@ -36,6 +36,7 @@ from hems.lines import HTTPS, MQTT, Lines, Way
 from hems.link import Link, QuietTime
 from hems.renewal import Renewal
 from hems.reporting import Reporting, offers, values_of, wanted_of
+from hems.shadow import SYNC_SECONDS
 from hems.simulation import SimulatedHome
 from hems.upkeep import Upkeep
 from hems.ven import Registration, Ven
@@ -68,9 +69,11 @@ class Agent(AbstractContextManager["Agent"]):
         poll_seconds: float | None = None,
         quiet_seconds: float = 60.0,
         way: Way | None = None,
+        shadow_seconds: float = SYNC_SECONDS,
     ) -> None:
         """Raises HubError when the folder is not ready. `poll_seconds` takes the place of what the VTN asks
-        for; `quiet_seconds` bounds the wait after failures. Both are wall time. `way` takes the place of what
+        for; `quiet_seconds` bounds the wait after failures, `shadow_seconds` lie between two tellings of what
+        this hub is. All are wall time. `way` takes the place of what
         `hub.toml` says of the way to the VTN.
         """
         self.folder, self.clock, self.until = folder, clock, until
@@ -94,7 +97,7 @@ class Agent(AbstractContextManager["Agent"]):
             registration=self.state.registration,
             wants_push=way.is_mqtt,
         )
-        self._upkeep = Upkeep(folder, self._link, self.place, serial=self.serial)
+        self._upkeep = Upkeep(folder, self._link, self.place, serial=self.serial, sync_seconds=shadow_seconds)
         self._next_contact = 0.0
         self._is_stopped = self._is_woken = False
         self._news = threading.Event()

@@ -118,7 +118,7 @@ class Place(Protocol):
         """
 
     def described(self) -> Mapping[str, Any]:
-        """What this home is, for the co-op's registry: the config, which holds no secrets, and the drivers."""
+        """What this home is, for the co-op's registry: the config, without secrets, and the drivers."""
 
     def serve_file(self, name: str, body: bytes) -> str:
         """Put bytes where the home's devices can fetch them; return the address, "" where none can."""

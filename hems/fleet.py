@@ -19,6 +19,7 @@ from hems.agent import Agent
 from hems.errors import BadClock
 from hems.instants import read_instant
 from hems.lines import Way
+from hems.shadow import SYNC_SECONDS
 from hems.versions import RESTART
 
 
@@ -30,6 +31,7 @@ def run(
     poll_seconds: float | None = None,
     quiet_seconds: float = 60.0,
     transport: Literal["https", "mqtt"] | None = None,
+    shadow_seconds: float = SYNC_SECONDS,
 ) -> int:
     """Be the hubs of these folders. One runs in the main thread; several run in a thread each.
 
@@ -63,6 +65,7 @@ def run(
                 poll_seconds=poll_seconds,
                 quiet_seconds=quiet_seconds,
                 way=None if transport is None else Way(transport),
+                shadow_seconds=shadow_seconds,
             )
             agents.append(open_agents.enter_context(agent))
         if is_ended.is_set():

@@ -66,8 +66,9 @@ class Desired:
 class Shadow:
     """Both documents of the hub whose folder this is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync_seconds: float = SYNC_SECONDS) -> None:
         self._path = folder / SHADOW
+        self._sync_seconds, self._news_seconds = sync_seconds, min(NEWS_SECONDS, sync_seconds)
         self.version, self._document = _kept(self._path)
         self.desired = read_desired(self._document)
         self._told = ""
@@ -78,7 +79,7 @@ class Shadow:
     def is_due(self, reported: Mapping[str, Any]) -> bool:
         """True when the co-op should be told: at first, at news, and now and then."""
         since = time.monotonic() - self._told_at
-        return since >= self._wait_seconds or (since >= NEWS_SECONDS and _text(reported) != self._told)
+        return since >= self._wait_seconds or (since >= self._news_seconds and _text(reported) != self._told)
 
     def message(self, reported: Mapping[str, Any]) -> bytes:
         return json.dumps({"version": self.version, "reported": reported}).encode()
@@ -87,7 +88,7 @@ class Shadow:
         """Take the answer; True when something else is desired from now on. Raises BadAnswer, OSError."""
         version, document = _answer(answer)
         self._told, self._told_at = _text(reported), time.monotonic()
-        self._wait_seconds = SYNC_SECONDS * self._dice.uniform(0.9, 1.1)
+        self._wait_seconds = self._sync_seconds * self._dice.uniform(0.9, 1.1)
         if document is None:
             return False
         write_atomically(
@@ -102,7 +103,7 @@ class Shadow:
 
     def not_told(self) -> None:
         """The telling did not come off: try again in a while."""
-        self._told_at, self._wait_seconds = time.monotonic(), NEWS_SECONDS
+        self._told_at, self._wait_seconds = time.monotonic(), self._news_seconds
 
 
 def read_desired(document: Mapping[str, Any]) -> Desired:

@@ -17,7 +17,7 @@ from hems.devices import Driver, Order, Place
 from hems.errors import LinkError, Refused
 from hems.keys import CERTIFICATE
 from hems.link import Link
-from hems.shadow import BadAnswer, Desired, Shadow, differences, within_limits
+from hems.shadow import SYNC_SECONDS, BadAnswer, Desired, Shadow, differences, within_limits
 from hems.updates import QUIET, Updates
 
 log = logging.getLogger("hems")
@@ -26,9 +26,11 @@ log = logging.getLogger("hems")
 class Upkeep:
     """The hub's side of its shadow."""
 
-    def __init__(self, folder: Path, link: Link, place: Place, *, serial: str) -> None:
+    def __init__(
+        self, folder: Path, link: Link, place: Place, *, serial: str, sync_seconds: float = SYNC_SECONDS
+    ) -> None:
         self._folder, self._link, self._place, self._serial = folder, link, place, serial
-        self._shadow = Shadow(folder)
+        self._shadow = Shadow(folder, sync_seconds=sync_seconds)
         self.updates = Updates(folder, fetch=link.fetch_file, serve=self._serve)
         self._faults: tuple[str, ...] = ()
         self._certificate: tuple[float, dict[str, str]] = (0.0, {})

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 import vtn.policy
+from assets.policy import DEVICE_STAFF
 from campaigns.policy import SEES_CAMPAIGNS
 from members.models import Role
 from members.policy import MANAGES_PARTNERS, has_role, roles_of
@@ -36,6 +37,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "viewer_sees_baselines": holds(*SEES_BASELINES),
         "viewer_sees_money": holds(*SEES_MONEY),
         "viewer_sees_vtn": SimpleLazyObject(lambda: vtn.policy.may_see(viewer)),
+        "viewer_sees_registry": holds(*DEVICE_STAFF),
         "viewer_sees_readings": holds(*SEES_HEALTH),
     }
 

@@ -186,6 +186,16 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
             "Homes that were paid before are no longer in the campaign. Somebody has to look into it first."
         )
     ),
+    "hub_replaced": lambda error: (
+        _("The hub %(by)s has its place already. Open that one, or retire it first.") % error.data
+    ),
+    "hub_out_of_use": _told(
+        _lazy("Only a hub in use is replaced. A retired one is taken into use again instead.")
+    ),
+    "hub_in_use": _told(_lazy("This hub is in use or planned already.")),
+    "serial_taken": _told(_lazy("A device with this serial number is on record already. Look for it above.")),
+    "unknown_need": lambda error: _("“%(given)s” means nothing to a hub. Known: %(known)s.") % error.data,
+    "rollout_over": _told(_lazy("That update is halted or finished. Reload the page to see it.")),
     "partner_name_taken": _told(_lazy("There is a partner of this name already.")),
     "account_in_use": _told(
         _lazy("This address signs in for staff or for another partner. Use another address.")

@@ -91,6 +91,7 @@ urlpatterns = [
     path("campaigns/<uuid:campaign_id>/<slug:verb>/", console.campaign_action, name="campaign_action"),
     path("", include(intake_urls)),
     path("", include("opendsr.web.baseline_urls")),
+    path("", include("opendsr.web.registry_urls")),
     path("api/v1/", include(api_urls)),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
