@@ -121,6 +121,10 @@ class Agent(AbstractContextManager["Agent"]):
         self.place.close()
         self._lock.close()
 
+    def reported(self) -> dict[str, Any]:
+        """What this hub tells the co-op that it is; see `upkeep`."""
+        return self._upkeep.reported()
+
     @property
     def wants_restart(self) -> bool:
         """True once another version of the hub's software is there to be started."""
