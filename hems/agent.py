@@ -27,7 +27,7 @@ from hems import button, state, watchdog
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
 from hems.devices import DeviceState, Place
-from hems.errors import BadFolder, HubError, LinkError, Refused
+from hems.errors import BadFolder, HubError, LinkError, Refused, Untrusted
 from hems.files import write_atomically
 from hems.home import CONFIG, SIMULATION, Incidents, read_home
 from hems.instants import HALF_HOUR_SECONDS, whole_second, written
@@ -88,7 +88,14 @@ class Agent(AbstractContextManager["Agent"]):
         self._dice = Random()  # noqa: S311 - spreads polls
         self._renewal = Renewal(folder)
         self._link = Link(folder, vtn, is_up=self._is_up)
-        self._lines = Lines(folder, self._link, way=way, wake=self._wake, is_up=self._is_up)
+        self._lines = Lines(
+            folder,
+            self._link,
+            way=way,
+            is_signed=self.state.registration.is_signed,
+            wake=self._wake,
+            is_up=self._is_up,
+        )
         self._reporting = Reporting(self.state.reports)
         self._ven = Ven(
             self._lines,
@@ -252,7 +259,8 @@ class Agent(AbstractContextManager["Agent"]):
             self._ven.contact()
         except LinkError as error:
             if str(error) != self._failure:
-                log.info("%s: %s", self.serial, error)
+                level = logging.WARNING if isinstance(error, Untrusted) else logging.INFO
+                log.log(level, "%s: %s", self.serial, error)
             self._failure, self._is_in_contact = str(error), False
             if self._is_up():
                 at_least = error.retry_after_seconds if isinstance(error, Refused) else None
@@ -383,6 +391,7 @@ class Agent(AbstractContextManager["Agent"]):
             "contacts": self._contacts,
             "failure": self._failure,
             "is_woken": self._lines.is_broker_there,
+            "is_signed": self._lines.is_signed,
             "transport": MQTT if self._lines.is_pushed_to else HTTPS,
             "asks": running[0] if running else "",
             "events": [

@@ -11,6 +11,8 @@ ca = "broker-ca.pem"                  optional: then TLS
 transport = "mqtt"                    or "https", which is polling; over MQTT the hub is told at once
 broker = "mqtts://vtn.coop.example"   optional, with vtn_id: to register over MQTT too, else the VTN names its
 vtn_id = "COOP-VTN"                   broker over HTTPS
+signed = true                         high security: sign, and believe the VTN only what it signs; without it
+                                      the hub does so once the VTN asks for it
 
 [meter]
 name = "CAD-0001"                     in readings.csv
@@ -195,19 +197,21 @@ def read_config(folder: Path) -> Config:
 
 
 def _way(entry: Mapping[str, Any]) -> Way:
-    only(entry, ("transport", "broker", "vtn_id"), "vtn")
-    transport = entry.get("transport", HTTPS)
+    only(entry, ("transport", "broker", "vtn_id", "signed"), "vtn")
+    transport, is_signed = entry.get("transport", HTTPS), entry.get("signed", False)
     if transport not in (HTTPS, MQTT):
         raise BadHome(f'vtn.transport: {transport!r:.40}: write "{HTTPS}" or "{MQTT}"')
+    if not isinstance(is_signed, bool):
+        raise BadHome(f"vtn.signed: {is_signed!r:.40}: write true or false")
     if ("broker" in entry) != ("vtn_id" in entry):
         raise BadHome("vtn: broker and vtn_id go together")
     if "broker" not in entry:
-        return Way(transport)
+        return Way(transport, is_signed=is_signed)
     broker = text(entry, "broker", "vtn")
     parts = urlsplit(broker)
     if parts.scheme != "mqtts" or not parts.hostname:
         raise BadHome(f"vtn.broker: {broker!r:.60}: give mqtts://HOST[:PORT]; it is never spoken without TLS")
-    return Way(transport, broker, text(entry, "vtn_id", "vtn"))
+    return Way(transport, broker, text(entry, "vtn_id", "vtn"), is_signed)
 
 
 def secret_in(folder: Path, name: str, where: str) -> str:

@@ -34,11 +34,15 @@ class NoContact(LinkError):
 class Refused(LinkError):
     """An HTTP status other than 200, or the same said over MQTT."""
 
-    def __init__(self, status: int, retry_after_seconds: float | None = None) -> None:
-        super().__init__(f"the VTN answered HTTP {status}")
-        self.status = status
+    def __init__(self, status: int, retry_after_seconds: float | None = None, *, reason: str = "") -> None:
+        super().__init__(f"the VTN answered HTTP {status}" + (f": {reason}" if reason else ""))
+        self.status, self.reason = status, reason
         self.retry_after_seconds = retry_after_seconds
 
 
 class BadAnswer(LinkError):
-    """What the VTN says is no OpenADR message, or none that may be believed."""
+    """What the VTN says is no OpenADR message."""
+
+
+class Untrusted(BadAnswer):
+    """What is said to be the VTN's and is not shown to be: unsigned, wrongly signed, or signed before."""

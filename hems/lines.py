@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from hems.errors import HubError, NoContact
+from hems.errors import HubError, NoContact, Refused
 from hems.link import Link, QuietTime
 from hems.wire import Wire
 from oadr.messages import Message
@@ -42,12 +42,13 @@ class Way:
     """How this hub wants to speak with its VTN.
 
     With `broker` (mqtts://HOST:PORT) and `vtn_id` it registers over MQTT alone; otherwise the VTN says at
-    registration, over HTTPS, where its broker is.
+    registration, over HTTPS, where its broker is. One that is not `is_signed` signs once the VTN asks for it.
     """
 
     transport: Literal["https", "mqtt"] = HTTPS
     broker: str = ""
     vtn_id: str = ""
+    is_signed: bool = False
 
     @property
     def is_mqtt(self) -> bool:
@@ -71,12 +72,14 @@ class Lines:
         https: Link,
         *,
         way: Way,
+        is_signed: bool = False,
         wake: Callable[[], None],
         is_up: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`is_signed`: the registration was made for signed messages."""
         self._folder, self._https, self._way = folder, https, way
         self._wake, self._is_up = wake, is_up
-        self._wire = Wire()
+        self._wire = Wire(folder, host=https.host, is_signed=is_signed or way.is_signed)
         self._mqtt: MqttLine | None = None
         self._place = ("", "", "")
         self._doubt = QuietTime(LONGEST_DOUBT_SECONDS, FIRST_DOUBT_SECONDS)
@@ -86,6 +89,10 @@ class Lines:
     @property
     def is_broker_there(self) -> bool:
         return self._mqtt is not None and self._mqtt.is_ready
+
+    @property
+    def is_signed(self) -> bool:
+        return self._wire.is_signed
 
     @property
     def is_pushed_to(self) -> bool:
@@ -108,20 +115,31 @@ class Lines:
             self._https.close()
             raise NoContact("the link is down")
 
-        def write() -> bytes:
-            return self._wire.write(message)
-
-        mqtt = self._over_mqtt()
-        if mqtt is None or not self._fits(mqtt, service, message):
-            return self._wire.read(self._https.exchange(service, write))
         try:
-            answer = mqtt.exchange(service, write)
+            return self._exchange(service, message)
+        except Refused as error:
+            if not self._wire.is_to_sign_now(error):
+                raise
+        return self._exchange(service, message)
+
+    def _exchange(self, service: str, message: Message) -> Message:
+        mqtt = self._over_mqtt()
+        if mqtt is not None and service != POLL and (mqtt.ven_id or service == REGISTRATION):
+            body = self._wire.write(message)
+            if len(body) <= LARGEST_MESSAGE_BYTES:
+                return self._wire.read(self._ask_over(mqtt, service, body))
+        answer = self._https.exchange(service, lambda: self._wire.write(message))
+        return self._wire.read(answer, handshake=(self._https.peer_certificate,))
+
+    def _ask_over(self, mqtt: MqttLine, service: str, body: bytes) -> bytes:
+        try:
+            answer = mqtt.exchange(service, body)
         except NoContact:
             if mqtt.is_ready:  # the broker is there, and nobody behind it
                 self._doubted_until = time.monotonic() + self._doubt.failed()
             raise
         self._doubt.succeeded()
-        return self._wire.read(answer)
+        return answer
 
     def pushed(self) -> Pushed | None:
         """Return what the VTN has begun to say over MQTT, oldest first."""
@@ -167,6 +185,7 @@ class Lines:
     def change_identity(self) -> None:
         """Use the certificate and key that are in the folder now."""
         self._https.change_identity()
+        self._wire.change_identity()
         url, vtn_id, ven_id = self._place
         self.leave()
         self.meet(url, vtn_id=vtn_id, ven_id=ven_id)
@@ -186,8 +205,3 @@ class Lines:
         if not self._way.is_mqtt or self._mqtt is None or not self._mqtt.is_ready:
             return None
         return None if time.monotonic() < self._doubted_until else self._mqtt
-
-    def _fits(self, mqtt: MqttLine, service: str, message: Message) -> bool:
-        if service == POLL or not (mqtt.ven_id or service == REGISTRATION):
-            return False
-        return len(self._wire.write(message)) <= LARGEST_MESSAGE_BYTES

@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 
 from hems.errors import BadAddress, BadFolder, NoContact, Refused
 from hems.keys import CA, CERTIFICATE, KEY, require_identity
+from oadr import codec
 from oadr.codec import LARGEST_BYTES
+from oadr.errors import WireError
+from oadr.messages import Response
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -39,6 +42,7 @@ class Link:
         self._folder = folder
         self._context = tls_context(folder)
         self._connection: http.client.HTTPSConnection | None = None
+        self._peer_certificate = b""
 
     def exchange(self, service: str, write: Callable[[], bytes]) -> bytes:
         """Post what `write` returns to a service (`EiEvent`) and return the answer; raises LinkError.
@@ -97,6 +101,15 @@ class Link:
         self._context = tls_context(self._folder)
         self.close()
 
+    @property
+    def host(self) -> str:
+        return self._host
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """The certificate (DER) that ended the latest handshake; nothing before the first."""
+        return self._peer_certificate
+
     def close(self) -> None:
         """Hang up; the next exchange calls again."""
         if self._connection is not None:
@@ -124,7 +137,8 @@ class Link:
             self.close()
         if response.status != 200:
             wait = response.headers.get("Retry-After", "")
-            raise Refused(response.status, float(wait) if wait.isdecimal() else None)
+            seconds = float(wait) if wait.isdecimal() else None
+            raise Refused(response.status, seconds, reason=_reason_in(answer))
         return answer
 
     def _connected(self) -> http.client.HTTPSConnection:
@@ -135,6 +149,7 @@ class Link:
             connection.connect()
             connection.sock.settimeout(ANSWER_SECONDS)
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._peer_certificate = connection.sock.getpeercert(binary_form=True) or b""
             self._connection = connection
         return self._connection
 
@@ -167,6 +182,15 @@ def tls_context(folder: Path) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise BadFolder(f"{folder}: certificate, key and CA do not go together: {_said(error)}") from error
     return context
+
+
+def _reason_in(answer: bytes) -> str:
+    """Return why a VTN refuses, when it says so in an oadrResponse."""
+    try:
+        message = codec.parse(answer)
+    except WireError:
+        return ""
+    return message.response.description[:100] if isinstance(message, Response) else ""
 
 
 def _said(error: Exception) -> str:

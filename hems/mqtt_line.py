@@ -80,9 +80,8 @@ class MqttLine:
         self._thread = threading.Thread(target=self._run, name="vtn-broker", daemon=True)
         self._thread.start()
 
-    def exchange(self, service: str, write: Callable[[], bytes]) -> bytes:
-        """Ask the VTN what `write` returns, and return its answer; raises NoContact and Refused."""
-        body = write()
+    def exchange(self, service: str, body: bytes) -> bytes:
+        """Ask the VTN, and return its answer; raises NoContact and Refused."""
         with self._moved:
             if not self.is_ready or self._session is None:
                 raise NoContact("the VTN's broker is away")
@@ -97,7 +96,7 @@ class MqttLine:
         if replied is None:
             raise NoContact("the VTN does not answer over its broker")
         if replied.status != 200:
-            raise Refused(replied.status)
+            raise Refused(replied.status, reason=replied.reason)
         return replied.body
 
     def said(self) -> Said | None:

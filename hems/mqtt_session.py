@@ -35,6 +35,7 @@ class Replied:
     correlation: bytes
     status: int
     body: bytes
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ class Session:
             return None
         if address.kind == "up-reply":
             fault = message.said("oadr-error")
-            return Replied(message.correlation, int(fault) if fault.isdecimal() else 200, message.payload)
+            status = int(fault) if fault.isdecimal() else 200
+            return Replied(message.correlation, status, message.payload, message.said("oadr-reason"))
         if address.kind == "down":
             return Said(address.service, message.payload, message.response_topic, message.correlation)
         return Woken() if address.kind == "wake" else None

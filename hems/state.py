@@ -71,6 +71,7 @@ def _to_json(state: State) -> dict[str, Any]:
             "poll_seconds": state.registration.poll_seconds,
             "mqtt_url": state.registration.mqtt_url,
             "transport": state.registration.transport,
+            "is_signed": state.registration.is_signed,
         },
         "events": [_entry_to_json(entry) for entry in state.book.entries.values()],
         "opts": [

@@ -74,6 +74,7 @@ class Registration:
     poll_seconds: int | None = None
     mqtt_url: str = ""
     transport: str = SIMPLE_HTTP
+    is_signed: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -94,6 +95,10 @@ class Line(Protocol):
     @property
     def is_pushed_to(self) -> bool:
         """The VTN speaks of its own accord: there is no polling."""
+
+    @property
+    def is_signed(self) -> bool:
+        """Both sides sign."""
 
     def exchange(self, service: str, message: Message) -> Message:
         """Ask the VTN, and return its answer; raises LinkError."""
@@ -168,6 +173,8 @@ class Ven:
         try:
             if not self._is_checked:
                 self.register()
+            if self.registration.is_signed != self._line.is_signed:
+                self.register()
             if self._line.session() != self._session:
                 self._is_full_set_due = True
             self._tell_opts()
@@ -188,11 +195,16 @@ class Ven:
         answer = self._ask(
             "EiRegisterParty", QueryRegistration(request_id=_request_id()), CreatedPartyRegistration
         )
-        held = replace(_registration_of(answer), transport=self.registration.transport)
+        held = replace(
+            _registration_of(answer),
+            transport=self.registration.transport,
+            is_signed=self.registration.is_signed,
+        )
         if not held.is_known or held.registration_id != self.registration.registration_id:
             known = held if held.is_known else replace(self.registration, mqtt_url=held.mqtt_url)
             held = self._make(known)
-        if held.transport != self._transport_for(held):  # its venID may be known only now
+        is_as_held = held.transport == self._transport_for(held) and held.is_signed == self._line.is_signed
+        if not is_as_held:  # its venID may be known only now
             held = self._make(held)
         registration = held
         if not registration.is_known:
@@ -268,7 +280,7 @@ class Ven:
             answer = self._create(Registration(), transport := SIMPLE_HTTP)
         if not answer.response.is_ok:
             raise Protest(f"registration refused: {_reason(answer.response)}")
-        return replace(_registration_of(answer), transport=transport)
+        return replace(_registration_of(answer), transport=transport, is_signed=self._line.is_signed)
 
     def _transport_for(self, known: Registration) -> str:
         """MQTT is for who wants it and knows its venID, where the VTN names a broker."""
@@ -283,6 +295,7 @@ class Ven:
             ven_id=known.ven_id,
             transport_name=transport,
             transport_address=f"{MQTT_KEY}:{known.ven_id}" if is_push else "",
+            has_xml_signature=self._line.is_signed,
             ven_name=self._name,
             is_http_pull=None if is_push else True,
         )

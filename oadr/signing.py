@@ -83,6 +83,11 @@ def is_signed(root: Element) -> bool:
     return next(root.iter(_SIGNATURE), None) is not None
 
 
+def certificates_shown(root: Element) -> set[bytes]:
+    """Return the certificates (DER) that a document brings along: to pick among, never to trust."""
+    return {_decoded(element.text or "") for element in root.iter(DS("X509Certificate"))}
+
+
 # ---- signing
 
 
@@ -233,7 +238,7 @@ def _require_shape(root: Element) -> None:
 
 def _pinned(root: Element, certificates: Collection[bytes]) -> bytes:
     """Return the expected certificate to verify with."""
-    shown = {_decoded(element.text or "") for element in root.iter(DS("X509Certificate"))}
+    shown = certificates_shown(root)
     fitting = [each for each in certificates if not shown or shown == {each}]
     if not fitting:
         raise SignatureInvalid("signed with another certificate than the one that speaks")

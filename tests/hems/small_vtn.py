@@ -85,7 +85,9 @@ class Authority:
 
 @dataclass
 class SmallVtn:
-    """Answers by the certificate's common name. `break_next`: the next such one is not answered."""
+    """Answers by the certificate's common name. `break_next`: the next such one is not answered; `wraps`:
+    what becomes of every answer before it goes out; `wants_signatures`: unsigned messages are refused.
+    """
 
     authority: Authority
     folder: Path
@@ -96,6 +98,9 @@ class SmallVtn:
     registrations: dict[str, tuple[str, str]] = field(default_factory=dict)
     reply: dict[type, Callable[[str, Any], Message | bytes | int]] = field(default_factory=dict)
     break_next: type | None = None
+    wraps: Callable[[bytes], bytes] | None = None
+    wants_signatures: bool = False
+    bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
     port: int = 0
 
@@ -214,19 +219,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         vtn = self.small_vtn
         subject = dict(pair[0] for pair in self.request.getpeercert()["subject"])
-        message = codec.parse(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        vtn.bodies.append(asked)
+        if vtn.wants_signatures and b"Signature>" not in asked:
+            self._answer(403, codec.serialise(Response(EiResponse(463, "unsigned"))))
+            return
+        message = codec.parse(asked)
         answer = vtn.answer(subject["commonName"], message)
         if vtn.break_next is type(message):
             vtn.break_next = None
             self.close_connection = True
             return
         if isinstance(answer, int):
-            self.send_response(answer)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._answer(answer, b"")
             return
         body = answer if isinstance(answer, bytes) else codec.serialise(answer)
-        self.send_response(200)
+        self._answer(200, vtn.wraps(body) if vtn.wraps else body)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

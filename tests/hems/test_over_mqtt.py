@@ -32,8 +32,8 @@ from tests.redises import free_port
 from tests.vtn import brokering
 from tests.vtn.brokering import VTN, Running
 from tests.vtn.listening import ROOT, Listener, listening
-from vtn import registering, reporting
-from vtn.models import EventOpt, Ven
+from vtn import enrolling, registering, reporting
+from vtn.models import EventOpt, SeenNonce, Ven
 from vtn.port import START
 from vtn.service import EmbeddedVtn
 
@@ -95,7 +95,12 @@ def is_answered(event_id: str) -> bool:
     return str(EmbeddedVtn().acknowledgement(event_id, at=kernel_clock.now()).state) == "acknowledged"
 
 
-def test_a_ven_from_registration_to_cancellation_that_never_speaks_http(hub: Path, broker: Running) -> None:
+def test_a_ven_of_high_security_from_registration_to_cancellation_that_never_speaks_http(
+    hub: Path, broker: Running
+) -> None:
+    enrolling.set_security(
+        ven_id=Ven.objects.get().ven_id, security="high", at=kernel_clock.now(), by="staff:7"
+    )
     nowhere = f"https://localhost:{free_port()}/OpenADR2/Simple/2.0b"
     with (
         brokering.bridging(broker),
@@ -105,6 +110,7 @@ def test_a_ven_from_registration_to_cancellation_that_never_speaks_http(hub: Pat
         wait_for("the registration", lambda: agent.status(kernel_clock.now())["state"] == "online")
         ven = Ven.objects.get()
         assert (ven.transport_name, ven.transport_address) == ("xmpp", f"mqtt:{ven.ven_id}")
+        assert ven.has_xml_signature
 
         event_id = publish("first")
         wait_for("the answer", lambda: is_answered(event_id))
@@ -121,6 +127,7 @@ def test_a_ven_from_registration_to_cancellation_that_never_speaks_http(hub: Pat
             at=kernel_clock.now(), by="test",
         )  # fmt: skip
         wait_for("a report", lambda: vtn.reports_since(START)[0])
+        assert SeenNonce.objects.filter(ven=ven).count() > 5
         (told, *_), _ = vtn.reports_since(START)
         assert {point.r_id for point in told.points} == {"res-ev", "res-water"}
 

@@ -23,7 +23,7 @@ from tests.hems.local_broker import wait_for
 from tests.vtn import brokering
 from tests.vtn.listening import Listener, listening
 from vtn import enrolling, reporting
-from vtn.models import VenCertificate
+from vtn.models import Ven, VenCertificate, WireLog
 from vtn.port import START, EventNotice, Signal, SignalInterval, VenId
 from vtn.service import EmbeddedVtn
 
@@ -174,12 +174,13 @@ def test_a_hub_renews_its_certificate_over_the_connection_it_has(
         assert certificates.count() == 2
 
 
-def test_the_hub_reports_what_the_vtn_asks_for(listener: Listener, make_folder):
+def test_the_hub_reports_what_the_vtn_asks_for_and_signs_once_staff_ask(listener: Listener, make_folder):
     folder = make_folder(two_assets())
     enrolled = enrol(folder)
     hand = HandClock(AT)
     with Agent(folder, vtn=url(listener), clock=hand) as agent:
         agent.contact()
+        enrolling.set_security(ven_id=enrolled.ven_id, security="high", at=AT, by="staff:7")
         for specifier in ("assets-usage", "assets-status"):
             reporting.ask_for_report(
                 ven_id=enrolled.ven_id,
@@ -195,6 +196,8 @@ def test_the_hub_reports_what_the_vtn_asks_for(listener: Listener, make_folder):
             agent.contact()
             hand.at += MINUTE
         assert agent.status(hand.at)["failure"] == ""
+        assert Ven.objects.get().has_xml_signature
+        assert [row.code for row in WireLog.objects.all()] == ["unsigned"]
         reports, _ = EmbeddedVtn().reports_since(START)
     told = {(point.r_id, point.starts_at): point.value for report in reports for point in report.points}
     assert {r_id for r_id, _ in told} >= {"res-ev", "res-water", "res-ev/status/online"}

@@ -1,8 +1,8 @@
 """`openleadr`'s VTN, in an environment of its own: registers one hub, tells it an event, takes its reports.
 
 Arguments: port, server certificate, its key, the CA, the hub's certificate, a file that gets one line of JSON
-for whatever the hub says, and a file whose appearance cancels the event. Not a test:
-`tests/interop/test_hub.py` starts it.
+for whatever the hub says, a file whose appearance cancels the event, and `signed` to sign and to take nothing
+unsigned. Not a test: `tests/interop/test_hub.py` starts it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from openleadr.utils import certificate_fingerprint
 VEN_ID, REGISTRATION_ID, EVENT_ID = "foreign-ven-id", "foreign-registration", "foreign-event"
 
 
-async def serve(port: int, certificate: str, key: str, ca: str, hub: str, said: Path, cancel: Path) -> None:
+async def serve(
+    port: int, certificate: str, key: str, ca: str, hub: str, said: Path, cancel: Path, *, is_signed: bool
+) -> None:
     """Serve until stopped."""
     known: dict[str, dict[str, str]] = {}
 
@@ -72,7 +74,9 @@ async def serve(port: int, certificate: str, key: str, ca: str, hub: str, said: 
         http_ca_file=ca,
         ven_lookup=lambda ven_id: known.get(ven_id),
         requested_poll_freq=timedelta(seconds=1),
-        verify_message_signatures=False,
+        cert=certificate if is_signed else None,
+        key=key if is_signed else None,
+        verify_message_signatures=is_signed,
         show_fingerprint=False,
     )
     server.add_handler("on_create_party_registration", on_registration)
@@ -87,5 +91,7 @@ async def serve(port: int, certificate: str, key: str, ca: str, hub: str, said: 
 
 
 enable_default_logging()
-port, certificate, key, ca, hub, said, cancel = sys.argv[1:]
-asyncio.run(serve(int(port), certificate, key, ca, hub, Path(said), Path(cancel)))
+port, certificate, key, ca, hub, said, cancel, *more = sys.argv[1:]
+asyncio.run(
+    serve(int(port), certificate, key, ca, hub, Path(said), Path(cancel), is_signed=more == ["signed"])
+)

@@ -15,6 +15,7 @@ from hems.agent import Agent
 from hems.home import Home, home_to_json, make_asset
 from hems.instants import half_hours
 from hems.keys import enrol
+from hems.lines import Way
 from tests.hems.local_broker import wait_for
 from tests.hems.small_vtn import Authority
 from tests.interop.test_openleadr import PYTHON, ROOT
@@ -50,8 +51,9 @@ def furnished(folder: Path, authority: Authority) -> Path:
     return hub
 
 
+@pytest.mark.parametrize("is_signed", [False, True], ids=["unsigned", "signed"])
 def test_openleadrs_vtn_drives_the_hub_through_register_event_opt_and_report(
-    environment_of_its_own: None, tmp_path: Path
+    environment_of_its_own: None, tmp_path: Path, is_signed: bool
 ) -> None:
     authority, port = Authority(), free_port()
     hub = furnished(tmp_path, authority)
@@ -67,7 +69,7 @@ def test_openleadrs_vtn_drives_the_hub_through_register_event_opt_and_report(
         key,
         tmp_path / "ca.pem",
     ]
-    words += [hub / "certificate.pem", said_path, cancel]
+    words += [hub / "certificate.pem", said_path, cancel, *(["signed"] if is_signed else [])]
     log = tmp_path / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -84,7 +86,8 @@ def test_openleadrs_vtn_drives_the_hub_through_register_event_opt_and_report(
 
     try:
         url = f"https://localhost:{port}/OpenADR2/Simple/2.0b"
-        with Agent(hub, vtn=url, clock=WallClock(), poll_seconds=0.3, quiet_seconds=1) as agent:
+        way = Way(is_signed=is_signed)
+        with Agent(hub, vtn=url, clock=WallClock(), poll_seconds=0.3, quiet_seconds=1, way=way) as agent:
             thread = threading.Thread(target=agent.run)
             thread.start()
             try:

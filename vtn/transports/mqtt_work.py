@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, t
 
 from oadr import codec, mqtt, topics
 from oadr import messages as m
-from oadr.errors import SignatureInvalid, WireError
+from oadr.errors import WireError
 from opendsr.kernel import clock
 from vtn import identifying, messagelog, queueing, securing
 from vtn.models import MessageKind, QueuedMessage, Security, Ven, VenCertificate
@@ -201,6 +201,9 @@ def _parsed(
             code, reason = "not_joining", "only a registration may come this way"
     except WireError as error:
         code, reason = error.code, str(error)
+    except securing.SignatureRefused as error:
+        code = str(error.data["reason"])
+        reason = f"signature: {code.replace('_', ' ')}"
     log_refusal(
         at=at,
         ven=ven,
@@ -417,8 +420,5 @@ def _read(body: bytes, ven: Ven) -> codec.Parsed:
     if ven.security != Security.HIGH and b"Signature" not in body:
         return codec.parse_body(body)
     wall = clock.wall_now()
-    try:
-        certificates = identifying.certificates_of(ven, wall=wall)
-        return securing.read(body, ven=ven, certificates=certificates, wall=wall)
-    except securing.SignatureRefused as error:
-        raise SignatureInvalid(str(error.data["reason"])) from error
+    certificates = identifying.certificates_of(ven, wall=wall)
+    return securing.read(body, ven=ven, certificates=certificates, wall=wall)
