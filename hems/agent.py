@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from hems import button, state, watchdog
+from hems.backlog import Backlog
 from hems.book import UNREGISTERED, OptNote
 from hems.clock import Clock
 from hems.devices import DeviceState, Place
@@ -96,7 +97,7 @@ class Agent(AbstractContextManager["Agent"]):
             wake=self._wake,
             is_up=self._is_up,
         )
-        self._reporting = Reporting(self.state.reports)
+        self._reporting = Reporting(self.state.reports, backlog=Backlog(folder))
         self._ven = Ven(
             self._lines,
             self,
@@ -124,6 +125,7 @@ class Agent(AbstractContextManager["Agent"]):
 
     def close(self) -> None:
         """Give the devices back, hang up and let go of the folder."""
+        self._reporting.save(is_last=True)
         self._lines.close()
         self.place.close()
         self._lock.close()
@@ -182,6 +184,7 @@ class Agent(AbstractContextManager["Agent"]):
             rated_w = {driver.resource_id: driver.rated_w for driver in self.place.drivers}
             self._reporting.look(values_of(self._telemetry(at), rated_w=rated_w), whole_second(at))
             self._keep_reports(is_forgiving=True)
+            self._reporting.save()
 
     def _telemetry(self, at: datetime) -> list[DeviceState]:
         return [driver.telemetry(at) for driver in self.place.drivers]
@@ -419,6 +422,8 @@ class Agent(AbstractContextManager["Agent"]):
                 for seen in states
             ],
             "opts_waiting": len(self.state.opts),
+            "samples_waiting": self._reporting.waiting,
+            "samples_thinned": self._reporting.thinned,
             "readings_until": written(
                 datetime.fromtimestamp(self._logged_until * HALF_HOUR_SECONDS, at.tzinfo)
             ),

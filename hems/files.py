@@ -24,10 +24,11 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, is_durabl
         fresh.unlink(missing_ok=True)
         raise
     if is_durable:
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Have the folder's names outlive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,20 +1,22 @@
-"""What the hub reports of its assets: offered, asked for, sampled, kept while nobody listens. Pure: no I/O.
+"""What the hub reports of its assets: offered, asked for, sampled, kept while nobody listens.
 
     assets-usage    power of each asset in W, rID the asset's resource id
     assets-status   each asset: on line, under the member's hand, its load now and at most; rID with /status
 
-A request runs until it is cancelled or its time is over. What could not be told is kept in memory, the oldest
-given up first; after a restart a request runs on from state.json.
+A request runs until it is cancelled or its time is over, across restarts. What has waited for five minutes to
+be told goes to the backlog on disk, and so does the rest when the hub is stopped.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from hems.backlog import Backlog, Sample, Value
 from hems.devices import DeviceState
 from hems.drivers.manners import MEMBERS_OVERRIDE
 from oadr.messages import (
@@ -36,13 +38,17 @@ NAMES: Final = {USAGE: "TELEMETRY_USAGE", STATUS: "TELEMETRY_STATUS"}
 STATUS_SUFFIX: Final = "/status"
 LEAST_SECONDS: Final = 10
 """Finer than this no device tells."""
-MOST_KEPT: Final = 20_000
-"""Samples of a request: two days of one a ten seconds."""
-MOST_TOLD: Final = 500
-"""Samples in one oadrUpdateReport."""
+SAVE_SECONDS: Final = 300.0
+"""Wall time between flushes to disk of what waits: a power cut costs no more of it than this."""
+MOST_UNSAVED: Final = 2_000
+"""Samples of a request in memory, where the disk takes none."""
+MOST_TOLD_BYTES: Final = 100_000
+"""Of one oadrUpdateReport, about: brokers in the cloud carry 128 kB."""
+NUMBER_BYTES, STATUS_BYTES = 350, 650
+"""Of an interval with one such value, without its rID."""
 _WATTS: Final = Unit("powerReal", "RealPower", "W", "none", hertz="50", voltage="230", is_ac=True)
 
-Value = float | ResourceStatus
+log = logging.getLogger("hems")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,6 @@ class Wanted:
     @property
     def step(self) -> timedelta:
         return timedelta(seconds=max(self.granularity_seconds or self.report_back_seconds, LEAST_SECONDS))
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    at: datetime
-    values: Mapping[str, Value]
 
 
 def offers(states: Sequence[DeviceState], *, at: datetime) -> tuple[Report, ...]:
@@ -148,22 +148,36 @@ def values_of(states: Sequence[DeviceState], *, rated_w: Mapping[str, int]) -> d
 class Reporting:
     """The requests that run, and what has been sampled for them."""
 
-    def __init__(self, wanted: Sequence[Wanted] = ()) -> None:
+    def __init__(self, wanted: Sequence[Wanted] = (), *, backlog: Backlog) -> None:
         self._wanted = {each.report_request_id: each for each in wanted}
-        self._samples: dict[str, deque[Sample]] = {
-            each.report_request_id: deque(maxlen=MOST_KEPT) for each in wanted
-        }
+        self._backlog = backlog
+        self._backlog.open(list(self._wanted))
+        self._samples: dict[str, list[Sample]] = {each.report_request_id: [] for each in wanted}
         self._told_at: dict[str, datetime] = {}
         self._sampled_at: dict[str, datetime] = {}
+        self._is_more_due: set[str] = set()
+        self._saved_at = time.monotonic()
+        self._is_disk_full = False
+        self._thinned = 0
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
         return tuple(self._wanted.values())
 
+    @property
+    def waiting(self) -> int:
+        """Samples that have not been told yet."""
+        return len(self._backlog) + sum(map(len, self._samples.values()))
+
+    @property
+    def thinned(self) -> int:
+        """Samples given up since the start, because the backlog was full."""
+        return self._thinned + self._backlog.thinned
+
     def run(self, wanted: Wanted) -> None:
         """Begin a request, or carry one on that is asked for again."""
         self._wanted[wanted.report_request_id] = wanted
-        self._samples.setdefault(wanted.report_request_id, deque(maxlen=MOST_KEPT))
+        self._samples.setdefault(wanted.report_request_id, [])
 
     def cancel(self, report_request_ids: Collection[str]) -> None:
         """End requests; what was sampled for them and not told is dropped."""
@@ -172,6 +186,40 @@ class Reporting:
             self._samples.pop(each, None)
             self._told_at.pop(each, None)
             self._sampled_at.pop(each, None)
+            self._is_more_due.discard(each)
+            self._backlog.drop(each)
+
+    def save(self, *, is_last: bool = False) -> None:
+        """Move to disk what has waited, every five minutes of an outage; all of it when the hub stops."""
+        now = time.monotonic()
+        if not any(self._samples.values()):
+            self._saved_at = now
+        if not is_last and now - self._saved_at < SAVE_SECONDS:
+            return
+        self._saved_at = now
+        given_up = self.thinned
+        for name, samples in self._samples.items():
+            if samples:
+                self._save(name, samples)
+        if self.thinned > given_up:
+            log.warning(
+                "the backlog of reports is full: %d samples thinned out of it", self.thinned - given_up
+            )
+
+    def _save(self, name: str, samples: list[Sample]) -> None:
+        try:
+            self._backlog.append(name, samples)
+        except OSError as error:
+            if not self._is_disk_full:
+                log.warning("the backlog of reports stays in memory: %s", error)
+            self._is_disk_full = True
+            if len(samples) > MOST_UNSAVED:
+                older = samples[: len(samples) // 2]
+                self._thinned += len(older) // 2
+                samples[: len(older)] = older[::2]
+        else:
+            self._is_disk_full = False
+            samples.clear()
 
     def look(self, values: Mapping[str, Value], at: datetime) -> None:
         """Sample what is due at `at`, stamped with the step of its request that has begun."""
@@ -184,18 +232,25 @@ class Reporting:
         over = [
             each.report_request_id
             for each in self._wanted.values()
-            if each.ends_at is not None and at >= each.ends_at and not self._samples[each.report_request_id]
+            if each.ends_at is not None and at >= each.ends_at and not self._has(each.report_request_id)
         ]
         self.cancel(over)
 
     def due(self, at: datetime, *, of: Collection[str] | None = None) -> tuple[Report, ...]:
-        """Return the data reports that are to be told now; `of` some requests: whatever is there for them."""
+        """Return the data reports to be told now, as much as one message carries, the oldest of it first.
+
+        `of` some requests: whatever is there for them.
+        """
+        asked = [
+            each
+            for each in self._wanted.values()
+            if self._has(each.report_request_id)
+            and (each.report_request_id in of if of is not None else self._is_report_due(each, at))
+        ]
         reports = []
-        for each in self._wanted.values():
-            samples = list(self._samples[each.report_request_id])[:MOST_TOLD]
-            is_asked = each.report_request_id in of if of is not None else self._is_report_due(each, at)
-            if not is_asked or not samples:
-                continue
+        for each in asked:
+            samples = self._oldest(each.report_request_id, MOST_TOLD_BYTES // len(asked))
+            newest = max(sample.at for sample in samples)
             # A value an interval: openleadr's VTN breaks over two in one.
             told = [(sample.at, r_id, value) for sample in samples for r_id, value in sample.values.items()]
             intervals = tuple(
@@ -214,7 +269,7 @@ class Reporting:
                     created_at=at,
                     report_name=NAMES[each.specifier_id],
                     starts_at=samples[0].at,
-                    duration_seconds=int((samples[-1].at - samples[0].at + each.step).total_seconds()),
+                    duration_seconds=int((newest - samples[0].at + each.step).total_seconds()),
                     intervals=intervals,
                 )
             )
@@ -223,16 +278,37 @@ class Reporting:
     def heard(self, reports: Sequence[Report], at: datetime) -> None:
         """Forget what the VTN has taken, and the requests that ended with it."""
         for report in reports:
-            samples = self._samples.get(report.report_request_id)
+            name = report.report_request_id
+            samples = self._samples.get(name)
             if samples is None or report.starts_at is None or report.duration_seconds is None:
                 continue
             end = report.starts_at + timedelta(seconds=report.duration_seconds)
-            while samples and samples[0].at < end:
-                samples.popleft()
-            self._told_at[report.report_request_id] = at
-            wanted = self._wanted[report.report_request_id]
-            if not samples and _is_over(wanted, at):
-                self.cancel([report.report_request_id])
+            self._backlog.told(name, end)
+            self._samples[name] = [sample for sample in samples if sample.at >= end]
+            self._told_at[name] = at
+            if self._has(name):
+                self._is_more_due.add(name)
+                continue
+            self._is_more_due.discard(name)
+            if _is_over(self._wanted[name], at):
+                self.cancel([name])
+
+    def _has(self, name: str) -> bool:
+        return bool(self._samples[name]) or self._backlog.has(name)
+
+    def _oldest(self, name: str, most_bytes: int) -> list[Sample]:
+        """Return the samples that wait longest, one at least, of so many bytes as XML."""
+        waiting = [*self._backlog.head(name, most_bytes // NUMBER_BYTES + 1), *self._samples[name]]
+        taken: list[Sample] = []
+        for sample in waiting:
+            most_bytes -= sum(
+                len(r_id) + (STATUS_BYTES if isinstance(value, ResourceStatus) else NUMBER_BYTES)
+                for r_id, value in sample.values.items()
+            )
+            if taken and most_bytes < 0:
+                break
+            taken.append(sample)
+        return taken
 
     def _is_sample_due(self, wanted: Wanted, at: datetime) -> bool:
         if at < wanted.starts_at or (wanted.ends_at is not None and at >= wanted.ends_at):
@@ -249,6 +325,8 @@ class Reporting:
                 return True
             if wanted.is_one_shot:
                 return False
+        if wanted.report_request_id in self._is_more_due:
+            return True
         since = self._told_at.get(wanted.report_request_id, wanted.starts_at)
         return at >= since + timedelta(seconds=wanted.report_back_seconds)
 

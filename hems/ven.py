@@ -167,6 +167,7 @@ class Ven:
         self._is_full_set_due = True
         self._session: Hashable = None
         self._refusals: dict[str, int] = {}
+        self._takes_bulk = True
 
     def contact(self) -> None:
         """Do one round; raises LinkError when it breaks off. What was taken by then stays taken."""
@@ -209,7 +210,7 @@ class Ven:
         registration = held
         if not registration.is_known:
             raise Protest("registration without venID or registrationID")
-        self.registration = registration
+        self.registration, self._takes_bulk = registration, True
         self._home.registered(registration)
         try:
             self._offer_reports()
@@ -239,13 +240,40 @@ class Ven:
         return CreatedReport(response, self._home.reports_running(), self.registration.ven_id)
 
     def _tell_reports(self, of: Sequence[str] | None = None) -> None:
-        """Tell what is due, each report by itself: one that the VTN cannot take holds up no other."""
+        """Tell what is due, all in one message; where the VTN does not take that, each report by itself, so
+        that one which it cannot take holds up no other.
+        """
         for _ in range(LONGEST_BURST):
             reports = self._home.reports_due(of)
             if not reports:
                 return
+            if len(reports) > 1 and self._takes_bulk and self._tell_together(reports):
+                continue
             for report in reports:
                 self._tell_report(report)
+
+    def _tell_together(self, reports: Sequence[Report]) -> bool:
+        """Tell several reports in one message; False when the VTN does not take them so."""
+        try:
+            update = UpdateReport(_request_id(), tuple(reports), self.registration.ven_id)
+            answer = self._ask("EiReport", update, UpdatedReport)
+        except Refused as error:
+            if error.status in BUSY:
+                raise
+            self._takes_bulk = False
+            return False
+        if answer.response.code == NOT_REGISTERED:
+            raise Unregistered(_reason(answer.response))
+        if not answer.response.is_ok:
+            self._takes_bulk = False
+            return False
+        self._told(reports, answer)
+        return True
+
+    def _told(self, reports: Sequence[Report], answer: UpdatedReport) -> None:
+        self._home.reports_heard(reports)
+        if answer.cancel_report is not None:
+            self._home.cancel_reports(answer.cancel_report.report_request_ids)
 
     def _tell_report(self, report: Report) -> None:
         name = report.report_request_id
@@ -263,9 +291,7 @@ class Ven:
         if answer.response.code == NOT_REGISTERED:
             raise Unregistered(_reason(answer.response))
         # What it refuses in so many words it would refuse again: told once is told.
-        self._home.reports_heard((report,))
-        if answer.cancel_report is not None:
-            self._home.cancel_reports(answer.cancel_report.report_request_ids)
+        self._told((report,), answer)
 
     def _make(self, known: Registration) -> Registration:
         """Register, or register again as `known`; raises Protest."""
