@@ -57,6 +57,11 @@ bench-metering: ## Readings in, on disk, out and on pages (BENCH_HOMES=200 BENCH
 	@$(INSTALL) site server
 	@$(PY) manage.py bench metering_store $(notdir $(basename $(wildcard benchmarks/metering_mqtt.py)))
 
+.PHONY: try-home-assistant
+try-home-assistant: ## The hub beside a real Home Assistant (the first time installs it: minutes)
+	@$(INSTALL) dev server tests home-assistant
+	$(TESTING) $(PY) -m pytest -q tests/interop/try_home_assistant.py
+
 lint: ## Style, imports between rooms, templates
 	@$(INSTALL) dev
 	$(PY) -m ruff check .

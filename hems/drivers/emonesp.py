@@ -22,6 +22,8 @@ ASK_SECONDS: Final = 60
 class EmonEsp(SwitchedDevice):
     """`options`: `device`, its name under `emon/`; `free_mode`: how it is left when nobody remembers."""
 
+    has_timer = False
+
     def __init__(self, settings: AssetSettings, broker: LocalBroker, *, hub: str) -> None:
         super().__init__(settings, self._say_so)
         self._device = str(settings.options["device"])

@@ -24,6 +24,8 @@ _SCALES: Final = {"W": 1.0, "kW": 1000.0}
 class HomeAssistantSwitch(SwitchedDevice):
     """`options`: `url`, http://HOST:8123; `entity`, such as switch.immersion; `power_entity` in W or kW."""
 
+    has_timer = False
+
     def __init__(self, settings: AssetSettings, *, token: str) -> None:
         super().__init__(settings, self._say_so)
         self._home = _Entities(settings, token)
@@ -75,7 +77,7 @@ class HomeAssistantNumber(RealDevice):
         self._free_w = int(settings.options.get("free_w", settings.rated_w))
         self._shown_w: int | None = None
         self._is_held = False
-        self._said_s = -RESEND_SECONDS
+        self._said_w, self._said_s = -1, -RESEND_SECONDS
         self._heard_s = -STALE_SECONDS
 
     @property
@@ -112,12 +114,13 @@ class HomeAssistantNumber(RealDevice):
         self._home.caller.close(self.safe_state)
 
     def _set(self, power_w: int) -> None:
-        if power_w == self._shown_w or 0 <= self.at_s - self._said_s < RESEND_SECONDS:
+        is_just_said = power_w == self._said_w and 0 <= self.at_s - self._said_s < RESEND_SECONDS
+        if power_w == self._shown_w or is_just_said:
             return
         is_said = self._home.call("number", "set_value", {"entity_id": self._entity, "value": power_w})
         if is_said:
             self.note(f"{power_w} W")
-            self._said_s = self.at_s
+            self._said_w, self._said_s = power_w, self.at_s
 
     def _shown(self, answer: Any) -> None:
         self._shown_w = round(float(answer["state"]))

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from hems.devices import DeviceState, Hold, Order, hold_at, holds_of
 from hems.drivers.manners import Manners, Seen, Wish, wish
@@ -99,7 +99,11 @@ class RealDevice:
 
 
 class SwitchedDevice(RealDevice):
-    """A device that is on or off. The make says how it is told (`switch`) and feeds `relay.hear`."""
+    """A device that is on or off. The make says how it is told (`switch`), whether it goes back by itself
+    (`has_timer`), and feeds `relay.hear`.
+    """
+
+    has_timer: ClassVar[bool] = True
 
     def __init__(self, settings: AssetSettings, switch: Callable[[Command], bool]) -> None:
         super().__init__(settings)
@@ -133,8 +137,9 @@ class SwitchedDevice(RealDevice):
             self._tell(command)
 
     def _tell(self, command: Command) -> bool:
-        timer = f", back after {command.flips_after_seconds} s" if command.flips_after_seconds else ""
-        said = ("on" if command.is_on else "off") + timer
+        said = "on" if command.is_on else "off"
+        if command.flips_after_seconds and self.has_timer:
+            said += f", back after {command.flips_after_seconds} s"
         return self.note(said, is_said=self._switch(command))
 
 

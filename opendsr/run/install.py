@@ -23,6 +23,7 @@ VENV = ROOT / ".venv"
 INTEROP_VENV = ROOT / ".venv-interop"
 PYOADR_VENV = ROOT / ".venv-interop-pyoadr"
 BENCH_VENV = ROOT / ".venv-bench"
+HOME_ASSISTANT_VENV = ROOT / ".venv-home-assistant"
 LOCK_VENV = ROOT / ".venv-lock"
 UV = "uv~=0.13"
 LOCKS = (
@@ -33,6 +34,7 @@ LOCKS = (
     "requirements-interop",
     "requirements-interop-pyoadr",
     "requirements-bench",
+    "requirements-home-assistant",
 )
 ALONE = {"requirements-schemas"}  # installed without what it asks for: only its files are wanted
 TEST_PACKAGES = {
@@ -102,6 +104,12 @@ def bench() -> None:
     wheels(BENCH_VENV, "requirements-bench", must=False)
 
 
+def home_assistant() -> None:
+    """A real Home Assistant, in an own environment (about 400 MB)."""
+    environment(HOME_ASSISTANT_VENV)
+    wheels(HOME_ASSISTANT_VENV, "requirements-home-assistant")
+
+
 def tests() -> None:
     """The programs that tests drive; CI must have them, elsewhere their tests skip."""
     missing = [package for package, names in TEST_PACKAGES.items() if not any(map(shutil.which, names))]
@@ -138,6 +146,7 @@ PARTS = {
     "server": server,
     "interop": interop,
     "bench": bench,
+    "home-assistant": home_assistant,
     "tests": tests,
     "lock": lock,
 }

@@ -215,6 +215,24 @@ def test_a_battery_is_a_number_and_given_its_own_back():
         driver.close()
 
 
+def test_another_power_is_said_at_once_though_one_has_just_been_said():
+    home = HomeAssistant()
+    with serving(home) as url:
+        driver = make("home_assistant_number", secret=TOKEN, rated_w=5000, url=url,
+                      entity="number.battery_power")  # fmt: skip
+        driver.plan([order("down", 1500)])
+        clock = Clock(driver, FIVE)
+        clock.until("the limit", lambda: home.states["number.battery_power"]["state"] == "1500")
+        driver.plan([])  # the member's word
+
+        def is_free() -> bool:
+            driver.apply(clock.at)
+            return str(home.states["number.battery_power"]["state"]) == "5000"
+
+        wait_for("its own, in the same second", is_free)
+        driver.close()
+
+
 def test_a_wrong_token_is_told():
     with serving(HomeAssistant()) as url:
         driver = make("home_assistant", secret="another", url=url, entity="switch.immersion")
