@@ -220,6 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
         vtn = self.small_vtn
         subject = dict(pair[0] for pair in self.request.getpeercert()["subject"])
         asked = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.path.startswith(PATH):  # it knows OpenADR and nothing beside
+            self._answer(404, b"")
+            return
         vtn.bodies.append(asked)
         if vtn.wants_signatures and b"Signature>" not in asked:
             self._answer(403, codec.serialise(Response(EiResponse(463, "unsigned"))))
