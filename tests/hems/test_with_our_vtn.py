@@ -162,7 +162,6 @@ def test_a_hub_renews_its_certificate_over_the_connection_it_has(
         certificates = VenCertificate.objects.filter(ven__ven_id=enrolled.ven_id, revoked_at=None)
         assert certificates.count() == 2
         newest = certificates.order_by("-issued_at")[0]
-        assert newest.first_used_wall_at is None
 
         agent.contact()
 
