@@ -296,7 +296,9 @@ class RetentionRule(models.Model):
 
 
 class HalfHourlyRate(models.Model):
-    """What a kWh of a half-hour costs, earns or emits: what the co-op follows, not anybody's own bill."""
+    """What a kWh of a half-hour costs, earns or emits, and how warm it was: what the co-op follows, not
+    anybody's own bill.
+    """
 
     class Kind(models.TextChoices):
         """What the value is, and its unit."""
@@ -304,6 +306,7 @@ class HalfHourlyRate(models.Model):
         IMPORT_PRICE = "import_price", "Price of electricity used, p/kWh"
         EXPORT_PRICE = "export_price", "Price paid for electricity sent out, p/kWh"
         CARBON = "carbon", "Carbon intensity, g CO2/kWh"
+        TEMPERATURE = "temperature", "Outdoor temperature, °C"
 
     pk = models.CompositePrimaryKey("kind", "starts_at")
     kind = models.CharField(max_length=16, choices=Kind.choices)

@@ -1,6 +1,6 @@
-"""Half-hourly prices and carbon intensity: files in, each row stored or refused with its reason; arrays out.
+"""Half-hourly prices, carbon and temperatures: files in, each row stored or refused by name; arrays out.
 
-They are what the co-op follows, shown beside a member's use; nobody is charged or paid by them.
+They are what the co-op follows, shown beside a member's use; nobody is charged or paid by prices and carbon.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import IO, Any, Final
 
@@ -20,11 +20,13 @@ from metering.adapters import rate_files
 from metering.adapters.formats import Reject
 from metering.adapters.rate_files import Rate
 from metering.models import HalfHourlyRate
-from metering.slots import Bools, Ints, slots_of_timestamps, start_of
+from metering.slots import Bools, Ints, civil_day_slots, slots_of_timestamps, start_of
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.periods import MAX_PERIODS
 
 Kind = HalfHourlyRate.Kind
 SCALE: Final = rate_files.SCALE
+TENTH: Final = SCALE // 10
 
 PUT: Final = """
     INSERT INTO metering_rate AS held (kind, starts_at, value, source, known_at)
@@ -117,4 +119,18 @@ def of_slots(kind: Kind, first: int, past: int) -> tuple[Ints, Bools]:
     ):
         place = slots_of_timestamps(starts_at.astype(np.int64)) - first
         value[place], known[place] = told.astype(np.int64), True
+    return value, known
+
+
+def temperatures_of(days: Sequence[date]) -> tuple[Ints, Bools]:
+    """Outdoor temperatures of civil days in tenths of a degree, and which are known: [day, period]."""
+    value, known = np.zeros((len(days), MAX_PERIODS), np.int64), np.zeros((len(days), MAX_PERIODS), np.bool_)
+    if not days:
+        return value, known
+    first, count = civil_day_slots(days)
+    earliest = int(first.min())
+    told, is_told = of_slots(Kind.TEMPERATURE, earliest, int((first + count).max()))
+    for row, (start, periods) in enumerate(zip((first - earliest).tolist(), count.tolist(), strict=True)):
+        value[row, :periods] = np.rint(told[start : start + periods] / TENTH)
+        known[row, :periods] = is_told[start : start + periods]
     return value, known

@@ -32,7 +32,7 @@ from settlement.delivery import Cap, DeliveryRule, Floor
 from settlement.households import HELD_OUT, ID, Households
 from settlement.overriding import OverrideCost, OverridePolicy
 from settlement.pay_curves import curve_from
-from settlement.reckoning import Agreement, Input, agreement_data
+from settlement.reckoning import Agreement, Input, Temperatures, agreement_data
 from settlement.revenue import Basis, Contract
 from settlement.sharing import policy_from
 
@@ -93,6 +93,7 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
         "told": told,
         "kind": kind,
         "holds_unearned": given.holds_unearned,
+        "temperatures": _temperatures_as_data(given, days, slots),
     }
     values = net_wh.astype(kind)
     window = window_half_hours(rule, given.event)
@@ -124,6 +125,36 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
         packed_body = _compressed(body)
         whole = b"".join((MAGIC, struct.pack("<I", len(packed_body)), packed_body, lowest))
         yield first, min(last, len(homes)) - first, whole
+
+
+def _temperatures_as_data(
+    given: Input, days: Sequence[date], slots: NDArray[np.int64]
+) -> list[list[int | None]] | None:
+    """Tenths of a degree by day and kept half-hour, null where not known; None for a rule that needs none."""
+    if given.temperatures is None:
+        return None
+    row_of = {day: row for row, day in enumerate(given.cube.days)}
+    rows, index = [row_of[day] for day in days], np.maximum(slots, 0)
+    tenths = given.temperatures.tenths_c[np.array(rows)[:, None], index].tolist()
+    has = (given.temperatures.has[np.array(rows)[:, None], index] & (slots >= 0)).tolist()
+    return [
+        [value if is_known else None for value, is_known in zip(*both, strict=True)]
+        for both in zip(tenths, has, strict=True)
+    ]
+
+
+def _temperatures(
+    data: Sequence[Sequence[int | None]] | None, slots: NDArray[np.int64]
+) -> Temperatures | None:
+    if data is None:
+        return None
+    tenths = np.zeros((len(slots), MAX_PERIODS), np.int64)
+    has = np.zeros(tenths.shape, np.bool_)
+    for row, values in enumerate(data):
+        for slot, value in zip(slots[row].tolist(), values, strict=True):
+            if value is not None:
+                tenths[row, slot], has[row, slot] = value, True
+    return Temperatures(tenths, has)
 
 
 def _told_days(rule: BaselineRule, given: Input, days: Sequence[date]) -> list[int]:
@@ -212,6 +243,7 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
         declared_w=head["declared_w"],
         delivered_from_pct=head["delivered_from_pct"],
         holds_unearned=head.get("holds_unearned", False),
+        temperatures=_temperatures(head.get("temperatures"), slots),
     )
 
 
@@ -237,6 +269,7 @@ def joined(parts: Sequence[Input]) -> Input:
         declared_w=first.declared_w,
         delivered_from_pct=first.delivered_from_pct,
         holds_unearned=first.holds_unearned,
+        temperatures=first.temperatures,
     )
 
 

@@ -59,6 +59,16 @@ class DaysMissing(DomainError):
     households: int
 
 
+class TemperaturesMissing(DomainError):
+    """The rule goes by temperatures and some of the event are not known: import them, or force it and there
+    the rule is the mean of its days.
+    """
+
+    campaign_id: UUID
+    half_hours: int
+    of: int
+
+
 class RuleNotComputed(DomainError):
     """The baseline rule asked for a day or an input that was not loaded: the run stops, nothing is posted."""
 
@@ -177,8 +187,14 @@ def _done(pending: Pending, given: Input, result: Future[Reckoning]) -> tuple[Pe
 
 
 def require_complete(given: Input, result: Reckoning) -> None:
-    """Raise ReadingsIncomplete or DaysMissing when a paid household's readings are not there."""
+    """Raise ReadingsIncomplete or DaysMissing when a paid household's readings are not there, and
+    TemperaturesMissing.
+    """
     campaign_id = given.campaign_id
+    warmth = [part.warmth for part in result.baseline.parts if part.warmth is not None]
+    unknown = sum(int((~each.has_own).sum()) for each in warmth)
+    if unknown:
+        raise TemperaturesMissing(campaign_id=campaign_id, half_hours=unknown, of=len(given.event))
     if result.missing:
         raise ReadingsIncomplete(
             campaign_id=campaign_id,

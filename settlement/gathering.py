@@ -19,7 +19,7 @@ import campaigns.queries
 import members.queries
 from campaigns.models import Campaign, Participation
 from members.models import Occupancy, Purpose
-from metering import purposes
+from metering import purposes, rates
 from metering.store import DayCube
 from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.lookups import among
@@ -27,11 +27,11 @@ from opendsr.kernel.periods import MAX_PERIODS
 from settlement import policies
 from settlement import terms as terms_service
 from settlement.baselines import Cube, EventDays, Mask, Wh, days_needed, window_half_hours
-from settlement.baselines.rules import BaselineRule
+from settlement.baselines.rules import BaselineRule, Method
 from settlement.comparing import LIKE
 from settlement.households import CODE_OF, HELD_OUT, ID, Households, Ids, ids_of, order_of
 from settlement.models import SettlementTerms, Standing
-from settlement.reckoning import Agreement, Input
+from settlement.reckoning import Agreement, Input, Temperatures
 
 State = Participation.State
 DEVICE_ERROR: Final = Standing.DEVICE_ERROR.value
@@ -120,7 +120,10 @@ def ask_together(pairs: Sequence[tuple[Campaign, SettlementTerms]]) -> list[Aske
 
 
 def given_of(asked: Asked, cube: Cube, *, holds_unearned: bool = False) -> Input:
-    """The input, with a cube whose rows are the households'."""
+    """The input, with a cube whose rows are the households', and temperatures where the rule wants them."""
+    temperatures = None
+    if asked.agreement.baseline_rule.method is Method.REGRESSION:
+        temperatures = Temperatures(*rates.temperatures_of(cube.days))
     return Input(
         campaign_id=asked.campaign.pk,
         direction=asked.campaign.direction,
@@ -132,6 +135,7 @@ def given_of(asked: Asked, cube: Cube, *, holds_unearned: bool = False) -> Input
         declared_w=asked.campaign.size_w,
         delivered_from_pct=asked.campaign.programme.delivered_from_pct,
         holds_unearned=holds_unearned,
+        temperatures=temperatures,
     )
 
 

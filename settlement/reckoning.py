@@ -35,6 +35,7 @@ __all__ = [
     "Input",
     "Measured",
     "Reckoning",
+    "Temperatures",
     "agreement_data",
     "forgiven",
     "households_json",
@@ -65,12 +66,20 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Temperatures:
+    """Outdoor temperatures of the cube's days in tenths of a degree and where they are known: [day, 50]."""
+
+    tenths_c: Wh
+    has: Mask
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """Everything a settlement depends on; households in order of occupancy id, the cube's rows alike.
 
     Households given one by one become columns. `declared_w` is what was offered to the buyer,
     `delivered_from_pct` where partial ends; `holds_unearned` when somebody chose to hold for the fund what no
-    home earned.
+    home earned; `temperatures` are there for a rule that goes by them.
     """
 
     campaign_id: UUID
@@ -83,6 +92,7 @@ class Input:
     declared_w: int = 0
     delivered_from_pct: int = 75
     holds_unearned: bool = False
+    temperatures: Temperatures | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "households", Households.of(self.households))
@@ -133,7 +143,11 @@ def measure_homes(given: Input) -> Measured:
         given.event,
         homes.event_days,
         busy=given.busy,
-        given=baselines.Given(units=homes.assets),
+        given=baselines.Given(
+            units=homes.assets,
+            temperature_tenths_c=None if given.temperatures is None else given.temperatures.tenths_c,
+            has_temperature=None if given.temperatures is None else given.temperatures.has,
+        ),
     )
     metered_wh, has_reading = baselines.readings_at(given.cube, given.event)
     delivery = measure(
@@ -251,6 +265,9 @@ def input_sha256(given: Input, measured: Measured) -> str:
         digest.update(b"".join(day.isoformat().encode() for day in part.pool))
         digest.update(np.ascontiguousarray(part.candidate).tobytes())
         readings.append(part.counted())
+        if part.warmth is not None:
+            warmth = part.warmth
+            readings += [(warmth.days, warmth.has_days), (warmth.own, warmth.has_own)]
     for wh, present in readings:
         digest.update(np.ascontiguousarray(wh, "<i8").data)
         digest.update(np.ascontiguousarray(present).data)

@@ -8,11 +8,10 @@ from typing import Any, Final
 from opendsr.kernel.errors import Invalid
 from settlement.baselines import errors, presets
 from settlement.baselines.control_group import ControlGroup
-from settlement.baselines.placebo import NEEDS_MORE
 from settlement.baselines.rules import BaselineRule, Method
 
-# Nothing keeps nominations or temperatures yet, so no programme can be settled by them.
-NOT_FOR_TERMS: Final = NEEDS_MORE
+# Nothing keeps nominations yet, so no programme can be settled by them.
+NOT_FOR_TERMS: Final = frozenset({Method.NOMINATED})
 CONTROL_GROUP: Final = ControlGroup(like=presets.DFS_2023_DOMESTIC)
 
 
@@ -52,19 +51,15 @@ def preset_for_terms(name: str, parameters: Mapping[str, object] | None = None) 
     """The preset, if programmes can be settled by it; raises RuleNeedsMore besides."""
     rule = preset(name, parameters)
     if rule.method in NOT_FOR_TERMS:
-        needed = "nominations" if rule.method is Method.NOMINATED else "temperatures"
-        raise RuleNeedsMore(rule=name, input=needed)
+        raise RuleNeedsMore(rule=name, input="nominations")
     return rule
 
 
 def for_study(name: str) -> BaselineRule | ControlGroup:
-    """What a placebo study can measure by that name: rules that need readings alone, the control group, and
-    the regression, which without temperatures is the mean of its days. Raises UnknownRule, RuleNeedsMore.
+    """What a placebo study can measure by that name: rules that programmes can be settled by, and the control
+    group. Raises UnknownRule, RuleNeedsMore.
     """
-    if name == CONTROL_GROUP.name:
-        return CONTROL_GROUP
-    rule = preset(name)
-    return rule if rule.method is Method.REGRESSION else preset_for_terms(name)
+    return CONTROL_GROUP if name == CONTROL_GROUP.name else preset_for_terms(name)
 
 
 def study_from_data(data: Mapping[str, Any]) -> BaselineRule | ControlGroup:

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 COLUMNS: Final = ("section", "item", "starts_at", "local_time", "day", "value", "unit", "note")
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
+BASELINE_WORDS: Final = {
+    "regression": "by a straight line against the degrees below the base, fitted to the days used",
+    "rolling": "level of the days used, each newer one with its weight, rounded half to even",
+    "zero": "nought by the rule",
+    "profile": "by the rule's published profile",
+}
+
 Value = str | int | Decimal | Fraction | None
 Row = tuple[str, str, datetime | None, date | None, Value, str, str]
 
@@ -115,6 +122,13 @@ def _history(view: EventView) -> Iterator[Row]:
                 item = "day used" if column < part.event_count else "day used, before the event"
                 note = "" if wh is not None else "no meter reading: not in this half-hour's mean"
                 yield "history", item, start, used.day, wh, "Wh", note
+            for start, tenths in zip(part.starts, used.warmth, strict=False):
+                value = None if tenths is None else Decimal(tenths) / 10
+                yield "history", "degrees below the base", start, used.day, value, "K", ""
+        for start, tenths in zip(part.starts, part.warmth, strict=False):
+            value = None if tenths is None else Decimal(tenths) / 10
+            note = "" if tenths is not None else "temperature not known: the mean of the days used"
+            yield "history", "degrees below the base", start, part.day, value, "K", note
         for out in part.left_out:
             yield "history", "day left out", None, out.day, None, "", LEFT_OUT_WORDS[out.reason]
     explained = view.explanation
@@ -137,7 +151,7 @@ def _half_hours(view: EventView) -> Iterator[Row]:
     }
     for half_hour in view.half_hours:
         start = half_hour.starts_at
-        note = "mean of the days used, rounded half to even"
+        note = BASELINE_WORDS.get(view.explanation.method, "mean of the days used, rounded half to even")
         if half_hour.baseline_wh is None:
             note = f"fewer than {minimum.get(start)} days with a reading: no baseline, earns nothing"
         yield "half-hour", "baseline", start, None, half_hour.baseline_wh, "Wh", note

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from metering.adapters import rate_files
 from metering.adapters.reading import open_reading
-from metering.slots import civil_day_slots, slot_of, start_of
+from metering.adapters.temperatures import TEMPERATURE
+from metering.slots import civil_day_slots, start_of
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.periods import MAX_PERIODS, civil_date
 from settlement.baselines import Given
@@ -51,29 +51,21 @@ def cube_of_file(path: Path, *, adapter: str | None = None) -> tuple[list[str], 
 
 
 def temperatures_of_file(path: Path, days: Sequence[date]) -> Given:
-    """Outdoor temperatures of the days from a CSV with the columns `time` (ISO 8601, with its zone) and
-    `celsius`; each holds from its time until the next half-hour that has one, an hour at most.
+    """Outdoor temperatures of the days from a file that `manage.py import_rates` reads as such.
 
-    Raises TemperaturesUnreadable naming the line.
+    Raises TemperaturesUnreadable naming the line, and what opening it raises.
     """
+    table = rate_files.open_table(path, name=path.name)
+    found, refused = rate_files.read(table)
+    if refused:
+        raise TemperaturesUnreadable(line=refused[0].line, reason=f"{refused[0].value}: {refused[0].reason}")
+    told = {rate.slot: round(rate.value * 10) for rate in found if rate.kind == TEMPERATURE}
     first, count = civil_day_slots(days)
     tenths = np.zeros((len(days), MAX_PERIODS), np.int64)
     has = np.zeros(tenths.shape, np.bool_)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        if not {"time", "celsius"} <= set(rows.fieldnames or ()):
-            raise TemperaturesUnreadable(line=1, reason="the first line names the columns time and celsius")
-        told = {}
-        for number, row in enumerate(rows, start=2):
-            try:
-                at = datetime.fromisoformat(row["time"])
-                told[slot_of(at)] = round(Decimal(row["celsius"]) * 10)
-            except (TypeError, ValueError, ArithmeticError) as error:
-                raise TemperaturesUnreadable(line=number, reason=f"{row}: {error}") from error
     for place in range(len(days)):
         for period in range(int(count[place])):
-            slot = int(first[place]) + period
-            known = told.get(slot, told.get(slot - 1))
+            known = told.get(int(first[place]) + period)
             if known is not None:
                 tenths[place, period], has[place, period] = known, True
     return Given(temperature_tenths_c=tenths, has_temperature=has)

@@ -21,16 +21,17 @@ import campaigns.queries
 import members.queries
 from campaigns.models import Participation, Programme
 from members.models import Occupancy
-from metering import store
+from metering import rates, store
 from opendsr.kernel import audit, clock
 from opendsr.kernel.errors import DomainError, Invalid
 from opendsr.kernel.periods import civil_date
 from settlement import rules as room_rules
 from settlement import terms
-from settlement.baselines import EventDays, placebo
-from settlement.baselines.clock import LocalHalfHour
+from settlement.baselines import NOTHING_GIVEN, EventDays, Given, placebo
+from settlement.baselines.clock import HALF_HOURS_A_DAY, LocalHalfHour
 from settlement.baselines.control_group import ControlGroup
 from settlement.baselines.placebo import RuleScore, Study
+from settlement.baselines.rules import BaselineRule, Method
 from settlement.study_models import PlaceboStudy
 
 State = PlaceboStudy.State
@@ -41,6 +42,7 @@ MOST_DAYS: Final = 120
 MOST_RULES: Final = 24
 LEASE: Final = timedelta(minutes=3)
 STEPS_A_NOTE: Final = 20
+ENOUGH_TEMPERATURES: Final = 0.9
 
 
 class StudyInvalid(Invalid):
@@ -127,7 +129,10 @@ def run_study(study: PlaceboStudy, *, at: datetime) -> PlaceboStudy:
     except DomainError as error:
         return _finish(study, at=at, state=State.FAILED, failure=str(error)[:300])
     homes = [str(home) for home in sample.occupancy_ids]
-    scores = [score_as_data(score, homes, is_best=score is found.best) for score in found.scores]
+    scores = [
+        score_as_data(score, homes, is_best=score is found.best, has_temperatures=found.has_temperatures)
+        for score in found.scores
+    ]
     return _finish(
         study,
         at=at,
@@ -215,8 +220,23 @@ def _study(study: PlaceboStudy, sample: Sample, *, at: datetime) -> Study:
     if not carriers or not cube.present.any():
         raise NothingToStudy(homes=len(sample.stream_ids), days=len(carriers))
     return placebo.study(
-        asked, cube, carriers, half_hours, event_days, seed=study.seed, progress=told.progress
+        asked,
+        cube,
+        carriers,
+        half_hours,
+        event_days,
+        given=_temperatures(cube.days),
+        seed=study.seed,
+        progress=told.progress,
     )
+
+
+def _temperatures(days: Sequence[date]) -> Given:
+    """The outdoor temperatures of the days; nothing where most of them are not known."""
+    tenths_c, has = rates.temperatures_of(days)
+    if has.sum() < ENOUGH_TEMPERATURES * len(days) * HALF_HOURS_A_DAY:
+        return NOTHING_GIVEN
+    return Given(temperature_tenths_c=tenths_c, has_temperature=has)
 
 
 @dataclass(slots=True)
@@ -257,11 +277,15 @@ def _finish(study: PlaceboStudy, *, at: datetime, state: State, **fields: object
     return study
 
 
-def score_as_data(score: RuleScore, homes: Sequence[str], *, is_best: bool) -> dict[str, Any]:
+def score_as_data(
+    score: RuleScore, homes: Sequence[str], *, is_best: bool, has_temperatures: bool = False
+) -> dict[str, Any]:
     """A score as plain JSON, homes by the names given; `is_best` marks the rule to suggest."""
     plain = {name: getattr(score, name) for name in RuleScore.__slots__ if name not in ("rule", "by_home")}
     by_home = [[homes[each.stream], each.measured, each.bias_pct, each.rrmse_pct] for each in score.by_home]
     head = {"rule": score.rule.name, "title": score.rule.title, "is_best": is_best}
+    if isinstance(score.rule, BaselineRule) and score.rule.method is Method.REGRESSION:
+        head["has_temperatures"] = has_temperatures
     return {**head, **plain, "by_home": by_home}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from fractions import Fraction
 from math import floor
@@ -18,7 +18,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 FORMAT = "opendsr.statement/1"
-METHODS = {"mean", "rolling", "zero", "profile"}
+# A regression is fitted in floating point and kept to a millionth of a Wh: a half may go either way.
+HALF_A_WH = Fraction(1, 2) + Fraction(1, 100_000)
+METHODS = {"mean", "rolling", "regression", "zero", "profile"}
 
 
 class NotAStatement(ValueError):
@@ -86,6 +88,8 @@ def _baseline(event: Mapping[str, Any]) -> Iterator[str]:
             values = [wh[column] for _, wh in part["used"] if wh[column] is not None]
             enough = bool(values) and len(values) >= part["minimum"]
             means[start] = _level(rule, values) if enough else None
+        if rule["method"] == "regression" and part.get("warmth"):
+            means.update(_regression(part))
     window = [(wh, means.get(start)) for start, wh, is_counted in kept["window"] if is_counted]
     if any(wh is None or mean is None for wh, mean in window):
         yield "the adjustment counts a half-hour that has no reading or no mean"
@@ -106,6 +110,9 @@ def _baseline(event: Mapping[str, Any]) -> Iterator[str]:
             continue
         mean = Fraction(0) if rule["method"] == "zero" else means.get(each["starts_at"])
         worked = None if mean is None else half_even(mean * moved if is_ratio else mean + moved)
+        is_fitted = rule["method"] == "regression" and mean is not None and each["baseline_wh"] is not None
+        if is_fitted and mean is not None and abs(mean - each["baseline_wh"]) <= HALF_A_WH:
+            continue
         if worked != each["baseline_wh"]:
             yield f"the baseline of {each['starts_at']} is {worked} Wh, not {each['baseline_wh']}"
 
@@ -127,6 +134,40 @@ def _level(rule: Mapping[str, Any], values: list[int]) -> Fraction:
     for wh in later:
         level += (wh - level) * (rule["newest_weight_pct"] / 100)
     return Fraction(round(level * 1_000_000), 1_000_000)
+
+
+def _regression(part: Mapping[str, Any]) -> dict[str, Fraction | None]:
+    """A level for each half-hour and one slope against the degrees below the base, by least squares: it is
+    fitted over the event's half-hours.
+    """
+    fits = []
+    for column, _ in enumerate(part["starts"]):
+        pairs = [
+            (Fraction(part["warmth_used"][day][column]), Fraction(wh[column]))
+            for day, wh in part["used"]
+            if wh[column] is not None and part["warmth_used"][day][column] is not None
+        ]
+        fits.append(pairs)
+    together = spread = Fraction(0)
+    for pairs in fits[: part["event_count"] or len(fits)]:
+        if pairs:
+            x, y = _sum(x for x, _ in pairs), _sum(y for _, y in pairs)
+            together += _sum(x * y for x, y in pairs) - x * y / len(pairs)
+            spread += _sum(x * x for x, _ in pairs) - x * x / len(pairs)
+    slope = together / spread if spread > Fraction(1, 10**9) else Fraction(0)
+    levels: dict[str, Fraction | None] = {}
+    for start, pairs, own in zip(part["starts"], fits, part["warmth"], strict=True):
+        if len(pairs) < max(part["minimum"], 1):
+            levels[start] = None
+            continue
+        usual_x = _sum(x for x, _ in pairs) / len(pairs)
+        usual_y = _sum(y for _, y in pairs) / len(pairs)
+        levels[start] = usual_y + slope * ((usual_x if own is None else own) - usual_x)
+    return levels
+
+
+def _sum(numbers: Iterable[Fraction]) -> Fraction:
+    return sum(numbers, Fraction(0))
 
 
 def _shift(rule: Mapping[str, Any], used: Fraction, usual: Fraction, count: int) -> Fraction:

@@ -1,4 +1,4 @@
-"""Files of half-hourly prices and carbon intensity to rates and refusals: tables, answers of the services.
+"""Files of prices, carbon intensity and temperatures to rates and refusals: tables, answers of services.
 
 Encodings, compression and delimiters are those of files of readings; the adapters say what the columns mean.
 Pure.
@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from types import ModuleType
 from typing import IO, Any, Final
 
-from metering.adapters import agile_prices, carbon_intensity
+from metering.adapters import agile_prices, carbon_intensity, daily_temperatures, temperatures
 from metering.adapters.documents import looks_like_one
 from metering.adapters.formats import DELIMITERS, Flag, Reject
 from metering.adapters.reading import FileUnusable, whole_text
@@ -26,9 +26,11 @@ from metering.models import HalfHourlyRate
 from opendsr.kernel.errors import Invalid
 
 Kind = HalfHourlyRate.Kind
-ADAPTERS: Final = {each.NAME: each for each in (agile_prices, carbon_intensity)}
+ADAPTERS: Final = {
+    each.NAME: each for each in (agile_prices, carbon_intensity, temperatures, daily_temperatures)
+}
 MOST_BYTES: Final = 64 << 20
-MOST: Final = {Kind.IMPORT_PRICE: 1_000, Kind.EXPORT_PRICE: 1_000, Kind.CARBON: 2_000}
+MOST: Final = {Kind.IMPORT_PRICE: 1_000, Kind.EXPORT_PRICE: 1_000, Kind.CARBON: 2_000, Kind.TEMPERATURE: 60}
 SCALE: Final = 10_000
 """Rates in arrays are whole ten-thousandths, as exact as they are stored."""
 
@@ -113,6 +115,10 @@ def read(table: Table) -> tuple[list[Rate], list[Reject]]:
             if known.value != rate.value:
                 reason = f"another value for this half-hour, {known.value}, came before"
                 rejects.append(Reject(each.line, column, f"{each.stamp} {value}", "conflict", reason))
+    if hasattr(adapter, "holds"):
+        for rate in list(found.values()):
+            for slot in range(rate.slot + 1, rate.slot + adapter.holds(rate.slot)):
+                found.setdefault((rate.kind, slot), Rate(rate.kind, slot, rate.value))
     return list(found.values()), sorted(rejects, key=lambda reject: reject.line)
 
 

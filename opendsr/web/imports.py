@@ -50,13 +50,13 @@ class UploadForm(forms.Form):
 
     key = forms.UUIDField(widget=forms.HiddenInput)
     file = forms.FileField(
-        label=_lazy("File of readings, of half-hourly prices or of carbon intensity"),
+        label=_lazy("File of readings, half-hourly prices, carbon intensity or outdoor temperatures"),
         help_text=_lazy("CSV or JSON, or the same gzipped. It is looked at first; nothing is stored yet."),
     )
 
 
 class KindForm(forms.Form):
-    """Which kind of file it is: all there is to choose for prices and carbon intensity."""
+    """Which kind of file it is: all there is to choose for prices, carbon and temperatures."""
 
     adapter = forms.ChoiceField(
         label=_lazy("Kind of file"),

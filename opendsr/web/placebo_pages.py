@@ -36,20 +36,17 @@ STUDIES_SHOWN: Final = 20
 HOMES_SHOWN: Final = 50
 DAYS: Final = 30
 STATE_TAGS: Final = {"queued": "info", "running": "info", "done": "good", "failed": "bad"}
-BESIDE: Final = {
-    room_rules.CONTROL_GROUP.name: (
-        room_rules.CONTROL_GROUP.title,
-        _lazy("for comparison; it needs homes that are asked nothing"),
-    ),
-    TEMPERATURE_REGRESSION.name: (
-        TEMPERATURE_REGRESSION.title,
-        _lazy("for comparison; no temperatures are kept, so it is the mean of its days"),
-    ),
-}
 CHOICES: Final = [
     (rule.name, rule.title) for rule in PRESETS.values() if rule.method not in room_rules.NOT_FOR_TERMS
-] + [(name, title) for name, (title, _note) in BESIDE.items()]
-USUAL: Final = ("dfs_2023_domestic", "dfs_2022", "ena_mid_8_of_10", "powershaper_three_weeks", *BESIDE)
+] + [(room_rules.CONTROL_GROUP.name, room_rules.CONTROL_GROUP.title)]
+USUAL: Final = (
+    "dfs_2023_domestic",
+    "dfs_2022",
+    "ena_mid_8_of_10",
+    "powershaper_three_weeks",
+    TEMPERATURE_REGRESSION.name,
+    room_rules.CONTROL_GROUP.name,
+)
 
 
 class StudyForm(forms.Form):
@@ -236,7 +233,7 @@ def _score(score: dict[str, Any]) -> dict[str, Any]:
         "rule": score["rule"],
         "title": score["title"],
         "is_best": score["is_best"],
-        "note": BESIDE[score["rule"]][1] if score["rule"] in BESIDE else "",
+        "note": _note(score),
         "coverage": _pct(100 * score["coverage"]),
         "bias": _pct(score["bias_pct"]),
         "bias_range": _range(score["bias_low_pct"], score["bias_high_pct"]),
@@ -259,3 +256,14 @@ def _range(low: float | None, high: float | None) -> str:
 
 def _clock(ordinal: int) -> str:
     return f"{ordinal // 2:02d}:{ordinal % 2 * 30:02d}"
+
+
+def _note(score: dict[str, Any]) -> str:
+    """What has to be known about a rule that goes by more than a home's own readings."""
+    if score["rule"] == room_rules.CONTROL_GROUP.name:
+        return _("for comparison; it needs homes that are asked nothing")
+    if score["rule"] != TEMPERATURE_REGRESSION.name:
+        return ""
+    if score.get("has_temperatures"):
+        return _("with the outdoor temperatures of those days")
+    return _("no outdoor temperatures of those days are known, so it is the mean of its days")

@@ -154,6 +154,12 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
             "Load them, or settle without them."
         )
     ),
+    "temperatures_missing": _told(
+        _lazy(
+            "The baseline goes by outdoor temperatures, and some of the event are not known. Import them, as "
+            "prices are, or settle without them: there it is the mean of its days."
+        )
+    ),
     "rule_not_computed": _told(
         _lazy("The baseline rule needs a day or an input that is not there. Nothing was posted.")
     ),

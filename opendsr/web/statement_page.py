@@ -20,6 +20,7 @@ from opendsr.web.charts import Figure, half_hour_figure
 from opendsr.web.member_home import change, statement_days, statement_title
 from settlement import beside, statement_json
 from settlement.baselines.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
+from settlement.baselines.rules import Method
 from settlement.beside import EventSavings
 from settlement.event_views import EventView, ShareLine
 from settlement.models import Basis
@@ -283,6 +284,11 @@ def _adjustment(explanation: Explanation) -> str:
             " usually use then."
         )
         return words % {"ratio": f"{float(explanation.adjustment_ratio):,.3f}"}
+    if explanation.method == Method.REGRESSION and any(part.warmth for part in explanation.parts):
+        return _(
+            "The baseline is not the plain mean: it goes by a straight line against how cold it was, "
+            "fitted to the days below. The CSV and JSON have each temperature."
+        )
     if explanation.adjustment_wh is None:
         return ""
     words = _(

@@ -7,7 +7,7 @@ fractions over one common denominator and rounded once, to whole Wh, half to eve
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 from math import lcm
@@ -47,12 +47,25 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 256, 2048
 
 
 @dataclass(frozen=True, slots=True)
+class Warmth:
+    """Tenths of a degree below the rule's base, not under nought: of the like days, newest first, and of the
+    day itself. The masks say where it is known.
+    """
+
+    days: Wh
+    has_days: Mask
+    own: Wh
+    has_own: Mask
+
+
+@dataclass(frozen=True, slots=True)
 class DayPart:
     """The half-hours of one civil day (event first, then adjustment window) and the like days before it.
 
     Arrays run over [stream, like day newest first]: `candidate` days the rule looked at, `kept` those it did
     not drop as too high or too low, `is_low` those left out for low use; a kept day with a reading makes the
-    mean of that half-hour. `day_count` is [stream, half-hour].
+    mean of that half-hour. `day_count` is [stream, half-hour]; `warmth` [like day, half-hour] is there when a
+    regression was given temperatures.
     """
 
     day: date
@@ -68,6 +81,7 @@ class DayPart:
     day_count: Wh
     cube: Cube
     places: Places
+    warmth: Warmth | None = None
 
     @property
     def has_mean(self) -> Mask:
@@ -138,13 +152,13 @@ def baseline(
     the cube holds `days_needed(...)`, and InputMissing.
     """
     streams, window = len(cube.net_wh), window_half_hours(rule, event)
-    plans = _plans(rule, cube, event, window, EventDays.of(event_days)) if rule.uses_days else []
+    plans = _plans(rule, cube, event, window, EventDays.of(event_days), given) if rule.uses_days else []
     result = _Result.empty(rule, cube, tuple(event), tuple(window), busy)
     size = _block_size(rule, plans)
     for start in range(0, streams, size):
         block = slice(start, min(start + size, streams))
         if rule.uses_days:
-            estimates = [plan.estimate(rule, block, given) for plan in plans]
+            estimates = [plan.estimate(rule, block) for plan in plans]
         else:
             estimates = [_without_days(rule, event, block, given)]
         result.finish(block, estimates)
@@ -187,54 +201,40 @@ class _Plan:
     candidate: Mask
     kept: Mask
     count: Wh
+    warmth: Warmth | None
 
-    def estimate(self, rule: BaselineRule, block: slice, given: Given) -> _Level:
+    def estimate(self, rule: BaselineRule, block: slice) -> _Level:
         """The block's levels; streams that have to look further back than the rest are done again."""
-        over, scale = self._estimate(rule, block, self.reached, given)
+        over, scale = self._estimate(rule, block, self.reached)
         if len(self.pool) > self.reached:
             found = self.candidate[: self.reached, block].sum(axis=0)
             short = np.flatnonzero(found < self.kind.candidates) + block.start
             if len(short):
-                again, other = self._estimate(rule, short, len(self.pool), given)
+                again, other = self._estimate(rule, short, len(self.pool))
                 common = lcm(scale, other)
                 over = over * (common // scale)
                 over[:, short - block.start] = again * (common // other)
                 scale = common
         return _Level(self.columns, over, scale, self.count[:, block] >= self.kind.minimum)
 
-    def _estimate(self, rule: BaselineRule, streams: Streams, days: int, given: Given) -> tuple[Exact, int]:
+    def _estimate(self, rule: BaselineRule, streams: Streams, days: int) -> tuple[Exact, int]:
         wh, has = self.places.read(self.cube, streams, days)
         history = History(wh, has, self.excluded[:days, streams], self.event_count or len(self.half_hours))
-        if rule.method is Method.REGRESSION and given.temperature_tenths_c is not None:
-            history = self._with_warmth(rule, history, given)
+        warmth = self.warmth
+        if warmth is not None:
+            history = replace(
+                history,
+                warmth=warmth.days[:days, :, None],
+                has_warmth=warmth.has_days[:days, :, None],
+                event_warmth=warmth.own[:, None],
+                has_event_warmth=warmth.has_own[:, None],
+            )
         found = estimate(rule, self.kind, history)
         self.low[:days, streams] = found.low
         self.candidate[:days, streams] = found.candidate
         self.kept[:days, streams] = found.kept
         self.count[:, streams] = found.count
         return found.over, found.scale
-
-    def _with_warmth(self, rule: BaselineRule, history: History, given: Given) -> History:
-        temperatures = _Temperatures(
-            self.cube.days,
-            np.asarray(given.temperature_tenths_c)[None],
-            np.ones((1, len(self.cube.days), 50), np.bool_)
-            if given.has_temperature is None
-            else given.has_temperature[None],
-        )
-        wh, has = self.places.read(temperatures, slice(None), len(history.wh))
-        own, has_own = readings_at(temperatures, self.starts)
-        base = rule.heating_base_tenths_c
-        return History(
-            history.wh,
-            history.has,
-            history.excluded,
-            history.ranked,
-            warmth=np.maximum(base - wh, 0),
-            has_warmth=has,
-            event_warmth=np.maximum(base - own, 0).T,
-            has_event_warmth=has_own.T,
-        )
 
     def part(self) -> DayPart:
         """The part as it was worked out, with no more of the pool than somebody needed."""
@@ -256,6 +256,7 @@ class _Plan:
             day_count=self.count.T,
             cube=self.cube,
             places=self.places,
+            warmth=self.warmth,
         )
 
 
@@ -358,6 +359,7 @@ def _plans(
     event: Sequence[datetime],
     window: Sequence[datetime],
     event_days: EventDays,
+    given: Given,
 ) -> list[_Plan]:
     """One plan a civil day: an event over midnight has two, and each takes its own like days."""
     own = own_days(rule, event)
@@ -377,26 +379,49 @@ def _plans(
         else:
             pool, excluded = pool[:reached], excluded[:reached]
         half_hours = tuple(half_hour for _, half_hour, _, _, _ in items)
+        places = Places.of(cube, pool, half_hours)
+        starts = tuple(at for _, _, _, at, _ in items)
         plans.append(
             _Plan(
                 day=day,
                 kind=kind,
-                starts=tuple(at for _, _, _, at, _ in items),
+                starts=starts,
                 columns=tuple(column for _, _, _, _, column in items),
                 half_hours=half_hours,
                 event_count=sum(not is_window for _, _, is_window, _, _ in items),
                 pool=tuple(pool),
                 cube=cube,
-                places=Places.of(cube, pool, half_hours),
+                places=places,
                 excluded=excluded,
                 reached=reached,
                 low=np.zeros(excluded.shape, np.bool_),
                 candidate=np.zeros(excluded.shape, np.bool_),
                 kept=np.zeros(excluded.shape, np.bool_),
                 count=np.zeros((len(items), excluded.shape[1]), np.int64),
+                warmth=_warmth(rule, cube, places, starts, given),
             )
         )
     return plans
+
+
+def _warmth(
+    rule: BaselineRule, cube: Cube, places: Places, starts: Sequence[datetime], given: Given
+) -> Warmth | None:
+    """What a regression goes by, None for another rule or without temperatures."""
+    if rule.method is not Method.REGRESSION or given.temperature_tenths_c is None:
+        return None
+    tenths = np.asarray(given.temperature_tenths_c)[None]
+    has = np.ones(tenths.shape, np.bool_) if given.has_temperature is None else given.has_temperature[None]
+    temperatures = _Temperatures(cube.days, tenths, has)
+    wh, has_days = places.read(temperatures, slice(None), len(places.rows))
+    own, has_own = readings_at(temperatures, starts)
+    base = rule.heating_base_tenths_c
+    return Warmth(
+        np.where(has_days, np.maximum(base - wh, 0), 0)[:, :, 0],
+        has_days[:, :, 0],
+        np.where(has_own, np.maximum(base - own, 0), 0)[0],
+        has_own[0],
+    )
 
 
 def _without_days(rule: BaselineRule, event: Sequence[datetime], block: slice, given: Given) -> _Level:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from settlement.baselines.arrays import Mask, Wh
 from settlement.baselines.clock import HALF_HOURS_A_DAY, ONE_DAY, period_count
 from settlement.baselines.computing import Baseline, DayPart
 from settlement.baselines.rules import Adjustment, BaselineRule, Gaps, Keep, Method
@@ -49,10 +50,14 @@ LEFT_OUT_WORDS: Mapping[LeftOut, str] = {
 
 @dataclass(frozen=True, slots=True)
 class UsedDay:
-    """A day in the mean: net Wh in each half-hour of the part, None where the meter has none."""
+    """A day in the mean: net Wh in each half-hour of the part, None where the meter has none.
+
+    For a regression `warmth` are tenths of a degree below its base, None where the temperature is not known.
+    """
 
     day: date
     wh: tuple[int | None, ...]
+    warmth: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,10 @@ class LeftOutDay:
 
 @dataclass(frozen=True, slots=True)
 class PartExplanation:
-    """The half-hours of one civil day: the event's first, then the adjustment window's."""
+    """The half-hours of one civil day: the event's first, then the adjustment window's.
+
+    `warmth` is the day's own, for a regression that was given temperatures.
+    """
 
     day: date
     day_type: str
@@ -72,6 +80,7 @@ class PartExplanation:
     minimum: int
     used: tuple[UsedDay, ...]
     left_out: tuple[LeftOutDay, ...]
+    warmth: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +199,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
                 "minimum": part.minimum,
                 "used": [[used.day.isoformat(), list(used.wh)] for used in part.used],
                 "left_out": [[out.day.isoformat(), out.reason.value] for out in part.left_out],
+                **_warmth_as_json(part),
             }
             for part in explanation.parts
         ],
@@ -212,10 +222,16 @@ def from_json(data: Mapping[str, Any]) -> Explanation:
                 starts=tuple(datetime.fromisoformat(start) for start in part["starts"]),
                 event_count=part["event_count"],
                 minimum=part["minimum"],
-                used=tuple(UsedDay(date.fromisoformat(day), tuple(wh)) for day, wh in part["used"]),
+                used=tuple(
+                    UsedDay(
+                        date.fromisoformat(day), tuple(wh), tuple(part.get("warmth_used", {}).get(day, ()))
+                    )
+                    for day, wh in part["used"]
+                ),
                 left_out=tuple(
                     LeftOutDay(date.fromisoformat(day), LeftOut(reason)) for day, reason in part["left_out"]
                 ),
+                warmth=tuple(part.get("warmth", ())),
             )
             for part in data["parts"]
         ),
@@ -244,7 +260,7 @@ def _part(rule: BaselineRule, part: DayPart, stream: int) -> PartExplanation:
     for row in range(looked_at):
         day = part.pool[row]
         values = zip(history[row], has_history[row], strict=True)
-        reading = UsedDay(day, tuple(value if has else None for value, has in values))
+        reading = UsedDay(day, tuple(value if has else None for value, has in values), _warmth_of(part, row))
         if is_event_day[row]:
             left_out.append(LeftOutDay(day, LeftOut.EVENT_DAY))
         elif is_low[row]:
@@ -268,7 +284,29 @@ def _part(rule: BaselineRule, part: DayPart, stream: int) -> PartExplanation:
         minimum=part.kind.minimum,
         used=tuple(used),
         left_out=tuple(sorted(left_out, key=_newest)),
+        warmth=() if part.warmth is None else _known(part.warmth.own, part.warmth.has_own),
     )
+
+
+def _warmth_of(part: DayPart, row: int) -> tuple[int | None, ...]:
+    if part.warmth is None:
+        return ()
+    return _known(part.warmth.days[row], part.warmth.has_days[row])
+
+
+def _known(values: Wh, has: Mask) -> tuple[int | None, ...]:
+    return tuple(
+        value if is_known else None for value, is_known in zip(values.tolist(), has.tolist(), strict=True)
+    )
+
+
+def _warmth_as_json(part: PartExplanation) -> dict[str, object]:
+    if not part.warmth:
+        return {}
+    return {
+        "warmth": list(part.warmth),
+        "warmth_used": {used.day.isoformat(): list(used.warmth) for used in part.used},
+    }
 
 
 def _looked_at(part: DayPart, candidate: list[bool]) -> int:

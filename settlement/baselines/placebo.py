@@ -37,7 +37,8 @@ INTERVAL: Final = (2.5, 97.5)
 EVENT_INTERVAL: Final = (5.0, 95.0)
 MOST_BIAS_PCT: Final = 2.0
 ENOUGH_COVERAGE: Final = 0.9
-NEEDS_MORE: Final = frozenset({Method.NOMINATED, Method.REGRESSION})
+REGRESSION: Final = Method.REGRESSION
+NEEDS_MORE: Final = frozenset({Method.NOMINATED, REGRESSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +86,24 @@ class Study:
     half_hours: tuple[LocalHalfHour, ...]
     seed: int
     scores: tuple[RuleScore, ...]
+    has_temperatures: bool = False
 
     @property
     def best(self) -> RuleScore | None:
         """The rule to suggest: see `best_of`."""
-        return best_of(self.scores)
+        return best_of(self.scores, has_temperatures=self.has_temperatures)
 
 
-def best_of(scores: Sequence[RuleScore]) -> RuleScore | None:
+def best_of(scores: Sequence[RuleScore], *, has_temperatures: bool = False) -> RuleScore | None:
     """Of the rules that cover nearly as much as any, the least RRMSE among those with a bias within 2 %.
 
-    A control group and a rule that needs more than readings are measured and never best: nothing is settled
+    A control group and a rule that needs more than was there are measured and never best: nothing is settled
     by them. Where none is within, the least bias: what is wrong on the whole is paid every time, noise evens
     out.
     """
+    wanting = NEEDS_MORE - {REGRESSION} if has_temperatures else NEEDS_MORE
     ruled = [
-        score
-        for score in scores
-        if isinstance(score.rule, BaselineRule) and score.rule.method not in NEEDS_MORE
+        score for score in scores if isinstance(score.rule, BaselineRule) and score.rule.method not in wanting
     ]
     widest = max((score.coverage for score in ruled), default=0.0)
     able = [
@@ -192,7 +193,10 @@ def study(
             if progress is not None:
                 progress(number * len(read) + place + 1, total)
         scores.append(_score(rule, error, metered, known, int(measured.sum()), seed))
-    return Study(tuple(day for day, _, _, _ in read), tuple(half_hours), seed, tuple(scores))
+    has_temperatures = given.temperature_tenths_c is not None
+    return Study(
+        tuple(day for day, _, _, _ in read), tuple(half_hours), seed, tuple(scores), has_temperatures
+    )
 
 
 def _by_control(

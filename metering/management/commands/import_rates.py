@@ -1,4 +1,4 @@
-"""`manage.py import_rates`: half-hourly prices or carbon intensity from a file."""
+"""`manage.py import_rates`: half-hourly prices, carbon intensity or outdoor temperatures from a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ SHOWN: Final = 10
 
 
 class Command(BaseCommand):
-    help = "Store half-hourly prices (Octopus Agile) or carbon intensity (GB) of a CSV or JSON file."
+    help = (
+        "Store half-hourly prices (Octopus Agile), carbon intensity (GB) or outdoor temperatures "
+        "(time,celsius or date,mean_celsius) of a CSV or JSON file."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The file, and whether to store it."""

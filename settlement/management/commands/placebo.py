@@ -136,7 +136,12 @@ class Command(BaseCommand):
         )
         if options["gaming"]:
             self._gaming(asked, cube, days, half_hours, nobody)
-        return [studying.score_as_data(score, meters, is_best=score is found.best) for score in found.scores]
+        return [
+            studying.score_as_data(
+                score, meters, is_best=score is found.best, has_temperatures=found.has_temperatures
+            )
+            for score in found.scores
+        ]
 
     def _of_store(
         self,
