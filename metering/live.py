@@ -8,7 +8,7 @@ row of `metering_live`; one that only a half-hourly consent covers is counted on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -62,6 +62,31 @@ SAMPLES: Final = """
         SELECT at, max(power_w) AS power_w FROM metering_live
         WHERE stream_id = %s AND at >= %s AND at < %s GROUP BY at ORDER BY at
     ) AS held HAVING count(*) > 0
+"""
+
+
+MEANS: Final = """
+    SELECT place, array_agg(step), array_agg(watts) FROM (
+        SELECT
+            (place - 1)::int4 AS place,
+            floor(extract(epoch FROM at - %s) / %s)::int4 AS step,
+            round(avg(power_w))::int4 AS watts
+        FROM (
+            SELECT place, at, max(power_w) AS power_w
+            FROM unnest(%s::uuid[]) WITH ORDINALITY AS asked (stream_id, place)
+            JOIN metering_live AS held USING (stream_id)
+            WHERE at >= %s AND at < %s
+            GROUP BY place, at
+        ) AS sample
+        GROUP BY place, step
+    ) AS mean GROUP BY place ORDER BY place
+"""
+TOLD: Final = """
+    SELECT stream_id FROM unnest(%s::uuid[]) AS asked (stream_id)
+    WHERE EXISTS (
+        SELECT FROM metering_live AS held
+        WHERE held.stream_id = asked.stream_id AND held.at >= %s AND held.at < %s
+    )
 """
 
 
@@ -159,6 +184,24 @@ def power_of(stream_id: UUID, interval: Interval) -> tuple[NDArray[np.datetime64
         instants = (at.astype(np.int64) + POSTGRES_EPOCH).view("datetime64[us]")
         return instants, power_w.astype(np.int64)
     return np.zeros(0, dtype="datetime64[us]"), np.zeros(0, dtype=np.int64)
+
+
+def mean_power(
+    stream_ids: Sequence[UUID], interval: Interval, *, step: timedelta
+) -> Iterator[tuple[int, Ints, Ints]]:
+    """(place of the stream, steps, mean W of each) of the streams that told any; steps are counted from the
+    interval's start. Of several sources at one instant the greatest counts.
+    """
+    asked = [interval.starts_at, step.total_seconds(), list(stream_ids), interval.starts_at, interval.ends_at]
+    for place, (steps, watts) in copying.read_groups(MEANS, asked, kinds=(copying.INT4, copying.INT4)):
+        yield place, steps.astype(np.int64), watts.astype(np.int64)
+
+
+def streams_told(stream_ids: Sequence[UUID], interval: Interval) -> set[UUID]:
+    """Those of the streams that told any power in the interval."""
+    with connection.cursor() as cursor:
+        cursor.execute(TOLD, [list(stream_ids), interval.starts_at, interval.ends_at])
+        return {stream_id for (stream_id,) in cursor.fetchall()}
 
 
 def day_span(stream_id: UUID) -> tuple[date, date] | None:

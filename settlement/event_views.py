@@ -99,6 +99,15 @@ class OtherRule:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """What a device drew: (mean W, None where nothing is known; how sure, in percent) of each half-hour."""
+
+    name: str
+    is_measured: bool
+    half_hours: tuple[tuple[int | None, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """What another baseline rule gives households of an Input: paid Wh by row, where it can answer."""
 
@@ -173,6 +182,7 @@ class EventView:
     earned_mp: int
     previous_mp: int
     others: tuple[OtherRule, ...]
+    devices: tuple[DeviceLine, ...] = ()
 
     @property
     def held_mp(self) -> int:

@@ -19,6 +19,7 @@ from campaigns.models import Campaign
 from campaigns.outcomes import record_outcomes
 from opendsr.kernel import audit, outbox
 from settlement import ledger, statements
+from settlement.asset_power import keep_device_estimates
 from settlement.models import Component, Entry, HomeDelivery, SettlementRound, SettlementRun
 
 SETTLED: Final = "settlement.campaign.settled"
@@ -84,6 +85,7 @@ def post_round(round: SettlementRound, runs: list[SettlementRun], *, at: datetim
         at=at,
     )
     for run in runs:
+        keep_device_estimates(run)
         outbox.record(
             SETTLED,
             at=at,

@@ -158,6 +158,14 @@ def _half_hours(view: EventView) -> Iterator[Row]:
         note = "" if half_hour.metered_wh is not None else "no meter reading: earns nothing"
         yield "half-hour", "metered", start, None, half_hour.metered_wh, "Wh", note
         yield "half-hour", "delivered", start, None, half_hour.delivered_wh, "Wh", half_hour.outcome
+    for device in view.devices:
+        for half_hour, (watts, sure) in zip(view.half_hours, device.half_hours, strict=True):
+            note = (
+                "by its own meter"
+                if device.is_measured
+                else f"estimated, {sure} % sure; nothing is paid by it"
+            )
+            yield "device", plain_cell(device.name), half_hour.starts_at, None, watts, "W", note
     yield "event", "delivered", None, None, view.delivered_wh, "Wh", "sum of the half-hours"
     if view.sold_wh != view.paid_wh:
         yield "event", "sold", None, None, view.sold_wh, "Wh", "what the buyer pays for"

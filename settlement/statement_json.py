@@ -86,6 +86,14 @@ def _event(event: EventView) -> dict[str, Any]:
             }
             for each in event.half_hours
         ],
+        "devices": [
+            {
+                "name": device.name,
+                "is_measured": device.is_measured,
+                "half_hours": [list(each) for each in device.half_hours],
+            }
+            for device in event.devices
+        ],
         "delivered_wh": event.delivered_wh,
         "floor": event.floor,
         "cap": event.cap,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -23,8 +23,16 @@ from opendsr.kernel.lookups import among
 from settlement import archiving, event_views, queries, statement_csv, statement_json
 from settlement.archiving import HOMES_A_STRETCH
 from settlement.copying import copy_rows
-from settlement.event_views import Compared, EventView
-from settlement.models import HomeDelivery, RoundKind, RunArchive, SettlementRound, SettlementRun, Statement
+from settlement.event_views import Compared, DeviceLine, EventView
+from settlement.models import (
+    DeviceEstimate,
+    HomeDelivery,
+    RoundKind,
+    RunArchive,
+    SettlementRound,
+    SettlementRun,
+    Statement,
+)
 from settlement.reckoning import Input, Measured, measure_homes
 
 COLUMNS = (
@@ -120,6 +128,7 @@ def statement_views(statements: Sequence[Statement]) -> list[StatementView]:
         if (run.pk, each.occupancy_id) in lines
     ]
     measured = _measured_homes(wanted)
+    devices = _devices([run.campaign_id for run in runs], homes)
     compared: dict[int, tuple[Compared, ...]] = {}
     views = []
     for each in statements:
@@ -131,9 +140,9 @@ def statement_views(statements: Sequence[Statement]) -> list[StatementView]:
                 given, result, row = measured[run.pk, line.row]
                 if id(given) not in compared:
                     compared[id(given)] = event_views.compare(given)
-                events.append(
-                    event_views.event_view(run, line, earlier, given, result, compared[id(given)], row)
-                )
+                view = event_views.event_view(run, line, earlier, given, result, compared[id(given)], row)
+                drew = devices.get((run.campaign_id, each.occupancy_id), ())
+                events.append(replace(view, devices=tuple(drew)))
         views.append(
             StatementView(
                 statement_id=each.pk,
@@ -220,6 +229,21 @@ def _measured_homes(
 def _lines(run_ids: Sequence[UUID], homes: Iterable[UUID]) -> dict[tuple[UUID, UUID], HomeDelivery]:
     found = HomeDelivery.objects.filter(run__in=run_ids, occupancy__in=list(homes))
     return {(line.run_id, line.occupancy_id): line for line in found}
+
+
+def _devices(
+    campaign_ids: Sequence[UUID], homes: Iterable[UUID]
+) -> dict[tuple[UUID, UUID], list[DeviceLine]]:
+    """What was kept of the homes' devices, by campaign and occupancy, by name."""
+    kept = DeviceEstimate.objects.filter(run__campaign__in=campaign_ids, occupancy__in=list(homes))
+    columns = ("run__campaign_id", "occupancy_id", "name", "is_measured", "half_hours")
+    found: dict[tuple[UUID, UUID], list[DeviceLine]] = defaultdict(list)
+    for campaign_id, occupancy_id, name, is_measured, half_hours in kept.order_by("name", "id").values_list(
+        *columns
+    ):
+        pairs = tuple((watts, sure) for watts, sure in half_hours)
+        found[campaign_id, occupancy_id].append(DeviceLine(name, is_measured, pairs))
+    return found
 
 
 def _members_of(

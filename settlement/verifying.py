@@ -193,6 +193,10 @@ def _ratio(rule: Mapping[str, Any], used: Fraction, usual: Fraction) -> Fraction
 def _delivery(event: Mapping[str, Any]) -> Iterator[str]:
     sign = -1 if event["direction"] == "turn_up" else 1
     half_hours = event["half_hours"]
+    for device in event.get("devices", ()):
+        sure = [sure for _, sure in device["half_hours"]]
+        if len(sure) != len(half_hours) or not all(0 <= each <= 100 for each in sure):
+            yield f"what {device['name']} drew is not told of each half-hour with its confidence"
     counted = []
     for each in half_hours:
         known = each["baseline_wh"] is not None and each["metered_wh"] is not None

@@ -51,6 +51,14 @@ class HistoryTable:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceTable:
+    """What devices drew: (name, how it is known, kW and confidence of each half-hour)."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One line of the sum: what it is, how it comes about, and the amount."""
 
@@ -82,6 +90,7 @@ class EventPage:
     delivered_is: str
     baseline_rule: str
     history: tuple[HistoryTable, ...]
+    devices: DeviceTable | None
     adjustment: str
     steps: tuple[Step, ...]
     others: tuple[Step, ...]
@@ -174,6 +183,7 @@ def _event(view: EventView, saved: EventSavings, mark: str, *, is_one_of_many: b
             for other in view.others
         ),
         savings=_savings(saved),
+        devices=_devices(view),
         provenance=_provenance(view),
     )
 
@@ -296,6 +306,28 @@ def _adjustment(explanation: Explanation) -> str:
         " than usual before the event."
     )
     return words % {"kwh": f"{float(explanation.adjustment_wh) / 1000:+,.3f}"}
+
+
+def _devices(view: EventView) -> DeviceTable | None:
+    """What each device drew and how sure that is; None where nothing is known of any."""
+    if not view.devices:
+        return None
+    return DeviceTable(
+        heads=tuple(
+            wording.half_hour(each.starts_at, each.starts_at + HALF_HOUR) for each in view.half_hours
+        ),
+        rows=tuple(
+            (
+                device.name,
+                _("its own meter") if device.is_measured else _("estimated"),
+                tuple(
+                    (wording.NOTHING if watts is None else f"{watts / 1000:,.2f}", f"{sure} %")
+                    for watts, sure in device.half_hours
+                ),
+            )
+            for device in view.devices
+        ),
+    )
 
 
 def _steps(view: EventView) -> tuple[Step, ...]:
