@@ -27,6 +27,7 @@ PROCESS_FOLDERS = ("run", "interop", "browser", "river")
 PROCESS_FILES = (
     "campaigns/test_river.py",
     "hems/test_fleet.py",
+    "hems/test_network_cut.py",
     "hems/test_over_mqtt.py",
     "hems/test_process.py",
     "hems/test_with_our_vtn.py",
