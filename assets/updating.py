@@ -62,6 +62,18 @@ def public_key_pem() -> str:
         return ""
 
 
+def key_mark() -> str:
+    """Return what people compare the key by, the same as `hems doctor` says in homes; "" without a key."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    pem = public_key_pem()
+    if not pem:
+        return ""
+    der = load_pem_public_key(pem.encode()).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digits = sha256(der).hexdigest()[:20]
+    return " ".join(digits[at : at + 4] for at in range(0, 20, 4))
+
+
 def manifest_of(*, component: str, version: str, body: bytes, may_go_back: bool = False) -> str:
     """Return the manifest to sign for some bytes."""
     document = {

@@ -16,6 +16,7 @@ import paho.mqtt.client as paho
 from cryptography import x509
 from paho.mqtt.enums import CallbackAPIVersion
 
+from hems import versions
 from hems.config import Config, read_config
 from hems.drivers.bus import Bus, LocalBroker
 from hems.drivers.catalogue import MAKES, Around
@@ -23,6 +24,8 @@ from hems.errors import HubError
 from hems.home import CONFIG, SIMULATION, read_home
 from hems.keys import CERTIFICATE, KEY, serial_of
 from hems.link import tls_context
+from hems.manifest import mark_of
+from hems.updates import KEY as UPDATE_KEY
 
 DEVICE_SECONDS: Final = 8.0
 BROKER_SECONDS: Final = 5.0
@@ -55,6 +58,7 @@ def examine(folder: Path, *, vtn: str | None = None, device_seconds: float = DEV
         return [Finding("folder", False, str(error), fix)]
     findings = [Finding("folder", True, f"{folder}, hub {serial}")]
     findings += _identity(folder)
+    findings += _updates(folder)
     if vtn is not None:
         findings += _way_to(vtn, folder)
     if not (folder / CONFIG).exists():
@@ -94,6 +98,22 @@ def _identity(folder: Path) -> Iterator[Finding]:
         yield Finding("certificate", False, said, fix)
     else:
         yield Finding("certificate", True, said)
+
+
+def _updates(folder: Path) -> Iterator[Finding]:
+    """Which key updates are verified by: a key that came over the line is compared with the jobsheet's."""
+    held = versions.read(folder)
+    software = f"{held.version}{', on trial' if held.is_trial else ''}"
+    yield Finding("software", True, software)
+    try:
+        mark = mark_of((folder / UPDATE_KEY).read_text(encoding="ascii"))
+    except FileNotFoundError:
+        yield Finding("update key", True, "none yet: it comes from the co-op")
+    except (OSError, ValueError) as error:
+        fix = f"remove {folder / UPDATE_KEY}: the co-op's comes anew"
+        yield Finding("update key", False, str(error), fix)
+    else:
+        yield Finding("update key", True, f"{mark}: the same as on the co-op's page of updates?")
 
 
 def _way_to(vtn: str, folder: Path) -> Iterator[Finding]:

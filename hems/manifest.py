@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 PREAMBLE: Final = b"OpenDSR update manifest\n"
@@ -67,6 +68,15 @@ def verified(update: Mapping[str, Any], *, key_pem: str) -> Manifest:
     except (InvalidSignature, binascii.Error):
         raise UpdateRefused("the manifest is not signed by the co-op") from None
     return manifest_in(text)
+
+
+def mark_of(key_pem: str) -> str:
+    """Return what people compare a key by: 20 hex digits of its SHA-256, in fours. Raises ValueError."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    der = load_pem_public_key(key_pem.encode()).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digits = sha256(der).hexdigest()[:20]
+    return " ".join(digits[at : at + 4] for at in range(0, 20, 4))
 
 
 def manifest_in(text: str) -> Manifest:

@@ -4,9 +4,17 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 import opendsr.kernel.ids
-from assets import rights
+from assets import rights, sql
 from members import roles
 from opendsr.kernel import schemas
+
+
+def add_kinds(apps, editor):
+    """Heat pump and battery, and storage heaters as a group: what 0001 gives a new co-op, given to an old."""
+    kinds = apps.get_model("assets", "AssetKind").objects.using(editor.connection.alias)
+    for row in sql.ASSET_KINDS:
+        kinds.get_or_create(code=row["code"], defaults=row)
+    kinds.filter(code="storage_heater", limit_w=3680).update(limit_w=22_080)
 
 
 class Migration(migrations.Migration):
@@ -145,5 +153,6 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=("rollout", "hub"), name="rollout_hub_once"),
         ),
         schemas.place("operations", "assets_release", "assets_rollout", "assets_rollouthub"),
+        migrations.RunPython(add_kinds, migrations.RunPython.noop),
         roles.grant("assets", rights.UPDATE_GRANTS),
     ]

@@ -175,7 +175,7 @@ def update_list(request: HttpRequest) -> HttpResponse:
         "releases": [_release(release) for release in releases],
         "pager": pager,
         "may_manage": has_role(request.user, *MANAGES_DEVICES),
-        "has_key": bool(updating.public_key_pem()),
+        "key_mark": updating.key_mark(),
     }
     return render(request, "assets/update_list.html", context)
 

@@ -76,6 +76,8 @@ def test_a_home_has_one_cad_in_use():
         ("ev_charger_3ph", 22080, 2000),
         ("immersion_heater", 3000, 600),
         ("storage_heater", 2500, 480),
+        ("heat_pump", 3000, 600),
+        ("battery", 5000, 1000),
     ],
 )
 def test_an_asset_takes_after_its_kind(planned, kind, rated_w, flexible_w):
@@ -113,7 +115,7 @@ def test_power_stays_within_the_fitting(planned, powers, field):
 
 def test_an_unknown_kind_is_refused(planned):
     with pytest.raises(installing.UnknownAssetKind):
-        installing.install_asset(hub=planned.hub, kind_code="heat_pump", name="Pump", at=JOINED_AT)
+        installing.install_asset(hub=planned.hub, kind_code="aga", name="Pump", at=JOINED_AT)
 
 
 def test_resource_ids_are_random_and_say_nothing(planned):
@@ -144,5 +146,5 @@ def test_the_kinds_hold_the_reports_figures(planned):
     assert (ev.typical_daily_wh, ev.typical_weekly_wh, ev.typical_yearly_wh) == (10_000, 60_000, 2_900_000)
     assert (immersion.limit_w, immersion.typical_daily_wh) == (16 * 230, 7_500)
     assert (float(immersion.turn_up_hours), float(immersion.turn_down_hours)) == (2.0, 10.0)
-    assert (storage.rated_w, storage.limit_w, storage.unavailable_days_a_year) == (2500, 3680, 245)
+    assert (storage.rated_w, storage.limit_w, storage.unavailable_days_a_year) == (2500, 22_080, 245)
     assert (storage.typical_daily_wh, storage.typical_yearly_wh) == (12_000, 1_440_000)

@@ -173,6 +173,12 @@ class TestFailures:
 
 
 class TestSigning:
+    def test_site_and_hub_call_the_key_the_same(self, key, settings):
+        from hems.manifest import mark_of
+
+        assert updating.key_mark() == mark_of(settings.UPDATE_KEY_FILE.read_text())
+        assert len(updating.key_mark()) == 24
+
     def test_other_bytes_another_key_or_no_key(self, key, settings, tmp_path):
         manifest = updating.manifest_of(component="hub", version="1.2.0", body=BODY)
         good = signed(key, manifest)

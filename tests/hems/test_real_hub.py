@@ -330,7 +330,9 @@ class TestDoctor:
         bad = [str(finding) for finding in findings if not finding.is_good]
         assert bad == []
         assert [finding.what for finding in findings] == [
-            "folder", "key", "certificate", "VTN", "clock", "hub.toml", "broker", "broker's door", "res-ev",
+            "folder", "key", "certificate", "software",
+            "update key",
+            "VTN", "clock", "hub.toml", "broker", "broker's door", "res-ev",
             "res-water",
         ]  # fmt: skip
 
