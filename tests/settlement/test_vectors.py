@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 
 from opendsr.kernel.periods import period_starts
 from settlement import baselines
@@ -17,6 +20,7 @@ from settlement.baselines import presets
 from settlement.baselines.explaining import explain
 from settlement.baselines.rules import BaselineRule, Keep
 from settlement.delivery import DeliveryRule, measure
+from settlement.vectors import VectorsUnreadable, read_vectors, run_vector
 from tests.samples import DATA
 from tests.settlement.cubes import cube_of, days_between, half_hours
 
@@ -167,3 +171,113 @@ def test_bl01_is_selectable(keep, expected_wh):
     readings = {at(day, 17): 600 + 100 * number for number, day in enumerate(like)}
 
     assert work_out(rule, readings, event).wh.tolist() == [[expected_wh]]
+
+
+def files() -> list[Path]:
+    """Files of vectors to run: those of OPENDSR_VECTORS, separated as a PATH is, and the one at hand."""
+    named = [Path(each) for each in os.environ.get("OPENDSR_VECTORS", "").split(os.pathsep) if each]
+    return [*named, *([FILE] if FILE.is_file() else [])]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
+def test_every_vector_of_a_file_fits(path: Path):
+    outcomes = [run_vector(vector) for vector in read_vectors(path)]
+
+    assert outcomes
+    assert [outcome for outcome in outcomes if not outcome.fits] == []
+
+
+def test_the_command_takes_files_by_path(tmp_path, capsys):
+    vectors()
+    call_command("run_vectors", FILE)
+    printed = capsys.readouterr().out
+    assert "dfs-ida-formula: adjustment -0.25: fits" in printed
+    assert "octopus-points-rounding: a rule without numbers, nothing to compare" in printed
+
+    path = tmp_path / "other.json"
+    path.write_text(
+        json.dumps([{"id": "wrong", "pool_pence": 10, "weights": [1, 1, 1], "expected_pence": [3, 3, 4]}])
+    )
+    with pytest.raises(CommandError, match="1 vectors do not fit"):
+        call_command("run_vectors", path)
+    assert "wrong: parts [3, 3, 4]: DIFFERS: [4, 3, 3]" in capsys.readouterr().out
+
+
+OTHERS = [
+    {
+        "id": "bl01-working-days", "kind": "day selection, Elexon BL01", "event": "Friday 2023-12-29",
+        "expected_days": [
+            "2023-12-28", "2023-12-27", "2023-12-22", "2023-12-21", "2023-12-20", "2023-12-19", "2023-12-18",
+            "2023-12-15", "2023-12-14", "2023-12-13",
+        ],
+    },
+    {
+        "id": "named-rule", "preset": "ena_mid_8_of_10", "event": "2026-11-24T17:00 to 17:30",
+        "history_days": [
+            "2026-11-23", "2026-11-20", "2026-11-19", "2026-11-18", "2026-11-17", "2026-11-16", "2026-11-13",
+            "2026-11-12", "2026-11-11", "2026-11-10",
+        ],
+        "history_kwh_per_half_hour": [9, 1, 1, 1, 1, 1, 1, 1, 1, 0.1],
+        "expected_baseline_kwh_per_half_hour": 1,
+    },
+    {
+        "id": "ercot-ratio", "kind": "same-day ratio",
+        "unadjusted_ref_window_kwh": [0.5] * 4, "metered_ref_window_kwh": [0.6] * 4, "expected_ida": 1.2,
+        "unadjusted_event_kwh": [1.0], "metered_event_kwh": [0.7],
+        "expected_adjusted_baseline": [1.2], "expected_delivered": [0.5],
+    },
+    {
+        "id": "turn-up", "direction": "turn_up", "baseline": [0.2, 0.3], "metered": [1.2, 0.25],
+        "expected_delivered": [1.0, -0.05],
+    },
+    {"id": "two-of-a-kind", "cases": [{"baseline": 2, "metered": 1, "expected_delivered": 1}] * 2},
+    {
+        "id": "grace-and-slope", "rule": "1 if p>=0.9 else 1-2*(0.9-p)",
+        "points": [[0.9, 1], [0.8, 0.8], [0.3, 0]],
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("vector", OTHERS, ids=lambda vector: vector["id"])
+def test_vectors_that_are_in_no_file_here(vector):
+    outcome = run_vector(vector)
+
+    assert outcome.fits, outcome
+    assert outcome.compared
+
+
+@pytest.mark.parametrize(
+    ("vector", "words"),
+    [
+        ({"id": "odd", "expected_luck": 7}, "no example has these fields: expected_luck, id"),
+        ({"id": "odd", "cases": [{"luck": 7}]}, "no example has these fields: luck"),
+        ({"id": "odd", "event": "one day", "expected_days": []}, "cannot be worked out: TypeError"),
+        ({"id": "odd", "points": [["many", 1]]}, "cannot be worked out: ValueError"),
+    ],
+)
+def test_a_vector_that_cannot_be_worked_out_says_so(vector, words):
+    outcome = run_vector(vector)
+
+    assert not outcome.fits
+    assert words in outcome.problem
+
+
+def test_an_expectation_that_is_off_by_its_last_digit_differs():
+    vectors()
+    changed = 0
+    for vector in read_vectors(FILE):
+        for key, value in vector.items():
+            if key.startswith("expected") and isinstance(value, Decimal):
+                last = Decimal(1).scaleb(value.as_tuple().exponent)
+                assert not run_vector({**vector, key: value + last}).fits
+                changed += 1
+    assert changed >= 5
+
+
+@pytest.mark.parametrize("text", ["", "7", "[1]", "{}"])
+def test_what_is_no_file_of_vectors_is_refused(tmp_path, text):
+    path = tmp_path / "v.json"
+    path.write_text(text)
+
+    with pytest.raises(VectorsUnreadable):
+        read_vectors(path)
