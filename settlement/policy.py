@@ -46,6 +46,12 @@ class DeliveryNotFound(NotFound):
     occupancy_id: str
 
 
+class NotSettled(NotFound):
+    """The campaign is not settled."""
+
+    campaign_id: str
+
+
 class StudyNotFound(NotFound):
     """No such placebo study."""
 
@@ -133,6 +139,15 @@ def access_delivery(user: Viewer, campaign_id: UUID, occupancy_id: UUID) -> Home
     if delivery is None:
         raise DeliveryNotFound(campaign_id=str(campaign_id), occupancy_id=str(occupancy_id))
     return delivery
+
+
+def access_standing_run(user: Viewer, campaign_id: UUID) -> SettlementRun:
+    """The run that stands for the campaign, for who may look at baselines; raises Forbidden, NotSettled."""
+    require_sees_baselines(user)
+    run = queries.newest_run(campaign_id)
+    if run is None:
+        raise NotSettled(campaign_id=str(campaign_id))
+    return run
 
 
 def home_names(user: Viewer, occupancy_ids: Collection[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import baseline_pages, placebo_pages
+from opendsr.web import baseline_pages, placebo_pages, window_page
 
 urlpatterns = [
     path("baselines/", baseline_pages.rule_list, name="baseline_rules"),
@@ -13,6 +13,7 @@ urlpatterns = [
         baseline_pages.explained,
         name="baseline_explained",
     ),
+    path("baselines/windows/<uuid:campaign_id>/", window_page.windows, name="unusual_windows"),
     path("baselines/placebo/", placebo_pages.study_list, name="placebo_studies"),
     path("baselines/placebo/<uuid:study_id>/", placebo_pages.study, name="placebo_study"),
     path("baselines/placebo/<uuid:study_id>/live/", placebo_pages.study_live, name="placebo_study_live"),

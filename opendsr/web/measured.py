@@ -69,6 +69,7 @@ class MeasuredReport:
     money_note: str
     missing_note: str
     held_out: str
+    has_window: bool
     provenance: str
 
 
@@ -128,6 +129,7 @@ def measured_report(campaign: Campaign) -> MeasuredReport | None:
         money_note=_money_note(run),
         missing_note=_missing_note(run),
         held_out=held_out_words(run),
+        has_window=bool(run.rule["window_half_hours"]),
         provenance=_provenance(run),
     )
 

@@ -30,8 +30,8 @@ LEAST_SPREAD_WH: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class WindowScores:
-    """By stream: z (0 where not `known`), the window's mean Wh on the day and usually, and both baselines.
+class Judged:
+    """By stream: z (0 where not `known`), and the window's mean Wh on the day and usually.
 
     `known` needs a reading in every counted half-hour of the window and FEWEST_DAYS like days with as many.
     """
@@ -40,12 +40,19 @@ class WindowScores:
     known: Mask
     window_wh: NDArray[np.float64]
     usual_wh: NDArray[np.float64]
-    with_adjustment: Baseline
-    without_adjustment: Baseline
 
     def flagged(self, threshold: float = THRESHOLD) -> Mask:
         """Streams whose window is past the threshold."""
         return np.asarray(self.known & (self.z > threshold), np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowScores:
+    """How each stream's watched window is judged, and its baseline with the rule's adjustment and without."""
+
+    judged: Judged
+    with_adjustment: Baseline
+    without_adjustment: Baseline
 
 
 def watched(rule: BaselineRule) -> BaselineRule:
@@ -98,27 +105,30 @@ def window_scores(
 ) -> WindowScores:
     """z of every stream in the watched window before the event; a rule that uses no days cannot be watched.
 
-    A turn-up event is favoured by a low window, so its sign is turned. `busy` is of the watched window. The
-    cube holds the days that `days_needed` names for the rule and for `watched(rule)`.
+    `busy` is of the watched window. The cube holds the days that `days_needed` names for the rule and for
+    `watched(rule)`.
     """
     watching = watched(rule)
     took_part = EventDays.of(event_days)
     found = baseline(watching, cube, event, took_part, busy=busy)
     plain = baseline(unadjusted(rule), cube, event, took_part, given=given)
     own = plain if rule.adjustment is Adjustment.NONE else baseline(rule, cube, event, took_part, given=given)
+    return WindowScores(
+        judged=judge(found, is_turn_up=is_turn_up), with_adjustment=own, without_adjustment=plain
+    )
+
+
+def judge(found: Baseline, *, is_turn_up: bool = False) -> Judged:
+    """The window of each stream of a baseline that has one, against the days the rule looked at.
+
+    A turn-up event is favoured by a low window, so its sign is turned.
+    """
     counted = found.window_counted
     on_day = _mean(found.window_metered_wh, counted)
     usual, spread, days = _like_days(found, counted)
     known = (counted.sum(axis=1) > 0) & (days >= FEWEST_DAYS)
     z = np.where(known, (on_day - usual) / np.maximum(spread, LEAST_SPREAD_WH), 0.0)
-    return WindowScores(
-        z=-z if is_turn_up else z,
-        known=np.asarray(known, np.bool_),
-        window_wh=on_day,
-        usual_wh=usual,
-        with_adjustment=own,
-        without_adjustment=plain,
-    )
+    return Judged(-z if is_turn_up else z, np.asarray(known, np.bool_), on_day, usual)
 
 
 def combined_z(z: Sequence[float]) -> float:
@@ -141,7 +151,7 @@ def innocent_z(
     for day in days:
         event = pretend_event(day, half_hours)
         if event:
-            scores = window_scores(rule, cube, event, took_part, is_turn_up=is_turn_up)
+            scores = window_scores(rule, cube, event, took_part, is_turn_up=is_turn_up).judged
             found.append(scores.z[scores.known & ~took_part.on([day])[0]])
     return np.concatenate(found)
 

@@ -35,8 +35,8 @@ def test_z_is_that_of_a_slow_count():
         usual = [some.net_wh[home, DAYS.index(day), WINDOW].mean() for day in like]
         on_day = some.net_wh[home, -1, WINDOW].mean()
         z = (on_day - statistics.mean(usual)) / statistics.stdev(usual)
-        assert found.z[home] == pytest.approx(z)
-    assert found.known.all()
+        assert found.judged.z[home] == pytest.approx(z)
+    assert found.judged.known.all()
 
 
 def test_a_pushed_window_is_flagged_with_what_it_was_worth():
@@ -45,8 +45,8 @@ def test_a_pushed_window_is_flagged_with_what_it_was_worth():
 
     found = gaming.window_scores(presets.DFS_2022, some, EVENT, [()] * 40)
 
-    assert found.flagged()[7]
-    assert found.flagged().sum() <= 3
+    assert found.judged.flagged()[7]
+    assert found.judged.flagged().sum() <= 3
     assert (found.with_adjustment.wh[7] > found.without_adjustment.wh[7] + 1_500).all()
 
 
@@ -57,9 +57,9 @@ def test_a_turn_up_is_favoured_by_a_low_window():
     down = gaming.window_scores(presets.DFS_2022, some, EVENT, [()] * 40)
     up = gaming.window_scores(presets.DFS_2022, some, EVENT, [()] * 40, is_turn_up=True)
 
-    assert up.flagged()[7]
-    assert not down.flagged()[7]
-    np.testing.assert_array_equal(up.z, -down.z)
+    assert up.judged.flagged()[7]
+    assert not down.judged.flagged()[7]
+    np.testing.assert_array_equal(up.judged.z, -down.judged.z)
 
 
 def test_a_rule_without_a_window_is_watched_all_the_same():
@@ -72,7 +72,7 @@ def test_a_rule_without_a_window_is_watched_all_the_same():
 
     found = gaming.window_scores(presets.DFS_2023_DOMESTIC, only, EVENT, [()] * 40)
 
-    assert found.flagged()[7]
+    assert found.judged.flagged()[7]
     np.testing.assert_array_equal(found.with_adjustment.wh, found.without_adjustment.wh)
 
 
@@ -83,8 +83,8 @@ def test_too_little_to_judge_is_not_flagged():
 
     found = gaming.window_scores(presets.DFS_2022, some, EVENT, [()] * 40)
 
-    assert found.known.tolist()[:3] == [False, False, True]
-    assert not found.flagged()[:2].any()
+    assert found.judged.known.tolist()[:3] == [False, False, True]
+    assert not found.judged.flagged()[:2].any()
 
 
 def test_false_alarms_are_measured_and_a_threshold_holds_them():
