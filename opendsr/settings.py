@@ -235,6 +235,11 @@ _celery["beat_schedule"]["run-placebo-studies"] = {
     "schedule": 60.0,
     "options": {"queue": "settlement", "expires": 50},
 }
+_celery["beat_schedule"]["seal-audit"] = {
+    "task": "opendsr.kernel.tasks.seal_audit",
+    "schedule": 60.0,
+    "options": {"queue": "default", "expires": 50},
+}
 _celery["beat_schedule"]["advance-rollouts"] = {
     "task": "assets.tasks.advance_rollouts",
     "schedule": 600.0,

@@ -138,6 +138,48 @@ class AuditEntry(models.Model):
         return f"{self.at:%Y-%m-%dT%H:%M:%SZ} {self.actor} {self.verb} {self.target}"
 
 
+class AuditSeal(models.Model):
+    """A batch of audit entries and the hash over them and the seal before; append-only by trigger."""
+
+    number = models.BigIntegerField(primary_key=True)
+    sha256 = models.BinaryField()
+    sealed_wall_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "audit_seal"
+        constraints: ClassVar = [models.CheckConstraint(condition=Q(number__gt=0), name="audit_seal_counts")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {bytes(self.sha256).hex()[:16]}"
+
+
+class SealedEntry(models.Model):
+    """One entry's place in a seal, and its own hash; append-only by trigger.
+
+    No foreign key holds the entry: whoever takes it away against the trigger is found out by what is left.
+    """
+
+    entry = models.OneToOneField(
+        AuditEntry,
+        on_delete=models.DO_NOTHING,
+        primary_key=True,
+        db_constraint=False,
+        related_name="sealed",
+    )
+    seal = models.ForeignKey(AuditSeal, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    position = models.PositiveIntegerField()
+    sha256 = models.BinaryField()
+
+    class Meta:
+        db_table = "audit_sealed_entry"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["seal", "position"], name="audit_sealed_entry_place"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seal_id}.{self.position}"
+
+
 class Installation(models.Model):
     """The one co-op this installation serves; demo commands touch a database only when `is_demo` is set."""
 
