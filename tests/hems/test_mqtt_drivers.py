@@ -15,7 +15,7 @@ from hems.devices import Order
 from hems.drivers.bus import LocalBroker
 from hems.drivers.catalogue import MAKES, Around, RealDriver
 from hems.drivers.manners import MEMBERS_OVERRIDE, Manners, Wish
-from hems.drivers.openevse import claim_of
+from hems.drivers.openevse import STATES, claim_of
 from hems.drivers.real_device import AssetSettings
 from hems.drivers.relay import DEAD_MAN_SECONDS
 from hems.drivers.sg_ready import BLOCKED_LONG_ENOUGH
@@ -152,6 +152,21 @@ class TestOpenEvse:
         assert set(recorded["claim_cap"]["payload"]) == set(claim_of(Wish(4600), phases=1) or ())
         assert recorded["claim_release"]["payload"] == "release"
 
+    def test_its_recorded_state_and_announcements_are_read(self, broker, make):
+        recorded = json.loads(shared_sample("device-samples/openevse_status.json").read_text())
+        announced = json.loads(shared_sample("device-samples/openevse_announce.json").read_text())
+        with FakeEvse(broker) as evse:
+            driver = there(make("openevse", base=evse.base))
+            for name, value in recorded.items():  # it publishes each by itself
+                evse.device.says(f"{evse.base}/{name}", str(value))
+            until("its register", driver, FIVE, lambda: driver.telemetry(FIVE).energy_wh == 998_000)
+            assert (driver.telemetry(FIVE).power_w, driver.telemetry(FIVE).detail) == (0, STATES[254])
+            topic = announced["topic"].replace("xxxx", "7b2c")
+            evse.device.says(topic, announced["last_will"])
+            until("its end", driver, FIVE, lambda: not driver.available)
+            evse.device.says(topic, announced["connected"], is_retained=announced["retained"])
+            until("its return", driver, FIVE, lambda: driver.available)
+
 
 class TestTasmota:
     def test_off_with_a_timer_that_brings_it_back_and_on_without(self, broker, make):
@@ -208,6 +223,20 @@ class TestTasmota:
                 relay.device.says(topic, message)
             until("the temperature", driver, FIVE, lambda: driver.temperature_c == 22.6)
             until("the relay", driver, FIVE, lambda: driver.relay.shown is False)
+
+    def test_a_recorded_pow_is_read(self, broker, make):
+        recorded = json.loads(shared_sample("device-samples/tasmota_pow.json").read_text())
+        with FakeTasmota(broker, topic="pow1") as relay:
+            driver = there(make("tasmota", topic="pow1"))
+            relay.device.says("tele/pow1/SENSOR", recorded["tele/pow1/SENSOR"])
+            until("its power", driver, FIVE, lambda: driver.telemetry(FIVE).power_w == 2635)
+            assert driver.telemetry(FIVE).energy_wh == 6294
+            relay.device.says("stat/pow1/STATUS8", recorded["stat/pow1/STATUS8"])
+            until("what it answers", driver, FIVE, lambda: driver.telemetry(FIVE).power_w == 2629)
+            relay.device.says("stat/pow1/RESULT", {"POWER": "OFF"})
+            until("off", driver, FIVE, lambda: driver.relay.shown is False)
+            relay.device.says("stat/pow1/RESULT", recorded["stat/pow1/RESULT"])
+            until("on", driver, FIVE, lambda: driver.relay.shown is True)
 
     @pytest.mark.parametrize("rubbish", ["", "null", "[]", '{"ENERGY": 3}', '{"POWER": 7}', "\x00", "{"])
     def test_rubbish_changes_nothing(self, broker, make, rubbish):
@@ -276,6 +305,18 @@ class TestEmonEsp:
             until("off", driver, FIVE, lambda: relay.mode == "Off")
             driver._bus._client.socket().close()
             wait_for("the last will", lambda: relay.mode == "Timer")
+
+    def test_its_recorded_state_is_read(self, broker, make):
+        recorded = json.loads(shared_sample("device-samples/emonesp_relay.json").read_text())
+        with FakeEmonEsp(broker, mode="Off") as relay:
+            driver = there(make("emonesp", device=relay.name))
+            for topic, message in recorded["out"].items():
+                relay.device.says(topic.replace("<device>", relay.name), message)
+            until("off", driver, FIVE, lambda: driver.relay.shown is False)
+        asked = {topic.replace("<device>", relay.name) for topic in recorded["in"]}
+        assert {topic for topic, _ in relay.device.heard} <= asked, (
+            "the hub asks what is recorded, and no more"
+        )
 
 
 class TestSgReady:
