@@ -1,4 +1,4 @@
-"""The hub's command line: enrol, run, doctor, override, resume, fleet."""
+"""The hub's command line: enrol, run, doctor, override, resume, away, back, fleet."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import getpass
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
-from hems.errors import HubError
+from hems.errors import BadTime, HubError
 
 READY, NOT_READY = 0, 2
 TRANSPORTS = ("https", "mqtt")
@@ -73,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
         press = commands.add_parser(word, help=f"the member's button: {meaning}")
         press.add_argument("--dir", type=Path, required=True, help="the hub's folder")
         press.set_defaults(do=_press, word=word)
+
+    away = commands.add_parser("away", help="take part in nothing for a while, said ahead")
+    away.add_argument("--dir", type=Path, required=True, help="the hub's folder")
+    away.add_argument("--from", dest="starts_at", required=True, help="ISO 8601 with offset")
+    away.add_argument("--until", dest="ends_at", required=True, help="ISO 8601 with offset")
+    away.add_argument("--asset", action="append", default=[], help="this asset alone; may be given again")
+    away.set_defaults(do=_away)
+    back = commands.add_parser("back", help="end every absence (`resume` joins what it opted out of)")
+    back.add_argument("--dir", type=Path, required=True, help="the hub's folder")
+    back.set_defaults(do=_press, word="back")
     return parser
 
 
@@ -123,6 +134,26 @@ def _press(options: argparse.Namespace) -> int:
     press(options.dir, options.word)
     sys.stdout.write(f"{options.word}: the hub acts within a second of running\n")
     return READY
+
+
+def _away(options: argparse.Namespace) -> int:
+    from hems.button import press_away
+
+    starts_at, ends_at = _instant("--from", options.starts_at), _instant("--until", options.ends_at)
+    press_away(options.dir, starts_at, ends_at, resource_ids=options.asset)
+    sys.stdout.write("away: the hub tells the co-op when there is contact\n")
+    return READY
+
+
+def _instant(name: str, text: str) -> datetime:
+    from hems.instants import read_instant
+
+    try:
+        return read_instant(text)
+    except ValueError:
+        raise BadTime(
+            f"{name} {text!r}: give ISO 8601 with an offset, such as 2026-12-24T09:00:00Z"
+        ) from None
 
 
 def _run(options: argparse.Namespace) -> int:

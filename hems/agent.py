@@ -24,11 +24,12 @@ from types import TracebackType
 from typing import IO, Any
 
 from hems import button, state, watchdog
+from hems.absence import ScheduleNote
 from hems.backlog import Backlog
-from hems.book import UNREGISTERED, OptNote
+from hems.book import UNREGISTERED, Book, OptNote
 from hems.clock import Clock
 from hems.devices import DeviceState, Place
-from hems.errors import BadFolder, HubError, LinkError, Refused, Untrusted
+from hems.errors import BadFolder, BadTime, HubError, LinkError, Refused, Untrusted
 from hems.files import write_atomically
 from hems.home import CONFIG, SIMULATION, Incidents, read_home
 from hems.instants import HALF_HOUR_SECONDS, whole_second, written
@@ -208,20 +209,38 @@ class Agent(AbstractContextManager["Agent"]):
 
     def _hear(self, word: button.Word, at: datetime, *, done: str = "", press: str = "") -> None:
         """The member's word: carried out at once, told to the VTN when there is contact."""
-        book, notes = self.state.book.override(at) if word == "override" else self.state.book.resume(at)
-        log.info("%s: member says %s: %s", self.serial, word, [note.event_id for note in notes] or "no event")
+        book, schedules, notes = self._book_after(word, at, press)
+        about = [note.event_id for note in notes] or [note.absence.opt_id for note in schedules]
+        log.info("%s: member says %s: %s", self.serial, word, about or "no event")
         self._keep(
             replace(
                 self.state,
                 book=book,
                 opts=(*self.state.opts, *notes),
+                schedules=(*self.state.schedules, *schedules),
                 newest_press=press or self.state.newest_press,
                 done=(*self.state.done, done) if done else self.state.done,
             ),
             is_members_word=True,
         )
-        if notes:
+        if about:
             self._next_contact = min(self._next_contact, time.monotonic())
+
+    def _book_after(
+        self, word: button.Word, at: datetime, press: str
+    ) -> tuple[Book, list[ScheduleNote], list[OptNote]]:
+        book = self.state.book
+        if word == "back":
+            return *book.come_back(at), []
+        if word == "away":
+            try:
+                starts_at, ends_at, names = button.absence_of(self.folder, press)
+            except BadTime as error:
+                log.warning("%s: %s", self.serial, error)
+                return book, [], []
+            return book.leave(starts_at, ends_at, resource_ids=names, assets=self.place.drivers, at=at)
+        book, notes = book.override(at) if word == "override" else book.resume(at)
+        return book, [], notes
 
     def _keep(self, fresh: state.State, *, is_members_word: bool = False) -> None:
         """On disk first, then in the devices. The member's word does not wait for a disk that is full."""
@@ -380,6 +399,13 @@ class Agent(AbstractContextManager["Agent"]):
     def opt_heard(self, note: OptNote) -> None:
         self._keep(replace(self.state, opts=tuple(each for each in self.state.opts if each != note)))
 
+    def schedules_waiting(self) -> Sequence[ScheduleNote]:
+        return self.state.schedules
+
+    def schedule_heard(self, note: ScheduleNote) -> None:
+        schedules = tuple(each for each in self.state.schedules if each != note)
+        self._keep(replace(self.state, schedules=schedules))
+
     # ---- to be seen
 
     def status(self, at: datetime, *, is_stopped: bool = False) -> dict[str, Any]:
@@ -421,7 +447,16 @@ class Agent(AbstractContextManager["Agent"]):
                 }
                 for seen in states
             ],
-            "opts_waiting": len(self.state.opts),
+            "absences": [
+                {
+                    "starts_at": written(each.starts_at),
+                    "ends_at": written(each.ends_at),
+                    "resource_ids": list(each.resource_ids),
+                }
+                for each in self.state.book.absences
+                if each.ends_at > at
+            ],
+            "opts_waiting": len(self.state.opts) + len(self.state.schedules),
             "samples_waiting": self._reporting.waiting,
             "samples_thinned": self._reporting.thinned,
             "readings_until": written(

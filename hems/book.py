@@ -15,6 +15,7 @@ from itertools import pairwise
 from random import Random
 from typing import Protocol
 
+from hems.absence import Absence, ScheduleNote, ended, is_away
 from hems.devices import Order
 from hems.signals import LONGEST, SignalUnsupported, Slice, ends_of, slices_of
 from oadr.messages import (
@@ -111,6 +112,7 @@ class Book:
 
     seed: str
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    absences: tuple[Absence, ...] = ()
 
     def take(
         self,
@@ -177,6 +179,43 @@ class Book:
         ]
         return self._opted(chosen, at, "optIn", PARTICIPATING)
 
+    def leave(
+        self,
+        starts_at: datetime,
+        ends_at: datetime,
+        *,
+        resource_ids: tuple[str, ...] = (),
+        assets: Collection[Rated],
+        at: datetime,
+    ) -> tuple[Book, list[ScheduleNote], list[OptNote]]:
+        """Take part in nothing from `starts_at` (not before `at`) to `ends_at`, with some assets or all.
+
+        An event that falls into it whole is opted out of at once; of one that reaches beyond, the rest is
+        carried out.
+        """
+        starts_at = max(starts_at, at)
+        if ends_at <= starts_at:
+            return self, [], []
+        said = f"{self.seed}|away|{starts_at.isoformat()}|{ends_at.isoformat()}|{resource_ids}"
+        absence = Absence(sha256(said.encode()).hexdigest()[:32], starts_at, ends_at, resource_ids)
+        if absence in self.absences:
+            return self, [], []
+        book = replace(self, absences=(*self.absences, absence))
+        missed = [
+            entry
+            for entry in self.entries.values()
+            if entry.is_live(at)
+            and not (entry.outs and entry.outs[-1][1] is None)
+            and book._is_away(entry, assets)
+        ]
+        book, notes = book._opted(missed, at, "optOut", NOT_PARTICIPATING)
+        return book, [ScheduleNote(absence, at)], notes
+
+    def come_back(self, at: datetime) -> tuple[Book, list[ScheduleNote]]:
+        """End every absence, those to come as well; what was opted out of stays so until `resume`."""
+        absences, notes = ended(self.absences, at)
+        return replace(self, absences=absences), notes
+
     def orders(self, assets: Iterable[Rated]) -> tuple[Order, ...]:
         """Every order past and to come, by asset and time."""
         orders: list[Order] = []
@@ -229,11 +268,12 @@ class Book:
             slices=slices,
             resource_ids=target.resource_ids,
             known_at=at,
-            opt="optOut" if says_no else "optIn",
-            opt_reason=NOT_PARTICIPATING if says_no else PARTICIPATING,
+            opt="optIn",
+            opt_reason=PARTICIPATING,
             is_test=event.is_test,
-            outs=((at, None),) if says_no else (),
         )
+        if says_no or self._is_away(entry, assets):
+            entry = replace(entry, opt="optOut", opt_reason=NOT_PARTICIPATING, outs=((at, None),))
         if known is not None:
             # A new version changes what is asked, not what the member has said.
             past = tuple(
@@ -252,6 +292,7 @@ class Book:
         if entry.is_test or not _targeted(entry.resource_ids, [asset]):
             return []
         delay = timedelta(seconds=self._draw(entry.tolerance_seconds, entry.event_id, asset.resource_id))
+        away = [(each.starts_at, each.ends_at) for each in self.absences if each.is_of(asset.resource_id)]
         together_w = sum(each.rated_w for each in assets if _targeted(entry.resource_ids, [each]))
         orders = []
         for part in entry.slices:
@@ -259,7 +300,7 @@ class Book:
             ends_at = part.ends_at + delay
             if entry.stopped_at is not None:
                 ends_at = min(ends_at, entry.stopped_at)
-            for since, until in _without((starts_at, ends_at), entry.outs):
+            for since, until in _without((starts_at, ends_at), [*entry.outs, *away]):
                 orders.append(
                     Order(
                         event_id=entry.event_id,
@@ -309,6 +350,11 @@ class Book:
             )
         return replace(self, entries=entries), notes
 
+    def _is_away(self, entry: Entry, assets: Collection[Rated]) -> bool:
+        """True when no asset that the event is for is at home for any of it."""
+        names = [each.resource_id for each in assets if _targeted(entry.resource_ids, [each])]
+        return is_away(self.absences, names, max(entry.starts_at, entry.known_at), entry.latest_end)
+
     def _draw(self, most_seconds: int, *names: str) -> int:
         """0..most_seconds, the same for the same names; spreads hubs, hides nothing."""
         if most_seconds <= 0:
@@ -317,7 +363,11 @@ class Book:
 
     def _with(self, entries: Mapping[str, Entry], at: datetime) -> Book:
         """Forget what is long over."""
-        return replace(self, entries={key: e for key, e in entries.items() if e.latest_end + KEPT > at})
+        return replace(
+            self,
+            entries={key: e for key, e in entries.items() if e.latest_end + KEPT > at},
+            absences=tuple(each for each in self.absences if each.ends_at + 2 * KEPT > at),
+        )
 
 
 def _targeted(resource_ids: Collection[str], assets: Collection[Rated]) -> bool:

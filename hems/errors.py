@@ -19,6 +19,10 @@ class BadFolder(HubError):
     """The hub's folder lacks a file, or holds one it should not."""
 
 
+class BadTime(HubError):
+    """A time that is none, or not where it should be."""
+
+
 class BadAddress(HubError):
     """The VTN's address is not one."""
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hems.absence import Absence, ScheduleNote
 from hems.book import Book, Entry, OptNote
 from hems.devices import Order
 from hems.files import write_atomically
@@ -37,6 +38,7 @@ class State:
     newest_press: str = ""
     done: tuple[str, ...] = ()
     reports: tuple[Wanted, ...] = ()
+    schedules: tuple[ScheduleNote, ...] = ()
 
 
 def load(folder: Path, *, seed: str) -> tuple[State, str]:
@@ -86,6 +88,15 @@ def _to_json(state: State) -> dict[str, Any]:
             }
             for note in state.opts
         ],
+        "absences": [_absence_to_json(each) for each in state.book.absences],
+        "schedules": [
+            {
+                "absence": _absence_to_json(note.absence),
+                "said_at": written(note.said_at),
+                "is_cancelled": note.is_cancelled,
+            }
+            for note in state.schedules
+        ],
         "newest_press": state.newest_press,
         "done": list(state.done),
         "reports": [
@@ -109,7 +120,17 @@ def _from_json(document: Mapping[str, Any], seed: str) -> State:
     entries = [_entry_from_json(item) for item in document["events"]]
     return State(
         registration=Registration(**document["registration"]),
-        book=Book(seed, {entry.event_id: entry for entry in entries}),
+        book=Book(
+            seed,
+            {entry.event_id: entry for entry in entries},
+            tuple(_absence_from_json(item) for item in document.get("absences", [])),
+        ),
+        schedules=tuple(
+            ScheduleNote(
+                _absence_from_json(item["absence"]), read_instant(item["said_at"]), bool(item["is_cancelled"])
+            )
+            for item in document.get("schedules", [])
+        ),
         opts=tuple(
             OptNote(**{**item, "said_at": read_instant(item["said_at"])}) for item in document["opts"]
         ),
@@ -127,6 +148,20 @@ def _from_json(document: Mapping[str, Any], seed: str) -> State:
             for item in document.get("reports", [])
         ),
     )
+
+
+def _absence_to_json(absence: Absence) -> dict[str, Any]:
+    return {
+        "opt_id": absence.opt_id,
+        "starts_at": written(absence.starts_at),
+        "ends_at": written(absence.ends_at),
+        "resource_ids": list(absence.resource_ids),
+    }
+
+
+def _absence_from_json(item: Mapping[str, Any]) -> Absence:
+    starts_at, ends_at = read_instant(item["starts_at"]), read_instant(item["ends_at"])
+    return Absence(item["opt_id"], starts_at, ends_at, tuple(item["resource_ids"]))
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

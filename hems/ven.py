@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from hems.book import OptNote
+from hems.absence import ScheduleNote
+from hems.book import NOT_PARTICIPATING, OptNote
 from hems.errors import LinkError, Refused
 from hems.lines import Pushed
 from hems.reporting import METADATA
@@ -20,8 +21,11 @@ from oadr.messages import (
     NOT_REGISTERED,
     OUT_OF_SEQUENCE,
     REPORT_NOT_SUPPORTED,
+    AvailablePeriod,
+    CanceledOpt,
     CanceledPartyRegistration,
     CanceledReport,
+    CancelOpt,
     CancelPartyRegistration,
     CancelReport,
     CreatedEvent,
@@ -149,6 +153,12 @@ class Home(Protocol):
     def opt_heard(self, note: OptNote) -> None:
         """The VTN has heard it, or will never want to."""
 
+    def schedules_waiting(self) -> Sequence[ScheduleNote]:
+        """What the member has said of absences that the VTN has yet to hear, oldest first."""
+
+    def schedule_heard(self, note: ScheduleNote) -> None:
+        """The VTN has heard it, or will never want to."""
+
 
 Answer = TypeVar("Answer")
 
@@ -178,6 +188,7 @@ class Ven:
                 self.register()
             if self._line.session() != self._session:
                 self._is_full_set_due = True
+            self._tell_schedules()
             self._tell_opts()
             if self._is_full_set_due:
                 self._request_events()
@@ -326,6 +337,39 @@ class Ven:
             is_http_pull=None if is_push else True,
         )
         return self._ask("EiRegisterParty", request, CreatedPartyRegistration)
+
+    def _tell_schedules(self) -> None:
+        for note in self._home.schedules_waiting():
+            try:
+                response = self._tell_schedule(note)
+            except Refused as error:
+                if error.status not in NO_SUCH_SERVICE:
+                    raise
+                log.warning("%s: the VTN takes no schedules: %s", self._name, error)
+            else:
+                if response.code == NOT_REGISTERED:
+                    raise Unregistered(_reason(response))
+            self._home.schedule_heard(note)
+
+    def _tell_schedule(self, note: ScheduleNote) -> EiResponse:
+        absence, ven_id = note.absence, self.registration.ven_id
+        if note.is_cancelled:
+            answer = self._line.exchange("EiOpt", CancelOpt(_request_id(), absence.opt_id, ven_id))
+            if isinstance(answer, CanceledOpt | Response):
+                return answer.response
+            raise Protest(f"{type(answer).__name__} is no answer to CancelOpt")
+        lasting = absence.ends_at - absence.starts_at
+        request = CreateOpt(
+            request_id=_request_id(),
+            opt_id=absence.opt_id,
+            opt_type="optOut",
+            opt_reason=NOT_PARTICIPATING,
+            ven_id=ven_id,
+            created_at=note.said_at,
+            target=Target(ven_ids=(ven_id,), resource_ids=absence.resource_ids),
+            availability=(AvailablePeriod(absence.starts_at, int(lasting.total_seconds())),),
+        )
+        return self._ask("EiOpt", request, CreatedOpt).response
 
     def _tell_opts(self) -> None:
         for note in self._home.opts_waiting():

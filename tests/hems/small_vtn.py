@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from oadr import codec
 from oadr.messages import (
+    CanceledOpt,
+    CancelOpt,
     CreatedEvent,
     CreatedOpt,
     CreatedPartyRegistration,
@@ -186,6 +188,8 @@ class SmallVtn:
                 return self._full_set(name)
             case CreateOpt():
                 return CreatedOpt(EiResponse(request_id=message.request_id), message.opt_id)
+            case CancelOpt():
+                return CanceledOpt(EiResponse(request_id=message.request_id), message.opt_id)
             case RegisterReport():
                 return RegisteredReport(EiResponse(request_id=message.request_id))
             case _:

@@ -10,11 +10,15 @@ from datetime import timedelta
 import pytest
 
 from hems import state
+from hems.__main__ import main
 from hems.agent import Agent
 from hems.button import press
 from hems.errors import BadFolder
+from hems.instants import written
 from oadr.messages import (
+    AvailablePeriod,
     CanceledPartyRegistration,
+    CancelOpt,
     CancelPartyRegistration,
     CreatedEvent,
     CreatedOpt,
@@ -285,6 +289,56 @@ def test_an_opt_the_vtn_will_not_have_is_not_said_for_ever(start, vtn, clock, co
 
     assert len(vtn.heard_of(NAME, CreateOpt)) == 1
     assert power_w(agent, FIVE) == 7360
+
+
+def test_an_absence_said_ahead_is_told_kept_and_ended(start, vtn, clock, capsys):
+    agent = start()
+    agent.contact()
+    words = [
+        "away",
+        "--dir",
+        str(agent.folder),
+        "--from",
+        written(FIVE),
+        "--until",
+        written(FIVE + 90 * MINUTE),
+    ]
+    assert main([*words, "--asset", "res-ev"]) == 0
+    agent.step(clock.at)
+    assert agent.status(clock.at)["opts_waiting"] == 1
+    agent.contact()
+    (told,) = vtn.heard_of(NAME, CreateOpt)
+    assert (told.opt_type, told.opt_reason, told.event) == ("optOut", "notParticipating", None)
+    assert told.target.resource_ids == ("res-ev",)
+    assert told.availability == (AvailablePeriod(FIVE, 5400),)
+
+    agent = start()
+    vtn.put(NAME, make_event())
+    agent.contact()
+    assert set(vtn.answers(NAME)) == {("E1", 0, "optOut", 200)}
+    assert agent.status(clock.at)["absences"][0]["resource_ids"] == ["res-ev"]
+    assert main(["back", "--dir", str(agent.folder)]) == 0
+    agent.step(clock.at)
+    agent.contact()
+    (cancelled,) = vtn.heard_of(NAME, CancelOpt)
+    assert cancelled.opt_id == told.opt_id
+    assert agent.status(clock.at)["absences"] == []
+    assert agent.status(clock.at)["opts_waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "said"),
+    [
+        ("tomorrow", "2026-11-20T18:00:00Z", "--from 'tomorrow'"),
+        ("2026-11-20T17:00:00", "2026-11-20T18:00:00Z", "with an offset"),
+        ("2026-11-20T17:00:00Z", "2026-11-20T16:00:00Z", "--until: after --from"),
+        ("2026-11-20T17:00:00Z", "2027-11-20T16:00:00Z", "at most 60 days"),
+    ],
+)
+def test_an_absence_that_makes_no_sense_is_refused(tmp_path, capsys, since, until, said):
+    assert main(["away", "--dir", str(tmp_path), "--from", since, "--until", until]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "button").exists()
 
 
 def test_override_with_no_event_is_harmless(start, vtn, clock):

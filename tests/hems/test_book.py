@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +38,31 @@ def take(book: Book, *events, at: datetime, says_no: bool = False):
     return book.take(message, at=at, ven_id="VEN-HUB-0001", assets=ASSETS, says_no=says_no)
 
 
+class Away(NamedTuple):
+    """An absence that begins so many minutes after it is said."""
+
+    begins_in: int
+    minutes: int
+    resource_ids: tuple[str, ...]
+
+
+def after_what(book: Book, what, *, at: datetime, says_no: bool = False) -> Book:
+    """The book after a set of events, an absence, or a word; an unknown word changes nothing."""
+    if isinstance(what, Away):
+        since = at + what.begins_in * MINUTE
+        until = since + what.minutes * MINUTE
+        return book.leave(since, until, resource_ids=what.resource_ids, assets=ASSETS, at=at)[0]
+    if isinstance(what, tuple):
+        return take(book, *what, at=at, says_no=says_no)[0]
+    if what == "override":
+        return book.override(at)[0]
+    if what == "resume":
+        return book.resume(at)[0]
+    if what == "back":
+        return book.come_back(at)[0]
+    return book.stop_all(at, "registration cancelled") if what == "let go" else book
+
+
 def covered(orders, resource_id: str, at: datetime) -> bool:
     return any(o.resource_id == resource_id and o.starts_at <= at < o.ends_at for o in orders)
 
@@ -62,7 +88,10 @@ steps = st.lists(
         st.integers(0, 45),
         st.one_of(
             st.lists(events(), max_size=3, unique_by=lambda event: event.event_id).map(tuple),
-            st.sampled_from(["override", "resume", "let go", "restart"]),
+            st.sampled_from(["override", "resume", "back", "let go", "restart"]),
+            st.tuples(st.integers(-30, 240), st.integers(1, 400), st.sampled_from([(), ("a",)])).map(
+                Away._make
+            ),
         ),
     ),
     max_size=12,
@@ -77,18 +106,12 @@ def test_whatever_comes_the_past_stands_and_every_order_ends(steps, says_no):
         at += minutes * MINUTE
         before = book.orders(ASSETS)
         known = {event_id for event_id, entry in book.entries.items() if entry.known_at <= at}
-        if isinstance(what, tuple):
-            book, _ = take(book, *what, at=at, says_no=says_no)
-        elif what == "override":
-            book, _ = book.override(at)
-        elif what == "resume":
-            book, _ = book.resume(at)
-        elif what == "let go":
-            book = book.stop_all(at, "registration cancelled")
-        else:
+        if what == "restart":
             kept = state.State(Registration(), book)
             book = state._from_json(json.loads(json.dumps(state._to_json(kept))), "HUB-0001").book
             assert book == kept.book
+        else:
+            book = after_what(book, what, at=at, says_no=says_no)
         after = book.orders(ASSETS)
 
         for moment in (FIVE - 60 * MINUTE + n * 5 * MINUTE for n in range(60)):
@@ -105,6 +128,11 @@ def test_whatever_comes_the_past_stands_and_every_order_ends(steps, says_no):
         if what == "override":
             running = [o for o in after if o.starts_at <= at < o.ends_at]
             assert running == []
+        if isinstance(what, Away):
+            until = at + (what.begins_in + what.minutes) * MINUTE
+            since = max(at, at + what.begins_in * MINUTE)
+            held = [o for o in after if not what.resource_ids or o.resource_id in what.resource_ids]
+            assert all(order.ends_at <= since or order.starts_at >= until for order in held)
         if what == "let go":
             assert all(order.ends_at <= at for order in after)
 
@@ -134,14 +162,7 @@ def test_what_the_meter_has_logged_never_changes(steps, stay_minutes, energy_wh,
     for minutes, what in steps:
         at += minutes * MINUTE
         logged = home.readings_csv(at)
-        if isinstance(what, tuple):
-            book, _ = take(book, *what, at=at)
-        elif what == "override":
-            book, _ = book.override(at)
-        elif what == "resume":
-            book, _ = book.resume(at)
-        elif what == "let go":
-            book = book.stop_all(at, "registration cancelled")
+        book = after_what(book, what, at=at)
         home.plan(book.orders(home.drivers))
 
         assert home.readings_csv(at) == logged
@@ -276,6 +297,39 @@ def test_telling_an_opt_twice_is_telling_it_once():
     back, third = out.resume(FIVE + 3 * MINUTE)
     _, fourth = back.override(FIVE + 4 * MINUTE)
     assert len({note.opt_id for note in (*first, *third, *fourth)}) == 3
+
+
+def begins(book: Book) -> set[tuple[str, datetime]]:
+    return {(order.event_id, order.starts_at) for order in book.orders(ASSETS)}
+
+
+def test_an_absence_is_out_of_what_falls_into_it_and_takes_the_rest():
+    book, schedules, _ = Book("HUB").leave(FIVE, FIVE + 120 * MINUTE, assets=ASSETS, at=FIVE - 60 * MINUTE)
+    assert [note.is_cancelled for note in schedules] == [False]
+    inside, beyond = make_event("E1", minutes=60), make_event("E2", starts_at=FIVE + 90 * MINUTE, minutes=60)
+    book, answers = take(book, inside, beyond, at=FIVE - 30 * MINUTE)
+    assert [(each.event.event_id, each.opt_type) for each in answers] == [("E1", "optOut"), ("E2", "optIn")]
+    assert {(order.event_id, order.starts_at) for order in book.orders(ASSETS)} == {
+        ("E2", FIVE + 120 * MINUTE)
+    }
+
+    again, schedules, _ = book.leave(FIVE, FIVE + 120 * MINUTE, assets=ASSETS, at=FIVE - 20 * MINUTE)
+    assert (again, schedules) == (book, []), "said twice"
+    back, schedules = book.come_back(FIVE + 100 * MINUTE)
+    assert [note.is_cancelled for note in schedules] == [True]
+    assert {(order.event_id, order.starts_at) for order in back.orders(ASSETS)} == {
+        ("E2", FIVE + 100 * MINUTE)
+    }
+    assert back.come_back(FIVE + 101 * MINUTE) == (back, [])
+
+
+def test_an_absence_said_late_opts_out_of_what_was_promised():
+    book, _ = take(Book("HUB"), make_event("E1", minutes=60), at=FIVE - 60 * MINUTE)
+    book, _, notes = book.leave(FIVE - 5 * MINUTE, FIVE + 90 * MINUTE, assets=ASSETS, at=FIVE - 30 * MINUTE)
+    assert [(note.event_id, note.opt) for note in notes] == [("E1", "optOut")]
+    one, _, notes = book.leave(FIVE, FIVE + 9 * MINUTE, resource_ids=("a",), assets=ASSETS, at=FIVE)
+    assert notes == [], "the other asset is still there"
+    assert one.leave(FIVE - 60 * MINUTE, FIVE - MINUTE, assets=ASSETS, at=FIVE) == (one, [], [])
 
 
 def test_old_events_are_forgotten():

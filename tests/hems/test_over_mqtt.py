@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from hems import lines, mqtt_line
 from hems.agent import Agent
-from hems.button import press
+from hems.button import press, press_away
 from hems.lines import Way
 from hems.mqtt_session import Ready, Replied, Said, Session, Woken
 from oadr import mqtt, topics
@@ -33,7 +33,7 @@ from tests.vtn import brokering
 from tests.vtn.brokering import VTN, Running
 from tests.vtn.listening import ROOT, Listener, listening
 from vtn import enrolling, registering, reporting
-from vtn.models import EventOpt, SeenNonce, Ven
+from vtn.models import EventOpt, OptSchedule, SeenNonce, Ven
 from vtn.port import START
 from vtn.service import EmbeddedVtn
 
@@ -121,6 +121,12 @@ def test_a_ven_of_high_security_from_registration_to_cancellation_that_never_spe
         press(hub, "resume")
         wait_for("the return", lambda: len(vtn.opts_since(START)[0]) == 3)
         assert [opt.opt for opt in vtn.opts_since(START)[0]] == ["in", "out", "in"]
+
+        tomorrow = kernel_clock.now().replace(microsecond=0) + timedelta(days=1)
+        press_away(hub, tomorrow, tomorrow + timedelta(days=2))
+        wait_for("the schedule", lambda: OptSchedule.objects.filter(opt="out", cancelled_at=None).exists())
+        press(hub, "back")
+        wait_for("its end", lambda: not OptSchedule.objects.filter(cancelled_at=None).exists())
 
         reporting.ask_for_report(
             ven_id=ven.ven_id, specifier_id="assets-usage", granularity_seconds=0, report_back_seconds=0,
