@@ -150,9 +150,9 @@ def home_rows(campaign: Campaign, lines: Sequence[MoneyLine]) -> list[HomeRow]:
             outcomes=tuple(
                 (wording.state(code), wording.tag(code)) for code in sorted(codes[line.occupancy_id])
             ),
-            asked=wording.kwh(line.instructed_wh),
-            delivered=wording.kwh(line.delivered_wh),
-            paid=wording.kwh(line.paid_wh),
+            asked=wording.kwh(None if line.standing == Standing.HELD_OUT else line.instructed_wh),
+            delivered=wording.kwh(None if line.standing == Standing.HELD_OUT else line.delivered_wh),
+            paid=wording.kwh(None if line.standing == Standing.HELD_OUT else line.paid_wh),
             earned=wording.millipence(line.earned_mp),
         )
         for line in lines

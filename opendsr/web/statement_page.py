@@ -23,7 +23,7 @@ from settlement.baselines.explaining import LEFT_OUT_WORDS, Explanation, PartExp
 from settlement.baselines.rules import Method
 from settlement.beside import EventSavings
 from settlement.event_views import EventView, ShareLine
-from settlement.models import Basis
+from settlement.models import Basis, Standing
 from settlement.savings import Saving
 from settlement.statements import StatementView
 
@@ -368,7 +368,7 @@ def _steps(view: EventView) -> tuple[Step, ...]:
         if len(view.shares) > 1:
             words = _("part of the pool shared %(how)s") % {"how": share.words}
             steps.append(Step(_("Part of the pool"), words, wording.millipence(share.pool_mp)))
-        steps.append(Step(_("Your exact share"), _share_rule(share), _exact(share.exact_mp)))
+        steps.append(Step(_("Your exact share"), _share_rule(view, share), _exact(share.exact_mp)))
     steps.append(
         Step(
             _("You earned"),
@@ -410,11 +410,22 @@ def _pool_rule(view: EventView) -> str:
     )
 
 
-def _share_rule(share: ShareLine) -> str:
+def _share_rule(view: EventView, share: ShareLine) -> str:
+    """How a part of the pool becomes the home's; where homes are held out they get the mean of the others."""
+    weight, total = share.weight, share.total_weight
+    homes = view.hold_out.homes + view.hold_out.held_out if view.hold_out else 0
+    if view.hold_out and view.standing == Standing.HELD_OUT:
+        return _("pool / %(homes)s homes, those held out among them") % {"homes": f"{homes:,}"}
+    if view.hold_out:
+        weight, total = weight // view.hold_out.weighs_times, total // homes
     if share.by in ("wh", "availability"):
-        mine, everybody = wording.kwh(share.weight), wording.kwh(share.total_weight)
+        mine, everybody = wording.kwh(weight), wording.kwh(total)
     else:
-        mine, everybody = f"{share.weight:,}", f"{share.total_weight:,}"
+        mine, everybody = f"{weight:,}", f"{total:,}"
+    if view.hold_out:
+        words = _("pool × %(some)s of %(homes)s homes, the others held out × %(mine)s / %(all)s")
+        some = f"{view.hold_out.homes:,}"
+        return words % {"some": some, "homes": f"{homes:,}", "mine": mine, "all": everybody}
     return _("pool × %(mine)s / %(all)s") % {"mine": mine, "all": everybody}
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.models import PlanLine
-from opendsr.web import measured
+from opendsr.web import measured, statement_page
 from settlement import comparing, replaying, settling, statements
 from settlement.comparing import hold_out_from
 from settlement.models import SettlementRun, Statement
@@ -120,6 +120,14 @@ def make_compared(
     return stage, spared
 
 
+def _share_of(run: SettlementRun, resident: Resident) -> str:
+    """How the statement's page says the home's share comes about."""
+    statement = Statement.objects.get(round=run.round, occupancy=resident.occupancy)
+    (event,) = statement_page.in_words(statements.statement_view(statement)).events
+    (words,) = (step.how for step in event.steps if step.label == "Your exact share")
+    return words
+
+
 @pytest.mark.django_db
 def test_a_held_out_home_is_paid_the_average_and_told_so() -> None:
     stage, (spared, _) = make_compared(440, 240, 140)
@@ -136,6 +144,8 @@ def test_a_held_out_home_is_paid_the_average_and_told_so() -> None:
     event = event_of(run, spared)
     assert "drawn by lot" in event.standing_words
     assert event.shares[0].weight * 5 == event.shares[0].total_weight
+    assert _share_of(run, spared) == "pool / 5 homes, those held out among them"
+    assert _share_of(run, stage.residents[0]) == ("pool × 3 of 5 homes, the others held out × 1.600 / 2.800")
     assert event.others == ()
 
 
