@@ -153,7 +153,7 @@ def _with_next_number(details: dict[str, object]) -> Member:
         try:
             return _with_number(number, details)
         except MemberNumberTaken:
-            _catch_up()
+            catch_up_numbers()
 
 
 def _with_number(number: str, details: dict[str, object]) -> Member:
@@ -162,8 +162,8 @@ def _with_number(number: str, details: dict[str, object]) -> Member:
         return Member.objects.create(number=number, **details)
 
 
-def _catch_up() -> None:
-    """Move the sequence past the highest number in use; a race only costs another round."""
+def catch_up_numbers() -> None:
+    """Move the sequence of membership numbers past the highest in use; a race only costs another round."""
     highest = Member.objects.aggregate(highest=Max(Cast(Substr("number", 3), BigIntegerField())))["highest"]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -6,8 +6,6 @@ anything about a home, and no household is counted without its own consent.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,11 +20,11 @@ from members import entry
 from members.constraints import refused_as
 from members.models import Home, Role, User
 from members.partner_models import Partner, PartnerAccount, PartnerHome
+from members.rows import Reject, read_rows, reject_lines
 from opendsr.kernel import audit
-from opendsr.kernel.errors import DomainError, Invalid, NotFound
+from opendsr.kernel.errors import DomainError, NotFound
 
 COLUMNS: Final = ("home", "starts_on", "ends_on")
-DELIMITERS: Final = ",;\t"
 MOST_ROWS: Final = 20_000
 FIXES: Final = {
     "not_a_row": "Write home, starts_on and, where the link ended, ends_on, as the header names them.",
@@ -55,31 +53,8 @@ class AccountInUse(DomainError):
     field: str
 
 
-class LinksUnusable(Invalid):
-    """Nothing of the text can be read as links: what was found and what is expected."""
-
-    found: str
-    expected: str
-
-
 class _HomeTaken(DomainError):
     """The home is linked over part of the time."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkReject:
-    """A row that makes no link: its line, the field and value at fault, why, and the row itself."""
-
-    line: int
-    field: str
-    value: str
-    code: str
-    row: tuple[str, ...]
-
-    @property
-    def fix(self) -> str:
-        """What to do about it."""
-        return FIXES[self.code]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +65,7 @@ class LinkReport:
     linked: int
     ended: int
     unchanged: int
-    rejects: tuple[LinkReject, ...]
+    rejects: tuple[Reject, ...]
 
 
 def partners() -> QuerySet[Partner]:
@@ -144,9 +119,9 @@ def link_homes(*, partner: Partner, text: str, by: str, at: datetime, dry_run: b
     """Link homes by rows of home (MPAN or name), starts_on and, maybe, ends_on; `dry_run` stores nothing.
 
     A row of a link there is already, by home and first day, gives it the end it names. Each row is taken or
-    refused for itself. Raises LinksUnusable.
+    refused for itself. Raises RowsUnusable.
     """
-    rows = list(_rows(text))
+    rows = list(read_rows(text, required=COLUMNS[:2], optional=COLUMNS[2:], most_rows=MOST_ROWS))
     homes = _homes({row[0] for _, row in rows})
     held = {
         (link.home_id, link.starts_on): link
@@ -158,11 +133,11 @@ def link_homes(*, partner: Partner, text: str, by: str, at: datetime, dry_run: b
     for line, row in rows:
         told = _link(row, homes)
         if isinstance(told, _Refused):
-            rejects.append(LinkReject(line, told.field, told.value, told.code, row))
+            rejects.append(Reject(line, told.field, told.value, told.code, FIXES[told.code], row))
             continue
         home_id, starts_on, ends_on = told
         if (home_id, starts_on) in seen:
-            rejects.append(LinkReject(line, "home", row[0], "twice", row))
+            rejects.append(Reject(line, "home", row[0], "twice", FIXES["twice"], row))
             continue
         seen.add((home_id, starts_on))
         link = held.get((home_id, starts_on))
@@ -170,7 +145,7 @@ def link_homes(*, partner: Partner, text: str, by: str, at: datetime, dry_run: b
         link = link or PartnerHome(partner=partner, home_id=home_id, starts_on=starts_on)
         link.ends_on = ends_on
         if done != "unchanged" and not _is_saved(link):
-            rejects.append(LinkReject(line, "home", row[0], "taken", row))
+            rejects.append(Reject(line, "home", row[0], "taken", FIXES["taken"], row))
             continue
         counts[done] += 1
     if dry_run:
@@ -182,20 +157,7 @@ def link_homes(*, partner: Partner, text: str, by: str, at: datetime, dry_run: b
 
 def reject_file(report: LinkReport) -> Iterator[str]:
     """The refused rows as a file, each with its reason and fix behind it, to correct and offer again."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    added = ("reject_line", "reject_field", "reject_value", "reject_fix")
-    for row in [
-        (*COLUMNS, *added),
-        *(
-            (*_inert(each.row), str(each.line), each.field, *_inert((each.value,)), each.fix)
-            for each in report.rejects
-        ),
-    ]:
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerow(row)
-        yield buffer.getvalue()
+    return reject_lines(COLUMNS, report.rejects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,37 +165,6 @@ class _Refused:
     field: str
     value: str
     code: str
-
-
-def _rows(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Rows as (home, starts_on, ends_on) with their lines; other columns are passed over."""
-    expected = "a header with home and starts_on, and ends_on where links ended"
-    text = text.removeprefix("\ufeff").replace("\x00", "\ufffd").replace("\r\n", "\n").replace("\r", "\n")
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    try:
-        names: list[str] = []
-        count = 0
-        for fields in reader:
-            if not any(field.strip() for field in fields):
-                continue
-            if not names:
-                names = [field.strip().casefold() for field in fields]
-                if "home" not in names or "starts_on" not in names:
-                    raise LinksUnusable(found=header[:80], expected=expected)
-                continue
-            count += 1
-            if count > MOST_ROWS:
-                raise LinksUnusable(
-                    found=f"more than {MOST_ROWS:,} rows", expected="a file of fewer: split it"
-                )
-            given = dict(zip(names, fields, strict=False))
-            yield reader.line_num, tuple(given.get(name, "").strip() for name in COLUMNS)
-        if not names:
-            raise LinksUnusable(found="nothing", expected=expected)
-    except csv.Error as error:
-        raise LinksUnusable(found=f"line {reader.line_num}: {error}", expected=expected) from None
 
 
 def _homes(wanted: set[str]) -> dict[str, UUID | None]:
@@ -285,11 +216,6 @@ def _is_saved(link: PartnerHome) -> bool:
     except _HomeTaken:
         return False
     return True
-
-
-def _inert(fields: tuple[str, ...]) -> list[str]:
-    """Text that no spreadsheet takes for a formula."""
-    return [f"'{field}" if field.startswith(("=", "+", "-", "@", "\t", "\r")) else field for field in fields]
 
 
 def _record(partner: Partner, by: str, verb: str, at: datetime, **detail: object) -> None:

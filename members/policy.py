@@ -33,6 +33,9 @@ STAFF: Final = (
 MANAGES_PARTNERS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 """Roles that make partners, their accounts and the links to their homes."""
 
+TAKES_IN_REGISTERS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
+"""Roles that take in a register of members and homes."""
+
 _HELD: Final = "_roles_held"
 
 

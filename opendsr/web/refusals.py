@@ -206,7 +206,7 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "account_in_use": _told(
         _lazy("This address signs in for staff or for another partner. Use another address.")
     ),
-    "links_unusable": lambda error: _("Found: “%(found)s”. Expected is %(expected)s.") % error.data,
+    "rows_unusable": lambda error: _("Found: “%(found)s”. Expected is %(expected)s.") % error.data,
     "not_founded": _told(
         _lazy("This installation has no co-op yet. Its administrator has to set it up first.")
     ),

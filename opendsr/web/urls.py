@@ -18,6 +18,7 @@ from opendsr.web import (
     partners,
     portal,
     readings,
+    register,
 )
 
 api_urls = [
@@ -79,6 +80,7 @@ urlpatterns = [
     path("usage/readings.json", readings.usage_json, name="usage_json"),
     path("partner/", partner_page.partner_home, name="partner_home"),
     path("partner/totals.csv", partner_page.partner_csv, name="partner_csv"),
+    path("members/register/", register.register_import, name="register_import"),
     path("partners/", partners.partner_list, name="partner_list"),
     path("partners/<uuid:partner_id>/", partners.partner_detail, name="partner_detail"),
     path("metering/health/", readings.data_health, name="data_health"),

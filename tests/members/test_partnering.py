@@ -14,7 +14,8 @@ from members import consenting, partnering, policy, queries
 from members.models import Granularity, Purpose, Role
 from members.moving import move_out
 from members.partner_models import Partner, PartnerAccount, PartnerHome
-from members.partnering import AccountInUse, LinksUnusable, PartnerNameTaken, link_homes
+from members.partnering import AccountInUse, PartnerNameTaken, link_homes
+from members.rows import RowsUnusable
 from opendsr.kernel.models import AuditEntry
 from tests.factories import JOINED_AT, Resident, make_consent_texts, make_home, make_resident, make_staff
 
@@ -131,7 +132,7 @@ def test_each_bad_row_is_named_and_costs_no_other(partner):
 
 @pytest.mark.parametrize("text", ["", "\n\n", "name,from\na,b\n", 'home,starts_on\n"a' + "x" * 200_000])
 def test_what_is_no_list_of_homes_says_what_is_expected(partner, text):
-    with pytest.raises(LinksUnusable):
+    with pytest.raises(RowsUnusable):
         link(partner, text)
 
 
@@ -141,7 +142,7 @@ def test_any_text_is_refused_row_by_row_or_as_a_whole(partner, text):
     for header in ("", "home,starts_on,ends_on\n"):
         try:
             done = link(partner, header + text, dry_run=True)
-        except LinksUnusable:
+        except RowsUnusable:
             continue
         assert done.rows == len(done.rejects)
 

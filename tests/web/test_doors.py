@@ -122,7 +122,7 @@ DOORS = [
     ),
     *(
         Door(name, {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403, "nobody": 403}, method=method)
-        for name in ("partner_list", "partner_detail")
+        for name in ("partner_list", "partner_detail", "register_import")
         for method in ("get", "post")
     ),
     Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),

@@ -1,0 +1,104 @@
+"""The staff page that takes in a register of members and homes: checked first, refused rows to download."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.views.decorators.http import require_http_methods
+
+from members import enlisting
+from members.policy import TAKES_IN_REGISTERS, require_role
+from members.rows import RowsUnusable
+from opendsr.kernel import clock
+from opendsr.web.entering import signed_in
+from opendsr.web.refusals import sentence
+
+MOST_BYTES: Final = 5_000_000
+REJECTS_SHOWN: Final = 50
+
+
+class RegisterForm(forms.Form):
+    """A file, or rows; what was sent is shown again, to correct or to take in."""
+
+    file = forms.FileField(label=_lazy("File (CSV)"), required=False)
+    rows = forms.CharField(
+        label=_lazy("Or the rows themselves"),
+        required=False,
+        max_length=MOST_BYTES,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """The text of the file, or of the field."""
+        data = super().clean() or {}
+        file = data.get("file")
+        if file is not None:
+            if file.size > MOST_BYTES:
+                self.add_error("file", _("The file is larger than 5 MB: split it."))
+                return data
+            try:
+                data["rows"] = file.read().decode("utf-8-sig")
+            except UnicodeDecodeError:
+                self.add_error("file", _("The file is not UTF-8 text: save it as CSV UTF-8."))
+                return data
+        if not str(data.get("rows", "")).strip():
+            self.add_error("file", _("Choose a file, or write the rows below."))
+        return data
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def register_import(request: HttpRequest) -> HttpResponse:
+    """Check a register, take it in, or give back what was refused; the button pressed says which."""
+    require_role(request.user, *TAKES_IN_REGISTERS)
+    is_sent = request.method == "POST"
+    form = RegisterForm(request.POST, request.FILES) if is_sent else RegisterForm()
+    do = request.POST.get("do", "check")
+    report: enlisting.Report | None = None
+    if is_sent and form.is_valid():
+        rows = form.cleaned_data["rows"]
+        by = f"staff:{request.user.pk}"
+        try:
+            report = enlisting.enlist(rows, at=clock.now(), by=by, dry_run=do != "take")
+        except RowsUnusable as error:
+            form.add_error("rows", sentence(error))
+        else:
+            if do == "rejects":
+                return _reject_file(report)
+            form = RegisterForm(initial={"rows": rows})
+    context = {
+        "form": form,
+        "report": report,
+        "is_taken": do == "take",
+        "figures": _figures(report) if report else [],
+        "rejects": report.rejects[:REJECTS_SHOWN] if report else [],
+        "more_rejects": max(0, len(report.rejects) - REJECTS_SHOWN) if report else 0,
+        "required": enlisting.REQUIRED,
+        "optional": enlisting.OPTIONAL,
+    }
+    return render(request, "members/register_import.html", context, status=422 if form.errors else 200)
+
+
+def _reject_file(report: enlisting.Report) -> HttpResponse:
+    text = "".join(enlisting.reject_file(report))
+    answer = HttpResponse(text.encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = 'attachment; filename="refused-members.csv"'
+    return answer
+
+
+def _figures(report: enlisting.Report) -> list[dict[str, str]]:
+    labels = (
+        (_("Rows"), report.rows),
+        (_("New members"), report.members),
+        (_("New homes"), report.homes),
+        (_("Stays begun"), report.stays),
+        (_("Known already"), report.unchanged),
+        (_("Refused"), len(report.rejects)),
+    )
+    return [{"label": label, "value": f"{count:,}"} for label, count in labels]
