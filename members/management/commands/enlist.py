@@ -48,9 +48,10 @@ class Command(BaseCommand):
             raise CommandError(f"{options['file']}: found {found!r}, expected {expected}") from error
         sys.stderr.write("\n")
         would = "would be " if options["dry_run"] else ""
+        counts = f"{report.members:,} members, {report.homes:,} homes and {report.stays:,} stays"
         self.stdout.write(
-            f"{report.rows:,} rows: {report.members:,} members, {report.homes:,} homes"
-            f" and {report.stays:,} stays {would}taken in, {report.unchanged:,} known already, {len(report.rejects):,} refused"
+            f"{report.rows:,} rows: {counts} {would}taken in, {report.unchanged:,} known already,"
+            f" {len(report.rejects):,} refused"
         )
         for each in report.rejects[:SHOWN]:
             self.stdout.write(f"  line {each.line}: {each.field} {each.value!r}: {each.fix}")
