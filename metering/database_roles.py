@@ -13,6 +13,25 @@ from typing import Final
 OPERATIONS, ENERGY, SETTLEMENT = "opendsr_operations", "opendsr_energy", "opendsr_settlement"
 ROLES: Final = (OPERATIONS, ENERGY, SETTLEMENT)
 OWN_SCHEMA: Final = {OPERATIONS: "operations", ENERGY: "energy", SETTLEMENT: "money"}
+# What a trigger refuses to change no role may ask to: the tables are those that carry the trigger.
+KEEP_APPEND_ONLY: Final = """
+DO $$
+DECLARE held record;
+BEGIN
+    FOR held IN
+        SELECT place.nspname AS schema, kept.relname AS name
+        FROM pg_trigger AS refusal
+        JOIN pg_class AS kept ON kept.oid = refusal.tgrelid
+        JOIN pg_namespace AS place ON place.oid = kept.relnamespace
+        WHERE refusal.tgname = kept.relname || '_append_only'
+    LOOP
+        EXECUTE format(
+            'REVOKE UPDATE, DELETE, TRUNCATE ON %I.%I FROM every_role', held.schema, held.name
+        );
+    END LOOP;
+END
+$$
+""".replace("every_role", ", ".join(ROLES))
 
 
 def statements() -> list[str]:
@@ -35,6 +54,7 @@ def statements() -> list[str]:
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
             f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
         ]
+    made.append(KEEP_APPEND_ONLY)
     views = "metering_half_hour, metering_packed, metering_superseded, metering_source"
     made += [
         f"GRANT USAGE ON SCHEMA audited TO {SETTLEMENT}",

@@ -52,6 +52,11 @@ def asks(sql: str) -> int:
         return int(cursor.fetchone()[0])
 
 
+def execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
 @pytest.mark.parametrize(
     ("role", "own", "others"),
     [
@@ -83,6 +88,22 @@ def test_settlement_reads_only_what_it_has_announced_and_cannot_take_that_back(a
         assert cube.wh[0, 0, :3].tolist() == [7, 8, 0]
         with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
             asks("WITH gone AS (DELETE FROM audited.metering_read RETURNING 1) SELECT count(*) FROM gone")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM money.settlement_posting",
+        "UPDATE money.settlement_settlementrun SET method = 'x'",
+        "UPDATE money.settlement_homedelivery SET earned_mp = 1",
+        "DELETE FROM money.settlement_deviceestimate",
+    ],
+)
+def test_what_is_append_only_is_so_by_grant_too(change):
+    with pytest.raises(ProgrammingError, match="permission denied"), acting_as(SETTLEMENT, "money"):
+        execute(change)
+    with acting_as(SETTLEMENT, "money"):
+        execute("UPDATE money.settlement_account SET code = code")
 
 
 def test_what_was_read_for_what_is_kept_and_cannot_be_edited(ash):
