@@ -197,6 +197,11 @@ def mean_power(
         yield place, steps.astype(np.int64), watts.astype(np.int64)
 
 
+def is_any_told(interval: Interval) -> bool:
+    """Whether any stream told any power in the interval."""
+    return LivePower.objects.filter(at__gte=interval.starts_at, at__lt=interval.ends_at).exists()
+
+
 def streams_told(stream_ids: Sequence[UUID], interval: Interval) -> set[UUID]:
     """Those of the streams that told any power in the interval."""
     with connection.cursor() as cursor:

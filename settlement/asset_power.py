@@ -78,6 +78,8 @@ def keep_device_estimates(run: SettlementRun) -> int:
         return 0
     window = Interval(campaign.starts_at - BEFORE, campaign.ends_at)
     own = _told_any(campaign, window)
+    if not own and not live.is_any_told(window):
+        return 0
     occupancy_ids = list(run.deliveries.order_by().values_list("occupancy_id", flat=True))
     streams = streams_of(occupancy_ids, window.starts_at)
     seen = live.streams_told(list(streams.values()), window)
