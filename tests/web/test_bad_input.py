@@ -106,6 +106,9 @@ GOOD: Mapping[str, str] = {
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
+        ("hold_out_pct", "51", "Homes held out, in percent: "),
+        ("hold_out_pct", "-1", "Homes held out, in percent: "),
+        ("hold_out_pct", "some", "Homes held out, in percent: "),
         ("name", "", "Name: This field is required."),
         ("name", "x" * 121, "Name: Ensure this value has at most 120 characters"),
         ("name", "Cold\0snap", "Name: Null characters are not allowed."),

@@ -97,6 +97,22 @@ def test_a_new_campaign_is_planned_at_once(scene: Scene, sams: Client) -> None:
     assert page.cells("taking-part")
 
 
+def test_homes_can_be_held_out_and_the_page_says_how_they_were_drawn(scene: Scene, sams: Client) -> None:
+    key = str(new_uuid())
+
+    page = seen(sams.post(NEW, {**GOOD, "key": key, "hold_out_pct": "50"}, follow=True))
+
+    campaign = Campaign.objects.get(pk=key)
+    assert campaign.hold_out_pct == 50
+    held_out = campaign.plan_lines.filter(left_out="held_out").values("occupancy").distinct().count()
+    assert held_out == 1
+    assert "50 % of the homes that would be asked are held out to compare with." in page.text()
+    assert f"1 home was drawn, with the seed {key}; it is paid the average." in page.text()
+    assert "Held out to compare with: not asked, paid the average" in page.text(
+        "//*[@aria-labelledby='left-out']"
+    )
+
+
 def test_the_form_sent_twice_makes_one_campaign(scene: Scene, sams: Client) -> None:
     sent = {**GOOD, "key": str(new_uuid())}
 
