@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
+from hems.fleet_home import FleetHome
 from oadr import codec
 from oadr import messages as m
 
@@ -122,6 +123,7 @@ class Hub:
     __slots__ = (
         "answered",
         "dice",
+        "home",
         "is_garbled",
         "is_late",
         "is_often_away",
@@ -147,6 +149,7 @@ class Hub:
         self.answered: dict[bytes, bytes] = {}
         self.reporting: list[str] = []
         self.pending: list[Pushed] = []
+        self.home = FleetHome(ven_id) if manners.telemetry_seconds else None
         self.is_late = self.dice.random() < manners.slow_clock
         self.is_garbled = self.dice.random() < manners.garbage
         self.is_pushed_to = False
@@ -315,6 +318,8 @@ def _answer_events(hub: Hub, body: bytes) -> Life:
         m.EventResponse(m.QualifiedEventId(event_id.decode(), int(number)), _opt(hub, event_id), request_id)
         for event_id, number in fresh
     )
+    if hub.home is not None:
+        _carry_out(hub.home, body, responses)
     created = m.CreatedEvent(m.EiResponse(request_id=request_id), hub.ven_id, responses)
     reply = yield Ask("EiEvent", codec.serialise(created))
     if reply.status == 200 and _is_ok(reply.body):
@@ -331,6 +336,16 @@ def _answer_events(hub: Hub, body: bytes) -> Life:
             yield from _refused(hub, reply)
 
 
+def _carry_out(home: FleetHome, body: bytes, responses: tuple[m.EventResponse, ...]) -> None:
+    """Have the home do what it has said yes to."""
+    message = codec.parse(body)
+    joined = {each.event.event_id for each in responses if each.opt_type == "optIn"}
+    if isinstance(message, m.DistributeEvent):
+        for event in message.events:
+            if event.event_id in joined:
+                home.ask(event)
+
+
 def _override(hub: Hub, event: tuple[bytes, bytes]) -> Life:
     """The member presses the button after all."""
     event_id, number = event[0].decode(), int(event[1])
@@ -344,6 +359,8 @@ def _override(hub: Hub, event: tuple[bytes, bytes]) -> Life:
         event=m.QualifiedEventId(event_id, number),
     )
     hub.tally.counts["overrides"] += 1
+    if hub.home is not None:
+        hub.home.let_go(event_id, hub.now())
     yield Ask("EiOpt", codec.serialise(opt))
 
 
@@ -356,6 +373,7 @@ def _take_requests(hub: Hub, requests: tuple[m.ReportRequest, ...]) -> Life:
 
 def _report(hub: Hub) -> Life:
     at = hub.now()
+    power_w = 0.0 if hub.home is None else float(hub.home.power_w(at))
     reports = tuple(
         m.Report(
             report_request_id=request_id,
@@ -364,7 +382,7 @@ def _report(hub: Hub) -> Life:
             report_name="TELEMETRY_USAGE",
             intervals=(
                 m.ReportInterval(
-                    (m.ReportValue("power", round(hub.dice.gammavariate(1.2, 400), 1)),),
+                    (m.ReportValue("power", power_w),),
                     starts_at=at - timedelta(seconds=60),
                     duration_seconds=60,
                 ),

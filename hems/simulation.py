@@ -309,12 +309,14 @@ def _stays(asset: Asset, day: date, seed: str) -> Sequence[Stay]:
 
 
 def _draws(asset: Asset, day: date, seed: str) -> Sequence[tuple[datetime, int]]:
+    if day in asset.draws:
+        return asset.draws[day]
     if asset.kind == STORAGE_HEATER:
         # A heater's output is its loss, hour by hour while it is the season.
         if day.month not in HEATING_MONTHS:
             return ()
         return [(start, STORAGE_OUTPUT_W // 2) for start in half_hours(day)]
-    return asset.draws[day] if day in asset.draws else household.hot_water_draws(day, seed=seed)
+    return household.hot_water_draws(day, seed=seed)
 
 
 def _cycle(asset: Asset, day: date, seed: str) -> datetime | None:
