@@ -23,6 +23,7 @@ from opendsr.kernel.errors import DomainError, NotFound
 
 if TYPE_CHECKING:
     from members.models import User
+    from members.recurring import Recurrence
 
 State = Participation.State
 Opt = OptRecord.Opt
@@ -221,9 +222,17 @@ def leave_out_household(*, occupancy_id: UUID, left_out: str, at: datetime) -> l
 
 @transaction.atomic
 def skip_standing(
-    *, occupancy_id: UUID, starts_at: datetime, ends_at: datetime | None, at: datetime
+    *,
+    occupancy_id: UUID,
+    starts_at: datetime,
+    ends_at: datetime | None,
+    at: datetime,
+    rule: Recurrence | None = None,
 ) -> list[Participation]:
-    """Say no to every campaign not over that a household's standing opt-out [starts_at, ends_at) touches."""
+    """Say no to every campaign not over that a household's standing opt-out [starts_at, ends_at) touches.
+
+    With a `rule`, only to those that it touches at its own hours, weekdays and season.
+    """
     parts = _open_parts(occupancy_id).filter(
         ends_at__gt=max(at, starts_at), campaign__state__in=RUNNING_CAMPAIGNS
     )
@@ -232,6 +241,8 @@ def skip_standing(
     return [
         skip(participation=part, at=at, by=None, source=Source.PORTAL, reason="standing opt-out")
         for part in parts
+        if rule is None
+        or rule.touches(max(at, starts_at, part.starts_at), min(ends_at or part.ends_at, part.ends_at))
     ]
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from campaigns import approving, completing, dispatching, monitoring, opting
 from campaigns.life import WrongState
 from campaigns.models import PlanLine
+from members import recurring
 from members.models import Purpose
 from opendsr.kernel import clock, outbox
 from opendsr.kernel.outbox import Fact
@@ -85,6 +86,7 @@ def standing_opt_out_started(*, fact: Fact) -> None:
         starts_at=_instant(fact, "starts_at"),
         ends_at=datetime.fromisoformat(str(ends_at)) if ends_at else None,
         at=clock.now(),
+        rule=recurring.read(fact.payload),
     )
 
 

@@ -18,6 +18,7 @@ from django.db.models import F, Func, Q
 from django.db.models.functions import Lower
 
 from members.mpan import has_valid_check_digit
+from members.recurring import EVERY_DAY, SEASON_DAY, Recurrence
 from opendsr.kernel.clock import wall_now
 from opendsr.kernel.ids import new_uuid
 
@@ -363,7 +364,8 @@ class Consent(models.Model):
 
 
 class StandingOptOut(models.Model):
-    """A household's wish to be left out of every campaign for a while (holiday, illness, visitors).
+    """A household's wish to be left out of every campaign for a while (holiday, illness, visitors), or at
+    some hours, weekdays or seasons of it (`recurring`).
 
     One called off before it began is kept, empty: it ends when it starts.
     """
@@ -373,6 +375,13 @@ class StandingOptOut(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=120, blank=True)
+    weekdays = models.PositiveSmallIntegerField(
+        default=EVERY_DAY, help_text="A bit each, Monday the lowest; 127 is every day"
+    )
+    from_time = models.TimeField(null=True, blank=True, help_text="London time; empty: the whole day")
+    to_time = models.TimeField(null=True, blank=True)
+    season_from = models.CharField(max_length=5, blank=True, help_text="MM-DD; empty: the whole year")
+    season_to = models.CharField(max_length=5, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -380,11 +389,29 @@ class StandingOptOut(models.Model):
                 condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")),
                 name="standingoptout_runs_forward",
             ),
+            models.CheckConstraint(
+                condition=Q(weekdays__gte=1, weekdays__lte=EVERY_DAY), name="standingoptout_has_a_weekday"
+            ),
+            models.CheckConstraint(
+                condition=Q(from_time__isnull=True, to_time__isnull=True)
+                | Q(from_time__isnull=False, to_time__isnull=False),
+                name="standingoptout_hours_have_both_ends",
+            ),
+            models.CheckConstraint(
+                condition=Q(season_from="", season_to="")
+                | Q(season_from__regex=SEASON_DAY, season_to__regex=SEASON_DAY),
+                name="standingoptout_season_has_both_ends",
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["occupancy"], name="standingoptout_by_occupancy")]
 
     def __str__(self) -> str:
         return f"{self.occupancy} from {self.starts_at:%Y-%m-%d}"
+
+    @property
+    def recurrence(self) -> Recurrence:
+        """When in its time it holds."""
+        return Recurrence(self.weekdays, self.from_time, self.to_time, self.season_from, self.season_to)
 
 
 from members import partner_models as partner_models  # noqa: E402 - its tables belong to this room

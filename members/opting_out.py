@@ -13,6 +13,7 @@ from django.db import transaction
 
 from members import entry
 from members.models import Occupancy, StandingOptOut
+from members.recurring import EVERY_DAY, Recurrence, written
 from opendsr.kernel import outbox
 from opendsr.kernel.errors import NotFound
 
@@ -34,8 +35,10 @@ def start_standing_opt_out(
     starts_at: datetime,
     ends_at: datetime | None = None,
     reason: str = "",
+    rule: Recurrence | None = None,
 ) -> StandingOptOut:
     """Leave the household out over [starts_at, ends_at), open-ended without an end; overlapping ones add up.
+    With a `rule` only at its hours, weekdays or season.
 
     A start before `at` counts from `at`: nobody opts out of what has happened. Records
     `members.standing_opt_out.started`. Raises InvalidField when nothing of it lies ahead.
@@ -43,8 +46,22 @@ def start_standing_opt_out(
     starts_at = max(starts_at, at)
     if ends_at is not None and ends_at <= starts_at:
         raise entry.InvalidField(field="ends_at", problem="not_after_start")
+    rule = rule or Recurrence()
+    if not 1 <= rule.weekdays <= EVERY_DAY:
+        raise entry.InvalidField(field="weekdays", problem="none_chosen")
+    if (rule.from_time is None) != (rule.to_time is None) or (
+        rule.from_time is not None and rule.from_time == rule.to_time
+    ):
+        raise entry.InvalidField(field="to_time", problem="hours_need_both_ends")
+    if bool(rule.season_from) != bool(rule.season_to):
+        raise entry.InvalidField(field="season_to", problem="season_needs_both_ends")
     opt_out = StandingOptOut.objects.create(
         occupancy=occupancy,
+        weekdays=rule.weekdays,
+        from_time=rule.from_time,
+        to_time=rule.to_time,
+        season_from=rule.season_from,
+        season_to=rule.season_to,
         starts_at=starts_at,
         ends_at=ends_at,
         reason=entry.one_line(reason, field="reason", longest=120, may_be_empty=True),
@@ -79,4 +96,5 @@ def _tell(topic: str, opt_out: StandingOptOut, at: datetime) -> None:
         occupancy_id=opt_out.occupancy_id,
         starts_at=opt_out.starts_at,
         ends_at=opt_out.ends_at,
+        **written(opt_out.recurrence),
     )

@@ -25,6 +25,7 @@ from members.models import (
     User,
 )
 from members.partner_models import Partner, PartnerHome
+from members.recurring import Recurrence
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import day_interval
@@ -80,7 +81,25 @@ def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = No
     opt_outs = StandingOptOut.objects.filter(ends_later, starts_at__lt=interval.ends_at)
     if among is not None:
         opt_outs = opt_outs.filter(occupancy_id__in=list(among))
-    return set(opt_outs.values_list("occupancy_id", flat=True))
+    rows = opt_outs.values_list(
+        "occupancy_id",
+        "starts_at",
+        "ends_at",
+        "weekdays",
+        "from_time",
+        "to_time",
+        "season_from",
+        "season_to",
+    )
+    found: set[UUID] = set()
+    for occupancy_id, starts_at, ends_at, weekdays, from_time, to_time, season_from, season_to in rows:
+        if occupancy_id in found:
+            continue
+        since = max(starts_at, interval.starts_at)
+        until = interval.ends_at if ends_at is None else min(ends_at, interval.ends_at)
+        if Recurrence(weekdays, from_time, to_time, season_from, season_to).touches(since, until):
+            found.add(occupancy_id)
+    return found
 
 
 def streams_of(occupancy_ids: Iterable[UUID], at: datetime, *, name: str = "electricity") -> dict[UUID, UUID]:

@@ -17,6 +17,7 @@ from opendsr.web import (
     partner_page,
     partners,
     portal,
+    preferences,
     readings,
     register,
 )
@@ -78,6 +79,9 @@ urlpatterns = [
     path("usage/landlord/<uuid:occupancy_id>/", landlords.answer_landlord, name="answer_landlord"),
     path("usage/readings.csv", readings.usage_csv, name="usage_csv"),
     path("usage/readings.json", readings.usage_json, name="usage_json"),
+    path("preferences/", preferences.preferences, name="preferences"),
+    path("preferences/<uuid:opt_out_id>/take-back/", preferences.take_back, name="take_back_opt_out"),
+    path("preferences/consent/<uuid:consent_id>/withdraw/", preferences.withdraw, name="withdraw_consent"),
     path("partner/", partner_page.partner_home, name="partner_home"),
     path("partner/totals.csv", partner_page.partner_csv, name="partner_csv"),
     path("members/register/", register.register_import, name="register_import"),

@@ -61,7 +61,7 @@ class Door:
             return reverse(self.name, args=[scene.alice.occupancy.pk])
         if self.name == "answer_landlord":
             return reverse(self.name, args=[scene.alice.occupancy.pk])
-        if self.name in ("choose_resolution", "partner_detail"):
+        if self.name in ("choose_resolution", "partner_detail", "take_back_opt_out", "withdraw_consent"):
             return reverse(self.name, args=[uuid4()])
         if self.name in ("batch_action", "dispute_action", "surplus_action"):
             return reverse(self.name, args=[uuid4(), "nonsense"])
@@ -124,6 +124,14 @@ DOORS = [
         Door(name, {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403, "nobody": 403}, method=method)
         for name in ("partner_list", "partner_detail", "register_import")
         for method in ("get", "post")
+    ),
+    *(
+        Door("preferences", {"anonymous": 302, "sam": 404, "nobody": 404, **own}, method=method)
+        for method, own in (("get", {"alice": 200}), ("post", {}))
+    ),
+    *(
+        Door(name, {"anonymous": 302, "alice": 404, "carol": 404, "sam": 404, "nobody": 404}, method="post")
+        for name in ("take_back_opt_out", "withdraw_consent")
     ),
     Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
