@@ -57,6 +57,7 @@ def fleet(command: str, folder: Path, *words: str, homes: int) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_fleet_joins_is_told_and_answers_whatever_its_faults(listener: Listener, folder: Path) -> None:
     url = f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b"
     starts_at = clock.now().replace(microsecond=0) + timedelta(hours=2)

@@ -31,7 +31,7 @@ from vtn.models import Ven
 from vtn.port import START, Signal, SignalInterval
 from vtn.service import EmbeddedVtn
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 SPEED = 30
 MINUTE = timedelta(minutes=1)

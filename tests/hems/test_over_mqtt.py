@@ -150,6 +150,7 @@ def event_of(agent: Agent, event_id: str) -> dict[str, Any]:
     return next(event for event in events if event["event_id"] == event_id)
 
 
+@pytest.mark.slow
 def test_kill_9_of_broker_and_hub_loses_and_doubles_nothing(
     hub: Path, broker: Running, listener: Listener, tmp_path: Path
 ) -> None:

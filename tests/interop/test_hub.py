@@ -22,7 +22,7 @@ from tests.interop.test_openleadr import PYTHON, ROOT
 from tests.interop.test_openleadr import environment_of_its_own as environment_of_its_own
 from tests.redises import free_port
 
-pytestmark = [pytest.mark.interop, pytest.mark.process]
+pytestmark = [pytest.mark.interop, pytest.mark.process, pytest.mark.slow]
 
 
 class WallClock:

@@ -60,6 +60,7 @@ def test_debug_is_refused(production: dict[str, str]) -> None:
     assert "DEBUG is on" in done.stderr
 
 
+@pytest.mark.slow
 def test_static_files_are_collected_hashed_and_compressed(production: dict[str, str], tmp_path: Path) -> None:
     done = manage("collectstatic", "--no-input", "-v", "0", env=production)
 
