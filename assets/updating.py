@@ -158,7 +158,7 @@ def told_of(release: Release, reported: Mapping[str, Any]) -> tuple[str, str]:
         taken_back = notes.get(f"{HUB} {release.version}")
         if isinstance(taken_back, dict):
             return "taken_back", str(taken_back.get("why", ""))
-        return _noted(release, [notes.get(HUB)])
+        return _noted(release, notes.get(HUB))
     controllers = software.get("controllers")
     mine = [
         name
@@ -167,7 +167,7 @@ def told_of(release: Release, reported: Mapping[str, Any]) -> tuple[str, str]:
     ]
     if not mine:
         return INSTALLED, "no such controller in this home"
-    stand = [_noted(release, [notes.get(name)]) for name in mine]
+    stand = [_noted(release, notes.get(name)) for name in mine]
     for state in (*sorted(FAILURES), "under_way", "waiting", OFFERED):
         for found in stand:
             if found[0] == state:
@@ -175,10 +175,9 @@ def told_of(release: Release, reported: Mapping[str, Any]) -> tuple[str, str]:
     return INSTALLED, ""
 
 
-def _noted(release: Release, notes: Iterable[object]) -> tuple[str, str]:
-    for note in notes:
-        if isinstance(note, dict) and note.get("version") in (release.version, "?"):
-            return str(note.get("state", OFFERED))[:16], str(note.get("why", ""))
+def _noted(release: Release, note: object) -> tuple[str, str]:
+    if isinstance(note, dict) and note.get("version") in (release.version, "?"):
+        return str(note.get("state", OFFERED))[:16], str(note.get("why", ""))
     return OFFERED, ""
 
 

@@ -128,9 +128,10 @@ class AssetConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A real home."""
+    """A real home; `text` is the file it was read from."""
 
     assets: tuple[AssetConfig, ...]
+    text: str = ""
     broker: LocalBroker | None = None
     meter: str = ""
     glow: str = ""
@@ -147,7 +148,8 @@ def read_config(folder: Path) -> Config:
     """Return what `hub.toml` in the hub's folder says; raises BadHome saying where it is wrong."""
     path = folder / CONFIG
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = path.read_text(encoding="utf-8")
+        document = tomllib.loads(written)
     except FileNotFoundError:
         raise BadHome(f"{path} is missing: the hub does not know what it drives") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -182,6 +184,7 @@ def read_config(folder: Path) -> Config:
         if each.settings.manners.solar_from_w and not grid_topic:
             raise BadHome(f"{each.settings.resource_id}: solar_from_w needs a meter: give [solar]")
     return Config(
+        text=written,
         assets=assets,
         broker=broker,
         meter=text(meter, "name", "meter") if meter else "",

@@ -28,6 +28,7 @@ from datetime import date, datetime, time
 from itertools import pairwise
 from pathlib import Path
 
+from hems import config_fields
 from hems.errors import BadHome
 from hems.ev_charger import Stay
 from hems.instants import half_hours, read_instant, read_local_time, written
@@ -117,7 +118,7 @@ def home_from_json(document: object) -> Home:
     if not base_wh:
         raise BadHome("base_wh: give at least one day")
     return Home(
-        meter=_text(top, "meter", "home"),
+        meter=config_fields.text(top, "meter", "home"),
         base_wh=base_wh,
         assets=assets,
         export_wh=_by_day(top, "export_wh"),
@@ -173,8 +174,8 @@ def home_to_json(home: Home) -> dict[str, object]:
 def _asset(item: object, where: str) -> Asset:
     entry = _mapping(item, where)
     asset = make_asset(
-        _text(entry, "resource_id", where),
-        _text(entry, "kind", where),
+        config_fields.text(entry, "resource_id", where),
+        config_fields.text(entry, "kind", where),
         seed=str(entry.get("seed", "")),
         rated_w=_whole(entry["rated_w"], f"{where}.rated_w", least=1) if "rated_w" in entry else None,
     )
@@ -279,13 +280,6 @@ def _pair(value: object, where: str) -> tuple[object, object]:
     if not isinstance(value, list) or len(value) != 2:
         raise BadHome(f"{where}: a pair is expected, not {value!r:.40}")
     return value[0], value[1]
-
-
-def _text(entry: Mapping[str, object], name: str, where: str) -> str:
-    value = entry.get(name)
-    if not isinstance(value, str) or not value:
-        raise BadHome(f"{where}.{name}: text is expected, not {value!r:.40}")
-    return value
 
 
 def _whole(value: object, where: str, *, least: int = 0, most: int = 10**9) -> int:

@@ -22,7 +22,6 @@ from hems.drivers.storage_group import StorageGroup, SwitchDriver
 from hems.errors import BadHome
 from hems.glow import GlowMeter
 from hems.heating_config import comfort_in
-from hems.home import CONFIG
 from hems.instants import second_of
 from hems.local_vtn import LocalVtn
 from hems.simulation import METER_COLUMNS
@@ -47,7 +46,7 @@ class RealHome:
     """Everything that is plugged in. A device that is away keeps no other from being told."""
 
     def __init__(self, config: Config, folder: Path, *, hub: str) -> None:
-        self._config, self._folder = config, folder
+        self._config = config
         self.local_vtn = _listening(LocalVtn, "local_vtn", config.local_vtn)
         self.status_page = _listening(StatusPage, "status_page", config.status_page)
         named = [each for asset in config.assets for each in (asset, *asset.heaters)]
@@ -101,8 +100,10 @@ class RealHome:
             state.resource_id: state.power_w if state.is_measured else driver.rated_w
             for driver, state in zip(self.drivers, states, strict=True)
         }
+        before = self._solar_orders
         self._solar_orders = self._solar.step(at_s, grid_w=self._grid.value_at(at_s), powers_w=powers_w)
-        self._plan()
+        if before or self._solar_orders:
+            self._plan()
 
     def apply(self, at: datetime) -> None:
         if self.local_vtn is not None:
@@ -151,13 +152,10 @@ class RealHome:
             driver.settings = replace(driver.settings, manners=manners)
 
     def described(self) -> Mapping[str, Any]:
-        try:
-            text = (self._folder / CONFIG).read_text(encoding="utf-8")
-        except OSError as error:
-            text = f"# cannot be read: {error}"
         needs = {each.settings.resource_id: _plain(each.needs) for each in self._config.assets}
         drivers = {each.settings.resource_id: each.driver for each in self._config.assets}
-        return {"kind": "real", "hub_toml": text[:MOST_CONFIG], "drivers": drivers, "needs": needs}
+        text = self._config.text[:MOST_CONFIG]
+        return {"kind": "real", "hub_toml": text, "drivers": drivers, "needs": needs}
 
     def serve_file(self, name: str, body: bytes) -> str:
         if self.status_page is None or self._config.status_page is None:

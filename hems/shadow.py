@@ -69,12 +69,17 @@ class Shadow:
     def __init__(self, folder: Path, *, sync_seconds: float = SYNC_SECONDS) -> None:
         self._path = folder / SHADOW
         self._sync_seconds, self._news_seconds = sync_seconds, min(NEWS_SECONDS, sync_seconds)
-        self.version, self._document = _kept(self._path)
-        self.desired = read_desired(self._document)
+        self.version, document = _kept(self._path)
+        self.desired = read_desired(document)
         self._told = ""
         self._told_at = float("-inf")
         self._wait_seconds = 0.0
         self._dice = Random()  # noqa: S311 - spreads hubs
+
+    @property
+    def is_resting(self) -> bool:
+        """True while nothing could be told, news or not."""
+        return time.monotonic() - self._told_at < min(self._wait_seconds, self._news_seconds)
 
     def is_due(self, reported: Mapping[str, Any]) -> bool:
         """True when the co-op should be told: at first, at news, and now and then."""
@@ -94,7 +99,7 @@ class Shadow:
         write_atomically(
             self._path, json.dumps({"version": version, "desired": document}).encode(), mode=0o600
         )
-        self.version, self._document = version, document
+        self.version = version
         self.desired = read_desired(document)
         self._wait_seconds = 0.0  # that it was taken in is news
         for fault in self.desired.faults:

@@ -20,7 +20,7 @@ from hems import VERSION, versions
 from hems.errors import HubError
 from hems.files import write_atomically
 from hems.manifest import HUB, Manifest, UpdateRefused, parts_of, verified
-from hems.versions import LAUNCHED
+from hems.versions import LAUNCHED, Versions
 
 KEY: Final = "update-key.pem"
 NOTES: Final = "updates.json"
@@ -97,6 +97,7 @@ class Updates:
     ) -> None:
         self._folder, self._fetch, self._serve = folder, fetch, serve
         self._notes = _read(folder / NOTES)
+        self._held = versions.read(folder)  # the launcher writes only while no agent runs
         self.wants_restart = False
 
     @property
@@ -132,17 +133,17 @@ class Updates:
 
     def prove(self, drivers: Sequence[object]) -> None:
         """There was a contact: once every device is heard that was heard before, this version is kept."""
-        held = versions.read(self._folder)
+        held = self._held
         if held.is_trial and held.version == VERSION and set(held.heard) <= set(heard_of(drivers)):
             log.info("%s has proved itself", VERSION)
-            versions.write(self._folder, held.proven())
+            self._hold(held.proven())
             for file in (self._folder / versions.FOLDER).glob("hems-*.zip"):
                 if file.name not in (held.file, held.previous_file):
                     file.unlink(missing_ok=True)
 
     def reported(self, drivers: Sequence[object]) -> dict[str, Any]:
         """Return what is installed and how updates stand, for the reported document."""
-        held = versions.read(self._folder)
+        held = self._held
         controllers = {
             driver.resource_id: {"make": driver.make, "version": driver.firmware}
             for driver in drivers
@@ -165,7 +166,7 @@ class Updates:
     # ---- the hub itself
 
     def _consider_hub(self, manifest: Manifest, drivers: Sequence[object], *, is_busy: bool) -> None:
-        held = versions.read(self._folder)
+        held = self._held
         if manifest.version == VERSION:
             if not held.is_trial:
                 self._note(HUB, manifest.version, INSTALLED)
@@ -185,12 +186,16 @@ class Updates:
             try:
                 (self._folder / versions.FOLDER).mkdir(exist_ok=True)
                 write_atomically(self._folder / versions.FOLDER / file, body)
-                versions.write(self._folder, held.begun(manifest.version, file, heard=heard_of(drivers)))
+                self._hold(held.begun(manifest.version, file, heard=heard_of(drivers)))
             except OSError as error:
                 self._note(HUB, manifest.version, FAILED, f"it cannot be kept: {error}")
                 return
             self._note(HUB, manifest.version, UNDER_WAY)
             self.wants_restart = True
+
+    def _hold(self, held: Versions) -> None:
+        versions.write(self._folder, held)
+        self._held = held
 
     # ---- controllers
 

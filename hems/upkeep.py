@@ -56,8 +56,10 @@ class Upkeep:
         is_busy = any(entry.is_live(at) and entry.starts_at - QUIET <= at for entry in book.entries.values())
         self.updates.trust(self.desired.update_key_pem)
         self.updates.consider(self.desired.updates, drivers=drivers, at=at, is_busy=is_busy)
+        if self._is_unknown or self._shadow.is_resting:
+            return False
         reported = self.reported()
-        if self._is_unknown or not self._shadow.is_due(reported):
+        if not self._shadow.is_due(reported):
             return False
         try:
             is_new = self._shadow.told(reported, self._link.tell_shadow(self._shadow.message(reported)))

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
@@ -22,6 +21,7 @@ from members.joining import catch_up_numbers
 from members.models import Home, Household, Member, MeterStream, Occupancy, User
 from members.rows import Reject, RowsUnusable, read_rows, reject_lines
 from opendsr.kernel import audit
+from opendsr.kernel.periods import day_interval
 
 REQUIRED: Final = ("number", "full_name")
 OPTIONAL: Final = (
@@ -39,7 +39,6 @@ OPTIONAL: Final = (
 COLUMNS: Final = (*REQUIRED, *OPTIONAL)
 MOST_ROWS: Final = 50_000
 BATCH: Final = 500
-LONDON: Final = ZoneInfo("Europe/London")
 EARLIEST: Final = date(1900, 1, 1)
 
 FIXES: Final = {
@@ -106,8 +105,6 @@ class _Records:
     emails: dict[str, str | None] = field(default_factory=dict)
     homes: dict[str, Home] = field(default_factory=dict)
     stays: dict[str, Occupancy] = field(default_factory=dict)
-    households: dict[str, Household] = field(default_factory=dict)
-    fresh: list[object] = field(default_factory=list)
 
 
 def enlist(
@@ -236,8 +233,6 @@ def _store(rows: Sequence[_Row], tally: _Tally, at: datetime, by: str) -> None:
         tally.unchanged += not is_new
     User.objects.bulk_create(users)
     Household.objects.bulk_create(households)
-    for member in members:
-        member.user = member.user  # its key is there now
     Member.objects.bulk_create(members)
     Home.objects.bulk_create(homes)
     Occupancy.objects.bulk_create(stays)
@@ -343,7 +338,7 @@ def _day(given: dict[str, str], name: str, at: datetime) -> datetime | None:
         raise _Refused(name, given[name], "not_a_date") from None
     if day < EARLIEST:
         raise _Refused(name, given[name], "not_a_date")
-    moment = datetime.combine(day, time(), LONDON).astimezone(UTC)
+    moment = day_interval(day).starts_at
     if moment > at:
         raise _Refused(name, given[name], "in_the_future")
     return moment

@@ -190,7 +190,15 @@ def homes_of_streams(stream_ids: Iterable[UUID]) -> list[StreamHome]:
 def consents_in_force(occupancy_ids: Iterable[UUID], at: datetime) -> list[Consent]:
     """What the occupancies' households have agreed to at `at`, by purpose."""
     consents = Consent.objects.filter(_holds(at), occupancy_id__in=list(occupancy_ids))
+    consents = consents.select_related("text", "member", "occupancy__home")
     return list(consents.order_by("purpose", "starts_at", "pk"))
+
+
+def standing_opt_outs_to_come(occupancy_ids: Iterable[UUID], at: datetime) -> list[StandingOptOut]:
+    """The occupancies' standing opt-outs that hold at `at` or later, by their start."""
+    not_over = Q(ends_at__isnull=True) | Q(ends_at__gt=at)
+    opt_outs = StandingOptOut.objects.filter(not_over, occupancy_id__in=list(occupancy_ids))
+    return list(opt_outs.select_related("occupancy__home").order_by("starts_at", "pk"))
 
 
 def partner_of(user: User | AnonymousUser) -> Partner | None:

@@ -6,11 +6,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from opendsr.kernel.periods import civil_date
+from opendsr.kernel.periods import LONDON, civil_date
 
-LONDON: Final = ZoneInfo("Europe/London")
 EVERY_DAY: Final = 0b111_1111
 SEASON_DAY: Final = r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 DAY: Final = timedelta(days=1)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opendsr.kernel.errors import Invalid
+from opendsr.kernel.spreadsheets import inert
 
 DELIMITERS: Final = ",;\t"
 ADDED: Final = ("reject_line", "reject_field", "reject_value", "reject_fix")
@@ -82,7 +83,7 @@ def reject_lines(columns: Sequence[str], rejects: Iterable[Reject]) -> Iterator[
     for row in [
         (*columns, *ADDED),
         *(
-            (*inert(each.row), str(each.line), each.field, *inert((each.value,)), each.fix)
+            (*map(inert, each.row), str(each.line), each.field, inert(each.value), each.fix)
             for each in rejects
         ),
     ]:
@@ -90,8 +91,3 @@ def reject_lines(columns: Sequence[str], rejects: Iterable[Reject]) -> Iterator[
         buffer.truncate()
         writer.writerow(row)
         yield buffer.getvalue()
-
-
-def inert(fields: Iterable[str]) -> list[str]:
-    """Text that no spreadsheet takes for a formula."""
-    return [f"'{field}" if field.startswith(("=", "+", "-", "@", "\t", "\r")) else field for field in fields]

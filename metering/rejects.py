@@ -14,10 +14,10 @@ from typing import IO, Any, Final
 
 from metering.adapters import reading
 from metering.adapters.formats import Reject, Role
+from opendsr.kernel.spreadsheets import inert
 
 ADDED: Final = ("reject_line", "reject_field", "reject_value", "reject_reason", "reject_fix")
 LONG_HEADER: Final = ("meter", "stamp", "import")
-NEUTRAL: Final = ("=", "+", "-", "@", "\t", "\r")
 FIXES: Final = {
     "ambiguous_time": "Write the offset behind the time (+01:00 before the clocks go back, +00:00 after), or "
     "import the file in order of time with ambiguous=in_order.",
@@ -102,12 +102,7 @@ def told_rows(
 
 
 def _told(reject: Reject) -> list[str]:
-    return [str(reject.line), _inert(reject.field), _inert(reject.value), reject.reason, fix_for(reject.code)]
-
-
-def _inert(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(NEUTRAL) else text
+    return [str(reject.line), inert(reject.field), inert(reject.value), reject.reason, fix_for(reject.code)]
 
 
 def _fields(text: str, delimiter: str) -> list[str]:

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
+from opendsr.kernel.spreadsheets import inert
 from vtn.models import ReportedValue, Ven
 
 COLUMNS: Final = (
@@ -28,7 +29,6 @@ COLUMNS: Final = (
 )
 LINE_COLOUR: Final = "#2f7fb8"
 GAP_SECONDS: Final = 3_600
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class _Echo:
@@ -91,8 +91,8 @@ def _lines(rows: QuerySet[ReportedValue], *, ven_id: str) -> Iterator[str]:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
+    if isinstance(value, str):
+        return inert(value)
     return "" if value is None else value
 
 

@@ -43,8 +43,8 @@ STAGGER_SECONDS: Final = 5
 """Between one relay of the house and the next."""
 FULL_SHARE: Final = 0.05
 """Of its rating: a heater that is on and draws less than this has a full core."""
-HOURS_LEFT: Final = 0.5
-"""What the cores are thought to hold when nobody knows: this share."""
+SHARE_UNKNOWN: Final = 0.5
+"""The part of the cores that is thought to be full when nobody knows."""
 
 log = logging.getLogger("hems")
 
@@ -101,12 +101,14 @@ class StorageGroup(RealDevice):
         self._rooms = {topic: thermometer(topic) for topic in _topics(group)}
         self._outdoor: Sensor | None = thermometer(group.outdoor_topic) if group.outdoor_topic else None
         self._bus = Bus(broker, name=f"{hub}-{self.resource_id}"[:60])
-        for sensor in (*self._rooms.values(), *([self._outdoor] if self._outdoor else [])):
+        self._sensors = [*self._rooms.values(), *([self._outdoor] if self._outdoor else [])]
+        for sensor in self._sensors:
             sensor.listen(self._bus)
         self._bus.start()
         self._path = folder / f"heat-{self.resource_id}.json"
         self.core_wh, self.gains_w = _read(self._path, group)
         self._seen_s = 0
+        self._is_due = False
         self._learned: Warmth | None = None
         self._decision = Decision()
         self._decided_s = -DECIDE_SECONDS
@@ -122,8 +124,10 @@ class StorageGroup(RealDevice):
 
     def apply(self, at: datetime) -> None:
         self.at_s = at_s = second_of(at)
-        for sensor in (*self._rooms.values(), *([self._outdoor] if self._outdoor else [])):
+        for sensor in self._sensors:
             sensor.at_s = at_s
+        # Within the hours in which the heaters have current.
+        self._is_due = any(opens <= at_s for opens, _ in windows_after(at_s, self.group.charge_hours))
         self._bus.take()
         self._count_heat(at)
         hold = hold_at(self._holds, at_s)
@@ -187,7 +191,7 @@ class StorageGroup(RealDevice):
                 most_wh = self.group.heaters[number].core_wh
                 held_wh = self.core_wh[number]
                 held_wh += (power_w - held_wh / self.group.house.release_hours) * hours
-                is_full = state.is_measured and heater.relay.shown and self._is_due(self.at_s)
+                is_full = state.is_measured and heater.relay.shown and self._is_due
                 if is_full and power_w < FULL_SHARE * self.group.heaters[number].rated_w:
                     held_wh = most_wh
                 self.core_wh[number] = min(max(held_wh, 0.0), most_wh)
@@ -199,12 +203,8 @@ class StorageGroup(RealDevice):
         if state.is_measured:
             return state.power_w
         heater = self.group.heaters[number]
-        is_taking = self.heaters[number].relay.shown and self._is_due(self.at_s)
+        is_taking = self.heaters[number].relay.shown and self._is_due
         return heater.rated_w if is_taking and self.core_wh[number] < heater.core_wh else 0
-
-    def _is_due(self, at_s: int) -> bool:
-        """True within the hours in which the heaters have current."""
-        return any(opens <= at_s for opens, _ in windows_after(at_s, self.group.charge_hours))
 
     def _learn(self) -> None:
         now, before = self.warmth(self.at_s), self._learned
@@ -318,4 +318,4 @@ def _read(path: Path, group: GroupSettings) -> tuple[list[float], float]:
             return core_wh, float(document["gains_w"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    return [heater.core_wh * HOURS_LEFT for heater in group.heaters], 0.0
+    return [heater.core_wh * SHARE_UNKNOWN for heater in group.heaters], 0.0

@@ -29,8 +29,6 @@ SEALER_LOCK: Final = 0x5EA1
 LATE: Final = timedelta(minutes=15)
 """An entry not sealed by then is a finding: the sealer does not run, or somebody put it in by hand."""
 
-Value = tuple[int, object, object, str, str, str, object]
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:

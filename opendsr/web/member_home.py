@@ -21,7 +21,7 @@ import campaigns.queries
 import members.queries
 from assets.models import Asset
 from campaigns.models import Campaign, Direction, Participation
-from members.models import Consent, Member, Occupancy
+from members.models import Member, Occupancy
 from opendsr.web import wording
 from settlement import ledger
 from settlement import terms as terms_service
@@ -124,15 +124,13 @@ def assets_of(stays: Sequence[Occupancy]) -> QuerySet[Asset]:
 
 def consents_of(stays: Sequence[Occupancy], at: datetime) -> list[dict[str, object]]:
     """What the household agreed to that is in force."""
-    found = Consent.objects.select_related("text").filter(occupancy__in=stays, starts_at__lte=at)
     return [
         {
             "purpose": consent.get_purpose_display(),
             "since": wording.day(consent.starts_at, "j F Y"),
             "version": consent.text.version,
         }
-        for consent in found.order_by("purpose", "starts_at")
-        if consent.ends_at is None or consent.ends_at > at
+        for consent in members.queries.consents_in_force([stay.pk for stay in stays], at)
     ]
 
 

@@ -26,10 +26,9 @@ from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
+from opendsr.web.rows_form import REJECTS_SHOWN, RowsForm, reject_response
 
-MOST_BYTES: Final = 2_000_000
 HOMES_SHOWN: Final = 50
-REJECTS_SHOWN: Final = 50
 
 
 class PartnerForm(forms.Form):
@@ -50,39 +49,15 @@ class AccountForm(forms.Form):
     )
 
 
-class LinksForm(forms.Form):
+class LinksForm(RowsForm):
     """Rows of homes, from a file or typed; what was sent is shown again, to correct."""
 
-    file = forms.FileField(label=_lazy("File (CSV)"), required=False)
-    rows = forms.CharField(
-        label=_lazy("Or the rows themselves"),
-        required=False,
-        max_length=MOST_BYTES,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
-        help_text=_lazy(
-            "A header, then a row a home: home (its MPAN or name), starts_on and, where the link ended, "
-            "ends_on (the day after the last). Dates as 2026-01-31. A row with the same home and starts_on "
-            "again sets the end."
-        ),
+    most_megabytes = 2
+    rows_help = _lazy(
+        "A header, then a row a home: home (its MPAN or name), starts_on and, where the link ended, "
+        "ends_on (the day after the last). Dates as 2026-01-31. A row with the same home and starts_on "
+        "again sets the end."
     )
-
-    def clean(self) -> dict[str, Any]:
-        """The text of the file, or of the field."""
-        data = super().clean() or {}
-        file = data.get("file")
-        if file is not None:
-            if file.size > MOST_BYTES:
-                self.add_error("file", _("The file is larger than 2 MB: split it."))
-                return data
-            try:
-                data["rows"] = file.read().decode("utf-8-sig")
-            except UnicodeDecodeError:
-                self.add_error("file", _("The file is not UTF-8 text: save it as CSV UTF-8."))
-                return data
-        if not str(data.get("rows", "")).strip():
-            self.add_error("file", _("Choose a file, or write the rows below."))
-        return data
 
 
 @require_http_methods(["GET", "POST"])
@@ -139,7 +114,7 @@ def partner_detail(request: HttpRequest, partner_id: UUID) -> HttpResponse:
             links_form.add_error("rows", sentence(error))
         else:
             if do == "rejects":
-                return _reject_file(report)
+                return reject_response(partnering.reject_file(report), name="refused-homes.csv")
             if do == "link" and not report.rejects:
                 messages.success(request, _linked(report))
                 return redirect("partner_detail", partner.pk)
@@ -174,13 +149,6 @@ def _close(request: HttpRequest, partner: Partner) -> HttpResponse:
         partnering.close_account(partner=partner, user_id=int(user_id), by=_actor(request), at=clock.now())
         messages.success(request, _("That account sees these totals no more."))
     return redirect("partner_detail", partner.pk)
-
-
-def _reject_file(report: partnering.LinkReport) -> HttpResponse:
-    text = "".join(partnering.reject_file(report))
-    answer = HttpResponse(text.encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="refused-homes.csv"'
-    return answer
 
 
 def _linked(report: partnering.LinkReport) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
@@ -23,11 +22,11 @@ from members.models import Consent, Member, Occupancy, StandingOptOut
 from members.recurring import EVERY_DAY, Recurrence, season_day
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.periods import day_interval
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.refusals import sentence
 
-LONDON: Final = ZoneInfo("Europe/London")
 DAYS: Final = (
     (1, _lazy("Monday")),
     (2, _lazy("Tuesday")),
@@ -126,8 +125,8 @@ def preferences(request: HttpRequest) -> HttpResponse:
             opting_out.start_standing_opt_out(
                 occupancy=stay,
                 at=at,
-                starts_at=_midnight(data["first_day"]) if data["first_day"] else at,
-                ends_at=_midnight(data["last_day"] + timedelta(days=1)) if data["last_day"] else None,
+                starts_at=day_interval(data["first_day"]).starts_at if data["first_day"] else at,
+                ends_at=day_interval(data["last_day"]).ends_at if data["last_day"] else None,
                 reason=data["reason"],
                 rule=form.rule,
             )
@@ -140,11 +139,12 @@ def preferences(request: HttpRequest) -> HttpResponse:
                 _("You are left out of events at those times. Events that had begun to ask are told."),
             )
             return redirect("preferences")
+    homes = [stay.pk for stay in stays]
     context = {
         "form": form,
         "stays": stays,
-        "opt_outs": [_opt_out(each, at) for each in _standing(stays, at)],
-        "consents": [_consent(each) for each in _agreed(stays, at)],
+        "opt_outs": [_opt_out(each, at) for each in members.queries.standing_opt_outs_to_come(homes, at)],
+        "consents": [_consent(each) for each in members.queries.consents_in_force(homes, at)],
     }
     return render(request, "web/preferences.html", context, status=422 if form.errors else 200)
 
@@ -179,17 +179,6 @@ def _own(request: HttpRequest) -> Member:
     if member is None:
         raise members.policy.MemberNotFound(number="")
     return member
-
-
-def _standing(stays: list[Occupancy], at: datetime) -> list[StandingOptOut]:
-    found = StandingOptOut.objects.filter(occupancy__in=stays).select_related("occupancy__home")
-    return [each for each in found.order_by("starts_at", "pk") if each.ends_at is None or each.ends_at > at]
-
-
-def _agreed(stays: list[Occupancy], at: datetime) -> list[Consent]:
-    found = Consent.objects.filter(occupancy__in=stays, starts_at__lte=at)
-    found = found.select_related("text", "member", "occupancy__home").order_by("purpose", "starts_at")
-    return [each for each in found if each.ends_at is None or each.ends_at > at]
 
 
 def _opt_out(opt_out: StandingOptOut, at: datetime) -> dict[str, Any]:
@@ -236,7 +225,3 @@ def _said(error: DomainError) -> str:
         "season_needs_both_ends": _("Give the season both days."),
     }
     return words.get(str(error.data.get("problem", "")), sentence(error))
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), LONDON).astimezone(UTC)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_http_methods
 
 from members import enlisting
@@ -17,39 +13,13 @@ from members.rows import RowsUnusable
 from opendsr.kernel import clock
 from opendsr.web.entering import signed_in
 from opendsr.web.refusals import sentence
-
-MOST_BYTES: Final = 5_000_000
-REJECTS_SHOWN: Final = 50
+from opendsr.web.rows_form import REJECTS_SHOWN, RowsForm, reject_response
 
 
-class RegisterForm(forms.Form):
-    """A file, or rows; what was sent is shown again, to correct or to take in."""
+class RegisterForm(RowsForm):
+    """Rows of members and homes, from a file or typed; shown again, to correct or to take in."""
 
-    file = forms.FileField(label=_lazy("File (CSV)"), required=False)
-    rows = forms.CharField(
-        label=_lazy("Or the rows themselves"),
-        required=False,
-        max_length=MOST_BYTES,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """The text of the file, or of the field."""
-        data = super().clean() or {}
-        file = data.get("file")
-        if file is not None:
-            if file.size > MOST_BYTES:
-                self.add_error("file", _("The file is larger than 5 MB: split it."))
-                return data
-            try:
-                data["rows"] = file.read().decode("utf-8-sig")
-            except UnicodeDecodeError:
-                self.add_error("file", _("The file is not UTF-8 text: save it as CSV UTF-8."))
-                return data
-        if not str(data.get("rows", "")).strip():
-            self.add_error("file", _("Choose a file, or write the rows below."))
-        return data
+    most_megabytes = 5
 
 
 @require_http_methods(["GET", "POST"])
@@ -70,7 +40,7 @@ def register_import(request: HttpRequest) -> HttpResponse:
             form.add_error("rows", sentence(error))
         else:
             if do == "rejects":
-                return _reject_file(report)
+                return reject_response(enlisting.reject_file(report), name="refused-members.csv")
             form = RegisterForm(initial={"rows": rows})
     context = {
         "form": form,
@@ -83,13 +53,6 @@ def register_import(request: HttpRequest) -> HttpResponse:
         "optional": enlisting.OPTIONAL,
     }
     return render(request, "members/register_import.html", context, status=422 if form.errors else 200)
-
-
-def _reject_file(report: enlisting.Report) -> HttpResponse:
-    text = "".join(enlisting.reject_file(report))
-    answer = HttpResponse(text.encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="refused-members.csv"'
-    return answer
 
 
 def _figures(report: enlisting.Report) -> list[dict[str, str]]:

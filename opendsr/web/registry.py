@@ -17,7 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from assets import rolling_out, servicing, shadowing, updating, vtn_door
 from assets.differences import differences
@@ -118,7 +118,6 @@ def hub_list(request: HttpRequest) -> HttpResponse:
         "is_narrowed": form.is_bound,
         "hubs": [_row(hub, shadows.get(str(hub.ven_id))) for hub in shown],
         "pager": pager,
-        "may_see_updates": has_role(request.user, *DEVICE_STAFF),
     }
     return render(request, "assets/hub_list.html", context)
 
@@ -163,7 +162,7 @@ def hub_action(request: HttpRequest, hub_id: UUID, verb: str) -> HttpResponse:
     return redirect("hub_page", hub.pk)
 
 
-@require_http_methods(["GET"])
+@require_GET
 @signed_in
 def update_list(request: HttpRequest) -> HttpResponse:
     """Releases and how far they have gone."""

@@ -182,6 +182,7 @@ class TestHub:
 
     def test_what_was_taken_back_is_not_tried_again(self, home):
         versions.write(home.folder, Versions(VERSION, failed={"1.2.0": "it died 3 times"}))
+        home.begin()
         home.consider(update())
         assert home.note() == ("taken_back", "it died 3 times")
         assert not home.updates.wants_restart
@@ -190,6 +191,7 @@ class TestHub:
         device = Device()
         home.devices = [device]
         versions.write(home.folder, Versions("1.0.0").begun(VERSION, "x.zip", heard=["r1"]))
+        home.begin()
         device.available = False
         home.updates.prove(home.devices)
         assert versions.read(home.folder).is_trial
