@@ -292,8 +292,7 @@ class Agent(AbstractContextManager["Agent"]):
             self._quiet.succeeded()
             self._failure, self._is_in_contact, self._last_contact = "", True, time.time()
             self._renew()
-            if self._upkeep.tend(self.clock.now(), book=self.state.book):
-                self._plan()
+            self._tend()
             wait_seconds = self._interval_seconds() * self._dice.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)
         self._next_contact = time.monotonic() + (wait_seconds or LOOK_SECONDS)
 
@@ -308,6 +307,14 @@ class Agent(AbstractContextManager["Agent"]):
             log.warning("%s: the certificate is not renewed: %s", self.serial, error)
         else:
             log.info("%s: has a new certificate", self.serial)
+
+    def _tend(self) -> None:
+        """Follow what the co-op keeps of this hub; what a full disk keeps from it is tried again."""
+        try:
+            if self._upkeep.tend(self.clock.now(), book=self.state.book):
+                self._plan()
+        except OSError as error:
+            log.warning("%s: what the co-op wants of it is not kept: %s", self.serial, error)
 
     def _interval_seconds(self) -> float:
         return self._poll_seconds or self.state.registration.poll_seconds or DEFAULT_POLL_SECONDS

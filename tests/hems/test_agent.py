@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from hems import state
+from hems import state, updates
 from hems.__main__ import main
 from hems.agent import Agent
 from hems.button import press
@@ -623,6 +623,22 @@ def test_a_restart_keeps_the_event_the_opt_and_the_press(start, vtn, clock):
     assert again.state == kept
     assert len(kept.opts) == 1
     assert curtailed(again) == {"17:00": 2453, "18:00": -2453}
+
+
+def test_a_full_disk_keeps_the_co_ops_wishes_waiting_and_the_hub_goes_round(start, monkeypatch, caplog):
+    (start().folder / "shadow.json").write_text('{"version": 1, "desired": {"update_key_pem": "a key"}}')
+    agent = start()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(updates, "write_atomically", full)
+        agent.contact()
+    assert "what the co-op wants of it is not kept" in caplog.text
+    assert agent.status(FIVE)["failure"] == ""
+    agent.contact()
+    assert (agent.folder / "update-key.pem").read_text() == "a key"
 
 
 def test_a_full_disk_takes_no_event_but_the_members_word(start, vtn, clock, monkeypatch):
