@@ -14,6 +14,7 @@ from django.contrib.auth.forms import AdminUserCreationForm
 from django.http import HttpRequest
 
 from members import consenting
+from members.enquiry_models import ChampionCode, JoiningRules, Shareholding, TermsAcceptance, TermsText
 from members.models import (
     Consent,
     ConsentText,
@@ -237,3 +238,50 @@ class PartnerHomeAdmin(RecordAdmin):
     list_filter = ("partner", ("ends_on", admin.EmptyFieldListFilter))
     search_fields = ("home__name", "home__mpan", "partner__name")
     ordering = ("home__name", "starts_on")
+
+
+@admin.register(JoiningRules)
+class JoiningRulesAdmin(RecordAdmin):
+    """Every version of who can take part."""
+
+    list_display = ("version", "published_at", "published_by")
+    ordering = ("-version",)
+
+
+@admin.register(TermsText)
+class TermsTextAdmin(RecordAdmin):
+    """Every version of the terms and of what is read before agreeing."""
+
+    list_display = ("kind", "version", "published_at", "body_sha256")
+    list_filter = ("kind",)
+    ordering = ("kind", "-version")
+
+
+@admin.register(TermsAcceptance)
+class TermsAcceptanceAdmin(RecordAdmin):
+    """Who accepted which words, and when."""
+
+    list_display = ("member", "text", "accepted_at", "body_sha256")
+    list_select_related = ("member", "text")
+    search_fields = ("member__number",)
+    ordering = ("-accepted_at",)
+
+
+@admin.register(Shareholding)
+class ShareholdingAdmin(RecordAdmin):
+    """Shares taken, and whether they are paid."""
+
+    list_display = ("member", "shares", "share_value_pence", "taken_at", "paid_at")
+    list_select_related = ("member",)
+    list_filter = (("paid_at", admin.EmptyFieldListFilter),)
+    search_fields = ("member__number",)
+    ordering = ("-taken_at",)
+
+
+@admin.register(ChampionCode)
+class ChampionCodeAdmin(RecordAdmin):
+    """Codes of those who bring others in."""
+
+    list_display = ("code", "name", "made_at", "ended_at")
+    search_fields = ("code", "name")
+    ordering = ("code",)

@@ -112,6 +112,13 @@ class Household(models.Model):
         return self.name
 
 
+class LeftReason(models.TextChoices):
+    """Why a membership ended."""
+
+    REQUESTED = "requested", "Left by their own wish"
+    DECEASED = "deceased", "Died"
+
+
 class Member(models.Model):
     """A member of the co-op, known in every log by number, never by name."""
 
@@ -122,6 +129,7 @@ class Member(models.Model):
     full_name = models.CharField(max_length=120)
     joined_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True, blank=True)
+    left_reason = models.CharField(max_length=12, choices=LeftReason.choices, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -131,6 +139,9 @@ class Member(models.Model):
             models.CheckConstraint(
                 condition=Q(left_at__isnull=True) | Q(left_at__gt=F("joined_at")),
                 name="member_leaves_after_joining",
+            ),
+            models.CheckConstraint(
+                condition=Q(left_reason="") | Q(left_at__isnull=False), name="member_left_for_a_reason"
             ),
         ]
 
@@ -299,6 +310,7 @@ class EndReason(models.TextChoices):
     REQUESTED = "requested", "Withdrawn by the household"
     MOVED_HOUSE = "moved_house"
     MEMBERSHIP_ENDED = "membership_ended"
+    BEREAVEMENT = "bereavement"
     NO_DATA = "no_data", "No data came"
     ADMIN = "admin", "Ended by staff"
     OTHER = "other"
@@ -415,3 +427,5 @@ class StandingOptOut(models.Model):
 
 
 from members import partner_models as partner_models  # noqa: E402 - its tables belong to this room
+
+from members import enquiry_models as enquiry_models  # noqa: E402, isort:skip

@@ -25,6 +25,17 @@ class Partner(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     name = models.CharField(max_length=120, unique=True)
+    shown_name = models.CharField(max_length=60, blank=True, help_text="What tenants know it by")
+    colour = models.CharField(max_length=7, blank=True, help_text="#0b6b4f; dark enough for white letters")
+    welcome = models.CharField(max_length=500, blank=True, help_text="A sentence or two to tenants")
+    logo = models.BinaryField(null=True, blank=True, help_text="A PNG, made anew from what was sent")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(colour="") | Q(colour__regex=r"^#[0-9a-f]{6}$"), name="partner_colour_is_hex"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

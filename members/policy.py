@@ -36,6 +36,9 @@ MANAGES_PARTNERS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 TAKES_IN_REGISTERS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 """Roles that take in a register of members and homes."""
 
+DECIDES_ENQUIRIES: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
+"""Roles that decide who joins, and publish the rules and the terms."""
+
 _HELD: Final = "_roles_held"
 
 

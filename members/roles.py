@@ -63,6 +63,19 @@ PARTNER_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.AUDITOR: PARTNERS,
 }
 
+JOINING: Final = {
+    "joiningrules": VIEW,
+    "termstext": VIEW,
+    "termsacceptance": VIEW,
+    "shareholding": VIEW,
+    "championcode": VIEW,
+}
+JOINING_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: JOINING,
+    Role.MEMBER_SERVICES: JOINING,
+    Role.AUDITOR: JOINING,
+}
+
 
 def grant(app_label: str, grants: Mapping[Role, Mapping[str, str]]) -> migrations.RunPython:
     """Operation that gives roles rights over one app's models: {role: {model: "view add change delete"}}.

@@ -39,3 +39,11 @@ DROP_CONSENT_ONLY_ENDS: Final = """
     DROP TRIGGER IF EXISTS consent_only_ends ON identity.members_consent;
     DROP FUNCTION IF EXISTS identity.consent_only_ends();
 """
+
+TERMS_HASH_IS_OF_THE_BODY: Final = """
+    ALTER TABLE identity.members_termstext ADD CONSTRAINT termstext_hash_is_of_the_body
+    CHECK (body_sha256 = encode(sha256(convert_to(body, 'UTF8')), 'hex'))
+"""
+DROP_TERMS_HASH_IS_OF_THE_BODY: Final = (
+    "ALTER TABLE identity.members_termstext DROP CONSTRAINT IF EXISTS termstext_hash_is_of_the_body"
+)

@@ -1,1 +1,14 @@
 """Outbox consumers and Celery tasks of members: thin wrappers around services."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from members import applying
+from opendsr.kernel import clock
+
+
+@shared_task(ignore_result=True)
+def forget_enquiries(**_: object) -> None:
+    """Shred what old enquiries told; run twice, the second finds none."""
+    applying.forget_old(at=clock.now())

@@ -245,6 +245,11 @@ _celery["beat_schedule"]["advance-rollouts"] = {
     "schedule": 600.0,
     "options": {"queue": "default", "expires": 500},
 }
+_celery["beat_schedule"]["forget-enquiries"] = {
+    "task": "members.tasks.forget_enquiries",
+    "schedule": 24 * 3600,
+    "options": {"queue": "default", "expires": 3600},
+}
 _celery["beat_schedule"]["refresh-shadows"] = {
     "task": "assets.tasks.refresh_shadows",
     "schedule": 3_600.0,

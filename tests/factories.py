@@ -38,7 +38,7 @@ from members.models import (
 )
 from members.mpan import check_digit
 from members.roles import GRANTS as PEOPLE_GRANTS
-from members.roles import PARTNER_GRANTS, give
+from members.roles import JOINING_GRANTS, PARTNER_GRANTS, give
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
 
@@ -184,6 +184,7 @@ def make_roles() -> None:
     if not Group.objects.exists():
         give(apps, "default", "members", PEOPLE_GRANTS)
         give(apps, "default", "members", PARTNER_GRANTS)
+        give(apps, "default", "members", JOINING_GRANTS)
         give(apps, "default", "assets", ASSET_GRANTS)
 
 

@@ -12,7 +12,7 @@ import vtn.policy
 from assets.policy import DEVICE_STAFF
 from campaigns.policy import SEES_CAMPAIGNS
 from members.models import Role
-from members.policy import MANAGES_PARTNERS, TAKES_IN_REGISTERS, has_role, roles_of
+from members.policy import DECIDES_ENQUIRIES, MANAGES_PARTNERS, TAKES_IN_REGISTERS, has_role, roles_of
 from metering.policy import SEES_HEALTH
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
@@ -33,6 +33,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "viewer_is_staff": holds(*SEES_CAMPAIGNS),
         "viewer_imports": holds(Role.ADMINISTRATOR, Role.DEVICE_MANAGER),
         "viewer_is_partner": SimpleLazyObject(lambda: Role.PARTNER.value in roles_of(viewer)),
+        "viewer_decides_enquiries": holds(*DECIDES_ENQUIRIES),
         "viewer_takes_in_registers": holds(*TAKES_IN_REGISTERS),
         "viewer_manages_partners": holds(*MANAGES_PARTNERS),
         "viewer_sees_baselines": holds(*SEES_BASELINES),

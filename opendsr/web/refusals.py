@@ -76,8 +76,53 @@ def _told(words: str | Promise) -> Callable[[DomainError], str]:
     return lambda error: str(words)
 
 
+PROBLEMS: Final[Mapping[str, str | Promise]] = {
+    "empty": _lazy("Write something here."),
+    "too_long": _lazy("That is too long: %(longest)s characters at most."),
+    "control_character": _lazy("It holds characters that cannot be seen. Write it anew."),
+    "not_a_choice": _lazy("Choose one of what is offered."),
+    "not_a_postcode": _lazy("Write the postcode as in M15 5RF."),
+    "not_13_digits": _lazy("An MPAN has 13 digits: those at the bottom of the box with an S on the bill."),
+    "not_a_gsp_group": _lazy("Name the GSP group by its letter, A to P without I and O."),
+    "not_an_email_address": _lazy("Write an email address, such as name@example.org."),
+    "not_a_postcode_area": _lazy(
+        "Write postcode areas or districts, such as OL or M15, with commas between."
+    ),
+    "less_than_the_least": _lazy("The most has to be at least the fewest."),
+    "not_above_zero": _lazy("It has to be above zero."),
+    "out_of_range": _lazy("That is out of range."),
+    "not_a_code": _lazy("Write 3 to 24 capitals, digits and hyphens, such as CALDER-JO."),
+}
+
+
+def _invalid_field(error: DomainError) -> str:
+    words = PROBLEMS.get(str(error.data.get("problem")))
+    if words is None:
+        return f"{str(error)[:1].upper()}{str(error)[1:]}."
+    return str(words) % error.data
+
+
 SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "wrong_state": _wrong_state,
+    "invalid_field": _invalid_field,
+    "email_taken": _told(_lazy("Somebody signs in with this address already. Sign in to add another home.")),
+    "home_occupied": _told(
+        _lazy("Somebody else is on record in that home. Ask us: we end their stay first.")
+    ),
+    "own_home_already": _told(_lazy("Your household is on record in this home already.")),
+    "gsp_group_unknown": _told(_lazy("Say which GSP group the meter is in; the co-op knows it.")),
+    "terms_not_published": _told(
+        _lazy("The co-op has not published its terms yet, so nobody can join. Try again in a few days.")
+    ),
+    "terms_changed": _told(_lazy("The terms have changed since you opened this page. Read the new ones.")),
+    "application_closed": _told(
+        _lazy("This enquiry is being looked at or was decided: what you told stands.")
+    ),
+    "not_decidable": _told(_lazy("Only an enquiry that was handed in, and is not joined yet, is decided.")),
+    "not_approved": _told(_lazy("This enquiry is not approved, so nobody can join by it yet.")),
+    "answers_missing": _told(_lazy("Some questions are open yet.")),
+    "too_many_asked": _told(_lazy("That was asked too often. Try again in an hour.")),
+    "champion_code_taken": _told(_lazy("Another champion has this code.")),
     "campaign_ended": _campaign_ended,
     "cannot_opt_back_in": _cannot_opt_back_in,
     "participation_closed": _participation_closed,

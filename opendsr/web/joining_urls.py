@@ -1,0 +1,25 @@
+"""Addresses of joining: the public pages, and staff's pages of enquiries, rules and terms."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from opendsr.web import enquiries, funnel, join_pages
+
+urlpatterns = [
+    path("join/", join_pages.join, name="join"),
+    path("join/home/", join_pages.join_home, name="join_home"),
+    path("join/things/", join_pages.join_things, name="join_things"),
+    path("join/check/", join_pages.join_check, name="join_check"),
+    path("join/standing/", join_pages.join_standing, name="join_standing"),
+    path("join/agree/", join_pages.join_agree, name="join_agree"),
+    path("join/withdraw/", join_pages.join_withdraw, name="join_withdraw"),
+    path("join/letter/", join_pages.join_letter, name="join_letter"),
+    path("join/with/<str:token>/", join_pages.join_by, name="join_by"),
+    path("join/go-on/<str:token>/", join_pages.join_continue, name="join_continue"),
+    path("join/household/<str:token>/", join_pages.join_household, name="join_household"),
+    path("funnel/", funnel.funnel, name="funnel"),
+    path("funnel/rules/", enquiries.joining_rules, name="joining_rules"),
+    path("funnel/terms/", enquiries.terms_texts, name="terms_texts"),
+    path("funnel/<uuid:application_id>/", enquiries.enquiry_page, name="enquiry_page"),
+]
