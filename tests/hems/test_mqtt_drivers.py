@@ -118,8 +118,8 @@ class TestOpenEvse:
         with FakeEvse(broker) as evse:
             driver = there(make("openevse", kind="ev_charger", rated_w=7360, base=evse.base))
             evse.charges(amperes=30)
-            until("its power", driver, FIVE, lambda: driver.telemetry(FIVE).power_w == 7200)
-            assert driver.telemetry(FIVE).energy_wh == 998_000
+            until("its register", driver, FIVE, lambda: driver.telemetry(FIVE).energy_wh == 998_000)
+            assert driver.telemetry(FIVE).power_w == 7200, "it tells its register last"
             assert driver.telemetry(FIVE).detail == "charging"
             evse.device.says(f"{evse.base}/state", "6")
             until("the fault", driver, FIVE, lambda: driver.telemetry(FIVE).detail == "fault 6")
