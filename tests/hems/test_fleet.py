@@ -67,6 +67,7 @@ def test_a_fleet_joins_is_told_and_answers_whatever_its_faults(listener: Listene
 
     words = ["--vtn", url, "--seconds", "8", "--poll-seconds", "0.5", "--ramp-seconds", "0.2", "--json"]
     words += ["--garbage", "0.5", "--slow-clock", "0.5", "--opt-out", "0.3", "--processes", "2"]
+    words += ["--offline", "1", "--override", "1"]
     figures = json.loads(fleet("run", folder, *words, "--telemetry-seconds", "2", homes=HOMES))
 
     counts = figures["counts"]
@@ -75,6 +76,10 @@ def test_a_fleet_joins_is_told_and_answers_whatever_its_faults(listener: Listene
     assert EventOpt.objects.values("event").distinct().count() == HOMES - 1
     assert counts["http_403"] >= 1, "the revoked one is refused"
     assert counts["garbage"] >= 1
+    assert counts["offline"] >= 1, "some hung up, were away, and came back"
+    assert counts["overrides"] == HOMES - 1
+    overridden = EventOpt.objects.filter(opt="out", source="create_opt")
+    assert overridden.values("event").distinct().count() == HOMES - 1
     assert not any(name.startswith("http_5") or name == "garbage_5xx" for name in counts)
     assert WireLog.objects.filter(code="revoked").exists()
     assert len(figures["deliveries"]) == HOMES - 1

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from hems.fleet_life import AnswerPushed, Life
-from hems.fleet_loop import Broken, Carrier
+from hems.fleet_loop import Broken, HttpCarrier
 
 
-class GoneCarrier(Carrier):
+class GoneCarrier(HttpCarrier):
     """One whose connection has gone."""
 
     __slots__ = ()
@@ -20,9 +20,7 @@ class GoneCarrier(Carrier):
 
 def test_an_answer_without_a_connection_is_left_and_life_goes_on() -> None:
     woken: list[float] = []
-    loop = SimpleNamespace(
-        context_of=lambda identity: None, wake=lambda carrier, seconds: woken.append(seconds)
-    )
+    loop = SimpleNamespace(wake=lambda carrier, seconds: woken.append(seconds))
 
     def life() -> Any:
         yield AnswerPushed(b"<oadrResponse/>", cast(Any, None))
