@@ -27,7 +27,7 @@ from hems import button, state, watchdog
 from hems.absence import ScheduleNote
 from hems.backlog import Backlog
 from hems.book import UNREGISTERED, Book, OptNote
-from hems.clock import Clock
+from hems.clock import Clock, SteadiedClock
 from hems.devices import DeviceState, Place
 from hems.errors import BadFolder, BadTime, HubError, LinkError, Refused, Untrusted
 from hems.files import write_atomically
@@ -78,7 +78,7 @@ class Agent(AbstractContextManager["Agent"]):
         this hub is. All are wall time. `way` takes the place of what
         `hub.toml` says of the way to the VTN.
         """
-        self.folder, self.clock, self.until = folder, clock, until
+        self.folder, self.clock, self.until = folder, SteadiedClock(clock), until
         self.serial = serial_of(folder)
         self.place, self.incidents, configured = _place(folder, self.serial)
         way = way or configured
@@ -89,7 +89,7 @@ class Agent(AbstractContextManager["Agent"]):
         self._quiet = QuietTime(quiet_seconds)
         self._dice = Random()  # noqa: S311 - spreads polls
         self._renewal = Renewal(folder)
-        self._link = Link(folder, vtn, is_up=self._is_up)
+        self._link = Link(folder, vtn, is_up=self._is_up, look=self.clock.look)
         self._lines = Lines(
             folder,
             self._link,
@@ -426,6 +426,7 @@ class Agent(AbstractContextManager["Agent"]):
             "vtn_id": self.state.registration.vtn_id,
             "contacts": self._contacts,
             "failure": self._failure,
+            "clock_ahead_seconds": round(self.clock.ahead_seconds),
             "is_woken": self._lines.is_broker_there,
             "is_signed": self._lines.is_signed,
             "transport": MQTT if self._lines.is_pushed_to else HTTPS,

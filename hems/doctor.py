@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from cryptography import x509
 from paho.mqtt.enums import CallbackAPIVersion
 
 from hems import versions
+from hems.clock import MOST_SKEW_SECONDS, skew_seconds
 from hems.config import Config, read_config
 from hems.drivers.bus import Bus, LocalBroker
 from hems.drivers.catalogue import MAKES, Around
@@ -30,7 +30,6 @@ from hems.updates import KEY as UPDATE_KEY
 DEVICE_SECONDS: Final = 8.0
 BROKER_SECONDS: Final = 5.0
 VTN_SECONDS: Final = 10.0
-MOST_SKEW_SECONDS: Final = 5.0
 LEAST_SHARE_LEFT: Final = 0.25
 """A certificate is renewed at two thirds of its life; one with less left than this was not."""
 
@@ -144,11 +143,10 @@ def _way_to(vtn: str, folder: Path) -> Iterator[Finding]:
     finally:
         connection.close()
     yield Finding("VTN", True, f"answers in {(heard - asked) * 1000:.0f} ms, the certificate is taken")
-    date = response.headers.get("Date")
-    if date is None:
+    skew = skew_seconds(response.headers.get("Date"), asked_at=asked, heard_at=heard)
+    if skew is None:
         yield Finding("clock", True, "the VTN does not tell its time: not compared")
         return
-    skew = (asked + heard) / 2 - parsedate_to_datetime(date).timestamp() - 0.5  # a Date has whole seconds
     yield Finding(
         "clock",
         abs(skew) <= MOST_SKEW_SECONDS,

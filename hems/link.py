@@ -8,9 +8,11 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from hems.errors import BadAddress, BadFolder, NoContact, Refused
@@ -28,17 +30,33 @@ LARGEST_FILE_BYTES = 16 * 1024 * 1024
 REENROL_PATH = "/.well-known/est/simplereenroll"
 
 
+class Look(Protocol):
+    """Is shown the time an answer was stamped with, between the wall times of question and answer."""
+
+    def __call__(self, date: str | None, *, asked_at: float, heard_at: float) -> None: ...
+
+
 class Link:
     """One hub's line to its VTN. Not for several threads, but `abort` may come from anywhere."""
 
-    def __init__(self, folder: Path, address: str, *, is_up: Callable[[], bool] = lambda: True) -> None:
-        """`address` is the VTN's URL down to the profile: https://host:port/OpenADR2/Simple/2.0b."""
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        *,
+        is_up: Callable[[], bool] = lambda: True,
+        look: Look | None = None,
+    ) -> None:
+        """`address` is the VTN's URL down to the profile: https://host:port/OpenADR2/Simple/2.0b.
+
+        `look` is shown the time that each answer was stamped with.
+        """
         parts = urlsplit(address)
         if parts.scheme != "https" or not parts.hostname:
             raise BadAddress(f"--vtn {address!r}: give https://HOST[:PORT]/OpenADR2/Simple/2.0b")
         self._host, self._port = parts.hostname, parts.port or 443
         self._base = parts.path.rstrip("/")
-        self._is_up = is_up
+        self._is_up, self._look = is_up, look
         self._folder = folder
         self._context = tls_context(folder)
         self._connection: http.client.HTTPSConnection | None = None
@@ -130,8 +148,11 @@ class Link:
 
     def _ask(self, method: str, path: str, body: bytes | None, content_type: str, *, most: int) -> bytes:
         connection = self._connected()
+        asked_at = time.time()
         connection.request(method, path, body, {"Content-Type": content_type})
         response = connection.getresponse()
+        if self._look is not None:
+            self._look(response.headers.get("Date"), asked_at=asked_at, heard_at=time.time())
         answer = response.read(most + 1)
         if response.will_close or len(answer) > most:
             self.close()

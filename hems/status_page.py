@@ -99,6 +99,12 @@ def page_of(status: Mapping[str, Any] | None) -> str:
         for asset in status["assets"]
     )
     failure = f"<p>{_text(status['failure'])}</p>" if status["failure"] else ""
+    ahead = status["clock_ahead_seconds"]
+    if ahead:
+        failure += (
+            f"<p>This hub's clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the co-op's: the "
+            "hub goes by the co-op's. To put it right: timedatectl set-ntp true</p>"
+        )
     return _page(
         f"<h1>Energy hub {_text(status['serial'])}</h1>"
         f"<p class='asks'>{_text(ASKS.get(status['asks'], status['asks']))}</p>"

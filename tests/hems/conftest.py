@@ -28,6 +28,7 @@ class HandClock:
     """World time as the test says."""
 
     at: datetime = FIVE - timedelta(hours=2)
+    speed: float = 1.0
 
     def now(self) -> datetime:
         return self.at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -88,7 +89,8 @@ class Authority:
 @dataclass
 class SmallVtn:
     """Answers by the certificate's common name. `break_next`: the next such one is not answered; `wraps`:
-    what becomes of every answer before it goes out; `wants_signatures`: unsigned messages are refused.
+    what becomes of every answer before it goes out; `wants_signatures`: unsigned messages are refused;
+    `ahead_seconds`: its clock before this machine's.
     """
 
     authority: Authority
@@ -102,6 +104,7 @@ class SmallVtn:
     break_next: type | None = None
     wraps: Callable[[bytes], bytes] | None = None
     wants_signatures: bool = False
+    ahead_seconds: float = 0.0
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -249,6 +252,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.small_vtn.ahead_seconds)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""

@@ -240,6 +240,8 @@ def test_a_hub_that_polls_once_an_hour_is_woken_for_an_event(
 class WorldClock:
     """World time that is the machine's."""
 
+    speed = 1.0
+
     def now(self) -> datetime:
         return kernel_clock.now()
 

@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.process, pytest.mark.slow]
 class WallClock:
     """World time that is the machine's."""
 
+    speed = 1.0
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
