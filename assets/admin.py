@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
+from assets.job_models import InstallJob, JobTest, PairingAttempt, SurveyLimits
 from assets.models import Asset, AssetKind, Cad, Hub
 from members.admin import DetailAdmin, RecordAdmin
 
@@ -109,3 +110,42 @@ class AssetAdmin(DetailAdmin):
     def home(self, asset: Asset) -> str:
         """Where it is."""
         return str(asset.hub.home)
+
+
+@admin.register(InstallJob)
+class InstallJobAdmin(RecordAdmin):
+    """Visits to homes, from planned to live."""
+
+    list_display = ("home", "state", "since", "installer", "scheduled_at", "cad_outcome", "live_at")
+    list_select_related = ("home", "installer")
+    list_filter = ("state", "cad_outcome")
+    search_fields = ("home__name", "=id")
+    ordering = ("-since",)
+
+
+@admin.register(PairingAttempt)
+class PairingAttemptAdmin(RecordAdmin):
+    """Every try to pair a CAD, by supplier and meter."""
+
+    list_display = ("at", "supplier", "meter_model", "outcome", "cad_serial")
+    list_filter = ("outcome", "supplier")
+    search_fields = ("meter_model", "supplier", "cad_serial")
+    ordering = ("-at",)
+
+
+@admin.register(JobTest)
+class JobTestAdmin(RecordAdmin):
+    """Every test made at a home."""
+
+    list_display = ("at", "job", "kind", "asset", "is_passed")
+    list_select_related = ("job__home", "asset")
+    list_filter = ("kind", "is_passed")
+    ordering = ("-at",)
+
+
+@admin.register(SurveyLimits)
+class SurveyLimitsAdmin(RecordAdmin):
+    """Every version of what a survey refuses and warns of."""
+
+    list_display = ("version", "cable_m", "signal_dbm", "published_at", "published_by")
+    ordering = ("-version",)

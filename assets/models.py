@@ -163,7 +163,8 @@ class Asset(models.Model):
         return self.name
 
 
-# Updates lie in a file of their own.
+# Updates and visits lie in files of their own.
+from assets import job_models as job_models  # noqa: E402
 from assets.update_models import Release as Release  # noqa: E402
 from assets.update_models import Rollout as Rollout  # noqa: E402
 from assets.update_models import RolloutHub as RolloutHub  # noqa: E402

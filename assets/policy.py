@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
+from django.db.models import QuerySet
+
+from assets import jobs
+from assets.job_models import InstallJob
 from assets.models import Asset, Hub
-from members.models import Role
-from members.policy import Viewer, has_role, may_see_household
+from members.models import Role, User
+from members.policy import Viewer, has_role, may_see_household, require_role
 from members.queries import current_occupancies
 from opendsr.kernel.errors import NotFound
 
@@ -22,6 +26,10 @@ DEVICE_STAFF: Final = (
 
 
 MANAGES_DEVICES: Final = (Role.ADMINISTRATOR, Role.DEVICE_MANAGER)
+
+
+ARRANGES_VISITS: Final = (Role.ADMINISTRATOR, Role.DEVICE_MANAGER, Role.MEMBER_SERVICES)
+"""Roles that plan, survey and schedule visits; an installer does those given to them."""
 
 
 class HubNotFound(NotFound):
@@ -50,6 +58,28 @@ def access_asset(user: Viewer, asset_id: UUID, at: datetime) -> Asset:
     if asset is None or not _may_see_home(user, asset.hub.home_id, at):
         raise AssetNotFound(asset_id=str(asset_id))
     return asset
+
+
+def access_job(user: Viewer, job_id: UUID) -> InstallJob:
+    """The visit: any for staff who arrange them, their own for installers; raises JobNotFound."""
+    if has_role(user, *ARRANGES_VISITS):
+        job = InstallJob.objects.select_related("home", "hub", "installer").filter(pk=job_id).first()
+    elif has_role(user, Role.INSTALLER):
+        job = jobs.access_by_installer(cast(User, user), job_id)
+    else:
+        job = None
+    if job is None:
+        raise jobs.JobNotFound()
+    return job
+
+
+def jobs_of(user: Viewer) -> QuerySet[InstallJob]:
+    """The visits that the user may see; raises Forbidden for who has none to do with them."""
+    require_role(user, *ARRANGES_VISITS, Role.INSTALLER)
+    rows = InstallJob.objects.select_related("home", "hub", "installer")
+    if has_role(user, *ARRANGES_VISITS):
+        return rows
+    return rows.filter(installer=cast(User, user)).exclude(state=InstallJob.State.CANCELLED)
 
 
 def _may_see_home(user: Viewer, home_id: UUID, at: datetime) -> bool:

@@ -29,6 +29,11 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.AUDITOR: ALL_VIEW,
 }
 
+VISITS: Final = {"installjob": VIEW, "pairingattempt": VIEW, "jobtest": VIEW, "surveylimits": VIEW}
+VISIT_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = dict.fromkeys(
+    (Role.ADMINISTRATOR, Role.DEVICE_MANAGER, Role.MEMBER_SERVICES, Role.AUDITOR), VISITS
+)
+
 UPDATES: Final = {"release": VIEW, "rollout": VIEW, "rollouthub": VIEW}
 UPDATE_STAFF: Final = (Role.ADMINISTRATOR, Role.DEVICE_MANAGER, Role.AUDITOR)
 UPDATE_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = dict.fromkeys(UPDATE_STAFF, UPDATES)

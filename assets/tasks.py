@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from celery import shared_task
 
-from assets import rolling_out, shadowing
+from assets import jobs, rolling_out, shadowing
+from members import applying
 from opendsr.kernel import clock, outbox
 from opendsr.kernel.outbox import Fact
 
@@ -13,6 +16,12 @@ from opendsr.kernel.outbox import Fact
 def hub_reported(*, fact: Fact) -> None:
     """A hub told what it is."""
     rolling_out.hub_reported(ven_id=str(fact.payload["ven_id"]), at=clock.now())
+
+
+@outbox.consumer(applying.JOINED, "assets.plan_visit")
+def plan_visit(*, fact: Fact) -> None:
+    """Somebody joined: their home is visited, unless a hub works there already."""
+    jobs.plan_for_joined(home_id=UUID(str(fact.payload["home_id"])), at=fact.at)
 
 
 @shared_task

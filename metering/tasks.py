@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from celery import shared_task
@@ -10,6 +10,7 @@ from celery import shared_task
 from metering import (
     asset_states,
     closing,
+    first_data,
     health,
     import_jobs,
     packing,
@@ -19,10 +20,20 @@ from metering import (
     retention,
     telemetry,
 )
+from metering.ingest import STORED
 from metering.live import COUNTED_FOR
-from opendsr.kernel import clock
+from opendsr.kernel import clock, outbox
+from opendsr.kernel.outbox import Fact
 
 MOST_PIECES: Final = 50
+
+
+@outbox.consumer(STORED, "metering.first_data", queue="metering")
+def note_first_data(*, fact: Fact) -> None:
+    """Homes just fitted are live by their first reading."""
+    named = [UUID(str(each)) for each in cast(list[str], fact.payload["stream_ids"])]
+    is_all = len(named) == int(str(fact.payload["streams"]))
+    first_data.note(stream_ids=named, is_all=is_all, at=fact.at)
 
 
 @shared_task(ignore_result=True)

@@ -22,6 +22,7 @@ from django.contrib.auth.models import Group
 from assets import commissioning, installing
 from assets.models import Asset, AssetKind, Hub
 from assets.rights import GRANTS as ASSET_GRANTS
+from assets.rights import VISIT_GRANTS
 from assets.sql import ASSET_KINDS
 from members import consenting, joining
 from members.models import (
@@ -186,6 +187,7 @@ def make_roles() -> None:
         give(apps, "default", "members", PARTNER_GRANTS)
         give(apps, "default", "members", JOINING_GRANTS)
         give(apps, "default", "assets", ASSET_GRANTS)
+        give(apps, "default", "assets", VISIT_GRANTS)
 
 
 def make_hub(

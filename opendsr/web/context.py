@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 import vtn.policy
-from assets.policy import DEVICE_STAFF
+from assets.policy import ARRANGES_VISITS, DEVICE_STAFF
 from campaigns.policy import SEES_CAMPAIGNS
 from members.models import Role
 from members.policy import DECIDES_ENQUIRIES, MANAGES_PARTNERS, TAKES_IN_REGISTERS, has_role, roles_of
@@ -34,6 +34,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "viewer_imports": holds(Role.ADMINISTRATOR, Role.DEVICE_MANAGER),
         "viewer_is_partner": SimpleLazyObject(lambda: Role.PARTNER.value in roles_of(viewer)),
         "viewer_decides_enquiries": holds(*DECIDES_ENQUIRIES),
+        "viewer_does_visits": holds(*ARRANGES_VISITS, Role.INSTALLER),
         "viewer_takes_in_registers": holds(*TAKES_IN_REGISTERS),
         "viewer_manages_partners": holds(*MANAGES_PARTNERS),
         "viewer_sees_baselines": holds(*SEES_BASELINES),

@@ -46,19 +46,19 @@ LETTERS: Final = {
 }
 DRAFTS: Final = {
     TermsText.Kind.ASSURANCE: _lazy(
-        "What it costs: nothing to you. The co-op pays for the devices and the visit.\n"
-        "Who comes: an electrician of the co-op, with a badge, at a time you agree to; about two hours.\n"
+        "What it costs: nothing to you. The co-op pays for the devices and the visit.\n\n"
+        "Who comes: an electrician of the co-op, with a badge, at a time you agree to; about two hours.\n\n"
         "What can go wrong: a device may fail. Your own switch then works as before, and we come to mend it."
-        " Your own button always wins.\n"
+        " Your own button always wins.\n\n"
         "Your bill: you choose your supplier and tariff and stay with them. We never change them, and you"
-        " never owe us anything for taking part or for saying no.\n"
+        " never owe us anything for taking part or for saying no.\n\n"
         "Leaving: at any time, in two presses. We take the devices away if you wish."
     ),
     TermsText.Kind.TERMS: _lazy(
-        "1. You become a member of the co-op and hold at least one share.\n"
-        "2. With your consent the co-op may ask your devices to use more or less at times it tells you.\n"
-        "3. You can refuse each time, leave out hours, days or seasons, and take consent back at any time.\n"
-        "4. What the co-op earns by it is shared by the share policy that members voted for.\n"
+        "1. You become a member of the co-op and hold at least one share.\n\n"
+        "2. With your consent the co-op may ask your devices to use more or less at times it tells you.\n\n"
+        "3. You can refuse each time, leave out hours or seasons, and end your consent at any time.\n\n"
+        "4. What the co-op earns by it is shared by the share policy that members voted for.\n\n"
         "5. You may cancel within 14 days without giving a reason, and leave at any time afterwards."
     ),
 }

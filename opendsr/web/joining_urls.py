@@ -1,10 +1,10 @@
-"""Addresses of joining: the public pages, and staff's pages of enquiries, rules and terms."""
+"""Addresses of joining: the public pages, and staff's pages of enquiries, rules, terms and visits."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import enquiries, funnel, join_pages
+from opendsr.web import enquiries, funnel, join_pages, visits
 
 urlpatterns = [
     path("join/", join_pages.join, name="join"),
@@ -22,4 +22,11 @@ urlpatterns = [
     path("funnel/rules/", enquiries.joining_rules, name="joining_rules"),
     path("funnel/terms/", enquiries.terms_texts, name="terms_texts"),
     path("funnel/<uuid:application_id>/", enquiries.enquiry_page, name="enquiry_page"),
+    path("visits/", visits.visit_list, name="visit_list"),
+    path("visits/limits/", visits.survey_limits, name="survey_limits"),
+    path("visits/new/<uuid:home_id>/", visits.visit_new, name="visit_new"),
+    path("visits/<uuid:job_id>/", visits.visit_page, name="visit_page"),
+    path("visits/<uuid:job_id>/jobsheet/", visits.jobsheet, name="jobsheet"),
+    path("visits/<uuid:job_id>/photos/<uuid:photo_id>/", visits.visit_photo, name="visit_photo"),
+    path("visits/<uuid:job_id>/<slug:verb>/", visits.visit_action, name="visit_action"),
 ]

@@ -21,6 +21,7 @@ import members.queries
 import settlement.queries
 from campaigns import opting
 from campaigns.models import OptRecord
+from members.models import Role
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import member_home, statement_page, usage, wording
@@ -39,12 +40,14 @@ REFUSED_FOR_GOOD = (403, 404)
 @require_GET
 @signed_in
 def home(request: HttpRequest) -> HttpResponse:
-    """The member's home; staff without a home of their own go to the campaigns, partners to their totals."""
+    """The member's home; staff without a home go to campaigns, installers to visits, partners to totals."""
     at = clock.now()
     member = members.queries.member_of(request.user)
     if member is None:
         if campaigns.policy.may_see_campaigns(request.user):
             return redirect("campaign_list")
+        if members.policy.has_role(request.user, Role.INSTALLER):
+            return redirect("visit_list")
         if members.queries.partner_of(request.user) is not None:
             return redirect("partner_home")
         return render(request, "web/no_home.html")

@@ -91,6 +91,9 @@ PROBLEMS: Final[Mapping[str, str | Promise]] = {
     "less_than_the_least": _lazy("The most has to be at least the fewest."),
     "not_above_zero": _lazy("It has to be above zero."),
     "out_of_range": _lazy("That is out of range."),
+    "not_ahead": _lazy("Choose a time that lies ahead."),
+    "heater_refused": _lazy("The survey refused the storage heaters there, so they are not fitted."),
+    "thermostat_out_of_range": _lazy("Set it to 60 to 75 °C: the weekly hot cycle needs 60."),
     "not_a_code": _lazy("Write 3 to 24 capitals, digits and hyphens, such as CALDER-JO."),
 }
 
@@ -122,6 +125,22 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "not_approved": _told(_lazy("This enquiry is not approved, so nobody can join by it yet.")),
     "answers_missing": _told(_lazy("Some questions are open yet.")),
     "too_many_asked": _told(_lazy("That was asked too often. Try again in an hour.")),
+    "job_open": _told(_lazy("A visit to this home is planned already.")),
+    "job_wrong_state": _told(_lazy("The visit is not at that step. Reload the page to see where it stands.")),
+    "not_an_installer": _told(_lazy("That account is not an installer’s.")),
+    "too_few_tries": lambda error: (
+        _("Tried %(tries)s times so far: a CAD is given up after %(needed)s that failed.") % error.data
+    ),
+    "not_ready": _told(_lazy("Something is left to do: see the list.")),
+    "home_has_cad": _told(_lazy("The home has a CAD in use; that one has to be retired first.")),
+    "hub_not_planned": _told(_lazy("The hub is commissioned already, so it needs no code.")),
+    "unknown_asset_kind": _told(_lazy("There is no such kind of device.")),
+    "power_out_of_range": lambda error: _("%(given_w)s W is out of range: 1 to %(limit_w)s W.") % error.data,
+    "photo_unusable": lambda error: (
+        _("That photo is too large: 10 MB and 50 megapixels at most.")
+        if error.data["problem"] == "too_large"
+        else _("That is no JPEG, PNG or WebP picture.")
+    ),
     "champion_code_taken": _told(_lazy("Another champion has this code.")),
     "campaign_ended": _campaign_ended,
     "cannot_opt_back_in": _cannot_opt_back_in,
