@@ -97,5 +97,10 @@ bench-settlement: ## Baselines, placebo study and settlement, beside plain numpy
 	@$(INSTALL) site server bench
 	@$(PY) manage.py bench baselines_10000_homes settle_1000_homes settlement_rounds
 
+.PHONY: bench-campaigns
+bench-campaigns: ## Least-cost plans, feeder caps and portfolios, beside milp, HiGHS and FlexMeasures (1.5 GB once)
+	@$(INSTALL) site server bench bench-campaigns
+	@$(PY) manage.py bench $(notdir $(basename $(wildcard benchmarks/campaigns_*.py)))
+
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

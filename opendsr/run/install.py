@@ -23,6 +23,7 @@ VENV = ROOT / ".venv"
 INTEROP_VENV = ROOT / ".venv-interop"
 PYOADR_VENV = ROOT / ".venv-interop-pyoadr"
 BENCH_VENV = ROOT / ".venv-bench"
+FLEXMEASURES_VENV = ROOT / ".venv-bench-flexmeasures"
 HOME_ASSISTANT_VENV = ROOT / ".venv-home-assistant"
 LOCK_VENV = ROOT / ".venv-lock"
 UV = "uv~=0.13"
@@ -34,6 +35,7 @@ LOCKS = (
     "requirements-interop",
     "requirements-interop-pyoadr",
     "requirements-bench",
+    "requirements-bench-campaigns",
     "requirements-home-assistant",
 )
 ALONE = {"requirements-schemas"}  # installed without what it asks for: only its files are wanted
@@ -104,6 +106,12 @@ def bench() -> None:
     wheels(BENCH_VENV, "requirements-bench", must=False)
 
 
+def bench_campaigns() -> None:
+    """FlexMeasures, whose scheduler ours is timed beside, in an own environment (1.5 GB, Python < 3.13)."""
+    environment(FLEXMEASURES_VENV)
+    wheels(FLEXMEASURES_VENV, "requirements-bench-campaigns", must=False)
+
+
 def home_assistant() -> None:
     """A real Home Assistant, in an own environment (about 400 MB)."""
     environment(HOME_ASSISTANT_VENV)
@@ -146,6 +154,7 @@ PARTS = {
     "server": server,
     "interop": interop,
     "bench": bench,
+    "bench-campaigns": bench_campaigns,
     "home-assistant": home_assistant,
     "tests": tests,
     "lock": lock,
