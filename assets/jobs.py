@@ -343,6 +343,15 @@ def homes_awaiting_data() -> list[UUID]:
     return list(jobs.values_list("home_id", flat=True).distinct())
 
 
+def visit_of(home_id: UUID | None) -> InstallJob | None:
+    """The home's latest visit that was not called off."""
+    if home_id is None:
+        return None
+    return (
+        InstallJob.objects.filter(home_id=home_id).exclude(state=State.CANCELLED).order_by("-made_at").first()
+    )
+
+
 def failed_tries(job: InstallJob) -> int:
     """How often the CAD did not pair on this visit."""
     return job.pairing_attempts.exclude(outcome=Outcome.PAIRED).count()

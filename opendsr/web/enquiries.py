@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_http_methods
 
+from assets.jobs import visit_of
 from assets.models import AssetKind
 from members import applying, entry, terms
 from members.assessing import publish_rules, rules_in_force
@@ -157,7 +158,7 @@ def enquiry_page(request: HttpRequest, application_id: UUID) -> HttpResponse:
         "shares": Shareholding.objects.filter(member_id=application.member_id)
         if application.member_id
         else [],
-        "rules": rules_in_force(at),
+        "visit": visit_of(application.home_id),
         **verdict_in_words(applying.verdict_of(held, at)),
     }
     return render(request, "members/enquiry.html", context, status=422 if form.errors else 200)

@@ -19,6 +19,7 @@ urlpatterns = [
     path("join/go-on/<str:token>/", join_pages.join_continue, name="join_continue"),
     path("join/household/<str:token>/", join_pages.join_household, name="join_household"),
     path("funnel/", funnel.funnel, name="funnel"),
+    path("funnel/funnel.csv", funnel.funnel_csv, name="funnel_csv"),
     path("funnel/rules/", enquiries.joining_rules, name="joining_rules"),
     path("funnel/terms/", enquiries.terms_texts, name="terms_texts"),
     path("funnel/<uuid:application_id>/", enquiries.enquiry_page, name="enquiry_page"),
