@@ -6,7 +6,7 @@ not pair is no dead end: after three failures it is escalated, and the home may 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,7 +22,7 @@ from assets.photos import made_anew
 from assets.surveying import Found, is_nothing_left, judge, limits_in_force
 from members import entry
 from members.constraints import refused_as
-from members.models import Home, Role, User
+from members.models import Home, Occupancy, Role, User
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError, NotFound
 
@@ -335,6 +335,21 @@ def note_first_data(*, home_id: UUID, at: datetime) -> InstallJob | None:
     job.save(update_fields=["first_data_at"])
     _live_when_due(job, at)
     return job
+
+
+@transaction.atomic
+def forget_visits(*, occupancy_ids: Sequence[UUID]) -> int:
+    """Delete photos and notes of visits made during these stays; how many visits. What was fitted stays."""
+    count = 0
+    for stay in Occupancy.objects.filter(pk__in=list(occupancy_ids)).order_by("pk"):
+        visits = InstallJob.objects.filter(home_id=stay.home_id, made_at__gte=stay.starts_at)
+        if stay.ends_at is not None:
+            visits = visits.filter(made_at__lte=stay.ends_at)
+        JobPhoto.objects.filter(job__in=visits).delete()
+        PairingAttempt.objects.filter(job__in=visits).update(note="")
+        JobTest.objects.filter(job__in=visits).update(note="")
+        count += visits.update(cad_note="")
+    return count
 
 
 def homes_awaiting_data() -> list[UUID]:

@@ -24,6 +24,14 @@ def plan_visit(*, fact: Fact) -> None:
     jobs.plan_for_joined(home_id=UUID(str(fact.payload["home_id"])), at=fact.at)
 
 
+@outbox.consumer("members.member.erased", "assets.forget_visits")
+def forget_visits(*, fact: Fact) -> None:
+    """Nobody of a household is left: photos of their rooms and notes of visits go."""
+    stays = fact.payload["occupancy_ids"]
+    if isinstance(stays, list) and stays:
+        jobs.forget_visits(occupancy_ids=[UUID(str(each)) for each in stays])
+
+
 @shared_task
 def advance_rollouts() -> int:
     """Take updates to the next hubs once those before are well."""

@@ -27,6 +27,7 @@ from members.models import (
     User,
 )
 from members.partner_models import Partner, PartnerAccount, PartnerHome
+from members.rights_models import Erasure, Restriction, RightsRequest
 from opendsr.kernel import clock
 
 
@@ -217,6 +218,38 @@ class PartnerAdmin(RecordAdmin):
     list_display = ("name", "id")
     search_fields = ("name",)
     ordering = ("name",)
+
+
+@admin.register(RightsRequest)
+class RightsRequestAdmin(RecordAdmin):
+    """What people asked of their data; the page of requests answers."""
+
+    list_display = ("member", "kind", "opened_at", "due_at", "verdict", "closed_at")
+    list_select_related = ("member",)
+    list_filter = ("kind", "verdict")
+    search_fields = ("=id", "member__number")
+    ordering = ("-opened_at",)
+    fields = ("member", "kind", "channel", "opened_at", "acknowledged_at", "due_at", "verdict", "closed_at")
+
+
+@admin.register(Restriction)
+class RestrictionAdmin(RecordAdmin):
+    """When use of what is held about somebody was stopped."""
+
+    list_display = ("member", "starts_at", "ends_at")
+    list_select_related = ("member",)
+    search_fields = ("member__number",)
+    ordering = ("-starts_at",)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(RecordAdmin):
+    """Who was erased, by number."""
+
+    list_display = ("member", "erased_at", "household_is_gone")
+    list_select_related = ("member",)
+    search_fields = ("member__number",)
+    ordering = ("-erased_at",)
 
 
 @admin.register(PartnerAccount)

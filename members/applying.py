@@ -278,6 +278,12 @@ def forget_old(*, at: datetime, limit: int = 500) -> int:
     return count
 
 
+def forget_of(member: Member) -> None:
+    """Shred what the member's own enquiries told, inside the caller's transaction: the member is erased."""
+    for pk in Application.objects.filter(member=member).order_by("pk").values_list("pk", flat=True):
+        _forget(_locked(pk).application)
+
+
 def standing(application_id: UUID) -> Standing:
     """The enquiry with its answers; raises ApplicationNotFound."""
     application = (

@@ -429,3 +429,4 @@ class StandingOptOut(models.Model):
 from members import partner_models as partner_models  # noqa: E402 - its tables belong to this room
 
 from members import enquiry_models as enquiry_models  # noqa: E402, isort:skip
+from members import rights_models as rights_models  # noqa: E402, isort:skip

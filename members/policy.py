@@ -12,10 +12,12 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser
 
 from members import entry
+from members.asking import RequestNotFound
 from members.models import Consent, Member, Occupancy, Role, StandingOptOut, User
 from members.partner_models import Partner
 from members.partnering import PartnerNotFound
 from members.queries import member_of, partner_of
+from members.rights_models import RightsRequest
 from opendsr.kernel.errors import NotAllowed, NotFound
 
 Viewer = User | AnonymousUser
@@ -38,6 +40,12 @@ TAKES_IN_REGISTERS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 
 DECIDES_ENQUIRIES: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 """Roles that decide who joins, and publish the rules and the terms."""
+
+SEES_RIGHTS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES, Role.AUDITOR)
+"""Roles that see what people ask of their data, and complaints."""
+
+ANSWERS_RIGHTS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
+"""Roles that answer them."""
 
 _HELD: Final = "_roles_held"
 
@@ -136,6 +144,24 @@ def access_opt_out(user: Viewer, opt_out_id: UUID, at: datetime) -> StandingOptO
     if opt_out is None or not may_see_household(user, opt_out.occupancy.household_id, at):
         raise OptOutNotFound(opt_out_id=str(opt_out_id))
     return opt_out
+
+
+def own_member(user: Viewer, at: datetime) -> Member:
+    """The member who signs in with this account, while their membership runs; raises MemberNotFound."""
+    member = member_of(user)
+    if member is None or not member.is_current(at):
+        raise MemberNotFound(number="")
+    return member
+
+
+def access_rights_request(user: Viewer, request_id: UUID) -> RightsRequest:
+    """Anybody's request, for staff who see them; raises Forbidden and RequestNotFound."""
+    require_role(user, *SEES_RIGHTS)
+    found = RightsRequest.objects.select_related("member__household", "home", "decided_by")
+    request = found.filter(pk=request_id).first()
+    if request is None:
+        raise RequestNotFound(request_id=str(request_id))
+    return request
 
 
 def own_partner(user: Viewer) -> Partner:

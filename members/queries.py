@@ -11,7 +11,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, Min, Q
+from django.db.models import F, Min, Q, QuerySet
 
 from members.models import (
     Consent,
@@ -26,6 +26,7 @@ from members.models import (
 )
 from members.partner_models import Partner, PartnerHome
 from members.recurring import Recurrence
+from members.rights_models import Restriction
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import day_interval
@@ -66,8 +67,10 @@ def consenting_occupancies(
     """Occupancies with a consent to the purpose in force at `at`, while their stay lasts.
 
     With a granularity, only consents that cover readings this fine count. `among` limits who is asked about.
+    A household that has restricted the use of what is held about it consents to nothing while that lasts.
     """
     consents = Consent.objects.filter(_holds(at), _holds(at, "occupancy__"), purpose=Purpose(purpose))
+    consents = consents.exclude(occupancy__household__in=restricted_households())
     if granularity is not None:
         consents = consents.filter(granularity__in=Granularity(granularity).or_finer())
     if among is not None:
@@ -130,10 +133,12 @@ def consent_windows(
     purpose: str | None = Purpose.SETTLEMENT,
     granularity: str = Granularity.HALF_HOURLY,
     source: ReadingSource | None = None,
+    to_store: bool = False,
 ) -> dict[UUID, list[Window]]:
     """When each stream may be stored and read for the purpose this finely: [(starts_at, ends_at or None)].
 
-    A purpose of None is any: what may be kept at all, before it is asked what for.
+    A purpose of None is any: what may be kept at all, before it is asked what for. A household that has
+    restricted use has no window for any purpose, unless it is `to_store` only.
 
     Windows are in order, never touch or overlap, and stay within the stream's and the household's own dates.
     Every asked stream has a key; an unknown one has no windows. `source` limits to consents for that source.
@@ -145,6 +150,8 @@ def consent_windows(
         **({} if purpose is None else {"occupancy__consents__purpose": Purpose(purpose)}),
         **({} if source is None else {"occupancy__consents__source": source}),
     )
+    if purpose is not None and not to_store:
+        streams = streams.exclude(occupancy__household__in=restricted_households())
     rows = streams.order_by("occupancy__consents__starts_at").values_list(
         "stream_id",
         "starts_at",
@@ -160,6 +167,11 @@ def consent_windows(
         if ends_at is None or starts_at < ends_at:
             _add_window(windows[stream_id], starts_at, ends_at)
     return windows
+
+
+def restricted_households() -> QuerySet[Restriction, UUID]:
+    """Households of which somebody has restricted use and not lifted that, as a subquery of ids."""
+    return Restriction.objects.filter(ends_at__isnull=True).values_list("member__household_id", flat=True)
 
 
 def all_streams() -> list[UUID]:

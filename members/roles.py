@@ -77,6 +77,14 @@ JOINING_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
 }
 
 
+RIGHTS: Final = {"rightsrequest": VIEW, "restriction": VIEW, "erasure": VIEW}
+RIGHTS_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: RIGHTS,
+    Role.MEMBER_SERVICES: RIGHTS,
+    Role.AUDITOR: RIGHTS,
+}
+
+
 def grant(app_label: str, grants: Mapping[Role, Mapping[str, str]]) -> migrations.RunPython:
     """Operation that gives roles rights over one app's models: {role: {model: "view add change delete"}}.
 

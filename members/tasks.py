@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from members import applying
+from members import applying, exporting
 from opendsr.kernel import clock
 
 
@@ -12,3 +12,9 @@ from opendsr.kernel import clock
 def forget_enquiries(**_: object) -> None:
     """Shred what old enquiries told; run twice, the second finds none."""
     applying.forget_old(at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def forget_exports(**_: object) -> None:
+    """Drop copies that were ready for a month; run twice, the second finds none."""
+    exporting.forget(at=clock.now())

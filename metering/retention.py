@@ -35,6 +35,11 @@ OF_STREAMS: Final = {
     "metering_live": "stream_id = ANY(%(streams)s)",
     "metering_open_half_hour": "stream_id = ANY(%(streams)s)",
 }
+OPEN_OF_STREAMS: Final = {
+    "metering_register": "stream_id = ANY(%(streams)s)",
+    "metering_importgap": "stream_id = ANY(%(streams)s)",
+    "metering_backfill": "stream_id = ANY(%(streams)s)",
+}
 ALL_OF_STREAMS: Final = dict.fromkeys(OLD_HALF_HOURS, "stream_id = ANY(%(streams)s)")
 
 
@@ -105,6 +110,22 @@ def _line(rule: RetentionRule, at: datetime, *, is_real: bool) -> Line:
     streams = streams_that_ended(before, granularity)
     rows = _rows(tables, {"streams": streams}, is_real=is_real) if streams else ()
     return Line(rule.kind, rule.keep_days, before, rows=rows, streams=len(streams))
+
+
+@transaction.atomic
+def forget_streams(*, stream_ids: Sequence[UUID], at: datetime) -> int:
+    """Remove every reading of the streams, whose household is erased; how many rows. Statements stay."""
+    rows = _rows({**ALL_OF_STREAMS, **OF_STREAMS}, {"streams": list(stream_ids)}, is_real=True)
+    rows += _rows(OPEN_OF_STREAMS, {"streams": list(stream_ids)}, is_real=True)
+    count = sum(each for _, each in rows)
+    audit.record(
+        at=at,
+        actor="metering:erasure",
+        verb="readings.erased",
+        target="metering",
+        detail={"streams": [str(each) for each in stream_ids], "rows": count},
+    )
+    return count
 
 
 def streams_that_ended(before: datetime, granularity: Granularity) -> list[UUID]:

@@ -103,7 +103,9 @@ def _windows(streams: Iterable[UUID], granularity: Granularity) -> dict[UUID, li
     found: dict[UUID, list[Window]] = defaultdict(list)
     streams = list(streams)
     for purpose in PURPOSES:
-        for stream_id, windows in consent_windows(streams, purpose=purpose, granularity=granularity).items():
+        for stream_id, windows in consent_windows(
+            streams, purpose=purpose, granularity=granularity, to_store=True
+        ).items():
             found[stream_id] += windows
     return found
 

@@ -36,6 +36,14 @@ def note_first_data(*, fact: Fact) -> None:
     first_data.note(stream_ids=named, is_all=is_all, at=fact.at)
 
 
+@outbox.consumer("members.member.erased", "metering.forget_readings", queue="metering")
+def forget_readings(*, fact: Fact) -> None:
+    """Nobody of a household is left: its readings go."""
+    streams = fact.payload["stream_ids"]
+    if isinstance(streams, list) and streams:
+        retention.forget_streams(stream_ids=[UUID(str(each)) for each in streams], at=clock.now())
+
+
 @shared_task(ignore_result=True)
 def close_half_hours(**_: object) -> None:
     """Run twice, count once: a half-hour is due until it is closed, and claimed under its row's lock."""

@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "opendsr.web.middleware.KeysMiddleware",
     "opendsr.web.middleware.DomainErrorMiddleware",
 ]
 
@@ -235,6 +236,11 @@ _celery["beat_schedule"]["run-placebo-studies"] = {
     "schedule": 60.0,
     "options": {"queue": "settlement", "expires": 50},
 }
+_celery["beat_schedule"]["forget-exports"] = {
+    "task": "members.tasks.forget_exports",
+    "schedule": 24 * 3600,
+    "options": {"queue": "default", "expires": 3600},
+}
 _celery["beat_schedule"]["seal-audit"] = {
     "task": "opendsr.kernel.tasks.seal_audit",
     "schedule": 60.0,
@@ -307,6 +313,8 @@ _celery["beat_schedule"]["tend-the-reading-store"] = {
 }
 for _name, _value in _celery.items():
     globals()[f"CELERY_{_name.upper()}"] = _value
+
+ERASURES_FILE = Path(env_str("OPENDSR_ERASURES_FILE", default=str(VAR_DIR / "erasures.jsonl")))
 
 VTN_ID = env_str("VTN_ID", default="COOP-VTN")
 VTN_PKI_DIR = Path(env_str("OPENDSR_PKI_DIR", default=str(VAR_DIR / "pki")))

@@ -71,8 +71,8 @@ def change(*, member: Member, payee: Payee, at: datetime, by: User | None) -> Ba
 
 
 def newest(member_ids: Iterable[UUID]) -> dict[UUID, BankDetail]:
-    """The details that count for each member, held or not."""
-    found = BankDetail.objects.filter(member__in=list(member_ids))
+    """The details that count for each member, held or not; nobody erased has any that can be read."""
+    found = BankDetail.objects.filter(member__in=list(member_ids), member__erasure__isnull=True)
     rows = found.order_by("member_id", "-changed_at", "-id").distinct("member_id")
     return {row.member_id: row for row in rows}
 

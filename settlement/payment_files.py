@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from opendsr.kernel import encryption
 from opendsr.kernel.env import env_str
 from opendsr.kernel.errors import DomainError
 from settlement import bacs, bank_details
@@ -155,7 +156,10 @@ def _gocardless(batch: PaymentBatch, payments: Sequence[Payment], created: date)
 def _payee(payment: Payment) -> bank_details.Payee:
     if payment.bank_detail is None:
         raise PayeeMissing(reference=payment.reference)
-    return bank_details.payee_of(payment.bank_detail)
+    try:
+        return bank_details.payee_of(payment.bank_detail)
+    except encryption.KeyShredded:
+        raise PayeeMissing(reference=payment.reference) from None
 
 
 def _vat(payment: Payment) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ from members.models import (
 )
 from members.mpan import check_digit
 from members.roles import GRANTS as PEOPLE_GRANTS
-from members.roles import JOINING_GRANTS, PARTNER_GRANTS, give
+from members.roles import JOINING_GRANTS, PARTNER_GRANTS, RIGHTS_GRANTS, give
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
 
@@ -186,6 +186,7 @@ def make_roles() -> None:
         give(apps, "default", "members", PEOPLE_GRANTS)
         give(apps, "default", "members", PARTNER_GRANTS)
         give(apps, "default", "members", JOINING_GRANTS)
+        give(apps, "default", "members", RIGHTS_GRANTS)
         give(apps, "default", "assets", ASSET_GRANTS)
         give(apps, "default", "assets", VISIT_GRANTS)
 

@@ -11,7 +11,10 @@ import base64
 import binascii
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -19,11 +22,12 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import connection, transaction
 
 from opendsr.kernel import clock
 from opendsr.kernel.env import env_secret
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.lookups import among
 from opendsr.kernel.models import DataKey
 
 VARIABLE: Final = "OPENDSR_KEK"
@@ -64,6 +68,58 @@ class KeyRing:
         return self.keys[kek_id]
 
 
+@dataclass(slots=True)
+class _Remembered:
+    """Keys unwrapped in a block (None: shredded), and whose rows were read and may be asked for next."""
+
+    keys: dict[UUID, bytes | None] = field(default_factory=dict)
+    expected: set[UUID] = field(default_factory=set)
+
+
+_remembered: ContextVar[_Remembered | None] = ContextVar("remembered", default=None)
+_sealing: ContextVar[dict[UUID, bytes] | None] = ContextVar("sealing", default=None)
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Keep the keys that reading needs for the length of the block (a request, a file), and no longer.
+
+    Rows read inside announce themselves (`expect`), so that the keys of a whole page come in one statement.
+    A block within a block is part of it.
+    """
+    if _remembered.get() is not None:
+        yield
+        return
+    token = _remembered.set(_Remembered())
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+@contextmanager
+def sealing_for(subject_ids: Iterable[UUID]) -> Iterator[None]:
+    """Make or read these people's keys at once, for writing many rows inside one transaction.
+
+    Not kept beyond the block: a key made in a transaction that is rolled back must never seal anything after.
+    Raises KeyShredded.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("seal many rows inside one transaction")
+    token = _sealing.set(_data_keys(set(subject_ids)))
+    try:
+        yield
+    finally:
+        _sealing.reset(token)
+
+
+def expect(subject_id: UUID) -> None:
+    """Say that a row of this person was read: its key is fetched along with the first that is needed."""
+    kept = _remembered.get()
+    if kept is not None and subject_id not in kept.keys:
+        kept.expected.add(subject_id)
+
+
 def new_kek() -> str:
     """A fresh installation key as OPENDSR_KEK takes it."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
@@ -79,21 +135,35 @@ def seal(subject_id: UUID, plaintext: str, context: str) -> bytes:
 
     The same text seals to different bytes each time. Raises KeyShredded.
     """
+    return seal_bytes(subject_id, plaintext.encode(), context)
+
+
+def seal_bytes(subject_id: UUID, plain: bytes, context: str) -> bytes:
+    """`seal` of bytes, such as a file."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    sealed = AESGCM(_data_key(subject_id)).encrypt(nonce, plaintext.encode(), context.encode())
+    many = _sealing.get()
+    key = many.get(subject_id) if many is not None else None
+    sealed = AESGCM(key or _data_key(subject_id)).encrypt(nonce, plain, context.encode())
     return FORMAT_1 + nonce + sealed
 
 
 def unseal(subject_id: UUID, sealed: bytes, context: str) -> str:
     """The text that `seal` was given; raises SealBroken or KeyShredded."""
+    try:
+        return unseal_bytes(subject_id, sealed, context).decode()
+    except ValueError as error:
+        raise SealBroken(subject_id=subject_id, context=context) from error
+
+
+def unseal_bytes(subject_id: UUID, sealed: bytes, context: str) -> bytes:
+    """The bytes that `seal_bytes` was given; raises SealBroken or KeyShredded."""
     sealed = bytes(sealed)
-    row = DataKey.objects.filter(pk=subject_id).first()
-    if row is None or sealed[:1] != FORMAT_1:
+    if sealed[:1] != FORMAT_1:
         raise SealBroken(subject_id=subject_id, context=context)
-    key = _unwrap(row)
+    key = _key_to_read(subject_id, context)
     nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
     try:
-        return AESGCM(key).decrypt(nonce, body, context.encode()).decode()
+        return AESGCM(key).decrypt(nonce, body, context.encode())
     except (InvalidTag, ValueError) as error:
         raise SealBroken(subject_id=subject_id, context=context) from error
 
@@ -101,6 +171,8 @@ def unseal(subject_id: UUID, sealed: bytes, context: str) -> str:
 def shred(subject_id: UUID) -> None:
     """Destroy the person's key for good; a person who never had one cannot get one afterwards either."""
     wall = clock.wall_now()
+    if (kept := _remembered.get()) is not None:
+        kept.keys[subject_id] = None
     DataKey.objects.bulk_create(
         [DataKey(subject_id=subject_id, wrapped=None, created_wall_at=wall, shredded_wall_at=wall)],
         ignore_conflicts=True,
@@ -129,18 +201,44 @@ def rewrap(*, limit: int = 1000) -> int:
 
 
 def _data_key(subject_id: UUID) -> bytes:
-    row = DataKey.objects.filter(pk=subject_id).first()
-    if row is None:
-        ring = key_ring()
-        fresh = DataKey(
-            subject_id=subject_id,
-            wrapped=_wrap(ring, subject_id, secrets.token_bytes(KEY_BYTES)),
-            kek_id=ring.current_id,
-            created_wall_at=clock.wall_now(),
+    return _data_keys({subject_id})[subject_id]
+
+
+def _data_keys(subject_ids: set[UUID]) -> dict[UUID, bytes]:
+    """Everybody's key, made where there was none."""
+    held = {row.pk: row for row in DataKey.objects.filter(pk__in=among(subject_ids))}
+    missing = subject_ids - held.keys()
+    if missing:
+        ring, wall = key_ring(), clock.wall_now()
+        DataKey.objects.bulk_create(
+            (
+                DataKey(
+                    subject_id=subject_id,
+                    wrapped=_wrap(ring, subject_id, secrets.token_bytes(KEY_BYTES)),
+                    kek_id=ring.current_id,
+                    created_wall_at=wall,
+                )
+                for subject_id in sorted(missing)
+            ),
+            ignore_conflicts=True,
         )
-        DataKey.objects.bulk_create([fresh], ignore_conflicts=True)
-        row = DataKey.objects.get(pk=subject_id)
-    return _unwrap(row)
+        held |= {row.pk: row for row in DataKey.objects.filter(pk__in=among(missing))}
+    return {subject_id: _unwrap(held[subject_id]) for subject_id in subject_ids}
+
+
+def _key_to_read(subject_id: UUID, context: str) -> bytes:
+    kept = _remembered.get() or _Remembered()
+    if kept.keys.get(subject_id) is None:
+        wanted = kept.expected | {subject_id}
+        for row in DataKey.objects.filter(pk__in=among(wanted)):
+            kept.keys[row.pk] = None if row.wrapped is None else _unwrap(row)
+        kept.expected.clear()
+    if subject_id not in kept.keys:
+        raise SealBroken(subject_id=subject_id, context=context)
+    key = kept.keys[subject_id]
+    if key is None:
+        raise KeyShredded(subject_id=subject_id)
+    return key
 
 
 def _wrap(ring: KeyRing, subject_id: UUID, key: bytes) -> bytes:

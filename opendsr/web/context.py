@@ -12,7 +12,14 @@ import vtn.policy
 from assets.policy import ARRANGES_VISITS, DEVICE_STAFF
 from campaigns.policy import SEES_CAMPAIGNS
 from members.models import Role
-from members.policy import DECIDES_ENQUIRIES, MANAGES_PARTNERS, TAKES_IN_REGISTERS, has_role, roles_of
+from members.policy import (
+    DECIDES_ENQUIRIES,
+    MANAGES_PARTNERS,
+    SEES_RIGHTS,
+    TAKES_IN_REGISTERS,
+    has_role,
+    roles_of,
+)
 from metering.policy import SEES_HEALTH
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
@@ -37,6 +44,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "viewer_does_visits": holds(*ARRANGES_VISITS, Role.INSTALLER),
         "viewer_takes_in_registers": holds(*TAKES_IN_REGISTERS),
         "viewer_manages_partners": holds(*MANAGES_PARTNERS),
+        "viewer_sees_rights": holds(*SEES_RIGHTS),
         "viewer_sees_baselines": holds(*SEES_BASELINES),
         "viewer_sees_money": holds(*SEES_MONEY),
         "viewer_sees_vtn": SimpleLazyObject(lambda: vtn.policy.may_see(viewer)),

@@ -157,6 +157,21 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "knowledge_runs_backwards": _told(
         _lazy("A newer settlement than this one exists already. Reload the page to see it.")
     ),
+    "request_closed": _told(_lazy("It was answered before. Open another for what is new.")),
+    "request_open": _told(_lazy("You have asked that already, and it is not answered yet.")),
+    "export_not_ready": _told(_lazy("The copy is not ready, or its 30 days are over. Ask for another.")),
+    "no_home_to_correct": _told(
+        _lazy("No home of the co-op’s is yours at the moment. Tell us in words below.")
+    ),
+    "no_account_to_correct": _told(_lazy("There is no sign-in, so it has no address.")),
+    "mpan_taken": _told(_lazy("That meter point is recorded for another home. Tell us in words below.")),
+    "works_here": _told(
+        _lazy("This sign-in works for the co-op. An administrator ends that first, then you can be erased.")
+    ),
+    "erased_before": _told(_lazy("There is nothing left to erase.")),
+    "erasure_list_unwritable": _told(
+        _lazy("The list of erasures cannot be written at the moment, so nothing was erased. Tell the co-op.")
+    ),
     "second_person_needed": _told(
         _lazy("Whoever proposed a round cannot approve it. Ask a second person who may settle.")
     ),

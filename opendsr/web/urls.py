@@ -20,6 +20,8 @@ from opendsr.web import (
     preferences,
     readings,
     register,
+    rights_console,
+    rights_pages,
 )
 
 api_urls = [
@@ -82,6 +84,13 @@ urlpatterns = [
     path("preferences/", preferences.preferences, name="preferences"),
     path("preferences/<uuid:opt_out_id>/take-back/", preferences.take_back, name="take_back_opt_out"),
     path("preferences/consent/<uuid:consent_id>/withdraw/", preferences.withdraw, name="withdraw_consent"),
+    path("rights/", rights_pages.my_rights, name="my_rights"),
+    path("rights/erase/", rights_pages.erase_me, name="erase_me"),
+    path("rights/<uuid:request_id>/copy/", rights_pages.take_copy, name="take_copy"),
+    path("rights/<uuid:request_id>/lift/", rights_pages.lift_restriction, name="lift_restriction"),
+    path("data-requests/", rights_console.rights_list, name="rights_list"),
+    path("data-requests/<uuid:request_id>/", rights_console.rights_request, name="rights_request"),
+    path("data-processing/", rights_console.processing_record, name="processing_record"),
     path("partner/", partner_page.partner_home, name="partner_home"),
     path("partner/totals.csv", partner_page.partner_csv, name="partner_csv"),
     path("members/register/", register.register_import, name="register_import"),

@@ -6,9 +6,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from members.models import User
+from members import asking
+from members.models import Role, User
 from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
-from tests.web.scene import Scene
+from tests.factories import make_staff
+from tests.web.scene import NOW, Scene
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NARROW, WIDE = 320, 1280
@@ -30,8 +32,9 @@ def test_every_page_in_every_light(scheme: str, width: int, scene: Scene, open_p
     for path, user in _pages(scene):
         page = open_page(path, user=user, scheme=scheme, width=width)
         wait_for_charts(page)
-        for details in page.locator("details:not([open]) > summary").all():
-            details.click()
+        closed = page.locator("details:not([open]) > summary")
+        while closed.count():
+            closed.first.click()
         troubles = _violations(page)
         if is_too_wide(page):
             troubles.append("has to be moved sideways")
@@ -59,11 +62,20 @@ def test_a_form_with_mistakes_tells_everybody(scene: Scene, open_page: OpenPage,
 
 def _pages(scene: Scene) -> list[tuple[str, User | None]]:
     statement = scene.statement_of(scene.alice)
+    mo = make_staff("mo@example.org", Role.MEMBER_SERVICES)
+    asked = asking.open_request(
+        member=scene.carol.member, kind="complaint", at=NOW, channel="web", by="test", words="Nobody came."
+    )
     return [
         ("/accounts/login/", None),
         ("/accounts/password/reset/", None),
         ("/", scene.alice.user),
         (f"/statements/{statement.pk}/", scene.alice.user),
+        ("/rights/", scene.carol.user),
+        ("/rights/erase/", scene.carol.user),
+        ("/data-requests/", mo),
+        (f"/data-requests/{asked.pk}/", mo),
+        ("/data-processing/", mo),
         ("/accounts/password/change/", scene.alice.user),
         ("/campaigns/", scene.sam),
         ("/campaigns/new/", scene.sam),

@@ -63,6 +63,8 @@ class Door:
             return reverse(self.name, args=[scene.alice.occupancy.pk])
         if self.name in ("choose_resolution", "partner_detail", "take_back_opt_out", "withdraw_consent"):
             return reverse(self.name, args=[uuid4()])
+        if self.name in ("take_copy", "lift_restriction", "rights_request"):
+            return reverse(self.name, args=[uuid4()])
         if self.name in ("batch_action", "dispute_action", "surplus_action"):
             return reverse(self.name, args=[uuid4(), "nonsense"])
         if self.name == "answer_event":
@@ -133,6 +135,28 @@ DOORS = [
         Door(name, {"anonymous": 302, "alice": 404, "carol": 404, "sam": 404, "nobody": 404}, method="post")
         for name in ("take_back_opt_out", "withdraw_consent")
     ),
+    *(
+        Door(name, {"anonymous": 302, "alice": 200, "sam": 404, "nobody": 404})
+        for name in ("my_rights", "erase_me")
+    ),
+    Door("my_rights", {"anonymous": 302, "alice": 422, "sam": 404}, method="post", data={"do": "complain"}),
+    Door(
+        "erase_me",
+        {"anonymous": 302, "alice": 422, "sam": 404, "nobody": 404},
+        method="post",
+        data={"x": "1"},
+    ),
+    *(
+        Door("take_copy", {"anonymous": 302, "alice": 404, "carol": 404, "sam": 404}, method=method)
+        for method in ("get", "post")
+    ),
+    Door("lift_restriction", {"anonymous": 302, "alice": 404, "carol": 404, "sam": 404}, method="post"),
+    *(
+        Door(name, {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403, "nobody": 403}, method=method)
+        for name in ("rights_list", "rights_request")
+        for method in ("get", "post")
+    ),
+    Door("processing_record", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("campaign_list", STAFF_LIST),

@@ -1,0 +1,32 @@
+"""What this room holds about a household, for a copy of everything: what it was asked and said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from campaigns.models import OptRecord, Participation, PlanLine
+from members.disclosing import Person
+from opendsr.kernel.disclosure import Table, table_of
+
+NOT_DISCLOSED: Final[Mapping[str, str]] = {}
+
+
+def tables(whose: Person) -> Iterator[Table]:
+    """Plans with the household in them, its parts in events, its answers."""
+    homes = whose.occupancy_ids
+    lines = PlanLine.objects.filter(occupancy__in=homes).select_related("campaign").order_by("pk")
+    yield table_of(lines, model=PlanLine, title="Plans with your home in them", more=CAMPAIGN)
+    parts = Participation.objects.filter(occupancy__in=homes).select_related("campaign")
+    yield table_of(
+        parts.order_by("starts_at", "pk"), model=Participation, title="Your parts in events", more=CAMPAIGN
+    )
+    opts = OptRecord.objects.filter(participation__occupancy__in=homes).order_by("received_at", "pk")
+    yield table_of(opts, model=OptRecord, title="Your answers to events")
+
+
+CAMPAIGN: Final[Mapping[str, Any]] = {
+    "event": lambda row: row.campaign.name,
+    "event_starts_at": lambda row: row.campaign.starts_at,
+    "event_ends_at": lambda row: row.campaign.ends_at,
+}
