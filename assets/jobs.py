@@ -92,6 +92,26 @@ def plan_for_joined(*, home_id: UUID, at: datetime) -> InstallJob | None:
 
 
 @transaction.atomic
+def note_new_meter(*, home: Home, changed_at: datetime, at: datetime, by: str) -> InstallJob | None:
+    """Take the CAD out of use that was paired with the old meter, and plan the visit that pairs one anew.
+
+    Nothing else changes: no meter and no supplier is a key to hub, consent or stream, and a register that
+    begins anew is a gap of one half-hour. None where there was no CAD, or a visit is planned already.
+    """
+    if changed_at > at:
+        raise entry.InvalidField(field="changed_on", problem="in_the_future")
+    audit.record(
+        at=at, actor=by, verb="meter.changed", target=f"home:{home.pk}", detail={"changed_at": changed_at}
+    )
+    held = Home.objects.select_for_update(no_key=True).get(pk=home.pk)
+    if not Cad.objects.filter(home=held, retired_at__isnull=True).update(retired_at=at):
+        return None
+    if held.install_jobs.filter(state__in=OPEN).exists():
+        return None
+    return plan_job(home=held, at=at, by=by)
+
+
+@transaction.atomic
 def record_survey(*, job_id: UUID, given: Mapping[str, Any], at: datetime, by: str) -> InstallJob:
     """Keep what was seen and what the limits say of it; nothing left to fit refuses the home.
 

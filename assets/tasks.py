@@ -7,7 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from assets import jobs, rolling_out, shadowing
-from members import applying
+from members import applying, moving
 from opendsr.kernel import clock, outbox
 from opendsr.kernel.outbox import Fact
 
@@ -18,9 +18,10 @@ def hub_reported(*, fact: Fact) -> None:
     rolling_out.hub_reported(ven_id=str(fact.payload["ven_id"]), at=clock.now())
 
 
+@outbox.consumer(moving.MOVED_IN, "assets.plan_visit_after_move")
 @outbox.consumer(applying.JOINED, "assets.plan_visit")
 def plan_visit(*, fact: Fact) -> None:
-    """Somebody joined: their home is visited, unless a hub works there already."""
+    """Somebody joined or moved: their home is visited, unless a hub works there already."""
     jobs.plan_for_joined(home_id=UUID(str(fact.payload["home_id"])), at=fact.at)
 
 

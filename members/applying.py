@@ -16,8 +16,8 @@ from uuid import UUID
 from django.core import signing
 from django.db import transaction
 
-from members import consenting, entry, joining, terms
-from members.assessing import Particulars, Verdict, assess, gsp_group_of, rules_in_force
+from members import consenting, entry, joining, moving, terms
+from members.assessing import Particulars, Verdict, assess, rules_in_force
 from members.enquiry_models import Application, ChampionCode, Invitation, Shareholding, Tenure, Told
 from members.models import Channel, Granularity, Home, Member, Purpose
 from members.partner_models import Partner, PartnerHome
@@ -66,12 +66,6 @@ class NotApproved(DomainError):
     """Only an approved enquiry becomes a membership."""
 
     state: str
-
-
-class GspGroupUnknown(DomainError):
-    """The meter is on an independent network: somebody has to say which GSP group it is in."""
-
-    field: str
 
 
 class OwnHomeAlready(DomainError):
@@ -235,7 +229,10 @@ def join(
             field="shares", problem="out_of_range", least=rules.least_shares, most=rules.most_shares
         )
     terms.require_terms("assurance", at)
-    home = _home(answers, gsp_group, at)
+    home = moving.home_of_mpan(
+        address=answers["address"], postcode=answers["postcode"], mpan=answers["mpan"], gsp_group=gsp_group,
+        at=at,
+    )  # fmt: skip
     if member is None:
         member = joining.join_member(
             full_name=answers["full_name"], email=answers["email"], password=password, at=at
@@ -340,24 +337,6 @@ def granularity_for(purpose: str) -> str:
     if purpose == Purpose.FLEXIBILITY:
         return Granularity.NONE
     return Granularity.DAILY if purpose == Purpose.PARTNER_TOTALS else Granularity.HALF_HOURLY
-
-
-def _home(answers: Mapping[str, Any], gsp_group: str, at: datetime) -> Home:
-    """The home of the meter point: known already, when somebody lived there before, or new."""
-    known = Home.objects.filter(mpan=answers["mpan"]).first()
-    if known is not None:
-        return known
-    group = gsp_group or gsp_group_of(answers["mpan"])
-    if not group:
-        raise GspGroupUnknown(field="gsp_group")
-    return joining.register_home(
-        name=answers["address"][:80],
-        address=answers["address"],
-        postcode=answers["postcode"],
-        mpan=answers["mpan"],
-        gsp_group=group,
-        at=at,
-    )
 
 
 def _link(application: Application, home: Home, at: datetime) -> None:

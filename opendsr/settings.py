@@ -142,6 +142,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # the co-op makes the accounts and keeps their addresses
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody is written to who has no account, or whose is closed
 ACCOUNT_ADAPTER = "opendsr.web.accounts.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "opendsr.web.account_forms.LoginForm",

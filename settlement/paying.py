@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 
-from members.models import Member, User
+from members.models import LeftReason, Member, User
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError, Invalid, NotAllowed, NotFound
 from opendsr.kernel.ids import new_uuid
@@ -94,6 +94,7 @@ class Held(StrEnum):
     SMALL = "small"
     NO_DETAILS = "no_details"
     DETAILS_HELD = "details_held"
+    ESTATE = "estate"
     NO_GOCARDLESS = "no_gocardless"
 
 
@@ -103,6 +104,7 @@ HELD_WORDS: Final[Mapping[Held, str]] = {
     Held.SMALL: "below the threshold: carries forward",
     Held.NO_DETAILS: "no bank details",
     Held.DETAILS_HELD: "bank details changed less than seven days ago",
+    Held.ESTATE: "owed to the estate: waits for the account of whoever settles it",
     Held.NO_GOCARDLESS: "no GoCardless account id in the bank details",
 }
 
@@ -150,14 +152,18 @@ def payables(*, rail: str, at: datetime, threshold_pence: int = DEFAULT_THRESHOL
     found = []
     for account, stay in held_by:
         people = payees.get(stay.household_id, [])
-        member = next((each for each in people if each.pk in details), people[0] if people else None)
-        detail = details.get(member.pk) if member else None
+        is_estate = _is_estate(people, at)
+        entitled = [each for each in people if (each.left_reason == LeftReason.DECEASED) == is_estate]
+        member = next((each for each in entitled if each.pk in details), entitled[0] if entitled else None)
+        detail = _detail_of(member, details, is_estate) if member else None
         is_leaving = (stay.ends_at is not None and stay.ends_at <= at) or not any(
             each.is_current(at) for each in people
         )
         final_mp = balances[account.pk] - max(provisional.get(stay.pk, 0), 0)
         pence = max(final_mp, 0) // MP_PER_PENNY
         held = _held(rail, pence, balances[account.pk], final_mp, detail, is_leaving, threshold_pence, at)
+        if is_estate and detail is None and held not in (Held.NEGATIVE, Held.PROVISIONAL, Held.SMALL):
+            held = Held.ESTATE
         found.append(
             Payable(
                 account_id=account.pk,
@@ -358,6 +364,22 @@ def _held(
     if rail == Rail.GOCARDLESS and not bank_details.payee_of(detail).gocardless_account:
         return Held.NO_GOCARDLESS
     return None
+
+
+def _is_estate(people: Iterable[Member], at: datetime) -> bool:
+    """True when nobody of the household is a member any more and somebody of it died."""
+    people = list(people)
+    return any(each.left_reason == LeftReason.DECEASED for each in people) and not any(
+        each.is_current(at) for each in people
+    )
+
+
+def _detail_of(member: Member, details: Mapping[UUID, BankDetail], is_estate: bool) -> BankDetail | None:
+    """The account to pay; of an estate one given since the death, never the dead person's own."""
+    detail = details.get(member.pk)
+    if detail is None or not is_estate:
+        return detail
+    return detail if member.left_at is not None and detail.changed_at > member.left_at else None
 
 
 def _payees(household_ids: Iterable[UUID]) -> dict[UUID, list[Member]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import enquiries, funnel, join_pages, visits
+from opendsr.web import enquiries, funnel, guided, join_pages, visits
 
 urlpatterns = [
     path("join/", join_pages.join, name="join"),
@@ -23,6 +23,8 @@ urlpatterns = [
     path("funnel/rules/", enquiries.joining_rules, name="joining_rules"),
     path("funnel/terms/", enquiries.terms_texts, name="terms_texts"),
     path("funnel/<uuid:application_id>/", enquiries.enquiry_page, name="enquiry_page"),
+    path("membership/<str:number>/", guided.household_page, name="household_page"),
+    path("membership/<str:number>/<slug:step>/", guided.step_page, name="step_page"),
     path("visits/", visits.visit_list, name="visit_list"),
     path("visits/limits/", visits.survey_limits, name="survey_limits"),
     path("visits/new/<uuid:home_id>/", visits.visit_new, name="visit_new"),

@@ -1,0 +1,231 @@
+"""Guided steps by the pages: what will happen is shown first; then moving, leaving, a death, a new meter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+
+from assets.job_models import InstallJob
+from assets.models import Cad
+from members.enquiry_models import Shareholding
+from members.models import Consent, Home, Member, Occupancy, Role
+from members.queries import consents_in_force
+from opendsr.kernel import clock, outbox
+from tests.factories import JOINED_AT, PASSWORD, make_consent_texts, make_hub, make_staff, new_mpan
+from tests.web.pages import seen
+
+pytestmark = pytest.mark.django_db
+AT = JOINED_AT + timedelta(days=100, hours=3)
+Visit = Callable[[object], Client]
+TOWARDS = {"address": "9 New Row", "postcode": "ol4 1aa"}
+
+
+@pytest.fixture(autouse=True)
+def _still(coop: object) -> None:
+    clock.configure(AT, speed=0)
+    make_consent_texts()
+
+
+@pytest.fixture
+def mo(visit: Visit) -> Client:
+    return visit(make_staff("mo@example.org", Role.MEMBER_SERVICES))
+
+
+def url(member: Member, step: str) -> str:
+    return reverse("step_page", args=[member.number, step])
+
+
+def take(client: Client, member: Member, step: str, **data: object) -> str:
+    """Show what will happen, check that nothing has, confirm; return the words shown."""
+    before = counts()
+    shown = client.post(url(member, step), {**data, "do": "check"})
+    assert shown.status_code == 200
+    page = seen(shown)
+    assert page.faults() == []
+    assert counts() == before
+    done = client.post(url(member, step), {**data, "do": "confirm"})
+    assert done.status_code == 302, seen(done).text()
+    return page.text("//*[@aria-labelledby='effects']")
+
+
+def counts() -> tuple[int, ...]:
+    ended = Consent.objects.filter(ends_at__isnull=False).count()
+    gone = Member.objects.filter(left_at__isnull=False).count()
+    return Home.objects.count(), Occupancy.objects.count(), ended, gone, Member.objects.count()
+
+
+def test_a_household_moves(alice, bob, visit):
+    kit = make_hub(alice.home, kinds=("ev_charger",), through_vtn=False)
+    client = visit(alice.user)
+    page = seen(client.get(reverse("household_page", args=[alice.member.number])))
+    assert page.faults() == []
+    assert "Bob Ash" in page.text()
+    assert seen(client.get(url(alice.member, "move"))).faults() == []
+    data = TOWARDS | {"stay": alice.occupancy.pk, "moved_on": "2025-09-09", "mpan": new_mpan()}
+
+    words = take(client, alice.member, "move", **data, consent_settlement="on")
+
+    assert "“Control my assets in campaigns” for" in words
+    assert f"Hub {kit.hub.serial} stays in the home" in words
+    assert "£0.00 on the account are paid out with the next batch, however little." in words
+    old, new = Occupancy.objects.order_by("starts_at")
+    assert old.ends_at == new.starts_at
+    assert f"{new.starts_at:%Y-%m-%d %H:%M}" == "2025-09-08 23:00", "the London day began in the UTC evening"
+    assert (new.household, new.home.postcode) == (alice.household, "OL4 1AA")
+    assert [each.purpose for each in consents_in_force([new.pk], AT)] == ["settlement"]
+    assert consents_in_force([old.pk], AT) == []
+    assert set(old.consents.values_list("end_reason", flat=True)) == {"moved_house"}
+    kit.hub.refresh_from_db()
+    assert (kit.hub.home, kit.hub.state) == (alice.home, "commissioned")
+    outbox.drain()
+    assert InstallJob.objects.get().home == new.home
+    assert seen(client.get(reverse("home"))).faults() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"moved_on": "2025-09-11"}, "Choose today or a day that has passed."),
+        ({"moved_on": "2025-06-01"}, "before the household moved in"),
+        ({"mpan": "1234567890123"}, "The last digit does not fit"),
+        ({"postcode": "x"}, "Write the postcode as in"),
+        ({"stay": "x"}, "Select a valid choice"),
+    ],
+)
+def test_a_move_that_cannot_be_is_said(alice, visit, wrong, words):
+    data = TOWARDS | {"stay": alice.occupancy.pk, "moved_on": "2025-09-09", "mpan": new_mpan()} | wrong
+    answer = visit(alice.user).post(url(alice.member, "move"), {**data, "do": "confirm"})
+
+    assert answer.status_code == 422
+    assert words in seen(answer).text()
+    assert Occupancy.objects.count() == 1
+
+
+def test_nobody_moves_into_a_neighbours_home(alice, carol, visit):
+    data = TOWARDS | {"stay": alice.occupancy.pk, "moved_on": "2025-09-09", "mpan": carol.home.mpan}
+
+    assert visit(alice.user).post(url(alice.member, "move"), {**data, "do": "confirm"}).status_code == 422
+    alice.occupancy.refresh_from_db()
+    assert alice.occupancy.ends_at is None
+
+
+def test_a_death_in_a_household_of_two(alice, bob, mo, visit):
+    Shareholding.objects.create(member=alice.member, shares=3, share_value_pence=100, taken_at=JOINED_AT)
+    assert visit(bob.user).get(url(alice.member, "bereavement")).status_code == 403
+
+    words = take(mo, alice.member, "bereavement", successor=bob.number)
+
+    assert "given by Alice Ash, ends" in words
+    assert "Nothing changes: somebody of the household is still a member." in words
+    assert "pass to who carries it on" in words
+    assert "no letter goes to their address" in words
+    alice.member.refresh_from_db()
+    assert (alice.member.left_at, alice.member.left_reason) == (AT, "deceased")
+    alice.occupancy.refresh_from_db()
+    assert alice.occupancy.ends_at is None
+    assert consents_in_force([alice.occupancy.pk], AT) == []
+    assert set(Consent.objects.values_list("end_reason", flat=True)) == {"bereavement"}
+    assert Shareholding.objects.get().member == bob
+    Client().post(reverse("account_reset_password"), {"email": "alice@example.org"})
+    assert mail.outbox == []
+    assert Client().post(
+        reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD}
+    ).url != "/"  # fmt: skip
+    assert seen(visit(bob.user).get(reverse("home"))).faults() == []
+
+
+def test_a_death_of_somebody_alone(alice, mo, visit):
+    make_hub(alice.home, through_vtn=False)
+    words = take(mo, alice.member, "bereavement")
+
+    assert "are owed to the estate, and held until its account is known" in words
+    alice.occupancy.refresh_from_db()
+    assert alice.occupancy.ends_at == AT
+    page = reverse("household_page", args=[alice.member.number])
+    assert "The estate’s account" not in seen(mo.get(page)).text()
+    fay = visit(make_staff("fay@example.org", Role.FINANCE))
+    clock.configure(AT + timedelta(days=1), speed=0)
+    shown = seen(fay.get(page))
+    assert shown.faults() == []
+    assert "The estate’s account" in shown.text()
+    account = {"name": "Estate", "sort_code": "401234", "account_number": "07654321"}
+    assert mo.post(url(alice.member, "estate"), account).status_code == 403
+    fay.post(url(alice.member, "estate"), account | {"sort_code": "x"})
+    assert not alice.member.bank_details.exists()
+    fay.post(url(alice.member, "estate"), account)
+    assert alice.member.bank_details.get().ending == "21"
+    assert mo.get(url(alice.member, "leave")).status_code == 302
+
+
+def test_somebody_who_was_no_member_carries_the_household_on(alice, mo):
+    assert mo.post(url(alice.member, "bereavement"), {"new_name": "Ben", "do": "check"}).status_code == 422
+    take(mo, alice.member, "bereavement", new_name="Ben Ash", new_email="ben@example.org")
+
+    ben = Member.objects.get(full_name="Ben Ash")
+    assert ben.household == alice.household
+    alice.occupancy.refresh_from_db()
+    assert alice.occupancy.ends_at is None
+
+
+def test_who_leaves_takes_their_consents_and_their_home_along(alice, visit):
+    client = visit(alice.user)
+    words = take(client, alice.member, "leave", comment="Moving abroad.")
+
+    assert "“Use half-hourly readings for baselines and settlement” for" in words
+    alice.occupancy.refresh_from_db()
+    assert alice.occupancy.ends_at == AT
+    assert set(Consent.objects.values_list("end_reason", flat=True)) == {"membership_ended"}
+    assert seen(client.get(reverse("home"))).faults() == []
+    assert client.get(reverse("household_page", args=[alice.member.number])).status_code in (200, 403, 404)
+
+
+def test_bob_cannot_end_alices_membership_nor_a_stranger_see_it(alice, bob, carol, visit, sam):
+    page = reverse("household_page", args=[alice.member.number])
+    for user, status in ((None, 302), (carol.user, 404), (bob.user, 403), (sam, 403)):
+        client = visit(user)
+        assert client.get(page).status_code == status
+        for step in ("move", "leave", "meter", "invite", "bereavement"):
+            assert client.get(url(alice.member, step)).status_code == status, step
+            assert client.post(url(alice.member, step), {"do": "confirm"}).status_code == status, step
+    assert visit(alice.user).get(url(alice.member, "nonsense")).status_code == 404
+    assert Member.objects.filter(left_at__isnull=False).count() == 0
+
+
+def test_a_new_supplier_changes_nothing_and_a_new_meter_a_stream(alice, visit):
+    cad = Cad.objects.create(home=alice.home, serial="CAD-1", paired_at=JOINED_AT)
+    client = visit(alice.user)
+    data = {"stay": alice.occupancy.pk, "changed_on": "2025-09-09"}
+    words = take(client, alice.member, "meter", **data, what="supplier")
+    assert "All 2 stand: nothing has to be agreed to again." in words
+    assert alice.occupancy.streams.count() == 1
+    cad.refresh_from_db()
+    assert cad.retired_at is None
+
+    take(client, alice.member, "meter", **data, what="meter")
+    assert alice.occupancy.streams.count() == 1, "baselines go on with the days before"
+    assert len(consents_in_force([alice.occupancy.pk], AT)) == 2
+    cad.refresh_from_db()
+    assert cad.retired_at == AT
+    assert InstallJob.objects.get().home == alice.home
+    early = {**data, "changed_on": "2025-12-01", "what": "meter", "do": "confirm"}
+    assert client.post(url(alice.member, "meter"), early).status_code == 422
+
+
+def test_a_member_invites_a_housemate(alice, visit):
+    client = visit(alice.user)
+    assert client.post(url(alice.member, "invite"), {"email": "x"}).status_code == 422
+    assert client.post(url(alice.member, "invite"), {"email": "ben@example.org"}).status_code == 302
+    (letter,) = mail.outbox
+    assert letter.to == ["ben@example.org"]
+    link = re.search(r"http://testserver(\S+)", str(letter.body)).group(1)
+    page = Client().get(link, follow=True)
+    assert seen(page).heading == "A sign-in of your own"
+
+    take(client, alice.member, "leave")
+    assert Client().get(link).status_code == 404, "nobody joins a household that is over"
