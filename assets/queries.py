@@ -26,6 +26,8 @@ class ZoneAsset:
     kind_code: str
     rated_w: int
     flexible_w: int
+    minimum_w: int
+    step_w: int
     turn_down_hours: float
     turn_up_hours: float
     asset_state: str
@@ -58,6 +60,8 @@ def zone_assets(assets: QuerySet[Asset]) -> list[ZoneAsset]:
         "kind_id",
         "rated_w",
         "flexible_w",
+        "kind__minimum_w",
+        "kind__step_w",
         "kind__turn_down_hours",
         "kind__turn_up_hours",
         "state",
@@ -70,10 +74,13 @@ def zone_assets(assets: QuerySet[Asset]) -> list[ZoneAsset]:
     )
     return [
         ZoneAsset(
-            pk, kind, rated, flexible, float(down), float(up), state, hub, hub_state, ven, home, wire, name
+            pk, kind, rated, flexible, least, step, float(down), float(up), state, hub, hub_state, ven, home,
+            wire, name,
         )
-        for pk, kind, rated, flexible, down, up, state, hub, hub_state, ven, home, wire, name in rows
-    ]
+        for (
+            pk, kind, rated, flexible, least, step, down, up, state, hub, hub_state, ven, home, wire, name
+        ) in rows
+    ]  # fmt: skip
 
 
 def assets_of_home(home_id: UUID) -> list[Asset]:

@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from campaigns import guarding, life, sending, vtn_door
+from campaigns.eligibility import Verdict
 from campaigns.life import Verb
 from campaigns.models import Campaign, Participation, PlanLine
 from campaigns.vtn_door import EventNotice, UnknownVen
@@ -51,8 +52,10 @@ def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
         .select_related("asset__hub")
         .order_by("id")
     )
-    held = guarding.reasons_to_hold(campaign, parts, at=at)
-    event_by_ven, unknown = _publish(campaign, [part for part in parts if part.pk not in held], at=at)
+    verdicts = guarding.verdicts(campaign, parts, at=at)
+    held = {part_id: verdict.reason for part_id, verdict in verdicts.items() if verdict.reason}
+    leaving = [part for part in parts if part.pk not in held]
+    event_by_ven, unknown = _publish(campaign, leaving, verdicts, at=at)
     for part in parts:
         if part.pk not in held and part.ven_id in unknown:
             held[part.pk] = LeftOut.CERTIFICATE
@@ -74,7 +77,11 @@ def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
 
 
 def _publish(
-    campaign: Campaign, parts: Sequence[Participation], *, at: datetime
+    campaign: Campaign,
+    parts: Sequence[Participation],
+    verdicts: Mapping[UUID, Verdict],
+    *,
+    at: datetime,
 ) -> tuple[dict[str, str], set[str]]:
     """Publish one event a hub: (event id by VEN, VENs that the VTN does not know)."""
     by_ven: dict[str, list[Participation]] = defaultdict(list)
@@ -83,7 +90,10 @@ def _publish(
     whole = sending.hubs_asked_whole(parts)
     notices: dict[str, EventNotice] = {
         event_key(campaign, ven_id): sending.notice(
-            campaign, group, is_whole_hub=group[0].asset.hub_id in whole
+            campaign,
+            group,
+            is_whole_hub=group[0].asset.hub_id in whole,
+            least_pct=verdicts[group[0].pk].least_pct,
         )
         for ven_id, group in sorted(by_ven.items())
     }

@@ -144,6 +144,7 @@ class PlanLine(models.Model):
         STANDING_OPT_OUT = "standing_opt_out", "Household has opted out for now"
         HUB_NOT_COMMISSIONED = "hub_not_commissioned", "Hub not commissioned"
         ASSET_FAULTY = "asset_faulty", "Asset faulty"
+        OWN_LIMITS = "own_limits", "Outside what the household keeps for itself"
         BUSY = "busy", "Already in another campaign"
         NOT_ENOUGH_DURATION = "not_enough_duration", "Cannot hold that long"
         NO_METER_DATA = "no_meter_data", "Too few meter readings for a baseline"

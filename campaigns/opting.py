@@ -221,6 +221,31 @@ def leave_out_household(*, occupancy_id: UUID, left_out: str, at: datetime) -> l
 
 
 @transaction.atomic
+def keep_to_limits(*, occupancy_id: UUID, at: datetime) -> list[Participation]:
+    """Hold what is not over to what the household keeps for itself now; return what had to be left out.
+
+    Assets that may no longer take part are cancelled and given back; hubs of those that may are told their
+    event anew, with the share of power that is kept.
+    """
+    dropped = []
+    for found in _open_parts(occupancy_id).filter(ends_at__gt=at):
+        hub = _lock(found.pk)
+        if hub.part.state == State.CANCELLED or hub.campaign.state not in RUNNING_CAMPAIGNS:
+            continue
+        reason = guarding.reasons_to_hold(hub.campaign, [hub.part], at=at).get(hub.part.pk)
+        if reason == PlanLine.LeftOut.OWN_LIMITS:
+            sending.take_out(hub.campaign, hub.parts, {hub.part.pk}, at=at)
+            hub.part.state = State.CANCELLED
+            hub.part.left_out = PlanLine.LeftOut.OWN_LIMITS
+            hub.part.outcome = Participation.Outcome.CANCELLED
+            dropped.append(hub.part)
+        else:
+            sending.say_again(hub.campaign, hub.parts, at=at, reason="the household's own limits")
+        _save(hub.parts)
+    return dropped
+
+
+@transaction.atomic
 def skip_standing(
     *,
     occupancy_id: UUID,

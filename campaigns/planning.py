@@ -88,7 +88,8 @@ def plan_campaign(*, campaign_id: UUID, at: datetime) -> Plan:
     interval = Interval(campaign.starts_at, campaign.ends_at)
     candidates = assets.queries.assets_in_zone(campaign.zone_kind, campaign.zone)
     told = eligibility.standing({asset.home_id for asset in candidates}, interval, at=at)
-    reasons = {asset.asset_id: _reason_out(asset, campaign, told) for asset in candidates}
+    verdicts = eligibility.may_take_part(candidates, interval, direction=campaign.direction, at=at, told=told)
+    reasons = {asset_id: verdict.reason for asset_id, verdict in verdicts.items()}
     busy, committed_w = _engaged(interval, campaign)
     for asset in candidates:
         if not reasons[asset.asset_id] and asset.asset_id in busy:
@@ -131,21 +132,12 @@ def plan_of(campaign: Campaign) -> Plan:
     )
 
 
-def _reason_out(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing) -> str:
-    reason = eligibility.reason_out(
-        home_id=asset.home_id,
-        hub_state=asset.hub_state,
-        ven_id=asset.ven_id,
-        asset_state=asset.asset_state,
-        told=told,
-    )
-    if reason:
-        return reason
-    is_turn_down = campaign.direction == Direction.TURN_DOWN
-    hours = asset.turn_down_hours if is_turn_down else asset.turn_up_hours
-    if campaign.ends_at - campaign.starts_at > timedelta(hours=float(hours)):
-        return LeftOut.NOT_ENOUGH_DURATION
-    return ""
+def _movable_w(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing) -> int:
+    """What the asset can move at most: of what it is good for, what its household does not keep."""
+    if campaign.direction != Direction.TURN_DOWN:
+        return asset.flexible_w
+    kept_w = asset.rated_w * told.limits_at(asset.home_id).least_pct // 100
+    return min(asset.flexible_w, asset.rated_w - kept_w)
 
 
 def _engaged(interval: Interval, campaign: Campaign) -> tuple[set[UUID], dict[UUID, int]]:
@@ -202,7 +194,7 @@ def _expected_w(
             committed_w=committed_w.get(occupancy_id, 0),
         )
         group.sort(key=lambda asset: asset.asset_id)
-        shares = expecting.share_limit_w([asset.flexible_w for asset in group], limit_w)
+        shares = expecting.share_limit_w([_movable_w(asset, campaign, told) for asset in group], limit_w)
         for asset, share_w in zip(group, shares, strict=True):
             if share_w:
                 expected_w[asset.asset_id] = share_w

@@ -8,12 +8,13 @@ participations.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from assets.models import Asset
-from campaigns import vtn_door
+from campaigns import eligibility, vtn_door
 from campaigns.models import Campaign, Direction, Participation
 from campaigns.vtn_door import EventClosed, EventNotice, Signal, SignalInterval, VenId, VtnEventId
 from opendsr.kernel.interval import Interval
@@ -22,11 +23,15 @@ State = Participation.State
 RUNNING: Final = frozenset({State.SENT, State.DELIVERED_TO_HUB, State.OPTED_IN})
 
 
-def notice(campaign: Campaign, parts: Sequence[Participation], *, is_whole_hub: bool) -> EventNotice:
+def notice(
+    campaign: Campaign, parts: Sequence[Participation], *, is_whole_hub: bool, least_pct: int = 0
+) -> EventNotice:
     """What the hub behind `parts` is told: the time, the direction, and which resources when not all of them.
 
-    Down is SIMPLE level 1, which every VEN understands. Up is LOAD_DISPATCH by the expected power, with
-    SIMPLE at its normal level, so that a VEN that knows only SIMPLE does nothing.
+    Down is SIMPLE level 1, which every VEN understands; where the household's assets keep a share of their
+    power (`least_pct`), beside it LOAD_CONTROL with that capacity, which a hub of ours follows first. Up is
+    LOAD_DISPATCH by the expected power, with SIMPLE at its normal level, so that a VEN that knows only SIMPLE
+    does nothing.
     """
     interval = Interval(campaign.starts_at, campaign.ends_at)
     seconds = int(interval.duration.total_seconds())
@@ -34,6 +39,9 @@ def notice(campaign: Campaign, parts: Sequence[Participation], *, is_whole_hub: 
     signals = [
         Signal(name="SIMPLE", type="level", intervals=(SignalInterval(seconds, 1 if is_turn_down else 0),))
     ]
+    if is_turn_down and least_pct:
+        kept = SignalInterval(seconds, least_pct / 100)
+        signals.append(Signal(name="LOAD_CONTROL", type="x-loadControlCapacity", intervals=(kept,)))
     if not is_turn_down:
         expected_w = sum(part.expected_w for part in parts)
         signals.append(
@@ -80,7 +88,8 @@ def take_out(
     event_id = VtnEventId(leaving[0].vtn_event_id)
     if any(part.state in RUNNING for part in staying):
         try:
-            vtn_door.vtn().amend(event_id, _notice_now(campaign, staying), at=at, reason="asset left out")
+            told = _notice_now(campaign, staying, at=at)
+            vtn_door.vtn().amend(event_id, told, at=at, reason="asset left out")
         except EventClosed:
             leaving = inside
     else:
@@ -102,7 +111,7 @@ def put_back(
     ]
     declined = part.vtn_event_id if is_in_event(part) else ""
     live = next((each.vtn_event_id for each in running), "")
-    told = _notice_now(campaign, [*running, part])
+    told = _notice_now(campaign, [*running, part], at=at)
     door = vtn_door.vtn()
     if live:
         door.amend(VtnEventId(live), told, at=at, reason="asset back in")
@@ -122,5 +131,21 @@ def is_in_event(part: Participation) -> bool:
     return bool(part.vtn_event_id) and part.dropped_at is None and part.state != State.CANCELLED
 
 
-def _notice_now(campaign: Campaign, parts: Sequence[Participation]) -> EventNotice:
-    return notice(campaign, parts, is_whole_hub=bool(hubs_asked_whole(parts)))
+def say_again(campaign: Campaign, hub_parts: Sequence[Participation], *, at: datetime, reason: str) -> None:
+    """Tell the hub its event anew, as it is to be now; nothing where no event runs there."""
+    inside = [part for part in hub_parts if is_in_event(part) and part.state in RUNNING]
+    if inside:
+        told = _notice_now(campaign, inside, at=at)
+        with suppress(EventClosed):
+            vtn_door.vtn().amend(VtnEventId(inside[0].vtn_event_id), told, at=at, reason=reason)
+
+
+def _notice_now(campaign: Campaign, parts: Sequence[Participation], *, at: datetime) -> EventNotice:
+    interval = Interval(campaign.starts_at, campaign.ends_at)
+    limits = eligibility.limits_of([part.occupancy_id for part in parts], interval, at=at)
+    return notice(
+        campaign,
+        parts,
+        is_whole_hub=bool(hubs_asked_whole(parts)),
+        least_pct=max((each.least_pct for each in limits.values()), default=0),
+    )

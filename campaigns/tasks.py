@@ -79,7 +79,12 @@ def occupancy_ended(*, fact: Fact) -> None:
 
 @outbox.consumer("members.standing_opt_out.started", "campaigns.standing_opt_out")
 def standing_opt_out_started(*, fact: Fact) -> None:
-    """A household opted out for a while: a no to every campaign in that time."""
+    """A household opted out for a while: a no to every campaign in that time. One that only keeps a share of
+    its power is told its events anew.
+    """
+    if fact.payload.get("least_pct") is not None:
+        opting.keep_to_limits(occupancy_id=_uuid(fact, "occupancy_id"), at=clock.now())
+        return
     ends_at = fact.payload["ends_at"]
     opting.skip_standing(
         occupancy_id=_uuid(fact, "occupancy_id"),
@@ -88,6 +93,12 @@ def standing_opt_out_started(*, fact: Fact) -> None:
         at=clock.now(),
         rule=recurring.read(fact.payload),
     )
+
+
+@outbox.consumer("members.care.changed", "campaigns.care")
+def care_changed(*, fact: Fact) -> None:
+    """A household said what it needs: whatever is not over keeps to it."""
+    opting.keep_to_limits(occupancy_id=_uuid(fact, "occupancy_id"), at=clock.now())
 
 
 def _text(fact: Fact, name: str) -> str:

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from members import applying
+from members import applying, caring
+from members.care_models import HouseholdCare
 from members.enquiry_models import (
     Application,
     Invitation,
@@ -125,6 +126,14 @@ def tables(whose: Person) -> Iterator[Table]:
     )
     opt_outs = StandingOptOut.objects.filter(occupancy__in=whose.occupancy_ids).order_by("starts_at")
     yield table_of(opt_outs, model=StandingOptOut, title="When you asked to be left out")
+    needs = HouseholdCare.objects.filter(household_id=member.household_id)
+    yield table_of(
+        needs,
+        model=HouseholdCare,
+        title="What your household needs",
+        leave_out=("sealed", "key_subject"),
+        more={"told": lambda row: caring.own_care(row.household_id).written()},
+    )
     links = (
         PartnerHome.objects.filter(home__in=whose.home_ids).select_related("partner").order_by("starts_on")
     )

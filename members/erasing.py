@@ -30,7 +30,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
-from members import applying, asking
+from members import applying, asking, caring
 from members.consenting import end_consent
 from members.enquiry_models import Invitation, ShortSurvey
 from members.models import (
@@ -120,6 +120,7 @@ def erase_member(*, member: Member, at: datetime, by: str, request_id: UUID | No
     held.save()
     if is_last:
         Invitation.objects.filter(household_id=held.household_id).delete()
+        caring.forget(held.household_id)
         StandingOptOut.objects.filter(occupancy__in=stays).update(reason="")
         Household.objects.filter(pk=held.household_id).update(name=NO_NAME)
         _hide_in_admin_log(Household, held.household_id)

@@ -394,12 +394,21 @@ class StandingOptOut(models.Model):
     to_time = models.TimeField(null=True, blank=True)
     season_from = models.CharField(max_length=5, blank=True, help_text="MM-DD; empty: the whole year")
     season_to = models.CharField(max_length=5, blank=True)
+    least_pct = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="The share of their power that assets keep when turned down; empty: left out altogether",
+    )
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")),
                 name="standingoptout_runs_forward",
+            ),
+            models.CheckConstraint(
+                condition=Q(least_pct__isnull=True) | Q(least_pct__gte=1, least_pct__lte=99),
+                name="standingoptout_keeps_a_share",
             ),
             models.CheckConstraint(
                 condition=Q(weekdays__gte=1, weekdays__lte=EVERY_DAY), name="standingoptout_has_a_weekday"
@@ -426,6 +435,7 @@ class StandingOptOut(models.Model):
         return Recurrence(self.weekdays, self.from_time, self.to_time, self.season_from, self.season_to)
 
 
+from members import care_models as care_models  # noqa: E402 - its table belongs to this room
 from members import partner_models as partner_models  # noqa: E402 - its tables belong to this room
 
 from members import enquiry_models as enquiry_models  # noqa: E402, isort:skip

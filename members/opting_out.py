@@ -36,9 +36,11 @@ def start_standing_opt_out(
     ends_at: datetime | None = None,
     reason: str = "",
     rule: Recurrence | None = None,
+    least_pct: int | None = None,
 ) -> StandingOptOut:
     """Leave the household out over [starts_at, ends_at), open-ended without an end; overlapping ones add up.
-    With a `rule` only at its hours, weekdays or season.
+    With a `rule` only at its hours, weekdays or season. With `least_pct` (1 to 99) it is not left out: its
+    assets keep at least that share of their power.
 
     A start before `at` counts from `at`: nobody opts out of what has happened. Records
     `members.standing_opt_out.started`. Raises InvalidField when nothing of it lies ahead.
@@ -53,10 +55,13 @@ def start_standing_opt_out(
         rule.from_time is not None and rule.from_time == rule.to_time
     ):
         raise entry.InvalidField(field="to_time", problem="hours_need_both_ends")
+    if least_pct is not None and not 1 <= least_pct <= 99:
+        raise entry.InvalidField(field="least_pct", problem="not_a_share")
     if bool(rule.season_from) != bool(rule.season_to):
         raise entry.InvalidField(field="season_to", problem="season_needs_both_ends")
     opt_out = StandingOptOut.objects.create(
         occupancy=occupancy,
+        least_pct=least_pct,
         weekdays=rule.weekdays,
         from_time=rule.from_time,
         to_time=rule.to_time,
@@ -96,5 +101,6 @@ def _tell(topic: str, opt_out: StandingOptOut, at: datetime) -> None:
         occupancy_id=opt_out.occupancy_id,
         starts_at=opt_out.starts_at,
         ends_at=opt_out.ends_at,
+        least_pct=opt_out.least_pct,
         **written(opt_out.recurrence),
     )

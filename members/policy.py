@@ -47,6 +47,9 @@ SEES_RIGHTS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES, Role.AUDITOR)
 ANSWERS_RIGHTS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 """Roles that answer them."""
 
+READS_NEEDS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
+"""Roles that may read what a household needs, with a reason that is kept, and write down what it says."""
+
 _HELD: Final = "_roles_held"
 
 

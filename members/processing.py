@@ -50,6 +50,14 @@ RECORD: Final = (
         keeping="the dates with the events they kept away; the words until erased",
     ),
     Processing(
+        models=("members.HouseholdCare",),
+        what="what must not happen to a household, never why; whom else to speak with",
+        purpose="that no event does it",
+        basis="explicit consent (Art. 9(2)(a)): told by the household itself, forgotten as soon as it says so",
+        keeping="until the household unticks it, leaves or is erased; sealed under a key of its own",
+        recipients="nobody: landlords, dispatchers and buyers of flexibility see none of it",
+    ),
+    Processing(
         models=("members.PartnerHome", "members.PartnerAccount"),
         what="which homes a landlord has, and who signs in for the landlord",
         purpose="totals over 15 homes or more",

@@ -5,7 +5,7 @@ Each answers for one home or for ten thousand in one SQL statement; intervals ar
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -27,8 +27,8 @@ from members.models import (
 from members.partner_models import Partner, PartnerHome
 from members.recurring import Recurrence
 from members.rights_models import Restriction
+from opendsr.kernel import lookups
 from opendsr.kernel.interval import Interval
-from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import day_interval
 
 Window = tuple[datetime, datetime | None]
@@ -41,6 +41,13 @@ class StreamHome:
     stream_id: UUID
     occupancy_id: UUID
     name: str
+
+
+def stays_at(home_ids: Iterable[UUID], at: datetime) -> dict[UUID, tuple[UUID, datetime | None]]:
+    """Which stay holds each home at `at`, and when it ends; empty homes are left out."""
+    stays = Occupancy.objects.filter(_holds(at), home_id__in=lookups.among(home_ids))
+    rows = stays.values_list("home_id", "pk", "ends_at")
+    return {home_id: (occupancy_id, ends_at) for home_id, occupancy_id, ends_at in rows}
 
 
 def current_occupancies(home_ids: Iterable[UUID], at: datetime) -> dict[UUID, Occupancy]:
@@ -74,18 +81,33 @@ def consenting_occupancies(
     if granularity is not None:
         consents = consents.filter(granularity__in=Granularity(granularity).or_finer())
     if among is not None:
-        consents = consents.filter(occupancy_id__in=list(among))
+        consents = consents.filter(occupancy_id__in=lookups.among(among))
     return set(consents.values_list("occupancy_id", flat=True))
 
 
 def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = None) -> set[UUID]:
     """Occupancies that asked to be left out during any part of the interval."""
+    return {occupancy_id for occupancy_id, least_pct in _standing(interval, among) if least_pct is None}
+
+
+def least_power_pct(interval: Interval, *, among: Collection[UUID] | None = None) -> dict[UUID, int]:
+    """The share of their power that assets keep at any moment of the interval, for stays that asked so."""
+    kept: dict[UUID, int] = {}
+    for occupancy_id, least_pct in _standing(interval, among):
+        if least_pct is not None:
+            kept[occupancy_id] = max(least_pct, kept.get(occupancy_id, 0))
+    return kept
+
+
+def _standing(interval: Interval, asked: Collection[UUID] | None) -> Iterator[tuple[UUID, int | None]]:
+    """The standing wishes that hold at some moment of the interval: (occupancy, least_pct)."""
     ends_later = Q(ends_at__isnull=True) | (Q(ends_at__gt=interval.starts_at) & Q(ends_at__gt=F("starts_at")))
     opt_outs = StandingOptOut.objects.filter(ends_later, starts_at__lt=interval.ends_at)
-    if among is not None:
-        opt_outs = opt_outs.filter(occupancy_id__in=list(among))
+    if asked is not None:
+        opt_outs = opt_outs.filter(occupancy_id__in=lookups.among(asked))
     rows = opt_outs.values_list(
         "occupancy_id",
+        "least_pct",
         "starts_at",
         "ends_at",
         "weekdays",
@@ -94,15 +116,11 @@ def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = No
         "season_from",
         "season_to",
     )
-    found: set[UUID] = set()
-    for occupancy_id, starts_at, ends_at, weekdays, from_time, to_time, season_from, season_to in rows:
-        if occupancy_id in found:
-            continue
+    for occupancy_id, least_pct, starts_at, ends_at, weekdays, from_time, to_time, first, last in rows:
         since = max(starts_at, interval.starts_at)
         until = interval.ends_at if ends_at is None else min(ends_at, interval.ends_at)
-        if Recurrence(weekdays, from_time, to_time, season_from, season_to).touches(since, until):
-            found.add(occupancy_id)
-    return found
+        if Recurrence(weekdays, from_time, to_time, first, last).touches(since, until):
+            yield occupancy_id, least_pct
 
 
 def streams_of(occupancy_ids: Iterable[UUID], at: datetime, *, name: str = "electricity") -> dict[UUID, UUID]:
@@ -115,7 +133,7 @@ def streams_at_each(
     occupancy_ids: Iterable[UUID], moments: Iterable[datetime], *, name: str = "electricity"
 ) -> dict[datetime, dict[UUID, UUID]]:
     """`streams_of` at each of the moments, from one statement."""
-    rows = MeterStream.objects.filter(occupancy_id__in=among(occupancy_ids), name=name)
+    rows = MeterStream.objects.filter(occupancy_id__in=lookups.among(occupancy_ids), name=name)
     streams = list(rows.values_list("occupancy_id", "stream_id", "starts_at", "ends_at"))
     return {
         at: {

@@ -36,6 +36,14 @@ DAYS: Final = (
     (32, _lazy("Saturday")),
     (64, _lazy("Sunday")),
 )
+SHARES: Final = (
+    ("", _lazy("leave us out altogether")),
+    (75, _lazy("ask us, but keep at least 75 % of the power")),
+    (50, _lazy("ask us, but keep at least half of the power")),
+    (25, _lazy("ask us, but keep at least 25 % of the power")),
+)
+LEFT_OUT: Final = _lazy("You are left out of events at those times. Events that had begun to ask are told.")
+KEPT: Final = _lazy("Kept: no event takes your power below that at those times. Events under way are told.")
 FIELDS: Final = {"weekdays": "days", "to_time": "to_time", "season_to": "season_to", "ends_at": "last_day"}
 
 
@@ -69,6 +77,12 @@ class LeaveOutForm(forms.Form):
     season_to = forms.CharField(
         label=_lazy("To this day of each year"), required=False, max_length=7,
         validators=[ProhibitNullCharactersValidator()], help_text=_lazy("Such as 01-05."),
+    )  # fmt: skip
+    least_pct = forms.TypedChoiceField(
+        label=_lazy("At these times"), required=False, coerce=int, empty_value=None, choices=SHARES,
+        help_text=_lazy(
+            "What can only be on or off is left out; a charger that can run slower takes part with the rest."
+        ),
     )  # fmt: skip
     reason = forms.CharField(
         label=_lazy("A word for yourself"), required=False, max_length=120,
@@ -129,15 +143,13 @@ def preferences(request: HttpRequest) -> HttpResponse:
                 ends_at=day_interval(data["last_day"]).ends_at if data["last_day"] else None,
                 reason=data["reason"],
                 rule=form.rule,
+                least_pct=data["least_pct"],
             )
         except DomainError as error:
             name = FIELDS.get(str(error.data.get("field", "")))
             form.add_error(name, _said(error))
         else:
-            messages.success(
-                request,
-                _("You are left out of events at those times. Events that had begun to ask are told."),
-            )
+            messages.success(request, KEPT if data["least_pct"] else LEFT_OUT)
             return redirect("preferences")
     homes = [stay.pk for stay in stays]
     context = {
@@ -198,6 +210,7 @@ def _opt_out(opt_out: StandingOptOut, at: datetime) -> dict[str, Any]:
         "id": opt_out.pk,
         "home": opt_out.occupancy.home.name,
         "when": "; ".join(words) or _("at all times"),
+        "least_pct": opt_out.least_pct,
         "since": wording.day(opt_out.starts_at, "j F Y"),
         "until": wording.day(last, "j F Y") if last else "",
         "reason": opt_out.reason,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from assets.models import Asset, Hub
+from assets.models import Hub
 from campaigns import eligibility
 from campaigns.models import PlanLine
 from opendsr.kernel.interval import Interval
@@ -27,9 +27,9 @@ def refused_hubs(
     told = eligibility.standing({home_id for _, home_id, _ in homes}, interval, at=at)
     refused = {}
     for ven_id, home_id, state in sorted(homes):
-        reason = eligibility.reason_out(
-            home_id=home_id, hub_state=state, ven_id=ven_id, asset_state=Asset.State.ACTIVE, told=told
-        )
+        reason = eligibility.home_reason(home_id=home_id, hub_state=state, ven_id=ven_id, told=told)
+        if not reason and told.limits_at(home_id) != eligibility.NO_LIMITS:
+            reason = PlanLine.LeftOut.OWN_LIMITS  # an event made by hand knows nothing of them
         if reason:
             refused[str(ven_id)] = str(PlanLine.LeftOut(reason).label)
     return refused

@@ -75,6 +75,8 @@ def test_a_row_says_what_planning_needs(alice):
         kind_code="ev_charger",
         rated_w=7360,
         flexible_w=3000,
+        minimum_w=1380,
+        step_w=230,
         turn_down_hours=10.5,
         turn_up_hours=1.5,
         asset_state="active",

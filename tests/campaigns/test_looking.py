@@ -140,8 +140,12 @@ def test_a_household_sees_what_comes_and_what_was(paper_vtn: PaperVtn) -> None:
 def test_event_days_are_those_on_which_use_was_changed(paper_vtn: PaperVtn) -> None:
     def home_on(day: int, direction: str = "turn_down") -> tuple[object, object]:
         shift = timedelta(days=day)
+        hours = 2 if direction == "turn_down" else 1  # a charger cannot be turned up for longer
         campaign = make_dispatched(
-            kit.assets, starts_at=STARTS_AT + shift, ends_at=ENDS_AT + shift, direction=direction
+            kit.assets,
+            starts_at=STARTS_AT + shift,
+            ends_at=STARTS_AT + shift + timedelta(hours=hours),
+            direction=direction,
         )
         return campaign, part_of(campaign, kit.assets[0])
 

@@ -131,6 +131,12 @@ DOORS = [
         Door("preferences", {"anonymous": 302, "sam": 404, "nobody": 404, **own}, method=method)
         for method, own in (("get", {"alice": 200}), ("post", {}))
     ),
+    Door("own_needs", {"anonymous": 302, "alice": 200, "bob": 200, "sam": 404, "nobody": 404}),
+    Door("own_needs", {"anonymous": 302, "sam": 404, "nobody": 404}, method="post"),
+    *(
+        Door("household_needs", {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403}, method=method)
+        for method in ("get", "post")
+    ),
     *(
         Door(name, {"anonymous": 302, "alice": 404, "carol": 404, "sam": 404, "nobody": 404}, method="post")
         for name in ("take_back_opt_out", "withdraw_consent")
