@@ -1,8 +1,7 @@
 """May this asset take part from A to B, and if not, why: one rule, for one home or for ten thousand at once.
 
 `may_take_part` is the question. Planning asks it of a whole zone, the check before anything is sent asks it
-again, and so may anybody who has to explain it. `standing` reads what the rooms below say about homes,
-`reason_out` is the rule.
+again, and so may anybody who has to explain it. `standing` reads what the rooms below say about homes.
 """
 
 from __future__ import annotations
@@ -19,13 +18,16 @@ from assets.models import Asset, Hub
 from assets.queries import ZoneAsset
 from campaigns.models import Direction, PlanLine
 from members import caring
-from members.care import Limits, Need
+from members.care import Care, Limits, Need
 from members.models import Purpose
+from members.queries import StandingWishes
 from opendsr.kernel.interval import Interval
 
 LeftOut = PlanLine.LeftOut
 INSTANT: Final = timedelta(microseconds=1)
 NO_LIMITS: Final = Limits()
+FEW: Final = 1_000
+"""Of more homes than this everybody is read: naming ten thousand costs more than reading the rest."""
 SERVES: Final[Mapping[str, frozenset[Need]]] = {
     "ev_charger": frozenset({Need.CAR}),
     "immersion_heater": frozenset({Need.HOT_WATER}),
@@ -73,6 +75,9 @@ class Verdict:
         return str(LeftOut(self.reason).label) if self.reason else ""
 
 
+MAY: Final = Verdict()
+
+
 def may_take_part(
     assets: Sequence[ZoneAsset],
     interval: Interval,
@@ -87,11 +92,15 @@ def may_take_part(
     """
     if told is None:
         told = standing({asset.home_id for asset in assets}, interval, at=at)
+    is_turn_down, duration = direction == Direction.TURN_DOWN, interval.duration
     verdicts = {}
     for asset in assets:
-        reason = reason_out(asset, told=told, direction=direction, duration=interval.duration)
-        least_pct = 0 if reason or not told.limits else told.limits_at(asset.home_id).least_pct
-        verdicts[asset.asset_id] = Verdict(reason, least_pct)
+        occupancy_id = told.occupancy_by_home.get(asset.home_id)
+        limits = told.limits.get(occupancy_id, NO_LIMITS) if occupancy_id else NO_LIMITS
+        reason = _home_reason(occupancy_id, limits, asset.hub_state, asset.ven_id, told)
+        reason = reason or _asset_reason(asset, limits, is_turn_down, duration)
+        keeps = 0 if reason else limits.least_pct
+        verdicts[asset.asset_id] = Verdict(reason, keeps) if reason or keeps else MAY
     return verdicts
 
 
@@ -102,22 +111,21 @@ def standing(home_ids: Iterable[UUID], interval: Interval, *, at: datetime) -> S
     end.
     """
     start = max(at, interval.starts_at)
-    end = max(start, interval.ends_at - INSTANT)
+    to_come = Interval(start, max(start + INSTANT, interval.ends_at))
+    asked = list(home_ids)
+    stays = members.queries.stays_at(asked if len(asked) <= FEW else None, start)
     staying = {
-        home_id: occupancy_id
-        for home_id, (occupancy_id, ends_at) in members.queries.stays_at(list(home_ids), start).items()
-        if ends_at is None or ends_at > end
+        home_id: stays[home_id][0]
+        for home_id in asked
+        if home_id in stays and ((ends_at := stays[home_id][1]) is None or ends_at >= to_come.ends_at)
     }
-    among = list(staying.values())
-    consenting, consenting_to_the_end = (
-        members.queries.consenting_occupancies(Purpose.FLEXIBILITY, instant, among=among)
-        for instant in (start, end)
-    )
+    among = list(staying.values()) if len(asked) <= FEW else None
+    wishes = members.queries.standing_wishes(to_come, among=among)
     return Standing(
         occupancy_by_home=staying,
-        consenting=consenting & consenting_to_the_end,
-        opted_out=members.queries.standing_opt_outs(Interval(start, interval.ends_at), among=among),
-        limits=limits_of(among, interval, at=at),
+        consenting=members.queries.consenting_throughout(Purpose.FLEXIBILITY, to_come, among=among),
+        opted_out=wishes.left_out,
+        limits=_limits(wishes, caring.care_of(among)),
     )
 
 
@@ -126,11 +134,13 @@ def limits_of(occupancy_ids: Collection[UUID], interval: Interval, *, at: dateti
     if at >= interval.ends_at:
         return {}
     to_come = Interval(max(at, interval.starts_at), interval.ends_at)
-    limits = {
-        occupancy_id: Limits(least_pct=least_pct)
-        for occupancy_id, least_pct in members.queries.least_power_pct(to_come, among=occupancy_ids).items()
-    }
-    for occupancy_id, care in caring.care_of(occupancy_ids).items():
+    wishes = members.queries.standing_wishes(to_come, among=occupancy_ids)
+    return _limits(wishes, caring.care_of(occupancy_ids))
+
+
+def _limits(wishes: StandingWishes, care_of: Mapping[UUID, Care]) -> dict[UUID, Limits]:
+    limits = {occupancy_id: Limits(least_pct=pct) for occupancy_id, pct in wishes.least_pct.items()}
+    for occupancy_id, care in care_of.items():
         limits[occupancy_id] = limits.get(occupancy_id, NO_LIMITS).with_care(care)
     return limits
 
@@ -138,31 +148,33 @@ def limits_of(occupancy_ids: Collection[UUID], interval: Interval, *, at: dateti
 def home_reason(*, home_id: UUID, hub_state: str, ven_id: str | None, told: Standing) -> str:
     """Why nothing in the home may take part, or "" when something may."""
     occupancy_id = told.occupancy_by_home.get(home_id)
+    limits = told.limits.get(occupancy_id, NO_LIMITS) if occupancy_id else NO_LIMITS
+    return _home_reason(occupancy_id, limits, hub_state, ven_id, told)
+
+
+def _home_reason(
+    occupancy_id: UUID | None, limits: Limits, hub_state: str, ven_id: str | None, told: Standing
+) -> str:
     if occupancy_id is None:
         return LeftOut.NO_HOUSEHOLD
     if occupancy_id not in told.consenting:
         return LeftOut.NO_CONSENT
     if occupancy_id in told.opted_out:
         return LeftOut.STANDING_OPT_OUT
-    if Need.EQUIPMENT in told.limits.get(occupancy_id, NO_LIMITS).needs:
+    if Need.EQUIPMENT in limits.needs:
         return LeftOut.OWN_LIMITS
     if hub_state != Hub.State.COMMISSIONED or not ven_id:
         return LeftOut.HUB_NOT_COMMISSIONED
     return ""
 
 
-def reason_out(asset: ZoneAsset, *, told: Standing, direction: str, duration: timedelta) -> str:
-    """Why the asset may not take part in an event of this length, or "" when it may."""
-    reason = home_reason(home_id=asset.home_id, hub_state=asset.hub_state, ven_id=asset.ven_id, told=told)
-    if reason:
-        return reason
+def _asset_reason(asset: ZoneAsset, limits: Limits, is_turn_down: bool, duration: timedelta) -> str:
     if asset.asset_state != Asset.State.ACTIVE:
         return LeftOut.ASSET_FAULTY
-    is_turn_down = direction == Direction.TURN_DOWN
     hours = asset.turn_down_hours if is_turn_down else asset.turn_up_hours
-    if duration > timedelta(hours=float(hours)):
+    if duration > timedelta(hours=hours):
         return LeftOut.NOT_ENOUGH_DURATION
-    if told.limits and not _is_within(told.limits_at(asset.home_id), asset, is_turn_down, duration):
+    if limits is not NO_LIMITS and not _is_within(limits, asset, is_turn_down, duration):
         return LeftOut.OWN_LIMITS
     return ""
 

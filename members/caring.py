@@ -109,13 +109,15 @@ def looks_at(household_id: UUID, *, newest: int = 20) -> list[Look]:
     return [Look(each.at, each.actor, str(each.detail.get("why", ""))) for each in shown]
 
 
-def care_of(occupancy_ids: Collection[UUID]) -> Mapping[UUID, Care]:
-    """The needs of the households of these stays, for the send-time guard and planning; most have none."""
-    rows = HouseholdCare.objects.filter(household__occupancies__in=among(occupancy_ids)).values_list(
-        "household__occupancies__pk", "household_id", "key_subject", "sealed"
-    )
-    wanted = set(occupancy_ids)
-    held = [row for row in rows if row[0] in wanted]
+def care_of(occupancy_ids: Collection[UUID] | None) -> Mapping[UUID, Care]:
+    """The needs of the households of these stays, for planning and the check before sending; most have none.
+
+    None asks of all.
+    """
+    kept = HouseholdCare.objects.filter(household__occupancies__isnull=False)
+    if occupancy_ids is not None:
+        kept = HouseholdCare.objects.filter(household__occupancies__in=among(occupancy_ids))
+    held = list(kept.values_list("household__occupancies__pk", "household_id", "key_subject", "sealed"))
     with encryption.remembering():
         for _, _, subject, _ in held:
             encryption.expect(subject)

@@ -53,7 +53,7 @@ RECORD: Final = (
         models=("members.HouseholdCare",),
         what="what must not happen to a household, never why; whom else to speak with",
         purpose="that no event does it",
-        basis="explicit consent (Art. 9(2)(a)): told by the household itself, forgotten as soon as it says so",
+        basis="explicit consent (Art. 9(2)(a)): told by the household, forgotten as soon as it says so",
         keeping="until the household unticks it, leaves or is erased; sealed under a key of its own",
         recipients="nobody: landlords, dispatchers and buyers of flexibility see none of it",
     ),

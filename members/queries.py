@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
@@ -31,6 +32,7 @@ from opendsr.kernel import lookups
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import day_interval
 
+INSTANT: Final = timedelta(microseconds=1)
 Window = tuple[datetime, datetime | None]
 
 
@@ -43,9 +45,11 @@ class StreamHome:
     name: str
 
 
-def stays_at(home_ids: Iterable[UUID], at: datetime) -> dict[UUID, tuple[UUID, datetime | None]]:
-    """Which stay holds each home at `at`, and when it ends; empty homes are left out."""
-    stays = Occupancy.objects.filter(_holds(at), home_id__in=lookups.among(home_ids))
+def stays_at(home_ids: Collection[UUID] | None, at: datetime) -> dict[UUID, tuple[UUID, datetime | None]]:
+    """Which stay holds each home at `at`, and when it ends; empty homes are left out. None asks of all."""
+    stays = Occupancy.objects.filter(_holds(at))
+    if home_ids is not None:
+        stays = stays.filter(home_id__in=lookups.among(home_ids))
     rows = stays.values_list("home_id", "pk", "ends_at")
     return {home_id: (occupancy_id, ends_at) for home_id, occupancy_id, ends_at in rows}
 
@@ -85,18 +89,49 @@ def consenting_occupancies(
     return set(consents.values_list("occupancy_id", flat=True))
 
 
+def consenting_throughout(
+    purpose: str, interval: Interval, *, among: Collection[UUID] | None = None
+) -> set[UUID]:
+    """Occupancies that consent to the purpose at the first and at the last moment of the interval.
+
+    For stays that last as long; otherwise as `consenting_occupancies` at both ends.
+    """
+    starts_at, last = interval.starts_at, interval.ends_at - INSTANT
+    consents = Consent.objects.filter(purpose=Purpose(purpose))
+    consents = consents.exclude(occupancy__household__in=restricted_households())
+    if among is not None:
+        consents = consents.filter(occupancy_id__in=lookups.among(among))
+    to_the_end = Q(ends_at__isnull=True) | Q(ends_at__gt=last)
+    from_the_start = Q(starts_at__lte=starts_at)
+    whole = set(consents.filter(from_the_start & to_the_end).values_list("occupancy_id", flat=True))
+    ending = consents.filter(from_the_start, ends_at__gt=starts_at, ends_at__lte=last)
+    beginning = consents.filter(to_the_end, starts_at__gt=starts_at, starts_at__lte=last)
+    first, second = (set(each.values_list("occupancy_id", flat=True)) for each in (ending, beginning))
+    return whole | first & second
+
+
 def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = None) -> set[UUID]:
     """Occupancies that asked to be left out during any part of the interval."""
-    return {occupancy_id for occupancy_id, least_pct in _standing(interval, among) if least_pct is None}
+    return standing_wishes(interval, among=among).left_out
 
 
-def least_power_pct(interval: Interval, *, among: Collection[UUID] | None = None) -> dict[UUID, int]:
-    """The share of their power that assets keep at any moment of the interval, for stays that asked so."""
-    kept: dict[UUID, int] = {}
+@dataclass(frozen=True, slots=True)
+class StandingWishes:
+    """What stays have asked for once and for all: to be left out, or to keep a share of their power (%)."""
+
+    left_out: set[UUID]
+    least_pct: dict[UUID, int]
+
+
+def standing_wishes(interval: Interval, *, among: Collection[UUID] | None = None) -> StandingWishes:
+    """The standing wishes that hold at any moment of the interval."""
+    wishes = StandingWishes(set(), {})
     for occupancy_id, least_pct in _standing(interval, among):
-        if least_pct is not None:
-            kept[occupancy_id] = max(least_pct, kept.get(occupancy_id, 0))
-    return kept
+        if least_pct is None:
+            wishes.left_out.add(occupancy_id)
+        else:
+            wishes.least_pct[occupancy_id] = max(least_pct, wishes.least_pct.get(occupancy_id, 0))
+    return wishes
 
 
 def _standing(interval: Interval, asked: Collection[UUID] | None) -> Iterator[tuple[UUID, int | None]]:
