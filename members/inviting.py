@@ -28,6 +28,7 @@ SALT: Final = "members.invitation"
 CODE: Final = r"[A-Z0-9][A-Z0-9-]{2,23}"
 TENANTS_LIFE: Final = timedelta(days=60)
 HOUSEMATES_LIFE: Final = timedelta(days=14)
+KEPT_AFTER: Final = timedelta(days=30)
 
 
 class InvitationNotFound(NotFound):
@@ -139,6 +140,17 @@ def join_household(*, invitation_id: UUID, full_name: str, password: str, at: da
         at=at, actor=f"member:{member.number}", verb="household.joined", target=f"household:{household.pk}"
     )
     return member
+
+
+def forget_old(*, at: datetime, limit: int = 500) -> int:
+    """Shred the addresses of invitations that were over a month ago; how many."""
+    over = Invitation.objects.filter(expires_at__lt=at - KEPT_AFTER).exclude(email_sealed=b"")
+    keys = list(over.order_by("expires_at").values_list("pk", flat=True)[:limit])
+    for key in keys:
+        with transaction.atomic():
+            Invitation.objects.filter(pk=key).update(email_sealed=b"")
+            encryption.shred(key)
+    return len(keys)
 
 
 def is_open(invitation: Invitation, at: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import enquiries, funnel, guided, join_pages, visits
+from opendsr.web import enquiries, funnel, guided, join_pages, tenants, visits
 
 urlpatterns = [
     path("join/", join_pages.join, name="join"),
@@ -25,6 +25,13 @@ urlpatterns = [
     path("funnel/<uuid:application_id>/", enquiries.enquiry_page, name="enquiry_page"),
     path("membership/<str:number>/", guided.household_page, name="household_page"),
     path("membership/<str:number>/<slug:step>/", guided.step_page, name="step_page"),
+    path("partner/properties/", tenants.partner_properties, name="partner_properties"),
+    path("partner/brand/", tenants.partner_brand, name="partner_brand"),
+    path("partners/<uuid:partner_id>/properties/", tenants.partner_properties, name="partner_properties_of"),
+    path("partners/<uuid:partner_id>/brand/", tenants.partner_brand, name="partner_brand_of"),
+    path("partners/<uuid:partner_id>/tenancy/", tenants.tenancy_change, name="tenancy_change"),
+    path("brand/<uuid:partner_id>.css", tenants.brand_css, name="brand_css"),
+    path("brand/<uuid:partner_id>.png", tenants.brand_logo, name="brand_logo"),
     path("visits/", visits.visit_list, name="visit_list"),
     path("visits/limits/", visits.survey_limits, name="survey_limits"),
     path("visits/new/<uuid:home_id>/", visits.visit_new, name="visit_new"),

@@ -53,7 +53,7 @@ def partner_home(request: HttpRequest) -> HttpResponse:
         "views": VIEWS.items(),
         "least": LEAST_HOMES,
         "ready_days": partner_totals.READY_DAYS,
-        "linked": f"{members.queries.partner_home_count(partner.pk, civil_date(clock.now())):,}",
+        "linked": f"{members.queries.partner_home_count(partner.pk, month_of(civil_date(clock.now()))):,}",
     }
     if span is not None:
         oldest, past = span

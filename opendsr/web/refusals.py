@@ -91,6 +91,8 @@ PROBLEMS: Final[Mapping[str, str | Promise]] = {
     "less_than_the_least": _lazy("The most has to be at least the fewest."),
     "not_above_zero": _lazy("It has to be above zero."),
     "out_of_range": _lazy("That is out of range."),
+    "not_a_colour": _lazy("Write the colour as # and six digits or letters a to f, such as #0b6b4f."),
+    "too_large": _lazy("The file is too large."),
     "in_the_future": _lazy("Choose today or a day that has passed."),
     "before_it_began": _lazy("That is before it began. Choose a later day."),
     "not_ahead": _lazy("Choose a time that lies ahead."),
@@ -131,6 +133,12 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "not_their_home": _told(_lazy("The household does not live there.")),
     "not_a_member": _told(_lazy("That membership has ended already, or has only just begun.")),
     "not_of_the_household": _told(_lazy("Only a member of the same household can take it over.")),
+    "colour_too_light": lambda error: (
+        _("White letters are hard to read on it (contrast %(contrast)s; it takes 4.5): choose a darker one.")
+        % error.data
+    ),
+    "nobody_to_leave": _told(_lazy("Nobody of the co-op lives in that home.")),
+    "not_the_partners": _told(_lazy("That home is not the partner’s.")),
     "job_open": _told(_lazy("A visit to this home is planned already.")),
     "job_wrong_state": _told(_lazy("The visit is not at that step. Reload the page to see where it stands.")),
     "not_an_installer": _told(_lazy("That account is not an installer’s.")),
