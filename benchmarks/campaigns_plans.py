@@ -182,6 +182,7 @@ def tanks(count: int) -> tank.Tanks:
         stored_wh=tank.heat_wh(litres, 45),
         ready_wh=ready,
         draw_wh=draw,
+        may_heat=np.ones((count, SLOTS), np.bool_),
         sterile_by=np.where(random.random(count) < 1 / 7, SLOTS - 1, tank.NOT_DUE),
     )
 

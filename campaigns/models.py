@@ -296,3 +296,12 @@ class OptRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.opt} by {self.source}"
+
+
+# Tariffs and homes' own plans lie in a file of their own.
+from campaigns.tariff_models import HomePlan as HomePlan  # noqa: E402
+from campaigns.tariff_models import HomePlanLine as HomePlanLine  # noqa: E402
+from campaigns.tariff_models import HomeTariff as HomeTariff  # noqa: E402
+from campaigns.tariff_models import Tariff as Tariff  # noqa: E402
+from campaigns.tariff_models import TariffBand as TariffBand  # noqa: E402
+from campaigns.tariff_models import TariffRate as TariffRate  # noqa: E402

@@ -1,4 +1,4 @@
-"""What each role may see and change of campaigns in the stock admin; campaigns 0001 grants it."""
+"""What each role may see and change of campaigns in the stock admin; migrations 0001 and 0005 grant it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ ALL_VIEW: Final = {
     "planline": VIEW,
     "participation": VIEW,
     "optrecord": VIEW,
+}
+
+TARIFFS_VIEW: Final = {"tariff": VIEW, "tariffband": VIEW, "tariffrate": VIEW, "hometariff": VIEW}
+PLANS_VIEW: Final = {**TARIFFS_VIEW, "homeplan": VIEW, "homeplanline": VIEW}
+
+TARIFF_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: PLANS_VIEW,
+    Role.DISPATCHER: PLANS_VIEW,
+    Role.MEMBER_SERVICES: PLANS_VIEW,
+    Role.AUDITOR: PLANS_VIEW,
 }
 
 GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {

@@ -1,4 +1,4 @@
-"""Outbox consumers of campaigns: thin wrappers around services.
+"""Outbox consumers and Celery tasks of campaigns: thin wrappers around services.
 
 A campaign that was cancelled meanwhile is left as it is; anything else unexpected is tried again by the
 outbox.
@@ -7,16 +7,20 @@ outbox.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
-from campaigns import approving, completing, dispatching, monitoring, opting
+from celery import shared_task
+
+from campaigns import approving, completing, dispatching, home_plans, monitoring, octopus, opting, tariffs
 from campaigns.life import WrongState
 from campaigns.models import PlanLine
 from members import recurring
 from members.models import Purpose
 from opendsr.kernel import clock, outbox
+from opendsr.kernel.interval import Interval
 from opendsr.kernel.outbox import Fact
+from opendsr.kernel.periods import LONDON
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,9 @@ def event_delivered(*, fact: Fact) -> None:
 @outbox.consumer("vtn.opt.received_for_resources", "campaigns.opt_for_resources")
 def opt_received(*, fact: Fact) -> None:
     """A hub answered its event or changed its mind, as a whole or for some of its assets."""
+    home_plans.receive_opt(
+        event_id=_text(fact, "event_id"), opt=_text(fact, "opt"), at=_instant(fact, "received_at")
+    )
     monitoring.receive_opt(
         event_id=_text(fact, "event_id"),
         opt=_text(fact, "opt"),
@@ -67,6 +74,7 @@ def consent_withdrawn(*, fact: Fact) -> None:
         opting.leave_out_household(
             occupancy_id=_uuid(fact, "occupancy_id"), left_out=PlanLine.LeftOut.NO_CONSENT, at=clock.now()
         )
+        home_plans.call_off(occupancy_id=_uuid(fact, "occupancy_id"), at=clock.now())
 
 
 @outbox.consumer("members.occupancy.ended", "campaigns.occupancy")
@@ -75,6 +83,7 @@ def occupancy_ended(*, fact: Fact) -> None:
     opting.leave_out_household(
         occupancy_id=_uuid(fact, "occupancy_id"), left_out=PlanLine.LeftOut.NO_HOUSEHOLD, at=clock.now()
     )
+    home_plans.call_off(occupancy_id=_uuid(fact, "occupancy_id"), at=clock.now())
 
 
 @outbox.consumer("members.standing_opt_out.started", "campaigns.standing_opt_out")
@@ -93,6 +102,34 @@ def standing_opt_out_started(*, fact: Fact) -> None:
         at=clock.now(),
         rule=recurring.read(fact.payload),
     )
+    until = datetime.fromisoformat(str(ends_at)) if ends_at else datetime.max.replace(tzinfo=UTC)
+    starts_at = _instant(fact, "starts_at")
+    if until > starts_at:
+        home_plans.call_off(
+            occupancy_id=_uuid(fact, "occupancy_id"), at=clock.now(), over=Interval(starts_at, until)
+        )
+
+
+@shared_task(ignore_result=True)
+def follow_tariffs(**_: object) -> None:
+    """Ask for prices that are due; what went wrong is logged, and asked for again at its time."""
+    found = tariffs.fetch_due(client=octopus.Client(), at=clock.now())
+    for code, problem in found.problems.items():
+        logger.warning("tariff %s: %s", code, problem)
+
+
+@shared_task(ignore_result=True)
+def plan_tonight(**_: object) -> None:
+    """From 16:00 on, plan and send the night of homes whose prices are known; again for what came later."""
+    at = clock.now()
+    local = at.astimezone(LONDON)
+    if local.time() < tariffs.PUBLISHED_FROM:
+        return
+    try:
+        home_plans.plan_night(night=local.date(), at=at)
+    except home_plans.PricesUnknown:
+        logger.info("no prices of the night of %s yet", local.date())
+    home_plans.send_night(night=local.date(), at=at)
 
 
 @outbox.consumer("members.care.changed", "campaigns.care")

@@ -217,6 +217,16 @@ REST_FRAMEWORK = {
 }
 
 _celery = broker.celery_settings(VAR_DIR)
+_celery["beat_schedule"]["follow-tariffs"] = {
+    "task": "campaigns.tasks.follow_tariffs",
+    "schedule": 600.0,
+    "options": {"queue": "default", "expires": 500},
+}
+_celery["beat_schedule"]["plan-tonight"] = {
+    "task": "campaigns.tasks.plan_tonight",
+    "schedule": 600.0,
+    "options": {"queue": "default", "expires": 500},
+}
 _celery["beat_schedule"]["settle-again"] = {
     "task": "settlement.tasks.settle_again",
     "schedule": 6 * 3600,

@@ -30,6 +30,7 @@ class Tanks:
     """One entry a tank; heat is Wh above water as it comes in, of whole grains.
 
     `ready_wh` [tank, slot] must be in the tank in the half-hour, `draw_wh` [tank, slot] is then drawn.
+    The heater may be on where `may_heat` [tank, slot].
     `sterile_by` is the slot by whose end the tank must have been at 60 °C, NOT_DUE when that is not now.
     """
 
@@ -42,6 +43,7 @@ class Tanks:
     stored_wh: Ints
     ready_wh: Ints
     draw_wh: Ints
+    may_heat: Bools
     sterile_by: Ints
 
 
@@ -88,6 +90,18 @@ def least_cost_heat(price: Ints, tanks: Tanks) -> TankPlans:
     )
 
 
+def always_on(price: Ints, tanks: Tanks) -> TankPlans:
+    """What the thermostat alone makes of it: the heater on whenever the tank is not full."""
+    count, slots = tanks.ready_wh.shape
+    levels = np.arange(int((tanks.full_wh // GRAIN_WH).max()) + 1)
+    heat = tanks.heater_w // HALF_HOURS_AN_HOUR // GRAIN_WH
+    full = tanks.full_wh // GRAIN_WH
+    heated = np.minimum(levels + heat[:, None], np.maximum(full[:, None], levels))
+    always = np.broadcast_to(np.True_, (2, slots, count, len(levels)))
+    loss = _loss_grains(tanks, levels)
+    return _followed(np.broadcast_to(price, (count, slots)), tanks, always, heated, loss, _is_due(tanks))
+
+
 def _is_due(tanks: Tanks) -> Bools:
     is_due: Bools = (tanks.sterile_by >= 0) & (tanks.sterile_by < tanks.ready_wh.shape[1])
     return is_due
@@ -120,8 +134,8 @@ def _least_cost(price: Ints, tanks: Tanks) -> TankPlans:
             worth.append(np.where(levels >= sterile[:, None], done, not_yet))
         for layer, value in enumerate(worth):
             on = spend + value[rows, heated]
-            chosen[layer, slot] = on < value
-            ahead[layer] = np.minimum(on, value)
+            chosen[layer, slot] = (on < value) & tanks.may_heat[:, slot, None]
+            ahead[layer] = np.where(chosen[layer, slot], on, value)
     return _followed(price, tanks, chosen, heated, loss, is_due)
 
 
@@ -152,7 +166,7 @@ def _followed(
     is_on, taken = np.zeros((count, slots), np.bool_), np.zeros((count, slots), np.int64)
     stored, missing = np.zeros((count, slots), np.int64), np.zeros(count, np.int64)
     for slot in range(slots):
-        on = chosen[(~is_sterile).astype(np.int64), slot, every, level]
+        on = chosen[(~is_sterile).astype(np.int64), slot, every, level] & tanks.may_heat[:, slot]
         warm = np.where(on, heated[every, level], level)
         is_on[:, slot], taken[:, slot] = on & (warm > level), warm - level
         missing += np.maximum(0, tanks.ready_wh[:, slot] // GRAIN_WH - warm)

@@ -59,7 +59,7 @@ class Door:
             return reverse(self.name, args=[uuid4()])
         if self.name == "home_readings":
             return reverse(self.name, args=[scene.alice.occupancy.pk])
-        if self.name == "answer_landlord":
+        if self.name in ("answer_landlord", "choose_tariff"):
             return reverse(self.name, args=[scene.alice.occupancy.pk])
         if self.name in ("choose_resolution", "partner_detail", "take_back_opt_out", "withdraw_consent"):
             return reverse(self.name, args=[uuid4()])
@@ -163,6 +163,13 @@ DOORS = [
         for method in ("get", "post")
     ),
     Door("processing_record", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
+    Door("my_plan", {"anonymous": 302, "alice": 200, "carol": 200, "sam": 200, "nobody": 200}),
+    Door(
+        "choose_tariff",
+        {"anonymous": 302, "alice": 302, "bob": 302, "carol": 404, "sam": 404, "fay": 404, "nobody": 404},
+        method="post",
+    ),
+    Door("night_plans", STAFF_LIST),
     Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("campaign_list", STAFF_LIST),

@@ -43,6 +43,7 @@ def cheapest_tank(
     ready: Sequence[int],
     draw: Sequence[int],
     sterile_by: int,
+    may_heat: Sequence[bool],
     loss: Sequence[float],
 ) -> tuple[bool, int, int]:
     """(60 °C missed, grains missing, least price times grains) over every pattern of on and off.
@@ -53,7 +54,7 @@ def cheapest_tank(
     for pattern in product((False, True), repeat=len(price)):
         level, missing, cost, is_due = stored, 0, 0, 0 <= sterile_by < len(price)
         for slot, is_on in enumerate(pattern):
-            took = min(heat, max(0, full - level)) if is_on else 0
+            took = min(heat, max(0, full - level)) if is_on and may_heat[slot] else 0
             level, cost = level + took, cost + took * price[slot]
             missing += max(0, ready[slot] - level)
             if slot <= sterile_by and level >= sterile:

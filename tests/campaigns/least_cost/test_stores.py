@@ -30,6 +30,7 @@ def tanks(slots: int, **changes: object) -> Tanks:
         "stored_wh": tank.heat_wh(ints(180), 45),
         "ready_wh": np.zeros((1, slots), np.int64),
         "draw_wh": np.zeros((1, slots), np.int64),
+        "may_heat": np.ones((1, slots), np.bool_),
         "sterile_by": ints(NOT_DUE),
     }
     return Tanks(**(told | changes))  # type: ignore[arg-type]
@@ -50,6 +51,7 @@ def test_no_pattern_of_on_and_off_is_cheaper(data: st.DataObject) -> None:
     ready, draw = row(0, full_wh // GRAIN_WH), row(0, 60)
     loss_w = data.draw(st.floats(0, 12))
     sterile_by = data.draw(st.sampled_from([NOT_DUE, 0, slots - 1, slots]))
+    may_heat = data.draw(st.lists(st.booleans(), min_size=slots, max_size=slots))
 
     plans = tank.least_cost_heat(
         ints(*price),
@@ -63,6 +65,7 @@ def test_no_pattern_of_on_and_off_is_cheaper(data: st.DataObject) -> None:
             stored_wh=ints(stored * GRAIN_WH),
             ready_wh=ints(*ready)[None] * GRAIN_WH,
             draw_wh=ints(*draw)[None] * GRAIN_WH,
+            may_heat=np.array([may_heat]),
             sterile_by=ints(sterile_by),
         ),
     )
@@ -80,6 +83,7 @@ def test_no_pattern_of_on_and_off_is_cheaper(data: st.DataObject) -> None:
         ready=ready,
         draw=draw,
         sterile_by=sterile_by,
+        may_heat=may_heat,
         loss=[loss_w * max(0, celsius - 18) / 2 / GRAIN_WH for celsius in warmth],
     )
     assert bool(plans.is_sterile[0]) is not is_cold

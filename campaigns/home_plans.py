@@ -1,0 +1,398 @@
+"""Homes' plans of a night: made when its prices are known, sent to hubs, called off when a household says no.
+
+Reads tariffs, assets and what households ask of them; writes one plan a home and a line an asset. What an
+asset does in a campaign at the time is left to the campaign: those half-hours are not planned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import Q
+
+from assets.models import Asset, Hub
+from campaigns import eligibility, needs, tariffs, vtn_door
+from campaigns.least_cost import stepped, tank
+from campaigns.least_cost.stepped import Bools, Ints
+from campaigns.models import (
+    HomePlan,
+    HomePlanLine,
+    HomeTariff,
+    Participation,
+    PlanLine,
+    Programme,
+    Tariff,
+    UseCase,
+)
+from campaigns.needs import Night, Thing
+from campaigns.vtn_door import EventNotice, Signal, SignalInterval, VenId, VtnEventId
+from opendsr.kernel.errors import DomainError
+from opendsr.kernel.interval import HALF_HOUR, Interval
+from opendsr.kernel.periods import civil_date
+
+HALF_HOUR_SECONDS: Final = 1_800
+PENCE_A_POUND: Final = 100
+PER_MP: Final = stepped.PENCE // 1_000
+NO_TERMS: Final = UUID(int=0)
+"""A tariff's saving is on the household's own bill: nothing is settled under these programmes."""
+PROGRAMMES: Final = {
+    "residential-ev-tou": "Residential EV TOU",
+    "critical-peak-pricing": "Critical Peak Pricing",
+}
+
+
+class PricesUnknown(DomainError):
+    """No tariff that a home is on is known for the night yet: `night`."""
+
+    night: date
+
+
+@dataclass(frozen=True, slots=True)
+class NightReport:
+    """How many homes were planned, what they pay with and without, and homes left out by reason."""
+
+    night: date
+    homes: int
+    cost_mp: int
+    unplanned_cost_mp: int
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One asset's watts by half-hour, planned and not."""
+
+    power_w: Ints
+    unplanned_power_w: Ints
+    shortfall_wh: int
+
+
+@transaction.atomic
+def plan_night(*, night: date, at: datetime) -> NightReport:
+    """Plan every home on a tariff whose prices of the night are known, in place of plans not sent yet.
+
+    Half-hours already begun at `at` are not planned. Raises PricesUnknown when no home can be planned for
+    want of prices.
+    """
+    over = needs.night_of(night)
+    stays = list(
+        HomeTariff.objects.filter(Q(ends_at=None) | Q(ends_at__gte=over.interval.ends_at))
+        .filter(starts_at__lte=at, occupancy__starts_at__lte=at)
+        .filter(Q(occupancy__ends_at=None) | Q(occupancy__ends_at__gt=at))
+        .select_related("tariff", "occupancy")
+        .order_by("occupancy_id")
+    )
+    sent = set(
+        HomePlan.objects.filter(night=night).exclude(sent_at=None).values_list("occupancy_id", flat=True)
+    )
+    by_tariff: dict[str, list[HomeTariff]] = defaultdict(list)
+    for stay in stays:
+        if stay.occupancy_id not in sent:
+            by_tariff[stay.tariff_id].append(stay)
+    HomePlan.objects.filter(night=night, sent_at=None).delete()
+    is_open = np.array([start >= at for start in over.starts])
+    left_out: Counter[str] = Counter()
+    plans: list[HomePlan] = []
+    lines: list[HomePlanLine] = []
+    for group in by_tariff.values():
+        tariff = group[0].tariff
+        price, known = tariffs.prices_of(tariff, over.starts)
+        if not known[is_open].all() or not is_open.any():
+            left_out["prices_unknown"] += len(group)
+            continue
+        made, made_lines = _plans(group, tariff, price, over, is_open, at=at)
+        left_out["nothing_to_plan"] += len(group) - len(made)
+        plans += made
+        lines += made_lines
+    if not plans and left_out["prices_unknown"]:
+        raise PricesUnknown(night=night)
+    HomePlan.objects.bulk_create(plans, batch_size=2_000)
+    HomePlanLine.objects.bulk_create(lines, batch_size=2_000)
+    return NightReport(
+        night=night,
+        homes=len(plans),
+        cost_mp=sum(plan.cost_mp for plan in plans),
+        unplanned_cost_mp=sum(plan.unplanned_cost_mp for plan in plans),
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
+
+
+@transaction.atomic
+def send_night(*, night: date, at: datetime) -> NightReport:
+    """Send the plans that were not sent, one event an asset; the guard asks again who may be sent to."""
+    plans = list(
+        HomePlan.objects.select_for_update(of=("self",))
+        .filter(night=night, sent_at=None, left_out="")
+        .select_related("occupancy", "tariff")
+        .order_by("id")
+    )
+    over = needs.night_of(night)
+    told = eligibility.standing({plan.occupancy.home_id for plan in plans}, over.interval, at=at)
+    lines: dict[UUID, list[HomePlanLine]] = defaultdict(list)
+    for line in HomePlanLine.objects.filter(plan__in=plans).select_related("asset__hub").order_by("id"):
+        lines[line.plan_id].append(line)
+    every = [line for plan in plans for line in lines[plan.pk]]
+    trusted = vtn_door.vtn().trusted(
+        {VenId(line.asset.hub.ven_id) for line in every if line.asset.hub.ven_id}
+    )
+    programmes = tariff_programmes()
+    left_out: Counter[str] = Counter()
+    notices: dict[str, tuple[HomePlanLine, EventNotice]] = {}
+    price_of = {code: tariffs.prices_of(tariff, over.starts)[0] for code, tariff in _tariffs(plans).items()}
+    for plan in plans:
+        reasons = [_reason(plan, line, told, trusted) for line in lines[plan.pk]]
+        plan.left_out = next((reason for reason in reasons if reason), "") if all(reasons) else ""
+        if plan.left_out:
+            left_out[plan.left_out] += 1
+            continue
+        plan.sent_at = at
+        for line, reason in zip(lines[plan.pk], reasons, strict=True):
+            if not reason:
+                told_notice = _notice(line, price_of[plan.tariff_id], over, programmes, at=at)
+                notices[f"home-plan:{line.pk}"] = (line, told_notice)
+    event_ids = vtn_door.vtn().publish_many({key: each for key, (_, each) in notices.items()}, at=at)
+    for key, (line, _) in notices.items():
+        line.vtn_event_id = str(event_ids[key])
+    _mark(plans, [line for line, _ in notices.values()])
+    out = [plan for plan in plans if plan.sent_at is not None]
+    return NightReport(
+        night=night,
+        homes=len(out),
+        cost_mp=sum(plan.cost_mp for plan in out),
+        unplanned_cost_mp=sum(plan.unplanned_cost_mp for plan in out),
+        left_out=dict(left_out),
+    )
+
+
+@transaction.atomic
+def call_off(*, occupancy_id: UUID, at: datetime, over: Interval | None = None) -> int:
+    """Call off what the household's plans still have to do: it said no, left, or took its consent back.
+
+    With `over`, the plans of nights that it touches.
+    """
+    running = HomePlanLine.objects.select_for_update(of=("self",)).filter(
+        plan__occupancy_id=occupancy_id, stopped_at=None, plan__night__gte=civil_date(at - 48 * HALF_HOUR)
+    )
+    lines = [
+        line
+        for line in running.exclude(vtn_event_id="").select_related("plan").order_by("id")
+        if over is None or needs.night_of(line.plan.night).interval.overlaps(over)
+    ]
+    vtn_door.vtn().cancel_many([VtnEventId(line.vtn_event_id) for line in lines], at=at, reason="left out")
+    HomePlanLine.objects.filter(pk__in=[line.pk for line in lines]).update(stopped_at=at)
+    return len(lines)
+
+
+def receive_opt(*, event_id: str, opt: str, at: datetime) -> int:
+    """The hub answered the plan of an asset: a no stops it, a yes after a no takes it up again."""
+    lines = HomePlanLine.objects.filter(vtn_event_id=event_id).exclude(vtn_event_id="")
+    if opt == "out":
+        return lines.filter(stopped_at=None).update(stopped_at=at)
+    return lines.exclude(stopped_at=None).update(stopped_at=None) if opt == "in" else 0
+
+
+def tariff_programmes() -> dict[str, Programme]:
+    """The two programmes that plans are sent under, made when they are not there."""
+    made = {}
+    for code, name in PROGRAMMES.items():
+        made[code], _ = Programme.objects.get_or_create(
+            code=code,
+            defaults={
+                "name": name,
+                "use_case": UseCase.TARIFF,
+                "market_context": f"http://opendsr.example/{code}",
+                "settlement_terms_id": NO_TERMS,
+                "notification_seconds": 0,
+                "start_tolerance_seconds": 0,
+            },
+        )
+    return made
+
+
+def _mark(plans: Sequence[HomePlan], lines: Sequence[HomePlanLine]) -> None:
+    """Keep what was sent and what was left out, in two statements."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE campaigns_homeplan AS plan SET sent_at = told.sent_at, left_out = told.left_out
+            FROM unnest(%s::uuid[], %s::timestamptz[], %s::text[]) AS told (id, sent_at, left_out)
+            WHERE plan.id = told.id
+            """,
+            [
+                [plan.pk for plan in plans],
+                [plan.sent_at for plan in plans],
+                [str(plan.left_out) for plan in plans],
+            ],
+        )
+        cursor.execute(
+            """
+            UPDATE campaigns_homeplanline AS line SET vtn_event_id = told.event_id
+            FROM unnest(%s::uuid[], %s::text[]) AS told (id, event_id) WHERE line.id = told.id
+            """,
+            [[line.pk for line in lines], [line.vtn_event_id for line in lines]],
+        )
+
+
+def _tariffs(plans: Sequence[HomePlan]) -> dict[str, Tariff]:
+    return {plan.tariff_id: plan.tariff for plan in plans}
+
+
+def _reason(
+    plan: HomePlan, line: HomePlanLine, told: eligibility.Standing, trusted: Collection[VenId]
+) -> str:
+    asset, hub = line.asset, line.asset.hub
+    reason = eligibility.home_reason(home_id=hub.home_id, hub_state=hub.state, ven_id=hub.ven_id, told=told)
+    if reason:
+        return reason
+    if asset.state != Asset.State.ACTIVE:
+        return PlanLine.LeftOut.ASSET_FAULTY
+    limits = told.limits_at(hub.home_id)
+    # A plan holds an asset back for hours: what a household keeps for itself is not planned at all.
+    is_limited = bool(limits.least_pct) or limits.longest_minutes is not None
+    if is_limited or limits.needs & eligibility.SERVES.get(asset.kind_id, eligibility.ANY):
+        return PlanLine.LeftOut.OWN_LIMITS
+    if told.occupancy_by_home[hub.home_id] != plan.occupancy_id:
+        return PlanLine.LeftOut.NO_HOUSEHOLD
+    return "" if hub.ven_id in trusted else PlanLine.LeftOut.CERTIFICATE
+
+
+def _notice(
+    line: HomePlanLine, price: Ints, over: Night, programmes: Mapping[str, Programme], *, at: datetime
+) -> EventNotice:
+    """From the next half-hour to noon: the price, for whoever follows prices, and the power for the asset."""
+    first = next(n for n, start in enumerate(over.starts) if start >= at)
+    is_car = line.asset.kind_id == "ev_charger"
+    programme = programmes["residential-ev-tou" if is_car else "critical-peak-pricing"]
+    pounds = [int(each) / tariffs.SCALE / PENCE_A_POUND for each in price[first:]]
+    ends_at = over.interval.ends_at
+    return EventNotice(
+        ven_id=VenId(str(line.asset.hub.ven_id)),
+        market_context=programme.market_context,
+        interval=Interval(over.starts[first], ends_at),
+        signals=(
+            Signal("ELECTRICITY_PRICE", "price", _held(pounds), "gbp_per_kwh"),
+            Signal("LOAD_DISPATCH", "setpoint", _held([float(each) for each in line.power_w[first:]]), "w"),
+        ),
+        resource_ids=(line.asset.resource_id,),
+    )
+
+
+def _held(values: Sequence[float]) -> tuple[SignalInterval, ...]:
+    """Half-hours of one value after the other, as one interval."""
+    held: list[SignalInterval] = []
+    for value in values:
+        if held and held[-1].value == value:
+            held[-1] = SignalInterval(held[-1].duration_seconds + HALF_HOUR_SECONDS, value)
+        else:
+            held.append(SignalInterval(HALF_HOUR_SECONDS, value))
+    return tuple(held)
+
+
+def _plans(
+    group: Sequence[HomeTariff], tariff: Tariff, price: Ints, over: Night, is_open: Bools, *, at: datetime
+) -> tuple[list[HomePlan], list[HomePlanLine]]:
+    """Plans of the homes on one tariff, all assets of a kind at once."""
+    occupancy_of = {stay.occupancy.home_id: stay.occupancy for stay in group}
+    found = list(
+        Asset.objects.filter(
+            hub__home_id__in=occupancy_of,
+            hub__state=Hub.State.COMMISSIONED,
+            state=Asset.State.ACTIVE,
+            kind_id__in=needs.PLANNED_KINDS,
+        )
+        .select_related("hub", "kind")
+        .order_by("pk")
+    )
+    free = _free(found, over, is_open)
+    planned: dict[UUID, _Planned] = {}
+    for kind in needs.PLANNED_KINDS:
+        of_kind = [asset for asset in found if asset.kind_id == kind]
+        if of_kind:
+            planned.update(
+                _of_kind(kind, of_kind, price, over, np.array([free[each.pk] for each in of_kind]))
+            )
+    plan_of: dict[UUID, HomePlan] = {}
+    lines = []
+    for asset in found:
+        occupancy = occupancy_of[asset.hub.home_id]
+        plan = plan_of.get(occupancy.pk)
+        if plan is None:
+            plan = plan_of[occupancy.pk] = HomePlan(
+                night=over.date,
+                occupancy=occupancy,
+                tariff=tariff,
+                made_at=at,
+                cost_mp=0,
+                unplanned_cost_mp=0,
+            )
+        told = planned[asset.pk]
+        line = HomePlanLine(
+            plan=plan,
+            asset=asset,
+            power_w=told.power_w.tolist(),
+            unplanned_power_w=told.unplanned_power_w.tolist(),
+            cost_mp=_cost_mp(told.power_w, price),
+            unplanned_cost_mp=_cost_mp(told.unplanned_power_w, price),
+            shortfall_wh=told.shortfall_wh,
+        )
+        plan.cost_mp += line.cost_mp
+        plan.unplanned_cost_mp += line.unplanned_cost_mp
+        lines.append(line)
+    return list(plan_of.values()), lines
+
+
+def _cost_mp(power_w: Ints, price: Ints) -> int:
+    wh_price = int((power_w * price).sum()) // stepped.HALF_HOURS_AN_HOUR
+    return (2 * wh_price + PER_MP) // (2 * PER_MP)
+
+
+def _free(found: Sequence[Asset], over: Night, is_open: Bools) -> dict[UUID, Bools]:
+    """Half-hours in which no campaign holds the asset."""
+    free = {asset.pk: is_open.copy() for asset in found}
+    held = Participation.objects.filter(
+        asset__in=[asset.pk for asset in found],
+        starts_at__lt=over.interval.ends_at,
+        ends_at__gt=over.interval.starts_at,
+    ).exclude(state=Participation.State.CANCELLED)
+    for asset_id, starts_at, ends_at in held.values_list("asset_id", "starts_at", "ends_at"):
+        free[asset_id] &= np.array(
+            [not (start < ends_at and start + HALF_HOUR > starts_at) for start in over.starts]
+        )
+    return free
+
+
+def _of_kind(
+    kind: str, of_kind: Sequence[Asset], price: Ints, over: Night, free: Bools
+) -> dict[UUID, _Planned]:
+    things = [Thing(kind, asset.rated_w, asset.kind.typical_daily_wh, asset.needs) for asset in of_kind]
+    if kind == "immersion_heater":
+        return _tanks(of_kind, things, price, over, free)
+    loads = needs.cars(things, over, free) if kind == "ev_charger" else needs.heaters(things, over, free)
+    plans, unplanned = stepped.least_cost(price, loads), needs.at_once(loads)
+    watts = (loads.step_wh * stepped.HALF_HOURS_AN_HOUR)[:, None]
+    return _told(of_kind, plans.steps * watts, unplanned * watts, plans.shortfall_wh)
+
+
+def _tanks(
+    of_kind: Sequence[Asset], things: Sequence[Thing], price: Ints, over: Night, free: Bools
+) -> dict[UUID, _Planned]:
+    told = needs.tanks(things, over, free)
+    plans, unplanned = tank.least_cost_heat(price, told), tank.always_on(price, told)
+    hour = stepped.HALF_HOURS_AN_HOUR
+    return _told(of_kind, plans.taken_wh * hour, unplanned.taken_wh * hour, plans.missing_wh)
+
+
+def _told(
+    of_kind: Sequence[Asset], power_w: Ints, unplanned_w: Ints, shortfall_wh: Ints
+) -> dict[UUID, _Planned]:
+    return {
+        asset.pk: _Planned(power_w[n], unplanned_w[n], int(shortfall_wh[n]))
+        for n, asset in enumerate(of_kind)
+    }

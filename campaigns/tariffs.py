@@ -1,0 +1,221 @@
+"""Tariffs: made by hand or followed at Octopus, put on homes, asked for politely, and read as arrays.
+
+Prices of the next day come out between 16:00 and 20:00 in London. From then on a tariff whose tomorrow is not
+known is asked for once in ten minutes, at other times once in six hours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import Max
+
+from campaigns.least_cost.stepped import Bools, Ints
+from campaigns.models import HomeTariff, Tariff, TariffBand, TariffRate
+from campaigns.octopus import Client, OctopusRefused, RatesConflict
+from members.models import Occupancy
+from metering.adapters import rate_files
+from metering.models import HalfHourlyRate
+from metering.slots import start_of
+from opendsr.kernel import audit
+from opendsr.kernel.errors import Invalid, NotFound
+from opendsr.kernel.interval import HALF_HOUR, Interval
+from opendsr.kernel.periods import LONDON, civil_date, day_interval
+
+CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,60}")
+SCALE: Final = 10_000
+PUBLISHED_FROM, PUBLISHED_TO = time(16), time(20)
+WHEN_DUE, OTHERWISE = timedelta(minutes=10), timedelta(hours=6)
+AHEAD: Final = timedelta(days=2)
+MOST_PENCE: Final = 1_000
+
+PUT: Final = """
+    INSERT INTO campaigns_tariffrate AS held (tariff_id, starts_at, pence_per_kwh, known_at)
+    SELECT %s, starts_at, value, %s FROM unnest(%s::timestamptz[], %s::numeric[]) AS told (starts_at, value)
+    ON CONFLICT (tariff_id, starts_at) DO UPDATE
+    SET pence_per_kwh = excluded.pence_per_kwh, known_at = excluded.known_at
+    WHERE held.pence_per_kwh <> excluded.pence_per_kwh AND held.known_at <= excluded.known_at
+"""
+
+
+class TariffNotFound(NotFound):
+    """There is no such tariff."""
+
+    tariff: str
+
+
+class BadTariff(Invalid):
+    """Bands, a price or a time that make no tariff."""
+
+    field: str
+    given: str
+    expected: str
+
+
+@transaction.atomic
+def set_bands(
+    *,
+    code: str,
+    name: str,
+    bands: Mapping[time, Decimal],
+    at: datetime,
+    by: str,
+    demand_pence_per_kw: int = 0,
+) -> Tariff:
+    """Make or change a tariff given by times of the London day; the first band is at midnight."""
+    if time(0) not in bands:
+        raise BadTariff(field="bands", given="no band at 00:00", expected="a price from 00:00 on")
+    for from_time, pence in bands.items():
+        if from_time.minute % 30 or from_time.second or from_time.microsecond:
+            raise BadTariff(field="bands", given=f"{from_time}", expected="times on the hour or half-hour")
+        if not pence.is_finite() or abs(pence) > MOST_PENCE:
+            raise BadTariff(field="bands", given=f"{pence}", expected="pence per kWh, between ±1,000")
+    _ensure_code(code)
+    tariff, _ = Tariff.objects.update_or_create(
+        code=code, defaults={"name": name, "product_code": "", "demand_pence_per_kw": demand_pence_per_kw}
+    )
+    tariff.bands.all().delete()
+    TariffBand.objects.bulk_create(
+        TariffBand(tariff=tariff, from_time=from_time, pence_per_kwh=pence)
+        for from_time, pence in sorted(bands.items())
+    )
+    audit.record(at=at, actor=by, verb="tariff.set", target=f"tariff:{code}", detail={"bands": len(bands)})
+    return tariff
+
+
+@transaction.atomic
+def follow(*, code: str, name: str, product_code: str, at: datetime, by: str) -> Tariff:
+    """Have a tariff's half-hours fetched from Octopus from now on."""
+    _ensure_code(code)
+    tariff, _ = Tariff.objects.update_or_create(
+        code=code, defaults={"name": name, "product_code": product_code}
+    )
+    audit.record(at=at, actor=by, verb="tariff.followed", target=f"tariff:{code}", detail={})
+    return tariff
+
+
+@dataclass(frozen=True, slots=True)
+class FromFile:
+    """Half-hours stored, and rows refused."""
+
+    stored: int
+    refused: int
+
+
+@transaction.atomic
+def from_file(*, code: str, name: str, file: Path, at: datetime, by: str) -> FromFile:
+    """A tariff's half-hours from a file, in any form that `import_rates` reads; raises RatesUnusable."""
+    found, refused = rate_files.read(rate_files.open_table(file, name=file.name))
+    rates = {
+        start_of(rate.slot): rate.value for rate in found if rate.kind == HalfHourlyRate.Kind.IMPORT_PRICE
+    }
+    _ensure_code(code)
+    tariff, _ = Tariff.objects.get_or_create(code=code, defaults={"name": name})
+    stored = store_rates(tariff=tariff, rates=rates, at=at)
+    audit.record(at=at, actor=by, verb="tariff.filed", target=f"tariff:{code}", detail={"stored": stored})
+    return FromFile(stored, len(refused))
+
+
+@transaction.atomic
+def put_on(*, occupancy: Occupancy, code: str, at: datetime, by: str) -> HomeTariff:
+    """The household's tariff from `at` on; the one before ends there. Raises TariffNotFound."""
+    tariff = Tariff.objects.filter(pk=code).first() if CODE.fullmatch(code) else None
+    if tariff is None:
+        raise TariffNotFound(tariff=code[:60])
+    Occupancy.objects.select_for_update().get(pk=occupancy.pk)
+    current = HomeTariff.objects.filter(occupancy=occupancy, ends_at=None).first()
+    if current is not None and current.tariff_id == code:
+        return current
+    if current is not None and current.starts_at >= at:
+        current.delete()
+    elif current is not None:
+        current.ends_at = at
+        current.save(update_fields=["ends_at"])
+    detail = {"tariff": code, "before": current.tariff_id if current else ""}
+    audit.record(at=at, actor=by, verb="tariff.put_on", target=f"occupancy:{occupancy.pk}", detail=detail)
+    return HomeTariff.objects.create(occupancy=occupancy, tariff=tariff, starts_at=at)
+
+
+def store_rates(*, tariff: Tariff, rates: Mapping[datetime, Decimal], at: datetime) -> int:
+    """Keep rates by UTC half-hour; how many were new or others than before."""
+    if not rates:
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(PUT, [tariff.pk, at, list(rates), list(rates.values())])
+        return int(cursor.rowcount)
+
+
+def is_time_to_ask(*, known_until: datetime | None, asked_at: datetime | None, at: datetime) -> bool:
+    """Whether Octopus may be asked again: never when the next London day is known to its evening."""
+    local = at.astimezone(LONDON)
+    is_due = PUBLISHED_FROM <= local.time() < PUBLISHED_TO
+    wanted = civil_date(at) + timedelta(days=1 if local.time() >= PUBLISHED_FROM else 0)
+    # A day's prices are published up to 23:00 in London.
+    if known_until is not None and known_until >= day_interval(wanted).ends_at - 2 * HALF_HOUR:
+        return False
+    return asked_at is None or at - asked_at >= (WHEN_DUE if is_due else OTHERWISE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Half-hours stored by tariff, and what went wrong by tariff."""
+
+    stored: Mapping[str, int]
+    problems: Mapping[str, str]
+
+
+def fetch_due(*, client: Client, at: datetime) -> Fetched:
+    """Ask for every followed tariff whose time it is; one that fails does not stop the others.
+
+    The time of asking is kept before the request, so that a service that fails is not asked the more.
+    """
+    stored: dict[str, int] = {}
+    problems: dict[str, str] = {}
+    followed = Tariff.objects.exclude(product_code="").annotate(known_to=Max("rates__starts_at"))
+    for tariff in followed.order_by("code"):
+        known_until = tariff.known_to + HALF_HOUR if tariff.known_to else None
+        if not is_time_to_ask(known_until=known_until, asked_at=tariff.asked_at, at=at):
+            continue
+        Tariff.objects.filter(pk=tariff.pk).update(asked_at=at)
+        today = day_interval(civil_date(at)).starts_at
+        over = Interval(min(max(known_until or today, today - AHEAD), at), today + AHEAD)
+        try:
+            rates = client.unit_rates(tariff.product_code, tariff.code, over)
+        except (OctopusRefused, RatesConflict) as error:
+            problems[tariff.code] = str(error)
+            continue
+        stored[tariff.code] = store_rates(tariff=tariff, rates=rates, at=at)
+    return Fetched(stored, problems)
+
+
+def _ensure_code(code: str) -> None:
+    if not CODE.fullmatch(code):
+        raise BadTariff(
+            field="code", given=code[:60], expected="letters, digits, dots and dashes, at most 60"
+        )
+
+
+def prices_of(tariff: Tariff, starts: Sequence[datetime]) -> tuple[Ints, Bools]:
+    """Prices of half-hours in whole ten-thousandths of p/kWh, and which are known; 0 where one is not."""
+    price, known = np.zeros(len(starts), np.int64), np.zeros(len(starts), np.bool_)
+    bands = list(tariff.bands.order_by("from_time"))
+    if bands:
+        for place, start in enumerate(starts):
+            local = start.astimezone(LONDON).time()
+            held = [band for band in bands if band.from_time <= local][-1]
+            price[place], known[place] = int(held.pence_per_kwh * SCALE), True
+        return price, known
+    rows = TariffRate.objects.filter(tariff=tariff, starts_at__gte=starts[0], starts_at__lte=starts[-1])
+    told = dict(rows.values_list("starts_at", "pence_per_kwh"))
+    for place, start in enumerate(starts):
+        if start in told:
+            price[place], known[place] = int(told[start] * SCALE), True
+    return price, known

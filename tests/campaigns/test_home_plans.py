@@ -1,0 +1,284 @@
+"""From a tariff to the event at the hub: what is planned, who gets it, and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from assets import shadowing
+from campaigns import home_plans, needs, tariffs
+from campaigns.least_cost.stepped import PENCE
+from campaigns.models import HomePlan, HomePlanLine, HomeTariff, Participation, Programme, Tariff
+from campaigns.octopus import Client
+from members import caring, consenting, opting_out
+from members.care import Need
+from members.models import Consent, Purpose
+from opendsr.kernel import outbox
+from opendsr.kernel.interval import HALF_HOUR, Interval
+from opendsr.kernel.periods import day_interval
+from tests.campaigns.staging import PaperVtn, make_approved, make_ready_home
+from tests.factories import Resident
+
+pytestmark = pytest.mark.django_db
+
+NIGHT = date(2026, 1, 14)
+AT = datetime(2026, 1, 14, 16, 20, tzinfo=UTC)
+E7 = {time(0): Decimal("28.5"), time(0, 30): Decimal("9.1234"), time(7, 30): Decimal("28.5")}
+
+
+def on_economy_7(resident: Resident) -> HomeTariff:
+    tariffs.set_bands(code="e7", name="Economy 7", bands=E7, at=AT, by="test")
+    return tariffs.put_on(occupancy=resident.occupancy, code="e7", at=AT - timedelta(days=1), by="test")
+
+
+def followed(price_of: dict[int, str], *, day: date = NIGHT) -> Tariff:
+    """A half-hourly tariff known to 23:00 of the next day; `price_of` by UTC hour of the next day."""
+    tariff = tariffs.follow(code="agile", name="Agile", product_code="AGILE", at=AT, by="test")
+    over = Interval(
+        day_interval(day).starts_at, day_interval(day + timedelta(days=1)).ends_at - 2 * HALF_HOUR
+    )
+    rates = {start: Decimal(price_of.get(start.hour, "30")) for start in over.half_hours()}
+    assert tariffs.store_rates(tariff=tariff, rates=rates, at=AT) == len(rates)
+    assert tariffs.store_rates(tariff=tariff, rates=rates, at=AT) == 0
+    return tariff
+
+
+def test_a_car_is_charged_in_the_cheap_hours_and_saves_against_plugging_in(
+    paper_vtn: PaperVtn,
+) -> None:
+    resident, kit = make_ready_home()
+    on_economy_7(resident)
+    shadowing.set_needs(
+        asset_id=kit.assets[0].pk, needs={"ready_by": "06:30", "charge_wh": 11_040}, at=AT, by="test"
+    )
+
+    report = home_plans.plan_night(night=NIGHT, at=AT)
+
+    plan = HomePlan.objects.get()
+    line = plan.lines.get()
+    over = needs.night_of(NIGHT)
+    on = [over.local[n].time() for n, watts in enumerate(line.power_w) if watts]
+    assert (min(on), max(on), len(on)) == (time(0, 30), time(1, 30), 3)
+    assert set(line.power_w) == {0, 7_360}
+    assert plan.cost_mp == round(11.04 * 9.1234 * 1000)
+    assert plan.unplanned_cost_mp == round(11.04 * 28.5 * 1000)
+    assert (report.homes, report.cost_mp) == (1, plan.cost_mp)
+
+
+def test_one_event_an_asset_with_the_price_and_the_power_and_none_twice(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home("ev_charger", "immersion_heater", "storage_heater")
+    on_economy_7(resident)
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    sent = home_plans.send_night(night=NIGHT, at=AT)
+    again = home_plans.send_night(night=NIGHT, at=AT)
+
+    assert (sent.homes, again.homes) == (1, 0)
+    assert len(paper_vtn.events) == 3
+    by_resource = {event.notice.resource_ids[0]: event.notice for event in paper_vtn.events.values()}
+    assert set(by_resource) == {asset.resource_id for asset in kit.assets}
+    car = by_resource[kit.assets[0].resource_id]
+    assert car.interval == Interval(
+        datetime(2026, 1, 14, 16, 30, tzinfo=UTC), datetime(2026, 1, 15, 12, tzinfo=UTC)
+    )
+    price, power = car.signals
+    assert (price.name, price.unit, power.name, power.type) == (
+        "ELECTRICITY_PRICE",
+        "gbp_per_kwh",
+        "LOAD_DISPATCH",
+        "setpoint",
+    )
+    for signal in car.signals:
+        assert (
+            sum(each.duration_seconds for each in signal.intervals) == car.interval.duration.total_seconds()
+        )
+    assert {each.value for each in price.intervals} == {0.285, 0.091234}
+    assert {notice.market_context.rpartition("/")[2] for notice in by_resource.values()} == set(
+        Programme.objects.values_list("code", flat=True)
+    )
+    kept = HomePlan.objects.get().pk
+    home_plans.plan_night(night=NIGHT, at=AT)
+    assert HomePlan.objects.get().pk == kept
+
+
+def test_the_real_vtn_takes_the_event() -> None:
+    resident, _ = make_ready_home(through_vtn=True)
+    on_economy_7(resident)
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    assert home_plans.send_night(night=NIGHT, at=AT).homes == 1
+
+    assert HomePlanLine.objects.get().vtn_event_id
+
+
+def test_without_consent_or_certificate_nothing_leaves(paper_vtn: PaperVtn) -> None:
+    resident, _ = make_ready_home()
+    on_economy_7(resident)
+    home_plans.plan_night(night=NIGHT, at=AT)
+    consent = Consent.objects.get(occupancy=resident.occupancy, purpose=Purpose.FLEXIBILITY)
+    consenting.withdraw_consent(consent_id=consent.pk, member=resident.member, at=AT)
+    other, kit = make_ready_home()
+    on_economy_7(other)
+    home_plans.plan_night(night=NIGHT, at=AT)
+    paper_vtn.untrusted.add(kit.hub.ven_id)
+
+    report = home_plans.send_night(night=NIGHT, at=AT)
+
+    assert dict(report.left_out) == {"no_consent": 1, "certificate": 1}
+    assert not paper_vtn.events
+
+
+def test_a_car_that_the_household_needs_is_never_held_back(paper_vtn: PaperVtn) -> None:
+    resident, _ = make_ready_home()
+    on_economy_7(resident)
+    caring.tell_needs(household=resident.household, needs=[Need.CAR], at=AT, by="member:1")
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    report = home_plans.send_night(night=NIGHT, at=AT)
+
+    assert dict(report.left_out) == {"own_limits": 1}
+    assert not paper_vtn.events
+
+
+@pytest.mark.parametrize("said", ["consent", "holiday", "hub"])
+def test_a_no_stops_what_was_sent(paper_vtn: PaperVtn, it_is: Callable[[datetime], None], said: str) -> None:
+    resident, _ = make_ready_home()
+    on_economy_7(resident)
+    home_plans.plan_night(night=NIGHT, at=AT)
+    home_plans.send_night(night=NIGHT, at=AT)
+    later = AT + timedelta(hours=2)
+    it_is(later)
+
+    if said == "consent":
+        consent = Consent.objects.get(occupancy=resident.occupancy, purpose=Purpose.FLEXIBILITY)
+        consenting.withdraw_consent(consent_id=consent.pk, member=resident.member, at=later)
+        outbox.drain()
+    elif said == "holiday":
+        opting_out.start_standing_opt_out(
+            occupancy=resident.occupancy, at=later, starts_at=later, ends_at=later + timedelta(days=3)
+        )
+        outbox.drain()
+    else:
+        event_id = HomePlanLine.objects.get().vtn_event_id
+        assert home_plans.receive_opt(event_id=event_id, opt="out", at=later) == 1
+
+    assert HomePlanLine.objects.get().stopped_at is not None
+    assert next(iter(paper_vtn.events.values())).is_cancelled is (said != "hub")
+
+
+def test_half_hours_that_a_campaign_holds_are_left_to_it(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home()
+    on_economy_7(resident)
+    starts_at = datetime(2026, 1, 15, 0, 30, tzinfo=UTC)
+    make_approved(kit.assets, starts_at=starts_at, ends_at=starts_at + timedelta(hours=2))
+    assert Participation.objects.count() == 1
+
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    over, line = needs.night_of(NIGHT), HomePlanLine.objects.get()
+    held = [n for n, start in enumerate(over.starts) if starts_at <= start < starts_at + timedelta(hours=2)]
+    assert not any(line.power_w[n] for n in held)
+    assert sum(line.power_w) // 2 >= 10_000
+
+
+def test_prices_below_zero_are_paid_for_charging(paper_vtn: PaperVtn) -> None:
+    resident, _ = make_ready_home()
+    tariff = followed({3: "-10"})
+    tariffs.put_on(occupancy=resident.occupancy, code=tariff.code, at=AT - timedelta(days=1), by="test")
+
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    assert HomePlan.objects.get().cost_mp < 0 or HomePlan.objects.get().saved_mp > 250_000
+
+
+def test_a_night_without_prices_is_no_plan(paper_vtn: PaperVtn) -> None:
+    resident, _ = make_ready_home()
+    tariff = tariffs.follow(code="agile", name="Agile", product_code="AGILE", at=AT, by="test")
+    tariffs.put_on(occupancy=resident.occupancy, code=tariff.code, at=AT - timedelta(days=1), by="test")
+
+    with pytest.raises(home_plans.PricesUnknown):
+        home_plans.plan_night(night=NIGHT, at=AT)
+
+    assert not HomePlan.objects.exists()
+
+
+def test_a_household_is_on_one_tariff_at_a_time(paper_vtn: PaperVtn) -> None:
+    resident, _ = make_ready_home()
+    on_economy_7(resident)
+    tariffs.set_bands(code="flat", name="Flat", bands={time(0): Decimal(25)}, at=AT, by="test")
+
+    tariffs.put_on(occupancy=resident.occupancy, code="flat", at=AT, by="test")
+    tariffs.put_on(occupancy=resident.occupancy, code="flat", at=AT + HALF_HOUR, by="test")
+
+    assert list(HomeTariff.objects.order_by("starts_at").values_list("tariff_id", "ends_at")) == [
+        ("e7", AT),
+        ("flat", None),
+    ]
+    with pytest.raises(tariffs.TariffNotFound):
+        tariffs.put_on(occupancy=resident.occupancy, code="none", at=AT, by="test")
+    for bands in (
+        {time(1): Decimal(9)},
+        {time(0): Decimal("NaN")},
+        {time(0): Decimal(1), time(1, 10): Decimal(2)},
+    ):
+        with pytest.raises(tariffs.BadTariff):
+            tariffs.set_bands(code="bad", name="Bad", bands=bands, at=AT, by="test")
+
+
+@pytest.mark.parametrize(("day", "slots"), [(date(2026, 3, 28), 46), (NIGHT, 48), (date(2026, 10, 24), 50)])
+def test_a_night_has_all_its_half_hours_once(day: date, slots: int) -> None:
+    over = needs.night_of(day)
+
+    assert len(over.starts) == slots
+    assert (over.local[0].time(), over.local[-1].time()) == (time(12), time(11, 30))
+    thing = needs.Thing(
+        "immersion_heater", 3_000, 7_500, {"weekly_cycle": f"{(day + timedelta(1)):%A} 01:00"}
+    )
+    tanks = needs.tanks([thing], over, np.ones((1, slots), np.bool_))
+    when = int(tanks.sterile_by[0])
+    assert over.local[when].time() == (time(2) if slots == 46 else time(1))
+    car = needs.cars([needs.Thing("ev_charger", 22_080, 10_000, {})], over, np.ones((1, slots), np.bool_))
+    assert (int(car.step_wh[0]), int(car.most[0])) == (345, 32)
+    assert int(car.is_available.sum()) == 26 + slots - 48
+
+
+@pytest.mark.parametrize(
+    ("clock", "known", "asked", "may"),
+    [
+        ("16:05", "23:00", None, True),
+        ("16:05", "23:00", "16:00", False),
+        ("16:15", "23:00", "16:00", True),
+        ("16:15", "tomorrow", "16:00", False),
+        ("15:00", "23:00", None, False),
+        ("12:00", None, "11:30", False),
+        ("12:00", None, None, True),
+        ("20:30", "23:00", "19:55", False),
+    ],
+)
+def test_octopus_is_asked_when_prices_come_out_and_not_more(
+    clock: str, known: str | None, asked: str | None, may: bool
+) -> None:
+    def at(told: str) -> datetime:
+        return datetime.combine(NIGHT, time.fromisoformat(told), UTC)
+
+    known_until = at("23:00") + timedelta(days=1) if known == "tomorrow" else at(known) if known else None
+
+    assert (
+        tariffs.is_time_to_ask(known_until=known_until, asked_at=at(asked) if asked else None, at=at(clock))
+        is may
+    )
+
+
+def test_a_tariff_that_fails_is_told_and_not_asked_the_more(paper_vtn: PaperVtn) -> None:
+    tariffs.follow(code="agile", name="Agile", product_code="AGILE", at=AT, by="test")
+    nobody = Client("http://127.0.0.1:9/v1/", sleep=lambda seconds: None)
+
+    first, second = (tariffs.fetch_due(client=nobody, at=AT) for _ in range(2))
+
+    assert list(first.problems) == ["agile"]
+    assert not second.problems
+    assert PENCE == 10_000_000

@@ -1,0 +1,60 @@
+"""The member's plan page and the staff's page of all plans."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from decimal import Decimal
+
+import pytest
+from django.urls import reverse
+
+from campaigns import home_plans, tariffs
+from campaigns.models import HomePlan, HomeTariff
+from opendsr.kernel import clock
+from opendsr.kernel.periods import civil_date
+from tests.web.conftest import Visit
+from tests.web.scene import Scene
+
+pytestmark = pytest.mark.django_db
+
+
+def make_tariff() -> None:
+    bands = {time(0): Decimal(28), time(0, 30): Decimal(9), time(7): Decimal(28)}
+    tariffs.set_bands(code="e7", name="Economy 7", bands=bands, at=clock.now(), by="test")
+
+
+def test_a_member_chooses_a_tariff_and_sees_plan_reason_and_saving(scene: Scene, visit: Visit) -> None:
+    make_tariff()
+    alice = visit(scene.alice.user)
+    assert "Choose your tariff" in alice.get(reverse("my_plan")).content.decode()
+
+    address = reverse("choose_tariff", args=[scene.alice.occupancy.pk])
+    assert alice.post(address, {"tariff": "e7"}).status_code == 302
+    assert "Prices of the next day" in alice.get(reverse("my_plan")).content.decode()
+    at = clock.now()
+    home_plans.plan_night(night=civil_date(at), at=at)
+
+    page = alice.get(reverse("my_plan")).content.decode()
+    assert "the cheapest half-hours in which it is ready in time: 9.0 p/kWh" in page
+    assert "Saved against doing nothing" in page
+    assert HomePlan.objects.get().saved_mp > 0
+    sam = visit(scene.sam).get(reverse("night_plans")).content.decode()
+    assert scene.alice.home.name in sam
+
+
+def test_a_stranger_and_a_wrong_tariff_change_nothing(scene: Scene, visit: Visit) -> None:
+    make_tariff()
+    address = reverse("choose_tariff", args=[scene.alice.occupancy.pk])
+
+    assert visit(scene.carol.user).post(address, {"tariff": "e7"}).status_code == 404
+    assert visit(scene.alice.user).post(address, {"tariff": "nonsense\x00"}, follow=True).status_code == 200
+
+    assert not HomeTariff.objects.exists()
+
+
+def test_a_night_that_is_none_and_an_empty_one(scene: Scene, visit: Visit) -> None:
+    sam = visit(scene.sam)
+    for night in ("", "nonsense", "9999-99-99", (civil_date(clock.now()) + timedelta(1)).isoformat()):
+        page = sam.get(reverse("night_plans"), {"night": night})
+        assert page.status_code == 200
+        assert "No plan was made" in page.content.decode()
