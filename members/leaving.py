@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from members import entry, joining
+from members import caring, entry, joining
 from members.consenting import end_consent
 from members.enquiry_models import Invitation, Shareholding
 from members.models import Consent, EndReason, LeftReason, Member, Occupancy, User
@@ -116,6 +116,7 @@ def _part(
         for stay in Occupancy.objects.filter(running, household_id=member.household_id).order_by("pk"):
             move_out(occupancy=stay, at=at, reason=reason)
         Invitation.objects.filter(household_id=member.household_id, expires_at__gt=at).update(expires_at=at)
+        caring.forget(member.household_id)
     outbox.record(LEFT, at=at, key=str(member.pk), member_id=member.pk, reason=left)
     audit.record(
         at=at, actor=by, verb=f"member.left.{left}", target=f"member:{member.number}",

@@ -38,6 +38,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "coop": SimpleLazyObject(_coop),
         "viewer_is_staff": holds(*SEES_CAMPAIGNS),
+        "viewer_administers": holds(Role.ADMINISTRATOR),
         "viewer_imports": holds(Role.ADMINISTRATOR, Role.DEVICE_MANAGER),
         "viewer_is_partner": SimpleLazyObject(lambda: Role.PARTNER.value in roles_of(viewer)),
         "viewer_decides_enquiries": holds(*DECIDES_ENQUIRIES),

@@ -57,6 +57,8 @@ class Door:
             return reverse(self.name, args=[scene.run.round_id, "nonsense"])
         if self.name in ("payment_batch", "batch_file"):
             return reverse(self.name, args=[uuid4()])
+        if self.name in ("first_run", "setup_try"):
+            return reverse(self.name, args=["nonsense"])
         if self.name == "home_readings":
             return reverse(self.name, args=[scene.alice.occupancy.pk])
         if self.name in ("answer_landlord", "choose_tariff"):
@@ -131,6 +133,12 @@ DOORS = [
         Door("preferences", {"anonymous": 302, "sam": 404, "nobody": 404, **own}, method=method)
         for method, own in (("get", {"alice": 200}), ("post", {}))
     ),
+    *(
+        Door("first_run", {"anonymous": 404, "alice": 404, "sam": 404}, method=method)
+        for method in ("get", "post")
+    ),
+    Door("setup", {"anonymous": 302, "alice": 403, "fay": 403, "nobody": 403}),
+    Door("setup_try", {"anonymous": 302, "alice": 403, "fay": 403, "nobody": 403}, method="post"),
     Door("own_needs", {"anonymous": 302, "alice": 200, "bob": 200, "sam": 404, "nobody": 404}),
     Door("own_needs", {"anonymous": 302, "sam": 404, "nobody": 404}, method="post"),
     *(
