@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from campaigns.models import OptRecord, Participation, PlanLine
+from campaigns.models import HomePlan, HomePlanLine, HomeTariff, OptRecord, Participation, PlanLine
 from members.disclosing import Person
 from opendsr.kernel.disclosure import Table, table_of
 
@@ -13,7 +13,7 @@ NOT_DISCLOSED: Final[Mapping[str, str]] = {}
 
 
 def tables(whose: Person) -> Iterator[Table]:
-    """Plans with the household in them, its parts in events, its answers."""
+    """Plans it is in, its parts in events, its answers, its tariffs and the plans of its nights."""
     homes = whose.occupancy_ids
     lines = PlanLine.objects.filter(occupancy__in=homes).select_related("campaign").order_by("pk")
     yield table_of(lines, model=PlanLine, title="Plans with your home in them", more=CAMPAIGN)
@@ -23,6 +23,12 @@ def tables(whose: Person) -> Iterator[Table]:
     )
     opts = OptRecord.objects.filter(participation__occupancy__in=homes).order_by("received_at", "pk")
     yield table_of(opts, model=OptRecord, title="Your answers to events")
+    held = HomeTariff.objects.filter(occupancy__in=homes).order_by("starts_at", "pk")
+    yield table_of(held, model=HomeTariff, title="Your tariffs")
+    nights = HomePlan.objects.filter(occupancy__in=homes).order_by("night", "pk")
+    yield table_of(nights, model=HomePlan, title="Plans of your nights")
+    lines_of_nights = HomePlanLine.objects.filter(plan__occupancy__in=homes).order_by("plan__night", "pk")
+    yield table_of(lines_of_nights, model=HomePlanLine, title="What each device was to do in them")
 
 
 CAMPAIGN: Final[Mapping[str, Any]] = {

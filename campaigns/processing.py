@@ -17,6 +17,13 @@ RECORD: Final = (
         recipients="buyers of flexibility: totals of an event, never a home",
     ),
     Processing(
+        models=("campaigns.HomeTariff", "campaigns.HomePlan", "campaigns.HomePlanLine"),
+        what="which tariff a household is on, and what its devices do each night because of it",
+        purpose="running the household's devices when its own electricity is cheapest",
+        basis=CONSENT,
+        keeping="six years, as events are",
+    ),
+    Processing(
         models=("campaigns.Campaign",),
         what="which member of staff made and approved an event",
         purpose="two pairs of eyes, and knowing whose",

@@ -20,7 +20,8 @@ HALF_HOURS_AN_HOUR: Final = 2
 LEAST_AMPS, MOST_AMPS = 6, 32
 WH_PER_MILE: Final = 250
 """25 kWh to 100 miles."""
-SLOT_BITS: Final = 6
+SLOT_BITS: Final = 9
+"""A day has 50 half-hours at most, a week 338."""
 CHUNK: Final = 256
 """Loads worked on at once: what they need stays in the processor's cache."""
 AWAY: Final = np.iinfo(np.int64).max

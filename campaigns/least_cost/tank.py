@@ -7,7 +7,7 @@ half-hour (dynamic programming), which is exact on that grid, whatever the sign 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -91,7 +91,11 @@ def least_cost_heat(price: Ints, tanks: Tanks) -> TankPlans:
 
 
 def always_on(price: Ints, tanks: Tanks) -> TankPlans:
-    """What the thermostat alone makes of it: the heater on whenever the tank is not full."""
+    """What the thermostat alone makes of it: full at first, and the heater on whenever it is not.
+
+    So it takes what is drawn and lost, no more: a colder start would be heated up at its cost.
+    """
+    tanks = replace(tanks, stored_wh=tanks.full_wh)
     count, slots = tanks.ready_wh.shape
     levels = np.arange(int((tanks.full_wh // GRAIN_WH).max()) + 1)
     heat = tanks.heater_w // HALF_HOURS_AN_HOUR // GRAIN_WH

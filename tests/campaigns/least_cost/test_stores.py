@@ -117,6 +117,18 @@ def test_sixty_degrees_are_reached_when_they_are_due_whatever_it_costs() -> None
     assert not too_soon.is_sterile.any()
 
 
+def test_a_thermostat_alone_takes_what_is_drawn_and_lost_and_stays_full() -> None:
+    draw = np.zeros((1, 48), np.int64)
+    draw[0, 14] = 4_000
+    told = tanks(48, draw_wh=draw, loss_w_per_kelvin=np.array([0.0]))
+
+    alone = tank.always_on(np.full(48, 100_000), told)
+
+    assert alone.taken_wh.sum() == 4_000
+    assert alone.stored_wh[0, -1] == told.full_wh[0]
+    assert set(np.nonzero(alone.is_on[0])[0]) == {15, 16, 17}
+
+
 def test_a_storage_heater_charges_in_its_window_for_the_day_ahead() -> None:
     need = storing.storage_need_wh(
         loss_w_per_kelvin=ints(90, 90, 90),
