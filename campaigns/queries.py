@@ -14,6 +14,7 @@ from django.db.models import (
     Count,
     F,
     Func,
+    Min,
     Q,
     QuerySet,
     Sum,
@@ -67,6 +68,15 @@ def past_participations(occupancy_ids: Iterable[UUID], at: datetime) -> QuerySet
         )
         .order_by("-starts_at", "asset__name", "id")
     )
+
+
+def first_event_of(household_id: UUID) -> datetime | None:
+    """When the first event that the household was asked for was over; None before it."""
+    asked = Participation.objects.filter(
+        occupancy__household_id=household_id, sent_at__isnull=False, campaign__state=Campaign.State.COMPLETED
+    )
+    ended_at: datetime | None = asked.aggregate(first=Min("ends_at"))["first"]
+    return ended_at
 
 
 def asked_by_campaign(campaign_ids: Iterable[UUID]) -> Iterator[tuple[UUID, str, str, int, bytes]]:

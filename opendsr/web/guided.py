@@ -31,6 +31,7 @@ from opendsr.kernel import clock, installation
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date, day_interval
 from opendsr.web import letters, member_home, wording
+from opendsr.web.champions import due_survey
 from opendsr.web.entering import signed_in
 from opendsr.web.join_forms import NO_NUL
 from opendsr.web.refusals import sentence
@@ -209,6 +210,7 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
             }
             for stay in stays
         ],
+        "survey": due_survey(member) if member.user_id == request.user.pk else None,
         "people": leaving.others_of(member, at),
         "shares": Shareholding.objects.filter(member=member).order_by("taken_at"),
         "steps": [(step, TITLES[step][0]) for step in steps],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import enquiries, funnel, guided, join_pages, tenants, visits
+from opendsr.web import champions, enquiries, funnel, guided, join_pages, tenants, visits
 
 urlpatterns = [
     path("join/", join_pages.join, name="join"),
@@ -32,6 +32,9 @@ urlpatterns = [
     path("partners/<uuid:partner_id>/tenancy/", tenants.tenancy_change, name="tenancy_change"),
     path("brand/<uuid:partner_id>.css", tenants.brand_css, name="brand_css"),
     path("brand/<uuid:partner_id>.png", tenants.brand_logo, name="brand_logo"),
+    path("funnel/champions/", champions.champion_list, name="champion_list"),
+    path("funnel/surveys/", champions.survey_results, name="survey_results"),
+    path("survey/<slug:occasion>/", champions.survey, name="survey"),
     path("visits/", visits.visit_list, name="visit_list"),
     path("visits/limits/", visits.survey_limits, name="survey_limits"),
     path("visits/new/<uuid:home_id>/", visits.visit_new, name="visit_new"),

@@ -139,6 +139,8 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     ),
     "nobody_to_leave": _told(_lazy("Nobody of the co-op lives in that home.")),
     "not_the_partners": _told(_lazy("That home is not the partner’s.")),
+    "not_asked": _told(_lazy("That is not asked just now, or you have answered it already.")),
+    "score_missing": _told(_lazy("Answer each question, from 1 to 5.")),
     "job_open": _told(_lazy("A visit to this home is planned already.")),
     "job_wrong_state": _told(_lazy("The visit is not at that step. Reload the page to see where it stands.")),
     "not_an_installer": _told(_lazy("That account is not an installer’s.")),
