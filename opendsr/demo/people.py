@@ -10,7 +10,8 @@ from uuid import UUID
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from members import consenting, joining, opting_out
+from members import consenting, joining, opting_out, terms
+from members.draft_terms import DRAFTS
 from members.models import Granularity, Home, Member, Occupancy, Purpose, Role, User
 from opendsr.demo.cast import PASSWORD, STAFF_EMAIL, TREASURER_EMAIL, HomeSpec, Story
 
@@ -39,6 +40,8 @@ def publish_consent_texts(*, at: datetime) -> None:
     """Publish the words that members agree to."""
     consenting.publish_text(purpose=Purpose.FLEXIBILITY, body=FLEXIBILITY_WORDS, at=at)
     consenting.publish_text(purpose=Purpose.SETTLEMENT, body=SETTLEMENT_WORDS, at=at)
+    for kind, words in DRAFTS.items():
+        terms.publish_terms(kind=kind, body=words, at=at, by="demo")
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from assets.jobs import visit_of
 from assets.models import AssetKind
 from members import applying, entry, terms
 from members.assessing import publish_rules, rules_in_force
+from members.draft_terms import DRAFTS
 from members.enquiry_models import Application, JoiningRules, Otherwise, Shareholding, TermsText
 from members.mpan import has_valid_check_digit
 from members.policy import DECIDES_ENQUIRIES, require_role
@@ -44,24 +45,6 @@ LETTERS: Final = {
     State.APPROVED: ("approved", _lazy("You can join")),
     State.DECLINED: ("declined", _lazy("Your enquiry")),
     State.ASKED: ("asked", _lazy("A question about your enquiry")),
-}
-DRAFTS: Final = {
-    TermsText.Kind.ASSURANCE: _lazy(
-        "What it costs: nothing to you. The co-op pays for the devices and the visit.\n\n"
-        "Who comes: an electrician of the co-op, with a badge, at a time you agree to; about two hours.\n\n"
-        "What can go wrong: a device may fail. Your own switch then works as before, and we come to mend it."
-        " Your own button always wins.\n\n"
-        "Your bill: you choose your supplier and tariff and stay with them. We never change them, and you"
-        " never owe us anything for taking part or for saying no.\n\n"
-        "Leaving: at any time, in two presses. We take the devices away if you wish."
-    ),
-    TermsText.Kind.TERMS: _lazy(
-        "1. You become a member of the co-op and hold at least one share.\n\n"
-        "2. With your consent the co-op may ask your devices to use more or less at times it tells you.\n\n"
-        "3. You can refuse each time, leave out hours or seasons, and end your consent at any time.\n\n"
-        "4. What the co-op earns by it is shared by the share policy that members voted for.\n\n"
-        "5. You may cancel within 14 days without giving a reason, and leave at any time afterwards."
-    ),
 }
 
 
@@ -206,7 +189,7 @@ def terms_texts(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("kind") or request.GET.get("kind") or TermsText.Kind.ASSURANCE
     kind = TermsText.Kind(wanted) if wanted in TermsText.Kind.values else TermsText.Kind.ASSURANCE
     current = terms.newest_terms(kind, at)
-    body = current.body if current else str(DRAFTS[kind])
+    body = current.body if current else DRAFTS[kind]
     form = (
         TermsForm(request.POST)
         if request.method == "POST"

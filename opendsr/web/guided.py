@@ -26,7 +26,7 @@ from members import applying, consenting, entry, inviting, leaving, moving
 from members.enquiry_models import Shareholding
 from members.models import Consent, Member, Occupancy, Purpose, Role
 from members.mpan import has_valid_check_digit
-from members.policy import Forbidden, access_member, has_role
+from members.policy import Forbidden, MemberNotFound, access_member, has_role, require_role
 from opendsr.kernel import clock, installation
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date, day_interval
@@ -120,11 +120,7 @@ class MeterForm(StepForm):
 
 
 class LeaveForm(StepForm):
-    """Nothing to fill in but a word, if they like."""
-
-    comment = forms.CharField(
-        label=_lazy("Would you tell us why?"), required=False, max_length=300, validators=[NO_NUL]
-    )
+    """Nothing to fill in, and no reason to give."""
 
 
 class BereavementForm(StepForm):
@@ -219,6 +215,19 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
         "estate_form": EstateForm(),
     }
     return render(request, "members/household.html", context)
+
+
+@require_GET
+@signed_in
+def member_find(request: HttpRequest) -> HttpResponse:
+    """Member services look a member up by number, in any of its forms."""
+    require_role(request.user, *TAKES_STEPS)
+    try:
+        member = access_member(request.user, request.GET.get("number", ""), clock.now())
+    except MemberNotFound:
+        messages.error(request, _("No member has this number."))
+        return redirect("funnel")
+    return redirect("household_page", member.number)
 
 
 @require_http_methods(["GET", "POST"])

@@ -23,6 +23,7 @@ urlpatterns = [
     path("funnel/rules/", enquiries.joining_rules, name="joining_rules"),
     path("funnel/terms/", enquiries.terms_texts, name="terms_texts"),
     path("funnel/<uuid:application_id>/", enquiries.enquiry_page, name="enquiry_page"),
+    path("membership/", guided.member_find, name="member_find"),
     path("membership/<str:number>/", guided.household_page, name="household_page"),
     path("membership/<str:number>/<slug:step>/", guided.step_page, name="step_page"),
     path("partner/properties/", tenants.partner_properties, name="partner_properties"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from members import asking
+from assets import jobs
+from members import applying, asking, inviting, partnering, terms
+from members.draft_terms import DRAFTS
 from members.models import Role, User
 from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.factories import make_staff
@@ -76,6 +80,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         ("/data-requests/", mo),
         (f"/data-requests/{asked.pk}/", mo),
         ("/data-processing/", mo),
+        *_joining(scene, mo),
         ("/accounts/password/change/", scene.alice.user),
         ("/campaigns/", scene.sam),
         ("/campaigns/new/", scene.sam),
@@ -93,4 +98,46 @@ def _violations(page: Page) -> list[str]:
         f"{each['id']}: {node['target'][0]} {node['failureSummary']}"
         for each in results["violations"]
         for node in each["nodes"]
+    ]
+
+
+def _joining(scene: Scene, mo: User) -> list[tuple[str, User | None]]:
+    """The public page, and those of the funnel, a visit, a membership and a partner's tenants."""
+    for kind, words in DRAFTS.items():
+        terms.publish_terms(kind=kind, body=words, at=NOW, by="test")
+    ivan = make_staff("ivan@example.org", Role.INSTALLER)
+    enquiry = applying.start(full_name="Nia New", email="nia@example.org", at=NOW)
+    told = {"address": "3 Road", "postcode": "OL4 1AA", "mpan": "1600000000006", "tenure": "owner",
+            "smart_meter": "yes"}  # fmt: skip
+    applying.answer(application_id=enquiry.pk, given=told, at=NOW)
+    applying.submit(application_id=enquiry.pk, at=NOW)
+    job = jobs.plan_job(home=scene.alice.home, at=NOW, by="test")
+    survey = {"kinds": ["ev_charger"], "heaters": ["quantum"], "cable_m": 40, "signal_dbm": -80}
+    jobs.record_survey(job_id=job.pk, given=survey, at=NOW, by="test")
+    starts_at = NOW + timedelta(days=1)
+    jobs.schedule(job_id=job.pk, installer=ivan, starts_at=starts_at, at=NOW, by="test")
+    inviting.make_champion(code="CALDER-JO", name="Jo", reward_pence=500, by="test", at=NOW)
+    partner = partnering.make_partner(name="Calder Homes", by="test", at=NOW)
+    pat = partnering.open_account(partner=partner, email="pat@calder.example", by="test", at=NOW)
+    membership = f"/membership/{scene.alice.member.number}"
+    return [
+        ("/join/", None),
+        ("/funnel/", mo),
+        (f"/funnel/{enquiry.pk}/", mo),
+        ("/funnel/rules/", mo),
+        ("/funnel/terms/", mo),
+        ("/funnel/champions/", mo),
+        ("/funnel/surveys/", mo),
+        ("/visits/", mo),
+        ("/visits/limits/", mo),
+        (f"/visits/{job.pk}/", mo),
+        (f"/visits/{job.pk}/", ivan),
+        (f"/visits/{job.pk}/jobsheet/", mo),
+        (f"{membership}/", scene.alice.user),
+        (f"{membership}/move/", scene.alice.user),
+        (f"{membership}/bereavement/", mo),
+        ("/partner/properties/", pat),
+        ("/partner/brand/", pat),
+        (f"/partners/{partner.pk}/tenancy/", mo),
+        ("/survey/joining/", scene.alice.user),
     ]

@@ -175,7 +175,7 @@ def test_somebody_who_was_no_member_carries_the_household_on(alice, mo):
 
 def test_who_leaves_takes_their_consents_and_their_home_along(alice, visit):
     client = visit(alice.user)
-    words = take(client, alice.member, "leave", comment="Moving abroad.")
+    words = take(client, alice.member, "leave")
 
     assert "“Use half-hourly readings for baselines and settlement” for" in words
     alice.occupancy.refresh_from_db()
@@ -229,3 +229,13 @@ def test_a_member_invites_a_housemate(alice, visit):
 
     take(client, alice.member, "leave")
     assert Client().get(link).status_code == 404, "nobody joins a household that is over"
+
+
+def test_member_services_find_a_member_by_number(alice, mo, visit):
+    find = reverse("member_find")
+    page = reverse("household_page", args=[alice.member.number])
+    assert mo.get(find, {"number": alice.member.number.lower().replace("m-", "")}).url == page
+    for odd in ("M-99999", "x", ""):
+        assert "No member has this number." in seen(mo.get(find, {"number": odd}, follow=True)).text()
+    assert visit(None).get(find).status_code == 302
+    assert visit(alice.user).get(find).status_code == 403
