@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from assets.job_models import InstallJob, JobTest, PairingAttempt, SurveyLimits
 from assets.models import Asset, AssetKind, Cad, Hub
 from members.admin import DetailAdmin, RecordAdmin
+from opendsr.kernel.word_search import SearchesWords
 
 
 @admin.register(AssetKind)
@@ -54,7 +55,7 @@ class AssetInline(admin.TabularInline):
 
 
 @admin.register(Hub)
-class HubAdmin(RecordAdmin):
+class HubAdmin(SearchesWords, RecordAdmin):
     """Hubs and how far they have come; the enrolment code's hash is not shown."""
 
     list_display = (
@@ -68,7 +69,8 @@ class HubAdmin(RecordAdmin):
     )
     list_select_related = ("home",)
     list_filter = ("state", "commissioned_at")
-    search_fields = ("serial", "ven_id", "home__name", "home__postcode")
+    search_fields = ("serial", "ven_id", "home__postcode")
+    word_fields = ("home__words",)
     ordering = ("serial",)
     fields = (
         "serial",
@@ -84,42 +86,45 @@ class HubAdmin(RecordAdmin):
 
 
 @admin.register(Cad)
-class CadAdmin(DetailAdmin):
+class CadAdmin(SearchesWords, DetailAdmin):
     """Consumer access devices; the model may be put right."""
 
     list_display = ("serial", "model", "home", "paired_at", "retired_at")
     list_select_related = ("home",)
     list_filter = (("retired_at", admin.EmptyFieldListFilter), "model")
-    search_fields = ("serial", "home__name", "home__postcode")
+    search_fields = ("serial", "home__postcode")
+    word_fields = ("home__words",)
     ordering = ("serial",)
     readonly_fields = ("home", "serial", "paired_at", "retired_at")
 
 
 @admin.register(Asset)
-class AssetAdmin(DetailAdmin):
+class AssetAdmin(SearchesWords, DetailAdmin):
     """Flexible assets; name and powers may be put right, the state changes through servicing."""
 
     list_display = ("name", "kind", "hub", "home", "rated_w", "flexible_w", "state", "installed_at")
     list_select_related = ("kind", "hub__home")
     list_filter = ("state", "kind")
-    search_fields = ("name", "resource_id", "hub__serial", "hub__home__name", "hub__home__postcode")
+    search_fields = ("name", "resource_id", "hub__serial", "hub__home__postcode")
+    word_fields = ("hub__home__words",)
     ordering = ("-installed_at",)
     readonly_fields = ("hub", "kind", "resource_id", "state", "installed_at", "retired_at")
 
-    @admin.display(ordering="hub__home__name")
+    @admin.display(ordering="hub__home__postcode")
     def home(self, asset: Asset) -> str:
         """Where it is."""
         return str(asset.hub.home)
 
 
 @admin.register(InstallJob)
-class InstallJobAdmin(RecordAdmin):
+class InstallJobAdmin(SearchesWords, RecordAdmin):
     """Visits to homes, from planned to live."""
 
     list_display = ("home", "state", "since", "installer", "scheduled_at", "cad_outcome", "live_at")
     list_select_related = ("home", "installer")
     list_filter = ("state", "cad_outcome")
-    search_fields = ("home__name", "=id")
+    search_fields = ("=id", "home__postcode")
+    word_fields = ("home__words",)
     ordering = ("-since",)
 
 

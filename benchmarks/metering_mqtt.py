@@ -110,7 +110,7 @@ def make_cads() -> None:
     from members.models import Home
 
     make_streams(CADS)
-    homes = Home.objects.order_by("mpan").values_list("pk", flat=True)
+    homes = Home.objects.order_by("pk").values_list("pk", flat=True)
     paired = datetime.now(UTC) - timedelta(days=30)
     Cad.objects.bulk_create(
         Cad(home_id=home, serial=mac(number), paired_at=paired) for number, home in enumerate(homes)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from campaigns.life import CampaignNotFound
 from campaigns.models import Campaign, Participation, PlanLine
+from opendsr.kernel import encryption
 from opendsr.kernel.interval import Interval
 
 State = Participation.State
@@ -91,6 +92,7 @@ class EventReport:
         return [(str(PlanLine.LeftOut(reason).label), count) for reason, count in ordered]
 
 
+@encryption.remembering()
 def event_report(campaign_id: UUID) -> EventReport:
     """Report on a campaign in any state; raises CampaignNotFound."""
     campaign = Campaign.objects.select_related("programme").filter(pk=campaign_id).first()
@@ -98,7 +100,7 @@ def event_report(campaign_id: UUID) -> EventReport:
         raise CampaignNotFound(campaign_id=campaign_id)
     parts = list(
         campaign.participations.select_related("asset__kind", "occupancy__home").order_by(
-            "occupancy__home__name", "occupancy_id", "asset__name", "id"
+            "occupancy__home__postcode", "occupancy_id", "asset__name", "id"
         )
     )
     left_out = Counter(campaign.plan_lines.exclude(left_out="").values_list("left_out", flat=True)) + Counter(

@@ -29,6 +29,7 @@ from members.models import (
 from members.partner_models import Partner, PartnerAccount, PartnerHome
 from members.rights_models import Erasure, Restriction, RightsRequest
 from opendsr.kernel import clock
+from opendsr.kernel.word_search import SearchesWords
 
 
 class RecordAdmin(admin.ModelAdmin):
@@ -90,30 +91,32 @@ class UserAdmin(StockUserAdmin):
 
 
 @admin.register(Household)
-class HouseholdAdmin(DetailAdmin):
+class HouseholdAdmin(SearchesWords, DetailAdmin):
     """Who lives together."""
 
-    list_display = ("name", "id")
-    search_fields = ("name", "members__number", "members__full_name")
-    ordering = ("name",)
+    list_display = ("id", "name")
+    search_fields = ("members__number",)
+    word_fields = ("words", "members__words")
+    ordering = ("-pk",)
     readonly_fields = ("id",)
 
 
 @admin.register(Member)
-class MemberAdmin(DetailAdmin):
+class MemberAdmin(SearchesWords, DetailAdmin):
     """The register of members; the name may be put right."""
 
     list_display = ("number", "full_name", "household", "user", "joined_at", "left_at")
     list_select_related = ("household", "user")
     list_filter = (("left_at", admin.EmptyFieldListFilter), "joined_at")
-    search_fields = ("number", "full_name", "user__email", "household__name")
+    search_fields = ("number", "user__email")
+    word_fields = ("words", "household__words")
     ordering = ("number",)
     raw_id_fields = ("household", "user")
     readonly_fields = ("number", "household", "user", "joined_at", "left_at")
 
 
 @admin.register(Home)
-class HomeAdmin(DetailAdmin):
+class HomeAdmin(SearchesWords, DetailAdmin):
     """Premises; the meter point itself stays as it was registered."""
 
     list_display = (
@@ -126,8 +129,10 @@ class HomeAdmin(DetailAdmin):
         "cmz",
     )
     list_filter = ("gsp_group", "cmz", "primary_substation")
-    search_fields = ("name", "address", "postcode", "mpan", "occupancies__household__name")
-    ordering = ("name",)
+    search_fields = ("postcode",)
+    word_fields = ("words", "occupancies__household__words")
+    whole_fields = ("mpan_index",)
+    ordering = ("postcode", "pk")
     readonly_fields = ("mpan", "is_mpan_plausible")
 
     @admin.display(boolean=True, description="check digit fits")
@@ -137,23 +142,25 @@ class HomeAdmin(DetailAdmin):
 
 
 @admin.register(Occupancy)
-class OccupancyAdmin(RecordAdmin):
+class OccupancyAdmin(SearchesWords, RecordAdmin):
     """Who lived where, and when."""
 
     list_display = ("home", "household", "starts_at", "ends_at", "id")
     list_select_related = ("home", "household")
     list_filter = (("ends_at", admin.EmptyFieldListFilter), "starts_at")
-    search_fields = ("=id", "home__name", "home__postcode", "household__name", "household__members__number")
+    search_fields = ("=id", "home__postcode", "household__members__number")
+    word_fields = ("home__words", "household__words")
     ordering = ("-starts_at",)
 
 
 @admin.register(MeterStream)
-class MeterStreamAdmin(RecordAdmin):
+class MeterStreamAdmin(SearchesWords, RecordAdmin):
     """The link between a stream of readings and a household."""
 
     list_display = ("stream_id", "name", "occupancy_id", "starts_at", "ends_at")
     list_filter = ("name", ("ends_at", admin.EmptyFieldListFilter))
-    search_fields = ("=stream_id", "=occupancy__id", "occupancy__home__name")
+    search_fields = ("=stream_id", "=occupancy__id")
+    word_fields = ("occupancy__home__words",)
     ordering = ("-starts_at",)
 
 
@@ -181,7 +188,7 @@ class ConsentTextAdmin(RecordAdmin):
 
 
 @admin.register(Consent)
-class ConsentAdmin(RecordAdmin):
+class ConsentAdmin(SearchesWords, RecordAdmin):
     """Every consent that was ever given, with the words and the dates."""
 
     list_display = (
@@ -196,18 +203,20 @@ class ConsentAdmin(RecordAdmin):
     )
     list_select_related = ("member", "text")
     list_filter = ("purpose", "granularity", "source", "channel", ("ends_at", admin.EmptyFieldListFilter))
-    search_fields = ("=id", "member__number", "member__full_name", "=occupancy__id")
+    search_fields = ("=id", "member__number", "=occupancy__id")
+    word_fields = ("member__words",)
     ordering = ("-starts_at",)
 
 
 @admin.register(StandingOptOut)
-class StandingOptOutAdmin(RecordAdmin):
+class StandingOptOutAdmin(SearchesWords, RecordAdmin):
     """Households that asked to be left out for a while."""
 
     list_display = ("occupancy", "starts_at", "ends_at", "reason")
     list_select_related = ("occupancy__home", "occupancy__household")
     list_filter = (("ends_at", admin.EmptyFieldListFilter),)
-    search_fields = ("occupancy__home__name", "occupancy__household__name", "reason")
+    search_fields = ("occupancy__household__members__number",)
+    word_fields = ("occupancy__home__words", "occupancy__household__words")
     ordering = ("-starts_at",)
 
 
@@ -263,14 +272,16 @@ class PartnerAccountAdmin(RecordAdmin):
 
 
 @admin.register(PartnerHome)
-class PartnerHomeAdmin(RecordAdmin):
+class PartnerHomeAdmin(SearchesWords, RecordAdmin):
     """Which homes are whose, and since when."""
 
     list_display = ("home", "partner", "starts_on", "ends_on")
     list_select_related = ("home", "partner")
     list_filter = ("partner", ("ends_on", admin.EmptyFieldListFilter))
-    search_fields = ("home__name", "home__mpan", "partner__name")
-    ordering = ("home__name", "starts_on")
+    search_fields = ("home__postcode", "partner__name")
+    word_fields = ("home__words",)
+    whole_fields = ("home__mpan_index",)
+    ordering = ("home__postcode", "starts_on")
 
 
 @admin.register(JoiningRules)

@@ -20,7 +20,7 @@ from members import entry
 from members.joining import catch_up_numbers
 from members.models import Home, Household, Member, MeterStream, Occupancy, User
 from members.rows import Reject, RowsUnusable, read_rows, reject_lines
-from opendsr.kernel import audit
+from opendsr.kernel import audit, encryption
 from opendsr.kernel.periods import day_interval
 
 REQUIRED: Final = ("number", "full_name")
@@ -132,7 +132,7 @@ def enlist(
             report.refuse(line, cells, refused)
         else:
             rows.append(row)
-    with transaction.atomic() if dry_run else nullcontext():
+    with encryption.remembering(), transaction.atomic() if dry_run else nullcontext():
         for first in range(0, len(rows), BATCH):
             _take(rows[first : first + BATCH], report, at, by)
             if progress is not None:
@@ -279,9 +279,10 @@ def _on_record(rows: Sequence[_Row]) -> _Records:
         holder = getattr(user, "member", None)
         records.emails[user.email] = holder.number if holder else None
     mpans = [row.home.mpan for row in rows if row.home]
-    for home in Home.objects.select_for_update(no_key=True).filter(mpan__in=mpans).order_by("pk"):
+    for home in Home.objects.select_for_update(no_key=True).filter(mpan_index__in=mpans).order_by("pk"):
         records.homes[home.mpan] = home
-    stays = Occupancy.objects.filter(home__mpan__in=mpans, ends_at=None).select_related("home", "household")
+    stays = Occupancy.objects.filter(home__mpan_index__in=mpans, ends_at=None)
+    stays = stays.select_related("home", "household")
     for stay in stays:
         records.stays[stay.home.mpan] = stay
     return records

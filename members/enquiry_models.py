@@ -11,9 +11,11 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
-from members.models import Channel, Home, Household, Member
+from members.models import MPAN, Channel, Home, Household, Member
 from members.partner_models import Partner
+from opendsr.kernel.blind_index import SealedModel
 from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.sealed_field import SealedTextField
 
 
 class Otherwise(models.TextChoices):
@@ -137,15 +139,15 @@ class ChampionCode(models.Model):
         return self.code
 
 
-class PartnerProperty(models.Model):
+class PartnerProperty(SealedModel):
     """A property on a partner's own list, before and after it becomes a home of the co-op."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="properties")
     reference = models.CharField(max_length=40, help_text="What the partner calls it")
-    address = models.CharField(max_length=200)
+    address = SealedTextField(longest=200)
     postcode = models.CharField(max_length=8)
-    mpan = models.CharField(max_length=13, blank=True)
+    mpan = SealedTextField(longest=13, pattern=MPAN, blank=True)
     home = models.ForeignKey(
         Home, null=True, blank=True, on_delete=models.PROTECT, related_name="partner_properties"
     )

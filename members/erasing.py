@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Model, Q
 from django.db.models.functions import Greatest
 
 from members import applying, asking, caring
@@ -36,6 +36,7 @@ from members.enquiry_models import Invitation, ShortSurvey
 from members.models import (
     Consent,
     EndReason,
+    Home,
     Household,
     Member,
     MeterStream,
@@ -48,9 +49,10 @@ from members.partner_models import PartnerAccount
 from members.rights_models import DataExport, DataExportPart, Erasure, Restriction, RightsRequest
 from opendsr.kernel import audit, encryption, outbox
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.sealed_field import ERASED as ERASED_TEXT
 
 ERASED: Final = "members.member.erased"
-NO_NAME: Final = "Erased"
+NO_NAME: Final = ERASED_TEXT
 INSTANT: Final = timedelta(microseconds=1)
 CLOSED: Final = "Closed, because everything about you is erased."
 
@@ -93,20 +95,30 @@ class Line:
 
 
 @transaction.atomic
-def erase_member(*, member: Member, at: datetime, by: str, request_id: UUID | None = None) -> Erasure:
+def erase_member(
+    *,
+    member: Member,
+    at: datetime,
+    by: str,
+    request_id: UUID | None = None,
+    premises: Collection[UUID] = (),
+) -> Erasure:
     """Erase the member at `at`; nothing brings them back.
 
-    `request_id` is the request that asked for it. Records `members.member.erased`. Raises WorksHere,
-    ErasedBefore, ErasureListUnwritable.
+    `request_id` is the request that asked for it; `premises` are homes of `last_homes` where nothing
+    of the co-op hangs any more, so that name, address and meter point go too.
+
+    Records `members.member.erased`. Raises WorksHere, ErasedBefore, ErasureListUnwritable.
     """
     held = Member.objects.select_for_update(of=("self",)).select_related("user").get(pk=member.pk)
     if Erasure.objects.filter(member=held).exists():
         raise ErasedBefore(member=held.number)
     if held.user is not None and (held.user.is_staff or held.user.is_superuser):
         raise WorksHere(member=held.number)
-    Household.objects.select_for_update(no_key=True).get(pk=held.household_id)
+    household = Household.objects.select_for_update(no_key=True).get(pk=held.household_id)
     others = Member.objects.filter(household_id=held.household_id, erasure__isnull=True).exclude(pk=held.pk)
     is_last = not others.filter(left_at__isnull=True).exists()
+    going: list[UUID] = []
     _close_requests(held, at, by, request_id)
     _end_agreements(held, at, by, is_last=is_last)
     stays = Occupancy.objects.filter(household_id=held.household_id)
@@ -122,9 +134,16 @@ def erase_member(*, member: Member, at: datetime, by: str, request_id: UUID | No
         Invitation.objects.filter(household_id=held.household_id).delete()
         caring.forget(held.household_id)
         StandingOptOut.objects.filter(occupancy__in=stays).update(reason="")
-        Household.objects.filter(pk=held.household_id).update(name=NO_NAME)
+        household.name = NO_NAME
+        household.save(update_fields=["name"])
+        going = sorted(last_homes(held) & set(premises))
+        Home.objects.filter(pk__in=going).update(words=[], name_index=None, mpan_index=None)
+        for home_id in going:
+            _hide_in_admin_log(Home, home_id)
         _hide_in_admin_log(Household, held.household_id)
-    erasure = Erasure.objects.create(member=held, household_is_gone=is_last, home_ids=[], erased_at=at)
+    erasure = Erasure.objects.create(
+        member=held, household_is_gone=is_last, home_ids=list(map(str, going)), erased_at=at
+    )
     outbox.record(
         ERASED,
         at=at,
@@ -149,13 +168,25 @@ def erase_member(*, member: Member, at: datetime, by: str, request_id: UUID | No
 
 
 @transaction.atomic
-def erase_on_request(*, member: Member, at: datetime, channel: str, by: str) -> Erasure:
+def erase_on_request(
+    *, member: Member, at: datetime, channel: str, by: str, premises: Collection[UUID] = ()
+) -> Erasure:
     """Open the member's request, or take up the one that waits, and erase them. Raises as `erase_member`."""
     waiting = RightsRequest.objects.filter(member=member, kind=asking.Kind.ERASURE, verdict="").first()
     request = waiting or asking.open_request(
         member=member, kind=asking.Kind.ERASURE, at=at, channel=channel, by=by
     )
-    return erase_member(member=member, at=at, by=by, request_id=request.pk)
+    return erase_member(member=member, at=at, by=by, request_id=request.pk, premises=premises)
+
+
+def last_homes(member: Member) -> set[UUID]:
+    """Homes that nobody but the member's household ever lived in, and that are on no landlord's list."""
+    homes = Home.objects.filter(occupancies__household_id=member.household_id)
+    others = Occupancy.objects.exclude(household_id=member.household_id)
+    lonely = homes.exclude(occupancies__in=others).filter(
+        partner_links__isnull=True, partner_properties__isnull=True
+    )
+    return set(lonely.values_list("pk", flat=True))
 
 
 def is_erased(member: Member) -> bool:
@@ -176,7 +207,7 @@ def reapply(*, lines: Iterator[Line], at: datetime, by: str) -> tuple[int, int, 
         elif Erasure.objects.filter(member=member).exists():
             already += 1
         else:
-            erase_member(member=member, at=at, by=by)
+            erase_member(member=member, at=at, by=by, premises=line.home_ids)
             again += 1
         _shred(line)
     return again, already, unknown
@@ -248,7 +279,7 @@ def _end_sign_in(member: Member) -> None:
     _hide_in_admin_log(User, user.pk)
 
 
-def _hide_in_admin_log(model: type[User] | type[Household], pk: object) -> None:
+def _hide_in_admin_log(model: type[Model], pk: object) -> None:
     kind = ContentType.objects.get_for_model(model)
     LogEntry.objects.filter(content_type=kind, object_id=str(pk)).update(
         object_repr=NO_NAME, change_message=""
@@ -268,6 +299,8 @@ def _shred(line: Line) -> None:
     encryption.shred(line.member_id)
     if line.household_id is not None:
         encryption.shred(line.household_id)
+        for stay in Occupancy.objects.filter(household_id=line.household_id).values_list("pk", flat=True):
+            encryption.shred(stay)
     for home_id in line.home_ids:
         encryption.shred(home_id)
 

@@ -115,7 +115,7 @@ def register_home(
         ),
         cmz=entry.one_line(cmz, field="cmz", longest=60, may_be_empty=True),
     )
-    with refused_as(members_home_mpan_key=MpanTaken(field="mpan")):
+    with refused_as(home_one_a_mpan=MpanTaken(field="mpan")):
         home.save(force_insert=True)
     return home
 

@@ -13,14 +13,17 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Lower
 
 from members.mpan import has_valid_check_digit
 from members.recurring import EVERY_DAY, SEASON_DAY, Recurrence
+from opendsr.kernel.blind_index import BlindIndexField, SealedModel, WordsField
 from opendsr.kernel.clock import wall_now
 from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.sealed_field import SealedTextField
 
 MEMBER_NUMBER = r"^M-([0-9]{5}|[1-9][0-9]{5,9})$"
 MPAN = r"^[0-9]{13}$"
@@ -102,14 +105,18 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.email = UserManager.normalize_email(self.email)
 
 
-class Household(models.Model):
+class Household(SealedModel):
     """People who live together and share what their home earns."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
-    name = models.CharField(max_length=120)
+    name = SealedTextField(longest=120)
+    words = WordsField(of=("name",))
+
+    class Meta:
+        indexes: ClassVar = [GinIndex(fields=["words"], name="household_by_words")]
 
     def __str__(self) -> str:
-        return self.name
+        return f"household {self.pk.hex[-8:]}"
 
 
 class LeftReason(models.TextChoices):
@@ -119,14 +126,15 @@ class LeftReason(models.TextChoices):
     DECEASED = "deceased", "Died"
 
 
-class Member(models.Model):
+class Member(SealedModel):
     """A member of the co-op, known in every log by number, never by name."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     number = models.CharField(max_length=12, unique=True, help_text="M-00001")
     user = models.OneToOneField(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="member")
     household = models.ForeignKey(Household, on_delete=models.PROTECT, related_name="members")
-    full_name = models.CharField(max_length=120)
+    full_name = SealedTextField(longest=120)
+    words = WordsField(of=("full_name",))
     joined_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True, blank=True)
     left_reason = models.CharField(max_length=12, choices=LeftReason.choices, blank=True)
@@ -144,6 +152,7 @@ class Member(models.Model):
                 condition=Q(left_reason="") | Q(left_at__isnull=False), name="member_left_for_a_reason"
             ),
         ]
+        indexes: ClassVar = [GinIndex(fields=["words"], name="member_by_words")]
 
     def __str__(self) -> str:
         return self.number
@@ -153,14 +162,20 @@ class Member(models.Model):
         return self.joined_at <= at and (self.left_at is None or at < self.left_at)
 
 
-class Home(models.Model):
-    """Premises: the thing with a meter point, a place on the grid and hubs and assets inside."""
+class Home(SealedModel):
+    """Premises: the thing with a meter point, a place on the grid and hubs and assets inside.
+
+    Name, address and MPAN are sealed with a key of the home's own, which outlives those who live there.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
-    name = models.CharField(max_length=80, help_text="What staff call it; never shown to another household")
-    address = models.CharField(max_length=200, blank=True)
+    name = SealedTextField(longest=80, help_text="What staff call it; never shown to another household")
+    name_index = BlindIndexField(of="name")
+    address = SealedTextField(longest=200, blank=True)
+    words = WordsField(of=("name", "address"))
     postcode = models.CharField(max_length=8)
-    mpan = models.CharField(max_length=13, unique=True)
+    mpan = SealedTextField(longest=13, pattern=MPAN)
+    mpan_index = BlindIndexField(of="mpan")
     gsp_group = models.CharField(
         max_length=2, help_text="Grid supply point group, e.g. _G without the underscore: G"
     )
@@ -169,7 +184,7 @@ class Home(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(mpan__regex=MPAN), name="home_mpan_is_13_digits"),
+            models.UniqueConstraint(fields=["mpan_index"], name="home_one_a_mpan"),
             models.CheckConstraint(
                 condition=Q(postcode__regex=POSTCODE),
                 name="home_postcode_is_british",
@@ -182,12 +197,14 @@ class Home(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            models.Index(fields=["name_index"], name="home_by_name"),
+            GinIndex(fields=["words"], name="home_by_words"),
             models.Index(fields=["gsp_group"], name="home_by_gsp_group"),
             models.Index(fields=["cmz"], name="home_by_cmz"),
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.postcode} ({self.pk.hex[-8:]})"
 
     @property
     def is_mpan_doubtful(self) -> bool:
@@ -375,7 +392,7 @@ class Consent(models.Model):
         return f"{self.purpose} of {self.member}"
 
 
-class StandingOptOut(models.Model):
+class StandingOptOut(SealedModel):
     """A household's wish to be left out of every campaign for a while (holiday, illness, visitors), or at
     some hours, weekdays or seasons of it (`recurring`).
 
@@ -386,7 +403,7 @@ class StandingOptOut(models.Model):
     occupancy = models.ForeignKey(Occupancy, on_delete=models.PROTECT, related_name="standing_opt_outs")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
-    reason = models.CharField(max_length=120, blank=True)
+    reason = SealedTextField(subject="occupancy_id", longest=120, blank=True)
     weekdays = models.PositiveSmallIntegerField(
         default=EVERY_DAY, help_text="A bit each, Monday the lowest; 127 is every day"
     )

@@ -86,7 +86,7 @@ def move_house(
 def home_of_mpan(*, address: str, postcode: str, mpan: str, gsp_group: str, at: datetime) -> Home:
     """The home of the meter point: known already, when somebody lived there before, or registered now."""
     mpan = entry.mpan(mpan)
-    known = Home.objects.filter(mpan=mpan).first()
+    known = Home.objects.filter(mpan_index=mpan).first()
     if known is not None:
         return known
     group = gsp_group or gsp_group_of(mpan)

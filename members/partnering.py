@@ -21,7 +21,7 @@ from members.constraints import refused_as
 from members.models import Home, Role, User
 from members.partner_models import Partner, PartnerAccount, PartnerHome
 from members.rows import Reject, read_rows, reject_lines
-from opendsr.kernel import audit
+from opendsr.kernel import audit, encryption
 from opendsr.kernel.errors import DomainError, NotFound
 
 COLUMNS: Final = ("home", "starts_on", "ends_on")
@@ -171,12 +171,13 @@ def _homes(wanted: set[str]) -> dict[str, UUID | None]:
     """The home of each MPAN or name; None for a name that several homes have."""
     packed = {"".join(each.split()).replace("-", ""): each for each in wanted}
     found: dict[str, UUID | None] = {}
-    matching = Home.objects.filter(Q(mpan__in=list(packed)) | Q(name__in=list(wanted)))
-    for home_id, mpan, name in matching.values_list("pk", "mpan", "name"):
-        if name in wanted:
-            found[name] = None if name in found else home_id
-        if mpan in packed:
-            found[packed[mpan]] = home_id
+    matching = Home.objects.filter(Q(mpan_index__in=list(packed)) | Q(name_index__in=list(wanted)))
+    with encryption.remembering():
+        for home in matching.only("pk", "mpan", "name"):
+            if home.name in wanted:
+                found[home.name] = None if home.name in found else home.pk
+            if home.mpan in packed:
+                found[packed[home.mpan]] = home.pk
     return found
 
 

@@ -28,7 +28,7 @@ from members.models import (
 from members.partner_models import Partner, PartnerHome
 from members.recurring import Recurrence
 from members.rights_models import Restriction
-from opendsr.kernel import lookups
+from opendsr.kernel import encryption, lookups
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import day_interval
 
@@ -246,10 +246,19 @@ def streams_of_occupancy(occupancy_id: UUID) -> list[MeterStream]:
 def homes_of_streams(stream_ids: Iterable[UUID]) -> list[StreamHome]:
     """Whose home each stream is in, by name; for staff who see homes."""
     streams = MeterStream.objects.filter(stream_id__in=list(stream_ids)).select_related("occupancy__home")
-    return [
-        StreamHome(stream.stream_id, stream.occupancy_id, stream.occupancy.home.name)
-        for stream in streams.order_by("occupancy__home__name", "stream_id")
-    ]
+    with encryption.remembering():
+        found = [
+            StreamHome(stream.stream_id, stream.occupancy_id, stream.occupancy.home.name)
+            for stream in list(streams)
+        ]
+    return sorted(found, key=lambda each: (each.name, each.stream_id))
+
+
+def home_names(occupancy_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What staff call the home of each stay; for staff who see homes."""
+    stays = Occupancy.objects.filter(pk__in=lookups.among(occupancy_ids)).select_related("home")
+    with encryption.remembering():
+        return {stay.pk: stay.home.name for stay in stays.only("pk", "home__id", "home__name")}
 
 
 def consents_in_force(occupancy_ids: Iterable[UUID], at: datetime) -> list[Consent]:

@@ -134,7 +134,7 @@ def _apply(request: RightsRequest, at: datetime, by: User | None) -> None:
         case _:
             assert request.home is not None  # noqa: S101 asked for with its home
             home = Home.objects.select_for_update(no_key=True).get(pk=request.home.pk)
-            with refused_as(members_home_mpan_key=MpanTaken(field="wanted")):
+            with refused_as(home_one_a_mpan=MpanTaken(field="wanted")):
                 _change(home, request.about, request.wanted, at, by)
 
 

@@ -168,7 +168,9 @@ def stream_called(text: str, *, at: datetime) -> UUID | None:
     except ValueError:
         current = Q(starts_at__lte=at) & (Q(ends_at__isnull=True) | Q(ends_at__gt=at))
         wanted = (
-            current & Q(name="electricity") & (Q(occupancy__home__mpan=text) | Q(occupancy__home__name=text))
+            current
+            & Q(name="electricity")
+            & (Q(occupancy__home__mpan_index=text) | Q(occupancy__home__name_index=text))
         )
     found = list(MeterStream.objects.filter(wanted).values_list("stream_id", flat=True)[:2])
     return found[0] if len(found) == 1 else None

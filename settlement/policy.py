@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from members.models import Occupancy, Role
+from members import queries as queries_of_members
+from members.models import Role
 from members.policy import Viewer, has_role, require_role
 from members.queries import member_of
 from opendsr.kernel.errors import NotFound
@@ -153,8 +154,8 @@ def access_standing_run(user: Viewer, campaign_id: UUID) -> SettlementRun:
 def home_names(user: Viewer, occupancy_ids: Collection[str]) -> dict[str, str]:
     """Names of the homes by occupancy id, for those who may look at baselines; raises Forbidden."""
     require_sees_baselines(user)
-    rows = Occupancy.objects.filter(pk__in=list(occupancy_ids)).values_list("pk", "home__name")
-    return {str(occupancy_id): name for occupancy_id, name in rows}
+    names = queries_of_members.home_names(UUID(each) for each in occupancy_ids)
+    return {str(occupancy_id): name for occupancy_id, name in names.items()}
 
 
 def _may_see(user: Viewer, statement: Statement, at: datetime) -> bool:

@@ -11,6 +11,7 @@ from django.db.models import Max, QuerySet, Sum
 
 from campaigns.models import Campaign
 from members.models import Member
+from members.queries import home_names
 from settlement.models import (
     HomeDelivery,
     Posting,
@@ -98,20 +99,14 @@ def is_final(run: SettlementRun | None) -> bool:
 
 def money_table(run: SettlementRun) -> MoneyTable:
     """Who delivered and earned what in the run, the largest earner first; for staff."""
-    rows = (
-        HomeDelivery.objects.filter(run=run)
-        .order_by("-earned_mp", "-paid_wh", "occupancy__home__name", "occupancy_id")
-        .values_list(
-            "occupancy_id",
-            "occupancy__home__name",
-            "standing",
-            "instructed_wh",
-            "delivered_wh",
-            "paid_wh",
-            "earned_mp",
+    found = HomeDelivery.objects.filter(run=run)
+    rows = list(
+        found.order_by("-earned_mp", "-paid_wh", "occupancy__home__postcode", "occupancy_id").values_list(
+            "occupancy_id", "standing", "instructed_wh", "delivered_wh", "paid_wh", "earned_mp"
         )
     )
-    return MoneyTable(run=run, lines=tuple(MoneyLine(*row) for row in rows))
+    names = home_names(row[0] for row in rows)
+    return MoneyTable(run=run, lines=tuple(MoneyLine(row[0], names[row[0]], *row[1:]) for row in rows))
 
 
 def statements_of(member: Member) -> QuerySet[Statement]:

@@ -13,6 +13,7 @@ os.environ["OPENDSR_ENV"] = "test"
 os.environ.setdefault("SECRET_KEY", "tests-only")
 os.environ.setdefault("OPENDSR_CA_PASSPHRASE", "tests-only")
 os.environ.setdefault("OPENDSR_KEK", base64.b64encode(bytes(range(32))).decode())
+os.environ.setdefault("OPENDSR_INDEX_KEY", base64.b64encode(bytes(range(32, 64))).decode())
 os.environ.setdefault("OPENDSR_VAR", str(REPOSITORY / "var" / "test"))
 
 try:

@@ -8,14 +8,14 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
-from opendsr.kernel import clock, encryption, outbox
+from opendsr.kernel import blind_index, clock, encryption, outbox
 
 
 @register(Tags.security)
 def check_environment(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """The key ring, the world clock and the lease must be readable before anything is served."""
     found: list[CheckMessage] = []
-    for number, read in enumerate((encryption.key_ring, clock.now, outbox.lease), start=1):
+    for number, read in enumerate((encryption.key_ring, clock.now, outbox.lease, blind_index.key), start=1):
         try:
             read()
         except ImproperlyConfigured as error:

@@ -24,7 +24,7 @@ from django.db import connection, transaction
 from django.db.models import DurationField, ExpressionWrapper, F, Max, Q, Value
 from django.db.models.functions import Least
 
-from opendsr.kernel import clock, plain, waking
+from opendsr.kernel import clock, encryption, plain, waking
 from opendsr.kernel.broker import SWEPT_QUEUES
 from opendsr.kernel.env import env_float
 from opendsr.kernel.errors import DomainError
@@ -375,7 +375,8 @@ def _run(claim: Claim, *, is_strict: bool) -> None:
             )
             if held.first() is None:
                 return
-            _registered(claim).run(fact=claim.fact)
+            with encryption.remembering():
+                _registered(claim).run(fact=claim.fact)
             OutboxDelivery.objects.filter(pk=claim.delivery_id).update(
                 state=DeliveryState.DONE, lease_until=None, finished_wall_at=clock.wall_now()
             )

@@ -6,6 +6,7 @@ into SQL (`filter(name=...)`, `update(name=...)`) is refused; looking things up 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 from uuid import UUID
 
@@ -54,24 +55,28 @@ class Opened(DeferredAttribute):
 class SealedTextField(models.Field):  # type: ignore[type-arg]
     """Text sealed for `subject`: the attribute of the row that says whose it is, the row's own id by default.
 
-    `longest` bounds the text; an empty text is stored empty.
+    `longest` bounds the text and `pattern` gives its form, which the database cannot see any more; an empty
+    text is stored empty.
     """
 
     descriptor_class = Opened
     empty_strings_allowed = True
     empty_values = (None, "", b"")
 
-    def __init__(self, *args: Any, subject: str = "pk", longest: int = 4_000, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, subject: str = "pk", longest: int = 4_000, pattern: str = "", **kwargs: Any
+    ) -> None:
         kwargs.setdefault("default", "")
         super().__init__(*args, **kwargs)
-        self.subject, self.longest = subject, longest
+        self.subject, self.longest, self.pattern = subject, longest, pattern
 
     def get_internal_type(self) -> str:
         return "BinaryField"
 
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()
-        return name, path, args, {**kwargs, "subject": self.subject, "longest": self.longest}
+        how = {"subject": self.subject, "longest": self.longest, "pattern": self.pattern}
+        return name, path, args, {**kwargs, **how}
 
     def get_default(self) -> Any:
         return ""
@@ -95,6 +100,8 @@ class SealedTextField(models.Field):  # type: ignore[type-arg]
             return Sealed(value or b"")
         if len(value) > self.longest:
             raise ValueError(f"{self.name} is longer than {self.longest} characters")
+        if self.pattern and not re.fullmatch(self.pattern, value, re.ASCII):
+            raise ValueError(f"{self.name} is not in its form")
         return Sealed(encryption.seal(self._subject_id(model_instance), value, self._context(model_instance)))
 
     def from_db_value(self, value: Any, expression: object, connection: object) -> Sealed | None:

@@ -80,7 +80,7 @@ class Total:
 def whole_page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
     """Everything on the page."""
     left_out = campaign.plan_lines.exclude(left_out="").select_related("asset__hub__home")
-    ordered = left_out.order_by("left_out", "asset__hub__home__name", "id")
+    ordered = left_out.order_by("left_out", "asset__hub__home__postcode", "id")
     lines, pager = paged(request, ordered, size=LINES_SHOWN, parameter="out", anchor="left-out")
     return {
         "campaign": campaign,
@@ -196,12 +196,12 @@ def _live_url(request: HttpRequest, campaign: Campaign) -> str:
 
 def _parts(campaign: Campaign) -> QuerySet[Participation]:
     parts = campaign.participations.select_related("asset", "occupancy__home")
-    return parts.order_by("occupancy__home__name", "occupancy_id", "asset__name", "id")
+    return parts.order_by("occupancy__home__postcode", "occupancy_id", "asset__name", "id")
 
 
 def _plan_lines(campaign: Campaign) -> QuerySet[PlanLine]:
     chosen = campaign.plan_lines.filter(left_out="").select_related("asset__hub__home")
-    return chosen.order_by("-expected_w", "asset__hub__home__name", "id")
+    return chosen.order_by("-expected_w", "asset__hub__home__postcode", "id")
 
 
 def _taking_part(campaign: Campaign) -> list[Total]:

@@ -22,6 +22,7 @@ from assets.models import Asset, Hub
 from members import applying
 from members.enquiry_models import Application
 from members.models import Home
+from opendsr.kernel import encryption
 from opendsr.kernel.periods import civil_date
 
 STAGES: Final = (
@@ -183,9 +184,9 @@ def conversion(found: Iterable[Entry], at: datetime) -> list[Reached]:
 
 def names_of(rows: Sequence[Entry]) -> dict[UUID | None, str]:
     """What to call each row: the person while they are an applicant, then the home."""
-    homes = dict(
-        Home.objects.filter(pk__in={each.home_id for each in rows if each.home_id}).values_list("pk", "name")
-    )
+    living = Home.objects.filter(pk__in={each.home_id for each in rows if each.home_id})
+    with encryption.remembering():
+        homes = {home.pk: home.name for home in living.only("pk", "name")}
     asked = {each.application_id for each in rows if each.application_id and each.home_id is None}
     people = {
         application.pk: applying.opened(application).get("full_name", "")

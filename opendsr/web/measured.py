@@ -11,10 +11,10 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+import members.queries
 import settlement.queries
 from campaigns.models import Campaign, Direction, Participation
 from campaigns.reporting import EventReport
-from members.models import Occupancy
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.web import wording
 from opendsr.web.charts import Figure, half_hour_figure
@@ -196,8 +196,7 @@ def waiting(campaign: Campaign) -> tuple[str, bool]:
     readiness = settling.ready(campaign.pk)
     if readiness.complete:
         return _("All readings are in; the settlement has not run yet."), False
-    stays = Occupancy.objects.filter(pk__in=list(readiness.missing)).order_by("home__name")
-    names = list(stays.values_list("home__name", flat=True)[:NAMED_HOMES])
+    names = sorted(members.queries.home_names(sorted(readiness.missing)[:NAMED_HOMES]).values())
     left = len(readiness.missing) - len(names)
     if left:
         names.append(ngettext("%(n)s more home", "%(n)s more homes", left) % {"n": left})

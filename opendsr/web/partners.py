@@ -120,9 +120,11 @@ def partner_detail(request: HttpRequest, partner_id: UUID) -> HttpResponse:
                 return redirect("partner_detail", partner.pk)
             links_form = LinksForm(initial={"rows": links_form.cleaned_data["rows"]})
     homes, pager = paged(
-        request, partner.homes.select_related("home").order_by("home__name", "starts_on"), size=HOMES_SHOWN,
+        request,
+        partner.homes.select_related("home").order_by("home__postcode", "home", "starts_on"),
+        size=HOMES_SHOWN,
         anchor="homes",
-    )  # fmt: skip
+    )
     has_errors = bool(account_form.errors or links_form.errors)
     context = {
         "partner": partner,

@@ -24,7 +24,7 @@ from assets.differences import differences
 from assets.models import Asset, Hub, Release, Rollout
 from assets.policy import DEVICE_STAFF, MANAGES_DEVICES, access_hub
 from members.policy import has_role, require_role
-from opendsr.kernel import clock
+from opendsr.kernel import blind_index, clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
@@ -108,7 +108,7 @@ def hub_list(request: HttpRequest) -> HttpResponse:
     )
     if form.is_bound and form.is_valid():
         if words := form.cleaned_data["q"].strip():
-            hubs = hubs.filter(Q(serial__icontains=words) | Q(home__name__icontains=words))
+            hubs = hubs.filter(Q(serial__icontains=words) | Q(home__words__contains=blind_index.words(words)))
         if form.cleaned_data["state"]:
             hubs = hubs.filter(state=form.cleaned_data["state"])
     shown, pager = paged(request, hubs.order_by("state", "serial"), size=HUBS_SHOWN)

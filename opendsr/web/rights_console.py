@@ -32,7 +32,7 @@ from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
 from opendsr.web.rights_forms import AnswerForm, OnBehalfForm
-from opendsr.web.rights_pages import add_error, shown_request, user_of
+from opendsr.web.rights_pages import add_error, premises_that_go, shown_request, user_of
 
 SHOWN: Final = 50
 
@@ -145,7 +145,13 @@ def _answer(row: RightsRequest, form: forms.Form, request: HttpRequest) -> None:
         case Kind.RESTRICTION:
             restricting.lift(actor=asking.actor_of(by), **told)
         case Kind.ERASURE if data["verdict"] != Verdict.REFUSED:
-            erasing.erase_member(member=row.member, at=at, by=asking.actor_of(by), request_id=row.pk)
+            erasing.erase_member(
+                member=row.member,
+                at=at,
+                by=asking.actor_of(by),
+                request_id=row.pk,
+                premises=premises_that_go(row.member),
+            )
         case _:
             asking.decide(**told)
 

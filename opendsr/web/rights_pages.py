@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 import members.queries
+from assets.models import Hub
 from members import asking, erasing, exporting, rectifying, restricting
 from members.asking import Kind, Step, Verdict
 from members.models import Channel, Member, User
@@ -147,7 +148,9 @@ def erase_me(request: HttpRequest) -> HttpResponse:
     form = EraseForm(user_of(request), request.POST or None, auto_id="erase_%s")
     if request.method == "POST" and form.is_valid():
         try:
-            erasing.erase_on_request(member=member, at=at, channel=Channel.WEB, by=actor(member))
+            erasing.erase_on_request(
+                member=member, at=at, channel=Channel.WEB, by=actor(member), premises=premises_that_go(member)
+            )
         except DomainError as error:
             form.add_error(None, sentence(error))
         else:
@@ -159,9 +162,17 @@ def erase_me(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "is_last": not others.exists(),
+        "premises_go": bool(premises_that_go(member)),
         "balance": wording.money(balance_mp) if balance_mp > 0 else "",
     }
     return render(request, "members/erase_me.html", context, status=422 if form.errors else 200)
+
+
+def premises_that_go(member: Member) -> set[UUID]:
+    """Homes whose name, address and meter point go with the last of a household: no hub hangs there."""
+    homes = erasing.last_homes(member)
+    in_use = Hub.objects.filter(home__in=homes).exclude(state=Hub.State.RETIRED)
+    return homes - set(in_use.values_list("home_id", flat=True))
 
 
 def user_of(request: HttpRequest) -> User:

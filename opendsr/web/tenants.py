@@ -101,7 +101,7 @@ class TenancyForm(forms.Form):
 
     def __init__(self, partner: Partner, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        links = partner.homes.filter(ends_on__isnull=True).select_related("home").order_by("home__name")
+        links = partner.homes.filter(ends_on__isnull=True).select_related("home").order_by("home__postcode")
         self.homes = {str(link.home_id): link.home for link in links}
         choices = [(key, home.name) for key, home in self.homes.items()]
         self.fields["home"].choices = choices  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import pytest
 from opendsr.run import localsecrets
 from opendsr.run.errors import RunError
 
-NAMES = ("SECRET_KEY", "OPENDSR_KEK", "OPENDSR_CA_PASSPHRASE")
+NAMES = ("SECRET_KEY", "OPENDSR_KEK", "OPENDSR_INDEX_KEY", "OPENDSR_CA_PASSPHRASE")
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,18 @@ def test_what_the_environment_says_wins(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert os.environ["SECRET_KEY"] == "mine"
     assert os.environ["OPENDSR_KEK"] == ""
+
+
+def test_a_file_from_before_there_was_an_index_key_is_given_one(tmp_path: Path) -> None:
+    (tmp_path / "secrets.env").write_text("SECRET_KEY=mine\n")
+    (tmp_path / "secrets.env").chmod(0o600)
+
+    localsecrets.load(tmp_path)
+    first, os.environ["OPENDSR_INDEX_KEY"] = os.environ["OPENDSR_INDEX_KEY"], ""
+    localsecrets.load(tmp_path)
+
+    assert len(base64.b64decode(first)) == 32
+    assert os.environ["OPENDSR_INDEX_KEY"] == first
 
 
 def test_a_file_open_to_others_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def production(tmp_path: Path) -> dict[str, str]:
         "OPENDSR_VAR": str(tmp_path),
         "SECRET_KEY": base64.b64encode(os.urandom(48)).decode(),
         "OPENDSR_KEK": base64.b64encode(os.urandom(32)).decode(),
+        "OPENDSR_INDEX_KEY": base64.b64encode(os.urandom(32)).decode(),
         "ALLOWED_HOSTS": "coop.example",
         "CSRF_TRUSTED_ORIGINS": "https://coop.example",
     }
@@ -43,7 +44,7 @@ def test_the_deployment_checks_find_nothing(production: dict[str, str]) -> None:
     assert "no issues" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "ALLOWED_HOSTS", "OPENDSR_KEK"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "ALLOWED_HOSTS", "OPENDSR_KEK", "OPENDSR_INDEX_KEY"])
 def test_a_missing_variable_is_named(name: str, production: dict[str, str]) -> None:
     del production[name]
 

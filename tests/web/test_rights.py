@@ -256,9 +256,9 @@ def test_erasure_keeps_the_books(scene, visit, erasures):
     assert answer["Location"] == reverse("account_login")
     assert client.get(reverse("home")).status_code == 302
     member = Member.objects.get(pk=carol.member.pk)
-    assert (member.full_name, member.user) == ("Erased", None)
+    assert (member.full_name, member.user) == ("erased", None)
     assert member.left_at == NOW
-    assert Household.objects.get(pk=carol.household.pk).name == "Erased"
+    assert Household.objects.get(pk=carol.household.pk).name == "erased"
     assert not User.objects.filter(email__contains="carol").exists()
     assert not visit(None).login(username="carol@example.org", password=PASSWORD)
     assert not Consent.objects.filter(member=member, ends_at=None).exists()

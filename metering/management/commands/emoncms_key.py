@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it, and print a new key once."""
         text = options["home"]
-        homes = list(Home.objects.filter(mpan=text)) or list(Home.objects.filter(name=text))
+        homes = list(Home.objects.filter(mpan_index=text)) or list(Home.objects.filter(name_index=text))
         if len(homes) != 1:
             raise CommandError(f"{len(homes)} homes are called {text!r}: give the MPAN")
         keys = EmoncmsKey.objects.filter(home=homes[0], name=options["name"], revoked_at__isnull=True)
