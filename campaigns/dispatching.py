@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from campaigns import guarding, life, sending, vtn_door
+from campaigns import freezing, guarding, life, sending, vtn_door
 from campaigns.eligibility import Verdict
 from campaigns.life import Verb
 from campaigns.models import Campaign, Participation, PlanLine
@@ -42,10 +42,14 @@ class DispatchReport:
 
 @transaction.atomic
 def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
-    """Send the approved campaign to its hubs; a second call reports what the first one sent."""
+    """Send the approved campaign to its hubs; a second call reports what the first one sent.
+
+    Raises Frozen while nothing may be sent; the outbox comes again.
+    """
     campaign, is_new = life.begin(campaign_id, Verb.DISPATCH)
     if not is_new:
         return _report(campaign, is_new=False)
+    freezing.ensure_running()
     parts = list(
         campaign.participations.select_for_update(of=("self",))
         .filter(state__in=(State.PLANNED, State.OPTED_OUT))
@@ -73,6 +77,7 @@ def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
         detail={"events": report.events, "sent": report.sent, "left_out": report.left_out},
     )
     outbox.record(DISPATCHED, at=at, key=str(campaign.pk), campaign_id=campaign.pk)
+    freezing.ensure_running()
     return report
 
 

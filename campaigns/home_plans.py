@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from assets.models import Asset, Hub
-from campaigns import eligibility, needs, tariffs, vtn_door
+from campaigns import eligibility, freezing, needs, tariffs, vtn_door
 from campaigns.least_cost import stepped, tank
 from campaigns.least_cost.stepped import Bools, Ints
 from campaigns.models import (
@@ -126,7 +126,11 @@ def plan_night(*, night: date, at: datetime) -> NightReport:
 
 @transaction.atomic
 def send_night(*, night: date, at: datetime) -> NightReport:
-    """Send the plans that were not sent, one event an asset; the guard asks again who may be sent to."""
+    """Send the plans that were not sent, one event an asset; the guard asks again who may be sent to.
+
+    Raises Frozen while nothing may be sent.
+    """
+    freezing.ensure_running()
     plans = list(
         HomePlan.objects.select_for_update(of=("self",))
         .filter(night=night, sent_at=None, left_out="")
@@ -162,6 +166,7 @@ def send_night(*, night: date, at: datetime) -> NightReport:
         line.vtn_event_id = str(event_ids[key])
     _mark(plans, [line for line, _ in notices.values()])
     out = [plan for plan in plans if plan.sent_at is not None]
+    freezing.ensure_running()
     return NightReport(
         night=night,
         homes=len(out),

@@ -298,6 +298,28 @@ class OptRecord(models.Model):
         return f"{self.opt} by {self.source}"
 
 
+class Freeze(models.Model):
+    """A stretch of time in which nothing may be sent; open until somebody thaws it."""
+
+    frozen_at = models.DateTimeField()
+    frozen_by = models.ForeignKey(
+        "members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    reason = models.CharField(max_length=200, blank=True)
+    thawed_at = models.DateTimeField(null=True, blank=True)
+    thawed_by = models.ForeignKey(
+        "members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["thawed_at"], nulls_distinct=False, name="freeze_one_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"frozen {self.frozen_at:%Y-%m-%d %H:%M}Z"
+
+
 # Tariffs and homes' own plans lie in a file of their own.
 from campaigns.tariff_models import HomePlan as HomePlan  # noqa: E402
 from campaigns.tariff_models import HomePlanLine as HomePlanLine  # noqa: E402

@@ -24,8 +24,8 @@ RECORD: Final = (
         keeping="six years, as events are",
     ),
     Processing(
-        models=("campaigns.Campaign",),
-        what="which member of staff made and approved an event",
+        models=("campaigns.Campaign", "campaigns.Freeze"),
+        what="which member of staff made and approved an event, or froze all sending",
         purpose="two pairs of eyes, and knowing whose",
         basis=INTEREST,
         keeping="six years",

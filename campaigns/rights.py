@@ -1,4 +1,4 @@
-"""What each role may see and change of campaigns in the stock admin; migrations 0001 and 0005 grant it."""
+"""What each role may see and change of campaigns in the stock admin; 0001, 0005 and 0006 grant it."""
 
 from __future__ import annotations
 
@@ -33,4 +33,8 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.DEVICE_MANAGER: ALL_VIEW,
     Role.FINANCE: ALL_VIEW,
     Role.AUDITOR: ALL_VIEW,
+}
+
+FREEZE_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {"freeze": VIEW} for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
 }

@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from assets.models import Asset
-from campaigns import eligibility, vtn_door
+from campaigns import eligibility, freezing, vtn_door
 from campaigns.models import Campaign, Direction, Participation
 from campaigns.vtn_door import EventClosed, EventNotice, Signal, SignalInterval, VenId, VtnEventId
 from opendsr.kernel.interval import Interval
@@ -104,8 +104,10 @@ def put_back(
 ) -> None:
     """Ask the hub again for `part`, beside whatever runs there already. `key` names this asking to the VTN.
 
-    The caller saves `part` afterwards; its event, state and times are set here.
+    The caller saves `part` afterwards; its event, state and times are set here. Raises Frozen while nothing
+    may be sent.
     """
+    freezing.ensure_running()
     running = [
         each for each in hub_parts if each.pk != part.pk and is_in_event(each) and each.state in RUNNING
     ]

@@ -12,7 +12,17 @@ from uuid import UUID
 
 from celery import shared_task
 
-from campaigns import approving, completing, dispatching, home_plans, monitoring, octopus, opting, tariffs
+from campaigns import (
+    approving,
+    completing,
+    dispatching,
+    freezing,
+    home_plans,
+    monitoring,
+    octopus,
+    opting,
+    tariffs,
+)
 from campaigns.life import WrongState
 from campaigns.models import PlanLine
 from members import recurring
@@ -129,7 +139,10 @@ def plan_tonight(**_: object) -> None:
         home_plans.plan_night(night=local.date(), at=at)
     except home_plans.PricesUnknown:
         logger.info("no prices of the night of %s yet", local.date())
-    home_plans.send_night(night=local.date(), at=at)
+    try:
+        home_plans.send_night(night=local.date(), at=at)
+    except freezing.Frozen:
+        logger.warning("the night of %s is not sent: frozen", local.date())
 
 
 @outbox.consumer("members.care.changed", "campaigns.care")

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 import campaigns.policy
 import campaigns.queries
 import settlement.policy
-from campaigns import approving, cancelling, creating, planning, reporting
+from campaigns import approving, cancelling, creating, freezing, planning, reporting
 from campaigns.life import Verb
 from campaigns.models import Campaign
 from members.policy import has_role, require_role
@@ -70,6 +70,8 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
         "state": state,
         "states": [(code, wording.state(code)) for code in Campaign.State.values],
         "may_create": campaigns.policy.may_run_campaigns(request.user),
+        "freeze": (freeze := freezing.current()),
+        "frozen_since": wording.moment(freeze.frozen_at) if freeze else "",
     }
     return render(request, "campaigns/campaign_list.html", context)
 

@@ -111,6 +111,7 @@ def _invalid_field(error: DomainError) -> str:
 
 SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "wrong_state": _wrong_state,
+    "frozen": _told(_lazy("Nothing is sent to homes just now: the co-op has frozen sending.")),
     "invalid_field": _invalid_field,
     "email_taken": _told(_lazy("Somebody signs in with this address already. Sign in to add another home.")),
     "home_occupied": _told(

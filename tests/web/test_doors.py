@@ -67,6 +67,8 @@ class Door:
             return reverse(self.name, args=[uuid4()])
         if self.name in ("take_copy", "lift_restriction", "rights_request"):
             return reverse(self.name, args=[uuid4()])
+        if self.name == "sending_action":
+            return reverse(self.name, args=[self.verb])
         if self.name in ("batch_action", "dispute_action", "surplus_action"):
             return reverse(self.name, args=[uuid4(), "nonsense"])
         if self.name == "answer_event":
@@ -178,6 +180,15 @@ DOORS = [
         method="post",
     ),
     Door("night_plans", STAFF_LIST),
+    *(
+        Door(
+            "sending_action",
+            {"anonymous": 302, "alice": 403, "fay": 403, "nobody": 403, "sam": status},
+            method="post",
+            verb=verb,
+        )
+        for verb, status in (("freeze", 302), ("thaw", 302), ("release", 302), ("nonsense", 404))
+    ),
     Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
     Door("campaign_list", STAFF_LIST),
