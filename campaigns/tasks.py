@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 
 from campaigns import (
     approving,
@@ -123,7 +124,7 @@ def standing_opt_out_started(*, fact: Fact) -> None:
 @shared_task(ignore_result=True)
 def follow_tariffs(**_: object) -> None:
     """Ask for prices that are due; what went wrong is logged, and asked for again at its time."""
-    found = tariffs.fetch_due(client=octopus.Client(), at=clock.now())
+    found = tariffs.fetch_due(client=octopus.Client(settings.OCTOPUS_URL), at=clock.now())
     for code, problem in found.problems.items():
         logger.warning("tariff %s: %s", code, problem)
 

@@ -156,6 +156,7 @@ MFA_ADAPTER = "opendsr.web.second_factor.SealingAdapter"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
 STAFF_SECOND_FACTOR = env_bool("STAFF_SECOND_FACTOR", default=ENVIRONMENT != "test")
+OCTOPUS_URL = env_str("OCTOPUS_URL", default="https://api.octopus.energy/v1/")
 ALLAUTH_TRUSTED_PROXY_COUNT = env_int("TRUSTED_PROXY_COUNT", default=0)
 EMAIL_BACKEND = env_str("EMAIL_BACKEND", default="django.core.mail.backends.console.EmailBackend")
 DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", default="OpenDSR <noreply@localhost>")

@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from campaigns import octopus
 from members import entry
 from members.models import Role, User
 from members.policy import require_role
@@ -197,6 +198,7 @@ def _lines(user: User) -> list[Line]:
         ),
         _authority_line(),
         _letter_line(),
+        _prices_line(),
     ]
 
 
@@ -232,6 +234,18 @@ def _letter_line() -> Line:
     return Line("letter", title, "bad", _("refused, %(when)s") % when, press=press)
 
 
+def _prices_line() -> Line:
+    title, press = _("Half-hourly prices"), _("Ask for them")
+    tried = _tried("prices")
+    if tried is None:
+        todo = _("Homes on a half-hourly tariff are planned by these prices.")
+        return Line("prices", title, "warn", _("never asked"), todo, press=press)
+    when = {"when": wording.moment(tried.at)}
+    if tried.detail["is_ok"]:
+        return Line("prices", title, "good", _("answered, %(when)s") % when, press=press)
+    return Line("prices", title, "bad", _("no answer, %(when)s") % when, press=press)
+
+
 def _tried(what: str) -> AuditEntry | None:
     tries = AuditEntry.objects.filter(verb=TRIED, target=f"setup:{what}")
     return tries.order_by("-at", "-pk").first()
@@ -259,11 +273,24 @@ def _send_letter(user: User) -> str:
     return ""
 
 
+def _ask_for_prices(user: User) -> str:
+    def wait(seconds: float) -> None:
+        raise octopus.OctopusRefused(problem="is busy: try again later")
+
+    try:
+        products = octopus.Client(settings.OCTOPUS_URL, sleep=wait).products()
+    except DomainError as error:
+        return sentence(error)
+    return "" if products else _("It answered, and sells nothing.")
+
+
 TRIES: Final[Mapping[str, Callable[[User], str]]] = {
     "authority": _make_authority,
     "letter": _send_letter,
+    "prices": _ask_for_prices,
 }
 DONE: Final = {
+    "prices": _lazy("Octopus answered: its prices will be fetched each afternoon."),
     "authority": _lazy("Made. Move the root's key off this machine when you can: docs/security.md says how."),
     "letter": _lazy("The mail server took it. Look whether it has come, in the folder for junk too."),
 }

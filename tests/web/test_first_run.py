@@ -17,6 +17,8 @@ from members.models import Role, User
 from opendsr.kernel.models import AuditEntry, Installation
 from opendsr.web import first_run
 from settlement.voting import legal_form
+from tests.campaigns.test_octopus import Octopus
+from tests.campaigns.test_octopus import octopus as octopus
 from tests.factories import make_staff
 from tests.web.conftest import Visit
 from tests.web.pages import seen
@@ -77,6 +79,18 @@ def test_a_mail_server_that_is_not_there_is_told(address: str, client: Client, s
     page = client.post(reverse("setup_try", args=["letter"]), follow=True)
     assert "did not take it" in seen(page).text()
     assert "refused" in seen(page).text()
+
+
+def test_prices_are_asked_for(address: str, client: Client, settings: Any, octopus: Octopus) -> None:
+    client.post(address, GIVEN)
+    settings.OCTOPUS_URL = f"http://127.0.0.1:{octopus.server_port}/v1/"
+    octopus.failing = 1
+    page = client.post(reverse("setup_try", args=["prices"]), follow=True)
+    assert "no answer" in seen(page).text()
+    row = {"code": "AGILE-24-10-01", "display_name": "Agile", "direction": "IMPORT"}
+    octopus.told["/v1/products/"] = {"count": 1, "next": None, "results": [row]}
+    page = client.post(reverse("setup_try", args=["prices"]), follow=True)
+    assert "answered" in seen(page).text()
 
 
 @pytest.mark.parametrize(
