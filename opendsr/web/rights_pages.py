@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 import members.queries
 from assets.models import Hub
-from members import asking, erasing, exporting, rectifying, restricting
+from members import asking, erasing, exporting, looking, rectifying, restricting
 from members.asking import Kind, Step, Verdict
 from members.models import Channel, Member, User
 from members.policy import own_member
@@ -92,6 +92,15 @@ def my_rights(request: HttpRequest) -> HttpResponse:
         "pager": pager,
         "forms": shown,
         "opened": do,
+        "looks": [
+            {
+                "at": wording.moment(each.at),
+                "who": each.actor.replace(":", " "),
+                "page": each.page,
+                "why": each.why,
+            }
+            for each in looking.looks_at(member)
+        ],
         "is_restricted": restricting.is_restricted(member.household_id),
     }
     status = 422 if any(form.errors for form in shown.values()) else 200

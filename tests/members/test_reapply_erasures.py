@@ -51,6 +51,8 @@ def test_a_restored_backup_is_put_right(restored, settings, tmp_path):
     stays = make_resident("Carol Birch", email="carol@example.org")
     sealed = encryption.seal(gone.member.pk, "words", "context")
     backup = dump(url(connection.settings_dict["NAME"]))
+    for plain in (NAME, "Quagmire", gone.home.name, gone.home.mpan):
+        assert plain not in backup, "a dump names nobody"
     erasing.erase_on_request(member=gone.member, at=JOINED_AT, channel=Channel.WEB, by="test")
     subprocess.run(
         ["psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", restored], input=backup, text=True, check=True,

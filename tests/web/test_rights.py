@@ -347,3 +347,25 @@ def test_a_new_model_with_personal_data_is_noticed():
         "elsewhere.Diary",
     }
     assert [processing.names_somebody(each) for each in (Card, Leaf)] == [True, False]
+
+
+def test_a_member_sees_who_looked(scene, visit, mo, ada):
+    alice, carol = scene.alice.member, scene.carol.member
+    for member in (alice, carol):
+        ask(visit(member.user), do="complain", words="Nobody came.")
+    visit(mo).get(reverse("rights_list"))
+    visit(mo).get(reverse("rights_request", args=[newest(alice, "complaint").pk]))
+    url = reverse("admin:members_member_change", args=[alice.pk])
+    ada.is_superuser = True
+    ada.save()
+    assert visit(ada).get(url).status_code == 200
+    assert visit(scene.carol.user).get(url).status_code == 302
+
+    looks = seen(visit(alice.user).get(reverse("my_rights"))).cells("looks")
+    assert [row[1:] for row in looks] == [
+        [f"user {ada.pk}", "record of the member", "keeping the records"],
+        [f"user {mo.pk}", "request", "answering this request"],
+        [f"user {mo.pk}", "requests", "answering requests in time"],
+    ]
+    assert AuditEntry.objects.filter(verb="identity.looked_at").count() == 3, "a list is one entry"
+    assert len(seen(visit(carol.user).get(reverse("my_rights"))).cells("looks")) == 1
