@@ -96,6 +96,7 @@ def pages_ms() -> list[float]:
 
     settings.ALLOWED_HOSTS = ["*"]
     settings.SECURE_SSL_REDIRECT = False
+    settings.STAFF_SECOND_FACTOR = False
     sam = User.objects.create_user("sam@example.org", "correct horse battery", is_staff=True)
     sam.groups.add(Group.objects.get_or_create(name=Role.DISPATCHER.value)[0])
     client = Client()
