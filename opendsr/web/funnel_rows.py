@@ -23,6 +23,7 @@ from members import applying
 from members.enquiry_models import Application
 from members.models import Home
 from opendsr.kernel import encryption
+from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import civil_date
 
 STAGES: Final = (
@@ -188,10 +189,11 @@ def names_of(rows: Sequence[Entry]) -> dict[UUID | None, str]:
     with encryption.remembering():
         homes = {home.pk: home.name for home in living.only("pk", "name")}
     asked = {each.application_id for each in rows if each.application_id and each.home_id is None}
-    people = {
-        application.pk: applying.opened(application).get("full_name", "")
-        for application in Application.objects.filter(pk__in=asked)
-    }
+    applicants = list(Application.objects.filter(pk__in=among(asked)))
+    with encryption.remembering():
+        for application in applicants:
+            encryption.expect(application.pk)
+        people = {each.pk: applying.opened(each).get("full_name", "") for each in applicants}
     return {
         each.application_id or each.job_id: homes.get(each.home_id) or people.get(each.application_id, "")  # type: ignore[arg-type]
         for each in rows
