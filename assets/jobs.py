@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Max
 
 from assets import installing
 from assets.installing import PlannedHub, install_asset, pair_cad
@@ -28,6 +29,7 @@ from opendsr.kernel.errors import DomainError, NotFound
 
 State = InstallJob.State
 Outcome = PairingAttempt.Outcome
+INSTANT: Final = timedelta(microseconds=1)
 OPEN: Final = (State.PLANNED, State.SURVEYED, State.SCHEDULED)
 TRIES: Final = 3
 CODE_AFTER_VISIT: Final = timedelta(days=2)
@@ -291,6 +293,9 @@ def record_test(
         asset = next((each for each in assets_of(job) if each.pk == asset_id), None)
         if asset is None:
             raise entry.InvalidField(field="asset", problem="not_a_choice")
+    newest = job.tests.aggregate(at=Max("at"))["at"]
+    if newest is not None and newest >= at:  # two of the same instant: the one that came later counts
+        at = newest + INSTANT
     return JobTest.objects.create(
         job=job, kind=kind, asset=asset, is_passed=is_passed, note=_line(note, "note", 300), at=at, by=by
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from opendsr.kernel.errors import Invalid
 
@@ -14,6 +17,8 @@ MOST_BYTES: Final = 10_000_000
 MOST_PIXELS: Final = 50_000_000
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 LONGEST_SIDE: Final = 1600
+
+_strictly = threading.Lock()
 
 
 class PhotoUnusable(Invalid):
@@ -40,7 +45,7 @@ def made_anew(body: bytes, *, longest: int = LONGEST_SIDE, form: str = "JPEG") -
     if len(body) > MOST_BYTES:
         raise PhotoUnusable(field="photo", problem="too_large")
     try:
-        with Image.open(io.BytesIO(body), formats=FORMATS) as opened:
+        with _torn_ones_refused(), Image.open(io.BytesIO(body), formats=FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise PhotoUnusable(field="photo", problem="too_large")
             upright = ImageOps.exif_transpose(opened)
@@ -53,3 +58,15 @@ def made_anew(body: bytes, *, longest: int = LONGEST_SIDE, form: str = "JPEG") -
     written = io.BytesIO()
     bare.save(written, format=form, quality=82)
     return Picture(written.getvalue(), bare.width, bare.height)
+
+
+@contextmanager
+def _torn_ones_refused() -> Iterator[None]:
+    """Refuse files cut short, also where WeasyPrint has told Pillow, for the whole process, to take them."""
+    with _strictly:
+        before = ImageFile.LOAD_TRUNCATED_IMAGES
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
