@@ -36,16 +36,19 @@ document.addEventListener("securitypolicyviolation", (breach) =>
   console.error(`policy: ${breach.violatedDirective} ${breach.blockedURI} ${breach.sourceFile}`));
 """
 PATIENCE_MS = 10_000
+FIRST_LOOK = "test_alice_s_evening_on_a_phone"
 
 OpenPage = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder drives a browser."""
+    """Everything in this folder drives a browser; all but the first look is for `make test-all`."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            if item.name != FIRST_LOOK:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")

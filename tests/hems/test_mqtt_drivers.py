@@ -351,6 +351,7 @@ class TestSgReady:
             assert driver.telemetry(late).interlock == BLOCKED_LONG_ENOUGH
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_away_is_waited_for_and_nothing_late_is_said(tmp_path: Path, make: Any) -> None:
     with mosquitto(tmp_path / "broker") as first:
         port = first.port

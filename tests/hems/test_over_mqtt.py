@@ -37,7 +37,7 @@ from vtn.models import EventOpt, OptSchedule, SeenNonce, Ven
 from vtn.port import START
 from vtn.service import EmbeddedVtn
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 MINUTE = timedelta(minutes=1)
 
 
@@ -150,7 +150,6 @@ def event_of(agent: Agent, event_id: str) -> dict[str, Any]:
     return next(event for event in events if event["event_id"] == event_id)
 
 
-@pytest.mark.slow
 def test_kill_9_of_broker_and_hub_loses_and_doubles_nothing(
     hub: Path, broker: Running, listener: Listener, tmp_path: Path
 ) -> None:

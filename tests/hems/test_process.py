@@ -76,6 +76,7 @@ def expected_readings(home: Home) -> str:
     return played.readings_csv(ENDS_AT)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_an_event_it_carries_on(make_folder, vtn: SmallVtn, hub):
     folder = make_folder()
     vtn.put(NAME, make_event())
@@ -126,6 +127,7 @@ def test_sigterm_ends_it_even_while_the_vtn_keeps_it_waiting(make_folder, vtn: S
     assert time.monotonic() - asked < 3
 
 
+@pytest.mark.slow
 def test_a_fleet_is_several_hubs_in_one_process(make_folder, vtn: SmallVtn, hub):
     names = ["HUB-0001", "HUB-0002", "HUB-0003"]
     folders = [make_folder(serial=name) for name in names]

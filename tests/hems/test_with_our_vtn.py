@@ -27,7 +27,7 @@ from vtn.models import Ven, VenCertificate, WireLog
 from vtn.port import START, EventNotice, Signal, SignalInterval, VenId
 from vtn.service import EmbeddedVtn
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 MINUTE = timedelta(minutes=1)
 AT = FIVE - 60 * MINUTE
 

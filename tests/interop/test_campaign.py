@@ -18,7 +18,7 @@ from tests.interop.test_openleadr import foreign_hub
 from tests.vtn import hubs, listening
 from vtn.models import Ven
 
-pytestmark = [pytest.mark.interop, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def test_its_opt_in_shows_in_the_participation(

@@ -174,6 +174,7 @@ def vtn_fingerprint() -> str:
     return oadr_fingerprint(securing.vtn_identity().certificate_der)
 
 
+@pytest.mark.slow
 def test_in_high_security_both_sides_sign_and_verify(
     environment_of_its_own: None, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +207,7 @@ def test_in_high_security_both_sides_sign_and_verify(
     assert not WireLog.objects.exists()
 
 
+@pytest.mark.slow
 def test_with_another_vtns_fingerprint_it_believes_nothing(
     environment_of_its_own: None, tmp_path: Path, settings: Settings
 ) -> None:

@@ -23,7 +23,7 @@ from tests.kernel import effects
 from tests.kernel.conftest import NOON
 from tests.redises import free_port, redis
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 FACTS = 20
 BLOCKING = range(8, 14)

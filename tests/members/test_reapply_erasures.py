@@ -18,7 +18,7 @@ from opendsr.kernel import encryption
 from opendsr.run.places import REPOSITORY
 from tests.factories import JOINED_AT, make_resident
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.process]
 NAME, EMAIL = "Zebedee Quagmire", "zebedee.quagmire@example.org"
 
 

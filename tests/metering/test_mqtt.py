@@ -60,6 +60,7 @@ def worker(at: Broker, log: Path, **options: str) -> Iterator[subprocess.Popen[b
             process.wait(20)
 
 
+@pytest.mark.slow
 def test_messages_of_a_killed_worker_come_to_the_next_and_count_once(folder, tmp_path):
     alice = cast.alice()
     now = clock.now()
@@ -94,6 +95,7 @@ def test_messages_of_a_killed_worker_come_to_the_next_and_count_once(folder, tmp
     assert wh_of(alice.stream_id) == [600, 600]
 
 
+@pytest.mark.slow
 def test_a_device_speaks_below_its_own_name_only(folder, tmp_path):
     alice, carol = cast.alice(), cast.carol()
     now = clock.now()

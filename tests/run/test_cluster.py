@@ -152,6 +152,7 @@ def test_a_stale_file_that_names_a_strangers_process_is_no_server(var: Path) -> 
         assert ask(url, "SELECT 1") == 1
 
 
+@pytest.mark.slow
 def test_a_making_that_was_cut_short_is_made_anew(var: Path) -> None:
     with cluster.running(var, fsync=False):
         pass

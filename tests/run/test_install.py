@@ -114,6 +114,7 @@ def test_only_ci_stops_when_packages_cannot_be_had(
         assert "going on without" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_broken_environment_is_made_anew(clone: Clone) -> None:
     broken = clone.root / ".venv-broken"
     clone.stand_in(broken / "bin" / "python", code=1)

@@ -113,6 +113,7 @@ def test_neither_knows_older_tls_nor_a_stranger(
                 shaken(server, client)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.django_db(transaction=True)
 def test_the_command_serves_a_hub_of_cbc_and_warns(pki_folder: Path, tmp_path: Path) -> None:
