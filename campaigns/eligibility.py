@@ -51,8 +51,9 @@ class Standing:
     limits: Mapping[UUID, Limits] = field(default_factory=dict)
 
     def limits_at(self, home_id: UUID) -> Limits:
-        """The limits of whoever lives in the home."""
-        return self.limits.get(self.occupancy_by_home[home_id], NO_LIMITS)
+        """The limits of whoever lives in the home; an empty one has none."""
+        occupancy_id = self.occupancy_by_home.get(home_id)
+        return NO_LIMITS if occupancy_id is None else self.limits.get(occupancy_id, NO_LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def may_take_part(
     verdicts = {}
     for asset in assets:
         occupancy_id = told.occupancy_by_home.get(asset.home_id)
-        limits = told.limits.get(occupancy_id, NO_LIMITS) if occupancy_id else NO_LIMITS
+        limits = told.limits_at(asset.home_id) if told.limits else NO_LIMITS
         reason = _home_reason(occupancy_id, limits, asset.hub_state, asset.ven_id, told)
         reason = reason or _asset_reason(asset, limits, is_turn_down, duration)
         keeps = 0 if reason else limits.least_pct
@@ -148,8 +149,7 @@ def _limits(wishes: StandingWishes, care_of: Mapping[UUID, Care]) -> dict[UUID, 
 def home_reason(*, home_id: UUID, hub_state: str, ven_id: str | None, told: Standing) -> str:
     """Why nothing in the home may take part, or "" when something may."""
     occupancy_id = told.occupancy_by_home.get(home_id)
-    limits = told.limits.get(occupancy_id, NO_LIMITS) if occupancy_id else NO_LIMITS
-    return _home_reason(occupancy_id, limits, hub_state, ven_id, told)
+    return _home_reason(occupancy_id, told.limits_at(home_id), hub_state, ven_id, told)
 
 
 def _home_reason(

@@ -211,11 +211,7 @@ def leave_out_household(*, occupancy_id: UUID, left_out: str, at: datetime) -> l
         hub = _lock(found.pk)
         if hub.part.state == State.CANCELLED or hub.campaign.state not in RUNNING_CAMPAIGNS:
             continue
-        sending.take_out(hub.campaign, hub.parts, {hub.part.pk}, at=at)
-        hub.part.state = State.CANCELLED
-        hub.part.left_out = PlanLine.LeftOut(left_out)
-        hub.part.outcome = Participation.Outcome.CANCELLED
-        _save(hub.parts)
+        _give_back(hub, left_out, at)
         dropped.append(hub.part)
     return dropped
 
@@ -234,14 +230,10 @@ def keep_to_limits(*, occupancy_id: UUID, at: datetime) -> list[Participation]:
             continue
         reason = guarding.reasons_to_hold(hub.campaign, [hub.part], at=at).get(hub.part.pk)
         if reason == PlanLine.LeftOut.OWN_LIMITS:
-            sending.take_out(hub.campaign, hub.parts, {hub.part.pk}, at=at)
-            hub.part.state = State.CANCELLED
-            hub.part.left_out = PlanLine.LeftOut.OWN_LIMITS
-            hub.part.outcome = Participation.Outcome.CANCELLED
+            _give_back(hub, reason, at)
             dropped.append(hub.part)
         else:
             sending.say_again(hub.campaign, hub.parts, at=at, reason="the household's own limits")
-        _save(hub.parts)
     return dropped
 
 
@@ -299,6 +291,15 @@ def _lock(participation_id: UUID) -> HubParts:
     return HubParts(
         campaign=campaign, parts=parts, part=next(part for part in parts if part.pk == participation_id)
     )
+
+
+def _give_back(hub: HubParts, left_out: str, at: datetime) -> None:
+    """Cancel the part that is spoken of, with the reason, and take it out of its hub's event."""
+    sending.take_out(hub.campaign, hub.parts, {hub.part.pk}, at=at)
+    hub.part.state = State.CANCELLED
+    hub.part.left_out = PlanLine.LeftOut(left_out)
+    hub.part.outcome = Participation.Outcome.CANCELLED
+    _save(hub.parts)
 
 
 def _ensure_open(hub: HubParts, *, at: datetime) -> None:
