@@ -95,7 +95,7 @@ class CadAdmin(SearchesWords, DetailAdmin):
     search_fields = ("serial", "home__postcode")
     word_fields = ("home__words",)
     ordering = ("serial",)
-    readonly_fields = ("home", "serial", "paired_at", "retired_at")
+    readonly_fields = ("home", "serial", "product", "replaces", "paired_at", "retired_at")
 
 
 @admin.register(Asset)
@@ -108,7 +108,17 @@ class AssetAdmin(SearchesWords, DetailAdmin):
     search_fields = ("name", "resource_id", "hub__serial", "hub__home__postcode")
     word_fields = ("hub__home__words",)
     ordering = ("-installed_at",)
-    readonly_fields = ("hub", "kind", "resource_id", "state", "installed_at", "retired_at")
+    readonly_fields = (
+        "hub",
+        "kind",
+        "resource_id",
+        "product",
+        "replaces",
+        "firmware",
+        "state",
+        "installed_at",
+        "retired_at",
+    )
 
     @admin.display(ordering="hub__home__postcode")
     def home(self, asset: Asset) -> str:

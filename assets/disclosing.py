@@ -6,8 +6,11 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from django.db.models import Q
+
 from assets.job_models import InstallJob, JobPhoto, JobTest, PairingAttempt
 from assets.models import Asset, Cad, Hub
+from assets.registry_models import ChangeRow, HomeMeasure, HubSpell, Meter, RelayCount
 from assets.update_models import RolloutHub
 from members.disclosing import Person
 from opendsr.kernel.disclosure import Table, table_of
@@ -47,3 +50,23 @@ def tables(whose: Person) -> Iterator[Table]:
         "changed_at", "pk"
     )
     yield table_of(updates, model=RolloutHub, title="Software updates of your hubs")
+    yield from _registered(whose, fitted)
+
+
+def _registered(whose: Person, fitted: Q) -> Iterator[Table]:
+    meters = Meter.objects.filter(whose.in_use_there("home", "fitted_at", "removed_at"))
+    yield table_of(meters.order_by("fitted_at", "pk"), model=Meter, title="Meters in your homes")
+    counts = RelayCount.objects.filter(asset__in=Asset.objects.filter(fitted)).order_by("asset_id")
+    yield table_of(counts, model=RelayCount, title="How often your devices were switched")
+    spells = HubSpell.objects.filter(whose.in_use_there("hub__home", "starts_at", "ends_at"))
+    yield table_of(
+        spells.order_by("starts_at", "pk"), model=HubSpell, title="When your hubs could not do their work"
+    )
+    measures = HomeMeasure.objects.filter(whose.in_use_there("home", "added_at", "removed_at"))
+    yield table_of(
+        measures.order_by("done_on", "pk"), model=HomeMeasure, title="Measures and services in your homes"
+    )
+    changes = ChangeRow.objects.filter(whose.while_there("home", "changed_at"))
+    yield table_of(
+        changes.order_by("changed_at", "pk"), model=ChangeRow, title="Changes made to many homes at once"
+    )

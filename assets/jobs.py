@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 
-from assets import installing
+from assets import fitting, installing
 from assets.installing import PlannedHub, install_asset, pair_cad
 from assets.job_models import InstallJob, JobPhoto, JobTest, PairingAttempt
 from assets.models import Asset, Cad, Hub
@@ -106,6 +106,7 @@ def note_new_meter(*, home: Home, changed_at: datetime, at: datetime, by: str) -
         at=at, actor=by, verb="meter.changed", target=f"home:{home.pk}", detail={"changed_at": changed_at}
     )
     held = Home.objects.select_for_update(no_key=True).get(pk=home.pk)
+    fitting.remove_meter(home=held, at=at)
     if not Cad.objects.filter(home=held, retired_at__isnull=True).update(retired_at=at):
         return None
     if held.install_jobs.filter(state__in=OPEN).exists():

@@ -82,6 +82,10 @@ class Hub(models.Model):
     kept_config = models.TextField(
         blank=True, help_text="The config it reported last, without secrets, for the hub that replaces it"
     )
+    product = models.ForeignKey(
+        "assets.Product", on_delete=models.PROTECT, null=True, blank=True, related_name="hubs"
+    )
+    firmware = models.CharField(max_length=40, blank=True, help_text="The version it said it runs, last")
     commissioned_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
 
@@ -99,6 +103,7 @@ class Hub(models.Model):
                 condition=~Q(state="commissioned") | Q(enrolment_code_sha256=""), name="hub_code_used_once"
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["firmware"], name="hub_by_firmware")]
 
     def __str__(self) -> str:
         return self.serial
@@ -111,6 +116,12 @@ class Cad(models.Model):
     home = models.ForeignKey("members.Home", on_delete=models.PROTECT, related_name="cads")
     serial = models.CharField(max_length=40, unique=True)
     model = models.CharField(max_length=60, blank=True)
+    product = models.ForeignKey(
+        "assets.Product", on_delete=models.PROTECT, null=True, blank=True, related_name="cads"
+    )
+    replaces = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by"
+    )
     paired_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
 
@@ -146,6 +157,15 @@ class Asset(models.Model):
     needs = models.JSONField(
         default=dict, blank=True, help_text="What the household asks of it, in the words of the hub's config"
     )
+    product = models.ForeignKey(
+        "assets.Product", on_delete=models.PROTECT, null=True, blank=True, related_name="assets"
+    )
+    replaces = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by"
+    )
+    firmware = models.CharField(
+        max_length=40, blank=True, help_text="Of its controller, as the hub said last"
+    )
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
     installed_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
@@ -163,8 +183,9 @@ class Asset(models.Model):
         return self.name
 
 
-# Updates and visits lie in files of their own.
+# Updates, visits and the registry's own tables lie in files of their own.
 from assets import job_models as job_models  # noqa: E402
+from assets import registry_models as registry_models  # noqa: E402
 from assets.update_models import Release as Release  # noqa: E402
 from assets.update_models import Rollout as Rollout  # noqa: E402
 from assets.update_models import RolloutHub as RolloutHub  # noqa: E402

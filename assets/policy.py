@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from assets import jobs
 from assets.job_models import InstallJob
 from assets.models import Asset, Hub
-from members.models import Role, User
+from members.models import Home, Role, User
 from members.policy import Viewer, has_role, may_see_household, require_role
 from members.queries import current_occupancies
 from opendsr.kernel.errors import NotFound
@@ -38,10 +38,25 @@ class HubNotFound(NotFound):
     hub_id: str
 
 
+class HomeNotFound(NotFound):
+    """No such home for this user."""
+
+    home_id: str
+
+
 class AssetNotFound(NotFound):
     """No such asset for this user."""
 
     asset_id: str
+
+
+def access_home(user: Viewer, home_id: UUID) -> Home:
+    """The home in the registry, for staff who look after devices; raises Forbidden and HomeNotFound."""
+    require_role(user, *DEVICE_STAFF)
+    home = Home.objects.filter(pk=home_id).first()
+    if home is None:
+        raise HomeNotFound(home_id=str(home_id))
+    return home
 
 
 def access_hub(user: Viewer, hub_id: UUID, at: datetime) -> Hub:

@@ -23,4 +23,25 @@ RECORD: Final = (
         basis=CONTRACT,
         keeping="with the home, which outlives a stay; a household's needs end with its stay",
     ),
+    Processing(
+        models=("assets.Meter", "assets.RelayCount", "assets.ChangeRow"),
+        what="the meter's plate number, how often a device was switched, changes made to many homes at once",
+        purpose="replacing in time what wears out, and saying what was changed by whom",
+        basis=CONTRACT,
+        keeping="with the home, which outlives a stay",
+    ),
+    Processing(
+        models=("assets.HubSpell",),
+        what="when a hub had no power, no network or no contact",
+        purpose="saying why readings are missing, and mending it",
+        basis=CONTRACT,
+        keeping="13 months",
+    ),
+    Processing(
+        models=("assets.HomeMeasure",),
+        what="insulation, solar, advice and other measures and services in a home; a note, sealed",
+        purpose="knowing what a home needs and what was done for it",
+        basis=CONTRACT,
+        keeping="with the home; the notes of a stay go when the household is erased",
+    ),
 )

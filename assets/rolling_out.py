@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from assets import shadowing, vtn_door
+from assets import journals, shadowing, vtn_door
 from assets.models import Hub, Release, Rollout, RolloutHub
 from assets.updating import FAILURES, FORGIVEN, INSTALLED, OFFERED, standing, told_of
 from opendsr.kernel import audit, clock
@@ -101,7 +101,9 @@ def advance(*, at: datetime, stage_hours: float = STAGE_HOURS) -> list[Rollout]:
 
 @transaction.atomic
 def hub_reported(*, ven_id: str, at: datetime) -> None:
-    """A hub told what it is: keep its config for the hub that may replace it, and follow its updates."""
+    """A hub told what it is: keep its config for the hub that may replace it, its versions, counts and
+    spells, and follow its updates.
+    """
     hub = Hub.objects.select_for_update().filter(ven_id=ven_id).first()
     shadow = vtn_door.shadows_of([ven_id]).get(ven_id)
     if hub is None or shadow is None:
@@ -111,6 +113,7 @@ def hub_reported(*, ven_id: str, at: datetime) -> None:
     if isinstance(text, str) and text and text[:MOST_CONFIG] != hub.kept_config:
         hub.kept_config = text[:MOST_CONFIG]
         hub.save(update_fields=["kept_config"])
+    journals.note_report(hub=hub, reported=shadow.reported, at=at)
     touched = _note_report(hub=hub, reported=shadow.reported, at=at)
     shadowing.refresh([hub, *touched], at=at)
 

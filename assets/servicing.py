@@ -78,6 +78,17 @@ def retire_asset(*, asset_id: UUID, at: datetime, by: str, reason: str = "") -> 
 
 
 @transaction.atomic
+def restore_asset(*, asset_id: UUID, at: datetime, by: str, reason: str = "") -> Asset:
+    """Take an asset retired by mistake into use again. Raises AssetNotFound, HubOutOfUse."""
+    asset = Asset.objects.select_related("hub").filter(pk=asset_id).first()
+    if asset is None:
+        raise AssetNotFound(asset_id=str(asset_id))
+    if asset.hub.state == Hub.State.RETIRED:
+        raise HubOutOfUse(hub_id=str(asset.hub_id), state=asset.hub.state)
+    return _set_state(asset_id, Asset.State.ACTIVE, at, by, reason or "restored", is_restored=True)
+
+
+@transaction.atomic
 def retire_hub(*, hub_id: UUID, at: datetime, by: str, reason: str = "") -> Hub:
     """Take the hub and its assets out of use and end its certificates; retiring it again changes nothing.
 

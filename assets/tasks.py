@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from assets import jobs, rolling_out, shadowing
+from assets import changing, jobs, journals, measures, rolling_out, shadowing
 from members import applying, moving
 from opendsr.kernel import clock, outbox
 from opendsr.kernel.outbox import Fact
@@ -25,12 +25,20 @@ def plan_visit(*, fact: Fact) -> None:
     jobs.plan_for_joined(home_id=UUID(str(fact.payload["home_id"])), at=fact.at)
 
 
+@outbox.consumer(changing.STEP, "assets.change_step")
+def change_step(*, fact: Fact) -> None:
+    """The next piece of a change of many rows; delivered twice, the second finds its rows done."""
+    changing.step(change_id=UUID(str(fact.payload["change_id"])), at=clock.now())
+
+
 @outbox.consumer("members.member.erased", "assets.forget_visits")
 def forget_visits(*, fact: Fact) -> None:
-    """Nobody of a household is left: photos of their rooms and notes of visits go."""
+    """Nobody of a household is left: photos of their rooms, notes of visits and of measures go."""
     stays = fact.payload["occupancy_ids"]
     if isinstance(stays, list) and stays:
-        jobs.forget_visits(occupancy_ids=[UUID(str(each)) for each in stays])
+        occupancy_ids = [UUID(str(each)) for each in stays]
+        jobs.forget_visits(occupancy_ids=occupancy_ids)
+        measures.forget_notes(occupancy_ids=occupancy_ids)
 
 
 @shared_task
@@ -43,3 +51,9 @@ def advance_rollouts() -> int:
 def refresh_shadows() -> int:
     """Write what is wanted of every hub, whatever changed it."""
     return shadowing.refresh_all(at=clock.now())
+
+
+@shared_task
+def watch_hubs() -> int:
+    """Note that the site is at work, and which hubs are not heard."""
+    return journals.watch(at=clock.now(), wall=clock.wall_now())

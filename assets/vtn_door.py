@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from vtn import enrolling, queries, shadows
 from vtn.shadows import Shadow
 
@@ -49,3 +51,18 @@ def certificates_of(ven_ids: Collection[str]) -> dict[str, list[dict[str, str]]]
 def keep_file(body: bytes, *, at: datetime) -> str:
     """Keep bytes for hubs to fetch; return their SHA-256. Raises vtn's FileTooLarge."""
     return shadows.keep_file(body, at=at)
+
+
+def heard_wall_at() -> dict[str, datetime]:
+    """When each VEN that was ever heard was heard last, in wall time, by VEN id."""
+    return queries.heard_wall_at()
+
+
+def heard_since(wall: datetime) -> QuerySet[Any, str]:
+    """Ids of the VENs heard at or after a wall time, as a subquery."""
+    return queries.heard_since(wall)
+
+
+def heard_of(ven_ids: Collection[str]) -> dict[str, datetime]:
+    """When each of these VENs was heard last, in wall time; those never heard are left out."""
+    return queries.heard_wall_at(ven_ids)

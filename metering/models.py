@@ -382,6 +382,24 @@ class Completeness(models.Model):
         return f"{self.day}: {self.by_d1} of {self.expected}"
 
 
+class MissingDay(models.Model):
+    """How many of a day's half-hours were missing for one cause, counted once, three days after it."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField(help_text="Europe/London date")
+    cause = models.CharField(max_length=8, help_text="One of `causes.Cause`")
+    half_hours = models.PositiveBigIntegerField()
+
+    class Meta:
+        db_table = "metering_missing_day"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["day", "cause"], name="missing_day_one_a_cause"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.cause}: {self.half_hours}"
+
+
 class PartnerMonth(models.Model):
     """Whom a partner's totals of a month are about, fixed when the month is told; see `partner_totals.py`."""
 

@@ -275,6 +275,11 @@ _celery["beat_schedule"]["advance-rollouts"] = {
     "schedule": 600.0,
     "options": {"queue": "default", "expires": 500},
 }
+_celery["beat_schedule"]["watch-hubs"] = {
+    "task": "assets.tasks.watch_hubs",
+    "schedule": 300.0,
+    "options": {"queue": "default", "expires": 250},
+}
 _celery["beat_schedule"]["forget-enquiries"] = {
     "task": "members.tasks.forget_enquiries",
     "schedule": 24 * 3600,

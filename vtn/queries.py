@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from vtn.models import Ven, VenCertificate
 from vtn.port import VenId
@@ -54,3 +54,15 @@ def certificates_in_force(ven_ids: Collection[str]) -> dict[str, list[dict[str, 
     for ven_id, serial, not_after in rows.values_list("ven__ven_id", "serial", "not_after"):
         found.setdefault(ven_id, []).append({"serial_number": serial, "not_after": not_after.isoformat()})
     return found
+
+
+def heard_wall_at(ven_ids: Collection[str] | None = None) -> dict[str, datetime]:
+    """Return when each VEN, of these or of all, was heard last, in wall time; one never heard is left out."""
+    vens = Ven.objects.all() if ven_ids is None else Ven.objects.filter(ven_id__in=ven_ids)
+    rows = vens.values_list("ven_id", "last_seen_wall_at")
+    return {ven_id: seen for ven_id, seen in rows if seen is not None}
+
+
+def heard_since(wall: datetime) -> QuerySet[Ven, str]:
+    """Return the ids of VENs heard at or after a wall time, as a subquery."""
+    return Ven.objects.filter(last_seen_wall_at__gte=wall).values_list("ven_id", flat=True)
