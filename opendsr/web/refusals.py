@@ -98,6 +98,10 @@ PROBLEMS: Final[Mapping[str, str | Promise]] = {
     "not_ahead": _lazy("Choose a time that lies ahead."),
     "heater_refused": _lazy("The survey refused the storage heaters there, so they are not fitted."),
     "thermostat_out_of_range": _lazy("Set it to 60 to 75 °C: the weekly hot cycle needs 60."),
+    "kind_of_assets_only": _lazy("A flexible asset has a kind; a hub, a CAD or a meter has none."),
+    "other_kind": _lazy("That model is of another kind than the asset."),
+    "not_in_catalogue": _lazy("The catalogue has no such make and model. Write both, as it does."),
+    "not_whole_watts": _lazy("Write whole watts, such as 3000."),
     "not_a_code": _lazy("Write 3 to 24 capitals, digits and hyphens, such as CALDER-JO."),
 }
 
@@ -297,6 +301,16 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "hub_in_use": _told(_lazy("This hub is in use or planned already.")),
     "serial_taken": _told(_lazy("A device with this serial number is on record already. Look for it above.")),
     "unknown_need": lambda error: _("“%(given)s” means nothing to a hub. Known: %(known)s.") % error.data,
+    "product_known": _told(_lazy("The catalogue has this make and model already.")),
+    "home_has_meter": _told(_lazy("Somebody else put a meter on record just now. Reload the page.")),
+    "asset_retired": _told(_lazy("It is out of use for good. Another one is installed in its place.")),
+    "change_not_at_that_step": _told(
+        _lazy("The change is not at that step any more. Reload the page to see where it stands.")
+    ),
+    "nothing_chosen": _told(_lazy("Nothing in use fits what was chosen, so there is nothing to change.")),
+    "too_many_chosen": lambda error: (
+        _("More than %(most)s rows at once: choose fewer, or split the list.") % error.data
+    ),
     "rollout_over": _told(_lazy("That update is halted or finished. Reload the page to see it.")),
     "partner_name_taken": _told(_lazy("There is a partner of this name already.")),
     "account_in_use": _told(
