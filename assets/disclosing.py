@@ -43,8 +43,8 @@ def tables(whose: Person) -> Iterator[Table]:
         photos,
         model=JobPhoto,
         title="Photos taken at the visits",
-        leave_out=("jpeg",),
-        more={"jpeg_base64": lambda row: base64.b64encode(bytes(row.jpeg)).decode()},
+        leave_out=("jpeg_sealed",),
+        more={"jpeg_base64": lambda row: base64.b64encode(row.jpeg).decode()},
     )
     updates = RolloutHub.objects.filter(whose.while_there("hub__home", "changed_at")).order_by(
         "changed_at", "pk"

@@ -1,4 +1,8 @@
-"""Visits to homes: the survey, the installation with its tests and photos, and each try to pair a CAD."""
+"""Visits to homes: the survey, the installation with its tests and photos, and each try to pair a CAD.
+
+Notes, captions and photos tell what somebody's home is like: they lie sealed with a key of the visit's own.
+Tries and tests are never rewritten: shredding that key is how the notes on them are forgotten.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from django.db import models
 from django.db.models import Q
 
 from assets.models import Hub
+from opendsr.kernel import encryption
+from opendsr.kernel.blind_index import SealedModel
 from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.sealed_field import SealedTextField
 
 
 class SurveyLimits(models.Model):
@@ -34,7 +41,7 @@ class SurveyLimits(models.Model):
         return f"survey limits v{self.version}"
 
 
-class InstallJob(models.Model):
+class InstallJob(SealedModel):
     """One home's way from a planned visit to live: surveyed, scheduled, fitted, signed off, first data."""
 
     class State(models.TextChoices):
@@ -62,11 +69,12 @@ class InstallJob(models.Model):
         Hub, null=True, blank=True, on_delete=models.PROTECT, related_name="install_job"
     )
     survey = models.JSONField(default=dict, blank=True)
+    survey_notes = SealedTextField(longest=300, blank=True)
     findings = models.JSONField(default=list, blank=True, help_text="What the survey refused or warned of")
     limits_version = models.PositiveIntegerField(null=True, blank=True)
     surveyed_at = models.DateTimeField(null=True, blank=True)
     cad_outcome = models.CharField(max_length=8, choices=CadOutcome.choices, blank=True)
-    cad_note = models.CharField(max_length=300, blank=True)
+    cad_note = SealedTextField(longest=300, blank=True)
     escalated_at = models.DateTimeField(null=True, blank=True)
     immersion = models.JSONField(
         default=dict, blank=True, help_text="How the immersion heater is wired and set"
@@ -111,7 +119,7 @@ class InstallJob(models.Model):
         return f"visit to {self.home}"
 
 
-class PairingAttempt(models.Model):
+class PairingAttempt(SealedModel):
     """One try to pair the CAD with the smart meter: with whose meter, of which model, and what came of it."""
 
     class Outcome(models.TextChoices):
@@ -129,7 +137,7 @@ class PairingAttempt(models.Model):
     meter_model = models.CharField(max_length=60)
     cad_serial = models.CharField(max_length=40)
     outcome = models.CharField(max_length=12, choices=Outcome.choices)
-    note = models.CharField(max_length=300, blank=True)
+    note = SealedTextField(subject="job_id", longest=300, blank=True)
     by = models.CharField(max_length=120)
 
     class Meta:
@@ -139,7 +147,7 @@ class PairingAttempt(models.Model):
         return f"{self.outcome} at {self.at:%Y-%m-%d %H:%M}"
 
 
-class JobTest(models.Model):
+class JobTest(SealedModel):
     """One test made at the home; the latest of its kind (and device) counts."""
 
     class Kind(models.TextChoices):
@@ -153,7 +161,7 @@ class JobTest(models.Model):
         "assets.Asset", null=True, blank=True, on_delete=models.PROTECT, related_name="tests"
     )
     is_passed = models.BooleanField()
-    note = models.CharField(max_length=300, blank=True)
+    note = SealedTextField(subject="job_id", longest=300, blank=True)
     at = models.DateTimeField()
     by = models.CharField(max_length=120)
 
@@ -169,17 +177,30 @@ class JobTest(models.Model):
         return f"{self.kind} {'passed' if self.is_passed else 'failed'}"
 
 
-class JobPhoto(models.Model):
+class JobPhoto(SealedModel):
     """A photo of the work, made anew from what was sent: no place, no camera, no date inside."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     job = models.ForeignKey(InstallJob, on_delete=models.CASCADE, related_name="photos")
-    caption = models.CharField(max_length=120, blank=True)
-    jpeg = models.BinaryField()
+    caption = SealedTextField(subject="job_id", longest=120, blank=True)
+    jpeg_sealed = models.BinaryField()
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     at = models.DateTimeField()
     by = models.CharField(max_length=120)
 
     def __str__(self) -> str:
-        return self.caption or str(self.pk)
+        return str(self.pk)
+
+    @property
+    def jpeg(self) -> bytes:
+        """The picture, opened; raises KeyShredded once the visit's key is gone."""
+        return encryption.unseal_bytes(self.job_id, bytes(self.jpeg_sealed), self._jpeg_context)
+
+    @jpeg.setter
+    def jpeg(self, body: bytes) -> None:
+        self.jpeg_sealed = encryption.seal_bytes(self.job_id, body, self._jpeg_context)
+
+    @property
+    def _jpeg_context(self) -> str:
+        return f"assets_jobphoto.jpeg {self.pk}"

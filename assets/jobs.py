@@ -24,7 +24,7 @@ from assets.surveying import Found, is_nothing_left, judge, limits_in_force
 from members import entry
 from members.constraints import refused_as
 from members.models import Home, Occupancy, Role, User
-from opendsr.kernel import audit, outbox
+from opendsr.kernel import audit, encryption, outbox
 from opendsr.kernel.errors import DomainError, NotFound
 
 State = InstallJob.State
@@ -135,8 +135,9 @@ def record_survey(*, job_id: UUID, given: Mapping[str, Any], at: datetime, by: s
         "heaters": sorted(found.heaters),
         "cable_m": found.cable_m,
         "signal_dbm": found.signal_dbm,
-        **{name: _line(given.get(name, ""), name, 300) for name in ("supplier", "meter_model", "notes")},
+        **{name: _line(given.get(name, ""), name, 300) for name in ("supplier", "meter_model")},
     }
+    job.survey_notes = _line(given.get("notes", ""), "notes", 300)
     job.findings, job.limits_version, job.surveyed_at = (
         [asdict(each) for each in findings],
         limits.version,
@@ -307,15 +308,17 @@ def keep_photo(*, job_id: UUID, body: bytes, caption: str, at: datetime, by: str
     """Keep a photo of the work. Raises JobNotFound, JobWrongState, PhotoUnusable."""
     job = _locked(job_id, State.SCHEDULED, State.SIGNED_OFF)
     picture = made_anew(body)
-    return JobPhoto.objects.create(
+    photo = JobPhoto(
         job=job,
         caption=_line(caption, "caption", 120),
-        jpeg=picture.body,
         width=picture.width,
         height=picture.height,
         at=at,
         by=by,
     )
+    photo.jpeg = picture.body
+    photo.save()
+    return photo
 
 
 @transaction.atomic
@@ -365,16 +368,20 @@ def note_first_data(*, home_id: UUID, at: datetime) -> InstallJob | None:
 
 @transaction.atomic
 def forget_visits(*, occupancy_ids: Sequence[UUID]) -> int:
-    """Delete photos and notes of visits made during these stays; how many visits. What was fitted stays."""
+    """Delete photos and shred notes of visits made during these stays; how many. What was fitted stays.
+
+    A visit still under way was arranged with whoever is gone, so it is called off.
+    """
     count = 0
     for stay in Occupancy.objects.filter(pk__in=list(occupancy_ids)).order_by("pk"):
         visits = InstallJob.objects.filter(home_id=stay.home_id, made_at__gte=stay.starts_at)
         if stay.ends_at is not None:
             visits = visits.filter(made_at__lte=stay.ends_at)
         JobPhoto.objects.filter(job__in=visits).delete()
-        PairingAttempt.objects.filter(job__in=visits).update(note="")
-        JobTest.objects.filter(job__in=visits).update(note="")
-        count += visits.update(cad_note="")
+        for pk in list(visits.values_list("pk", flat=True)):
+            encryption.shred(pk)
+        visits.filter(state__in=OPEN).update(state=State.CANCELLED)
+        count += visits.update(cad_note="", survey_notes="")
     return count
 
 

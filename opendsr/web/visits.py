@@ -154,7 +154,7 @@ def visit_photo(request: HttpRequest, job_id: UUID, photo_id: UUID) -> HttpRespo
     photo = JobPhoto.objects.filter(pk=photo_id, job=job).first()
     if photo is None:
         raise Http404
-    answer = HttpResponse(bytes(photo.jpeg), content_type="image/jpeg")
+    answer = HttpResponse(photo.jpeg, content_type="image/jpeg")
     answer["Content-Disposition"] = "inline"
     return answer
 
@@ -333,7 +333,7 @@ def _page(
         "has_immersion": any(each.kind_id == "immersion_heater" for each in fitted),
         "needs_switch": any(each.kind_id in jobs.SWITCHED for each in fitted),
         "switch": counted.get((JobTest.Kind.MANUAL_SWITCH, None)),
-        "photos": job.photos.defer("jpeg").order_by("at"),
+        "photos": job.photos.defer("jpeg_sealed").order_by("at"),
         "todo": [{"words": words, "is_done": name not in missing} for name, words in MISSING.items()],
         "is_ready": not missing,
         "hub_heard": shadow is not None,

@@ -6,17 +6,23 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from assets import jobs
+from assets.job_models import JobPhoto, PairingAttempt
 from members import opting_out
-from members.models import Home, Member, StandingOptOut
-from opendsr.kernel import blind_index
-from tests.factories import JOINED_AT, make_resident
+from members.models import Home, Member, StandingOptOut, User
+from opendsr.kernel import blind_index, encryption
+from tests.factories import JOINED_AT, make_asset_kinds, make_resident
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.process]
 
 
-def to(name: str) -> None:
+def to(app: str, name: str) -> None:
+    MigrationExecutor(connection).migrate([(app, name)])
+
+
+def to_the_newest() -> None:
     executor = MigrationExecutor(connection)
-    executor.migrate([("members", name)])
+    executor.migrate(executor.loader.graph.leaf_nodes())
 
 
 def raw(sql: str) -> object:
@@ -26,22 +32,59 @@ def raw(sql: str) -> object:
 
 
 def test_rows_are_sealed_where_they_are():
-    alice = make_resident("Alice Ash")
+    alice = make_resident("Alice Ash", email="alice@example.org")
+    account, key = alice.user.pk, alice.user.key_id
     opting_out.start_standing_opt_out(
         occupancy=alice.occupancy, at=JOINED_AT, starts_at=JOINED_AT, reason="visitors"
     )
     mpan = alice.home.mpan
-    newest = MigrationExecutor(connection).loader.graph.leaf_nodes("members")[0][1]
     try:
-        to("0007_needs")
+        to("members", "0007_needs")
         assert raw("SELECT full_name FROM members_member") == "Alice Ash"
         assert raw("SELECT mpan FROM members_home") == mpan
         assert raw("SELECT reason FROM members_standingoptout") == "visitors"
+        assert raw("SELECT email FROM members_user") == "alice@example.org"
     finally:
-        to(newest)
+        to_the_newest()
 
+    assert b"alice" not in bytes(raw("SELECT email FROM members_user"))
+    again = User.objects.get(email="Alice@example.org")
+    assert (again.pk, again.email) == (account, "alice@example.org")
+    assert again.key_id != key
     assert b"Alice" not in bytes(raw("SELECT full_name FROM members_member"))
     assert Member.objects.get(words__contains=blind_index.words("ash")).full_name == "Alice Ash"
     assert Home.objects.get(mpan_index=mpan).mpan == mpan
     assert StandingOptOut.objects.get().reason == "visitors"
     assert Member.objects.get().household.name == "Alice Ash"
+
+
+def test_notes_and_photos_of_visits_are_sealed_where_they_are():
+    make_asset_kinds()
+    home = make_resident("Alice Ash").home
+    survey = {"kinds": ["ev_charger"], "heaters": [], "cable_m": 5, "signal_dbm": -60, "notes": "Dog bites."}
+    job = jobs.plan_job(home=home, at=JOINED_AT, by="test")
+    jobs.record_survey(job_id=job.pk, given=survey, at=JOINED_AT, by="test")
+    PairingAttempt.objects.create(
+        job=job, at=JOINED_AT, supplier="Any", meter_model="SGM", cad_serial="1", outcome="refused",
+        note="Meter under the stairs.", by="test",
+    )  # fmt: skip
+    photo = JobPhoto.objects.create(
+        job=job, caption="The cupboard", jpeg=b"a picture", width=8, height=8, at=JOINED_AT, by="test"
+    )
+    try:
+        to("assets", "0003_visits")
+        notes = raw("SELECT max(survey->>'notes') FROM assets_installjob")
+        assert notes == "Dog bites."
+        assert raw("SELECT note FROM assets_pairingattempt") == "Meter under the stairs."
+        assert bytes(raw("SELECT jpeg FROM assets_jobphoto")) == b"a picture"
+    finally:
+        to_the_newest()
+
+    job.refresh_from_db()
+    assert (job.survey_notes, "notes" in job.survey) == ("Dog bites.", False)
+    assert PairingAttempt.objects.get().note == "Meter under the stairs."
+    again = JobPhoto.objects.get()
+    assert (again.pk, again.caption, again.jpeg) == (photo.pk, "The cupboard", b"a picture")
+    assert b"a picture" not in bytes(again.jpeg_sealed)
+    with pytest.raises(encryption.SealBroken):
+        JobPhoto(job=job, jpeg_sealed=again.jpeg_sealed).jpeg  # noqa: B018 - opening it is what is refused

@@ -15,10 +15,11 @@ from django.urls import reverse
 from PIL import Image
 
 from assets import commissioning, jobs, photos
-from assets.job_models import InstallJob, JobPhoto, PairingAttempt, SurveyLimits
+from assets.job_models import InstallJob, JobPhoto, JobTest, PairingAttempt, SurveyLimits
 from assets.models import Asset, Cad, Hub
 from assets.surveying import Found, judge, limits_in_force
-from members.models import Role, User
+from members import erasing
+from members.models import Channel, Role, User
 from metering.ingest import STORED
 from opendsr.kernel import clock, outbox
 from tests.factories import Resident, make_asset_kinds, make_resident, make_staff, signing_request
@@ -256,10 +257,10 @@ def test_a_photo_is_made_anew_upright_and_small(scheduled, ivan, visit, form):
     do(visit(ivan), scheduled, "photo", photo=SimpleUploadedFile("a", sent))
     kept = JobPhoto.objects.get()
 
-    with Image.open(io.BytesIO(bytes(kept.jpeg))) as opened:
+    with Image.open(io.BytesIO(kept.jpeg)) as opened:
         assert (opened.format, opened.size) == ("JPEG", (800, 1600))
         assert not opened.getexif()
-    assert b"CANARYPHONE" not in bytes(kept.jpeg)
+    assert b"CANARYPHONE" not in kept.jpeg
     answer = visit(ivan).get(reverse("visit_photo", args=[scheduled.pk, kept.pk]))
     assert answer["Content-Type"] == "image/jpeg"
     assert "no-store" in answer["Cache-Control"]
@@ -322,3 +323,23 @@ def test_a_visit_is_planned_once_and_may_be_called_off(nia, mo, job, ivan):
     again = InstallJob.objects.exclude(pk=job.pk).get()
     do(mo, again, "survey", **SURVEY)
     assert do(mo, again, "schedule", day="2026-04-01", at_time="09:00", installer=ivan.pk).status_code == 422
+
+
+def test_what_a_visit_told_is_forgotten_with_who_lived_there(scheduled, ivan, visit, nia, tmp_path, settings):
+    settings.ERASURES_FILE = tmp_path / "erasures.jsonl"
+    phone = visit(ivan)
+    do(phone, scheduled, "pair", outcome="refused", note="Behind Nia's wardrobe", **TRY)
+    do(phone, scheduled, "test", thing="manual_switch", is_passed="no", note="Nia's cupboard is full")
+    do(phone, scheduled, "photo", photo=SimpleUploadedFile("a", picture()), caption="Nia's hall")
+    scheduled.refresh_from_db()
+    assert scheduled.survey_notes == "Ring twice."
+    assert PairingAttempt.objects.get().note == "Behind Nia's wardrobe"
+
+    erasing.erase_on_request(member=nia.member, at=AT, channel=Channel.WEB, by="test")
+    outbox.drain()
+
+    scheduled.refresh_from_db()
+    assert (scheduled.state, scheduled.survey_notes) == ("cancelled", "")
+    assert not JobPhoto.objects.exists()
+    assert {PairingAttempt.objects.get().note, JobTest.objects.get().note} == {"erased"}
+    assert jobs.plan_job(home=nia.home, at=AT, by="test").survey_notes == ""
