@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.admin import EmailAddress
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.db.models import Q
@@ -31,6 +33,23 @@ from members.partner_models import Partner, PartnerAccount, PartnerHome
 from members.rights_models import Erasure, Restriction, RightsRequest
 from opendsr.kernel import clock
 from opendsr.kernel.word_search import SearchesWords
+
+admin.site.unregister(EmailAddress)  # its table stays empty: decisions/0062
+
+
+class NamesNobody:
+    """Mixed into an admin page whose rows' words name somebody: its log of changes keeps the id alone."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return self._nameless(super().log_addition(request, obj, message), obj)  # type: ignore[misc]
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return self._nameless(super().log_change(request, obj, message), obj)  # type: ignore[misc]
+
+    def _nameless(self, entry: LogEntry, obj: Any) -> LogEntry:
+        entry.object_repr = f"{obj._meta.verbose_name} {obj.pk}"
+        entry.save(update_fields=["object_repr"])
+        return entry
 
 
 class RecordAdmin(admin.ModelAdmin):
@@ -57,7 +76,7 @@ class DetailAdmin(RecordAdmin):
 
 
 @admin.register(User)
-class UserAdmin(StockUserAdmin):
+class UserAdmin(NamesNobody, StockUserAdmin):
     """Sign-in accounts by email. Only a superuser sees or changes superusers' rights."""
 
     add_form = AdminUserCreationForm
@@ -70,8 +89,9 @@ class UserAdmin(StockUserAdmin):
     )
     list_display = ("email", "is_staff", "is_superuser", "is_active", "last_login")
     list_filter = ("is_staff", "is_superuser", "is_active", "groups")
-    search_fields = ("email",)
-    ordering = ("email",)
+    search_fields = ("=email",)
+    search_help_text = "A whole email address."
+    ordering = ("-pk",)
     readonly_fields = ("last_login", "date_joined")
     list_per_page = 50
     show_full_result_count = False
@@ -131,7 +151,7 @@ class MemberAdmin(NotedAdmin):
     list_display = ("number", "full_name", "household", "user", "joined_at", "left_at")
     list_select_related = ("household", "user")
     list_filter = (("left_at", admin.EmptyFieldListFilter), "joined_at")
-    search_fields = ("number", "user__email")
+    search_fields = ("number", "=user__email")
     word_fields = ("words", "household__words")
     ordering = ("number",)
     raw_id_fields = ("household", "user")
@@ -290,8 +310,8 @@ class PartnerAccountAdmin(RecordAdmin):
 
     list_display = ("user", "partner")
     list_select_related = ("user", "partner")
-    search_fields = ("user__email", "partner__name")
-    ordering = ("user__email",)
+    search_fields = ("=user__email", "partner__name")
+    ordering = ("partner__name", "pk")
 
 
 @admin.register(PartnerHome)

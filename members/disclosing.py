@@ -38,6 +38,7 @@ from opendsr.kernel.disclosure import Table, table_of
 from opendsr.kernel.models import AuditEntry
 
 NOT_DISCLOSED: Final[Mapping[str, str]] = {
+    "members.ChampionCode": "who brings others in, as they wished to be called; linked to no member",
     "members.DataExportPart": "pieces of this very copy while it is written; gone when it is ready",
     "members.Erasure": "exists only once the person is erased and nobody is left to ask",
     "members.PartnerAccount": "who signs in for a landlord: the landlord's people, not the household",
@@ -110,7 +111,7 @@ def tables(whose: Person) -> Iterator[Table]:
         rows=[[each.number, each.joined_at.isoformat()] for each in others],
     )
     users = User.objects.filter(pk=member.user_id) if member.user_id else User.objects.none()
-    yield table_of(users, model=User, title="Your sign-in", leave_out=("password",))
+    yield table_of(users, model=User, title="Your sign-in", leave_out=("password", "key_id"))
     yield table_of(Household.objects.filter(pk=member.household_id), model=Household, title="Your household")
     yield table_of(Home.objects.filter(pk__in=whose.home_ids), model=Home, title="Your homes")
     stays = Occupancy.objects.filter(pk__in=whose.occupancy_ids).order_by("starts_at")

@@ -124,12 +124,12 @@ class Shareholding(models.Model):
         return self.shares * self.share_value_pence
 
 
-class ChampionCode(models.Model):
+class ChampionCode(SealedModel):
     """Somebody who brings others in: a code for their links, and what that costs the co-op."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     code = models.CharField(max_length=24, unique=True)
-    name = models.CharField(max_length=120)
+    name = SealedTextField(longest=120)
     reward_pence = models.PositiveIntegerField(default=0, help_text="For each recruit who joins")
     spent_pence = models.PositiveIntegerField(default=0, help_text="Leaflets, halls, hours: all together")
     made_at = models.DateTimeField()
@@ -212,8 +212,8 @@ class Told(models.TextChoices):
     UNSURE = "unsure", "I am not sure"
 
 
-class Application(models.Model):
-    """One home's way from the first enquiry to membership; what was told is sealed in `answers_sealed`."""
+class Application(SealedModel):
+    """One home's way from the first enquiry to membership; what was told is sealed with its key."""
 
     class State(models.TextChoices):
         STARTED = "started"
@@ -251,7 +251,7 @@ class Application(models.Model):
     submitted_at = models.DateTimeField(null=True, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.CharField(max_length=120, blank=True)
-    decision_reason = models.CharField(max_length=500, blank=True)
+    decision_reason = SealedTextField(longest=500, blank=True)
     joined_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -281,7 +281,7 @@ class Occasion(models.TextChoices):
     YEARLY = "yearly", "Once a year"
 
 
-class ShortSurvey(models.Model):
+class ShortSurvey(SealedModel):
     """A member's answer to one short survey; staff see totals, never whose it is."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
@@ -289,7 +289,7 @@ class ShortSurvey(models.Model):
     occasion = models.CharField(max_length=12, choices=Occasion.choices)
     year = models.PositiveSmallIntegerField(help_text="Of membership, the first is 0")
     scores = models.JSONField(help_text="1 to 5 for each question")
-    comment = models.CharField(max_length=1000, blank=True)
+    comment = SealedTextField(subject="member_id", longest=1000, blank=True)
     answered_at = models.DateTimeField()
 
     class Meta:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
@@ -92,6 +91,7 @@ class Line:
     household_id: UUID | None
     home_ids: tuple[UUID, ...]
     erased_at: datetime
+    account_key: UUID | None = None
 
 
 @transaction.atomic
@@ -125,7 +125,7 @@ def erase_member(
     streams = list(MeterStream.objects.filter(occupancy__in=stays).values_list("pk", flat=True))
     applying.forget_of(held)
     ShortSurvey.objects.filter(member=held).delete()
-    _end_sign_in(held)
+    account_key = _end_sign_in(held)
     held.full_name = NO_NAME
     held.user = None
     held.left_at = min(filter(None, (held.left_at, max(at, held.joined_at + INSTANT))))
@@ -162,8 +162,9 @@ def erase_member(
         target=f"member:{held.pk}",
         detail={"household_is_gone": is_last, "streams": len(streams) if is_last else 0},
     )
-    _shred(_line(erasure))
-    _list(_line(erasure))
+    line = _line(erasure, account_key)
+    _shred(line)
+    _list(line)
     return erasure
 
 
@@ -227,6 +228,7 @@ def read_list(path: Path) -> Iterator[Line]:
                     household_id=UUID(given["household_id"]) if given["household_id"] else None,
                     home_ids=tuple(UUID(each) for each in given["home_ids"]),
                     erased_at=datetime.fromisoformat(given["erased_at"]),
+                    account_key=UUID(given["account_key"]) if given.get("account_key") else None,
                 )
             except (ValueError, KeyError, TypeError) as error:
                 raise ErasureListUnreadable(file=str(path), line=number) from error
@@ -261,22 +263,23 @@ def _end_agreements(member: Member, at: datetime, by: str, *, is_last: bool) -> 
             move_out(occupancy=stay, at=max(at, stay.starts_at + INSTANT))
 
 
-def _end_sign_in(member: Member) -> None:
-    """Leave of the account a row that says who did what by number, and nothing to sign in with."""
+def _end_sign_in(member: Member) -> UUID | None:
+    """Leave of the account a row that says who did what by number, and nothing to sign in with; its key."""
     user = member.user
     if user is None:
-        return
-    EmailAddress.objects.filter(user=user).delete()
+        return None
     Authenticator.objects.filter(user=user).delete()
     PartnerAccount.objects.filter(user=user).delete()
     user.groups.clear()
     user.user_permissions.clear()
-    user.email = f"erased-{member.pk}@erased.invalid"
     user.is_active = False
     user.last_login = None
     user.set_unusable_password()
     user.save()
+    User.objects.filter(pk=user.pk).update(email_index=None)
     _hide_in_admin_log(User, user.pk)
+    key: UUID = user.key_id
+    return key
 
 
 def _hide_in_admin_log(model: type[Model], pk: object) -> None:
@@ -286,17 +289,20 @@ def _hide_in_admin_log(model: type[Model], pk: object) -> None:
     )
 
 
-def _line(erasure: Erasure) -> Line:
+def _line(erasure: Erasure, account_key: UUID | None) -> Line:
     return Line(
         member_id=erasure.member_id,
         household_id=erasure.member.household_id if erasure.household_is_gone else None,
         home_ids=tuple(UUID(str(each)) for each in erasure.home_ids),
         erased_at=erasure.erased_at,
+        account_key=account_key,
     )
 
 
 def _shred(line: Line) -> None:
     encryption.shred(line.member_id)
+    if line.account_key is not None:
+        encryption.shred(line.account_key)
     if line.household_id is not None:
         encryption.shred(line.household_id)
         for stay in Occupancy.objects.filter(household_id=line.household_id).values_list("pk", flat=True):
@@ -313,6 +319,7 @@ def _list(line: Line) -> None:
         "household_id": str(line.household_id) if line.household_id else None,
         "home_ids": [str(each) for each in line.home_ids],
         "erased_at": line.erased_at.isoformat(),
+        "account_key": str(line.account_key) if line.account_key else None,
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

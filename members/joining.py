@@ -80,7 +80,7 @@ def join_member(
         )
     user = None
     if email:
-        with refused_as(members_user_email_key=EmailTaken(field="email")):
+        with refused_as(user_one_an_email=EmailTaken(field="email")):
             user = User.objects.create_user(entry.email(email), password)
     details = {"full_name": name, "household": household, "user": user, "joined_at": at}
     if number is None:

@@ -139,7 +139,7 @@ def totals(since: date | None = None) -> list[OccasionTotal]:
         rows = ShortSurvey.objects.filter(occasion=occasion)
         if since is not None:
             rows = rows.filter(answered_at__date__gte=since)
-        answers = list(rows.values_list("scores", "comment"))
+        answers = [(row.scores, row.comment) for row in rows.only("member", "scores", "comment")]
         if len(answers) < LEAST_ANSWERS:
             found.append(OccasionTotal(occasion, None, (), ()))
             continue

@@ -14,13 +14,13 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
 from django.contrib.postgres.indexes import GinIndex
+from django.core.validators import validate_email
 from django.db import models
 from django.db.models import F, Func, Q
-from django.db.models.functions import Lower
 
 from members.mpan import has_valid_check_digit
 from members.recurring import EVERY_DAY, SEASON_DAY, Recurrence
-from opendsr.kernel.blind_index import BlindIndexField, SealedModel, WordsField
+from opendsr.kernel.blind_index import BlindIndexField, SealedModel, SealedQuerySet, WordsField
 from opendsr.kernel.clock import wall_now
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.sealed_field import SealedTextField
@@ -38,14 +38,14 @@ class TsTzRange(Func):
     output_field = DateTimeRangeField()
 
 
-class UserManager(BaseUserManager["User"]):
+class UserManager(BaseUserManager.from_queryset(SealedQuerySet)):  # type: ignore[misc]
     """Creates sign-in accounts by email address."""
 
     def create_user(self, email: str, password: str | None = None, **extra: object) -> User:
         """Create a sign-in account; the address is normalised to lower case."""
         if not email:
             raise ValueError("a user needs an email address")
-        user = self.model(email=self.normalize_email(email), **extra)
+        user: User = self.model(email=self.normalize_email(email), **extra)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -56,7 +56,8 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> User:
         """Look an account up by email, whatever the case."""
-        return self.get(email=self.normalize_email(username))
+        found: User = self.get(email=self.normalize_email(username))
+        return found
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
@@ -78,10 +79,19 @@ class Role(models.TextChoices):
     API_APPLICATION = "api_application"
 
 
-class User(AbstractBaseUser, PermissionsMixin):
-    """A sign-in account; a member, a member of staff, or both."""
+class User(SealedModel, AbstractBaseUser, PermissionsMixin):
+    """A sign-in account; a member, a member of staff, or both.
 
-    email = models.EmailField(unique=True)
+    The address is sealed with a key of the account's own; `filter(email=...)` goes by its index, which is
+    what is unique (`unique` on the sealed text itself serves forms, and Django, which asks for it).
+    """
+
+    key_id = models.UUIDField(default=new_uuid, editable=False)  # read first: rows announce their keys by it
+    email = SealedTextField(
+        "email address", subject="key_id", longest=254, index="email_index", unique=True,
+        validators=[validate_email],
+    )  # fmt: skip
+    email_index = BlindIndexField(of="email")
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=wall_now)
@@ -93,7 +103,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         db_table = "members_user"
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_in_lower_case"),
+            models.UniqueConstraint(fields=["email_index"], name="user_one_an_email"),
         ]
 
     def __str__(self) -> str:

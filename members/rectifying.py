@@ -155,7 +155,7 @@ def _change_email(member: Member, value: str, at: datetime, by: User | None) -> 
     if before == value:
         return
     user.email = value
-    with refused_as(members_user_email_key=EmailTaken(field="wanted")):
+    with refused_as(user_one_an_email=EmailTaken(field="wanted")):
         user.save(update_fields=["email"])
     _keep(FormerValue.Subject.MEMBER, member.pk, "email", before, at, by)
 

@@ -152,6 +152,8 @@ ACCOUNT_FORMS = {
     "reset_password_from_key": "opendsr.web.account_forms.ResetPasswordKeyForm",
 }
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
+# allauth's own would copy addresses into a table which stays empty here: decisions/0062
 MFA_ADAPTER = "opendsr.web.second_factor.SealingAdapter"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
@@ -207,6 +209,7 @@ CONTENT_SECURITY_POLICY = {
 }
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_SERIALIZER = "opendsr.kernel.sealed_sessions.SealedSerializer"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
 if IS_PRODUCTION:

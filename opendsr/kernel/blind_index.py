@@ -27,6 +27,7 @@ from opendsr.kernel.sealed_field import Sealed, SealedTextField
 VARIABLE: Final = "OPENDSR_INDEX_KEY"
 KEY_BYTES: Final = 32
 INDEX_BYTES: Final = 16
+BATCH: Final = 500
 WORD: Final = re.compile(r"[^\W_]+")
 
 
@@ -129,6 +130,42 @@ class SealedModel(models.Model):
                 if update_fields & ({of} if isinstance(of, str) else set(of)):
                     update_fields.add(field.name)
         super().save(*args, update_fields=update_fields, **kwargs)
+
+
+def rebuild(model: type[models.Model]) -> int:
+    """Write the indexes of the model's rows anew, for a new OPENDSR_INDEX_KEY; how many rows had others.
+
+    What is empty stays so: an erased row is found by nothing. Safe to stop and to run again.
+    """
+    fields = [each for each in model._meta.concrete_fields if isinstance(each, BlindIndexField | WordsField)]
+    ids = list(model._base_manager.order_by("pk").values_list("pk", flat=True)) if fields else []
+    rebuilt = 0
+    for first in range(0, len(ids), BATCH):
+        with transaction.atomic(), encryption.remembering():
+            rows = model._base_manager.select_for_update(no_key=True).filter(
+                pk__in=ids[first : first + BATCH]
+            )
+            stale = [row for row in rows.order_by("pk") if _renew(row, fields)]
+            model._base_manager.bulk_update(stale, [each.name for each in fields])
+        rebuilt += len(stale)
+    return rebuilt
+
+
+def _renew(row: models.Model, fields: list[BlindIndexField | WordsField]) -> bool:
+    """Set the row's indexes to what they should be; True when one was otherwise."""
+    was_stale = False
+    for field in fields:
+        kept = getattr(row, field.attname)
+        if not kept:
+            continue
+        new: bytes | list[int]
+        if isinstance(field, BlindIndexField):
+            kept, new = bytes(kept), index(field.of, getattr(row, field.of))
+        else:
+            new = words(" ".join(str(getattr(row, each)) for each in field.of))
+        setattr(row, field.attname, new)
+        was_stale = was_stale or kept != new
+    return was_stale
 
 
 def _hmac(kind: str, text: str) -> bytes:

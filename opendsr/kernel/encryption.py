@@ -21,6 +21,8 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 
@@ -36,6 +38,10 @@ NONCE_BYTES: Final = 12
 FORMAT_1: Final = b"\x01"
 WRAP_CONTEXT: Final = b"opendsr data key "
 NEW_KEY_COMMAND: Final = 'python -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
+
+
+class NotSealedHere(ValueError):
+    """The bytes were changed, or sealed for another purpose or under a key that is no longer in the ring."""
 
 
 class KeyShredded(DomainError):
@@ -166,6 +172,33 @@ def unseal_bytes(subject_id: UUID, sealed: bytes, context: str) -> bytes:
         return AESGCM(key).decrypt(nonce, body, context.encode())
     except (InvalidTag, ValueError) as error:
         raise SealBroken(subject_id=subject_id, context=context) from error
+
+
+def seal_for_a_while(plain: bytes, purpose: str) -> bytes:
+    """Encrypt what is nobody's and lasts for days, such as a session, under the installation's key itself.
+
+    Read as long as that key is in the ring: it takes no statement, and `rewrap` knows nothing of it.
+    """
+    ring, nonce = key_ring(), secrets.token_bytes(NONCE_BYTES)
+    key = _key_for(ring.keys[ring.current_id], purpose)
+    return bytes.fromhex(ring.current_id) + nonce + AESGCM(key).encrypt(nonce, plain, None)
+
+
+def unseal_for_a_while(sealed: bytes, purpose: str) -> bytes:
+    """The bytes that `seal_for_a_while` was given; raises NotSealedHere."""
+    key_id, nonce, body = sealed[:8].hex(), sealed[8 : 8 + NONCE_BYTES], sealed[8 + NONCE_BYTES :]
+    kek = key_ring().keys.get(key_id)
+    if kek is None:
+        raise NotSealedHere(purpose)
+    try:
+        return AESGCM(_key_for(kek, purpose)).decrypt(nonce, body, None)
+    except (InvalidTag, ValueError) as error:
+        raise NotSealedHere(purpose) from error
+
+
+@lru_cache(maxsize=16)
+def _key_for(kek: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"opendsr {purpose}".encode()).derive(kek)
 
 
 def shred(subject_id: UUID) -> None:

@@ -2,17 +2,21 @@
 
 Reading the attribute opens it, saving the row seals it anew only when it was set. What would put plain text
 into SQL (`filter(name=...)`, `update(name=...)`) is refused; looking things up is what `blind_index` is for.
+A field that names its `index` is looked up by that: `filter(email="ann@example.org")`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django import forms
 from django.core.exceptions import FieldError
 from django.db import models
+from django.db.models.expressions import Col
+from django.db.models.fields import AutoFieldMixin
+from django.db.models.lookups import Exact, In
 from django.db.models.query_utils import DeferredAttribute
 
 from opendsr.kernel import encryption
@@ -52,11 +56,43 @@ class Opened(DeferredAttribute):
                 encryption.expect(subject_id)
 
 
+class ByIndex:
+    """A lookup of a sealed field, turned to the column that holds its blind index."""
+
+    def __init__(self, lhs: Any, rhs: Any) -> None:
+        if not isinstance(lhs, Col) or hasattr(rhs, "resolve_expression"):
+            raise FieldError("a sealed field is looked up as a column and by a value, not by an expression")
+        column: Any = lhs.target.model._meta.get_field(cast("SealedTextField", lhs.target).index)
+        super().__init__(Col(lhs.alias, column, column), rhs)  # type: ignore[call-arg]
+
+
+class IndexExact(ByIndex, Exact):
+    """`exact` and `iexact`: the index knows no case."""
+
+
+class IndexIn(ByIndex, In):
+    """`in`."""
+
+
+class IsEmpty(Exact):
+    """`exact` with an empty text, which is stored empty: the one thing that shows of a sealed text."""
+
+    def __init__(self, lhs: Any, rhs: Any) -> None:
+        if rhs != "":
+            raise FieldError("a sealed field cannot be looked up, but for being empty: use a blind index")
+        super().__init__(lhs, rhs)
+
+
+BY_INDEX: Final = {"exact": IndexExact, "iexact": IndexExact, "in": IndexIn}
+
+
 class SealedTextField(models.Field):  # type: ignore[type-arg]
     """Text sealed for `subject`: the attribute of the row that says whose it is, the row's own id by default.
+    A field that is the subject stands before it in the model, so that a page's keys come in one statement.
 
     `longest` bounds the text and `pattern` gives its form, which the database cannot see any more; an empty
-    text is stored empty.
+    text is stored empty. `index` names the BlindIndexField of the row by which it is looked up. A row that
+    the database numbers is told from others by its subject.
     """
 
     descriptor_class = Opened
@@ -64,11 +100,17 @@ class SealedTextField(models.Field):  # type: ignore[type-arg]
     empty_values = (None, "", b"")
 
     def __init__(
-        self, *args: Any, subject: str = "pk", longest: int = 4_000, pattern: str = "", **kwargs: Any
+        self,
+        *args: Any,
+        subject: str = "pk",
+        longest: int = 4_000,
+        pattern: str = "",
+        index: str = "",
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("default", "")
         super().__init__(*args, **kwargs)
-        self.subject, self.longest, self.pattern = subject, longest, pattern
+        self.subject, self.longest, self.pattern, self.index = subject, longest, pattern, index
 
     def get_internal_type(self) -> str:
         return "BinaryField"
@@ -76,7 +118,8 @@ class SealedTextField(models.Field):  # type: ignore[type-arg]
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()
         how = {"subject": self.subject, "longest": self.longest, "pattern": self.pattern}
-        return name, path, args, {**kwargs, **how}
+        found_by = {"index": self.index} if self.index else {}
+        return name, path, args, {**kwargs, **how, **found_by}
 
     def get_default(self) -> Any:
         return ""
@@ -118,6 +161,10 @@ class SealedTextField(models.Field):  # type: ignore[type-arg]
         return value
 
     def get_lookup(self, lookup_name: str) -> Any:
+        if self.index and lookup_name in BY_INDEX:
+            return BY_INDEX[lookup_name]
+        if lookup_name == "exact":
+            return IsEmpty
         raise FieldError(f"{self.name} is sealed and cannot be looked up by {lookup_name}: use a blind index")
 
     def formfield(self, *args: Any, **kwargs: Any) -> Any:
@@ -134,4 +181,6 @@ class SealedTextField(models.Field):  # type: ignore[type-arg]
         return found
 
     def _context(self, instance: models.Model) -> str:
-        return f"{instance._meta.db_table}|{self.column}|{instance.pk}"
+        is_numbered = isinstance(instance._meta.pk, AutoFieldMixin)
+        row = self._subject_id(instance) if is_numbered else instance.pk
+        return f"{instance._meta.db_table}|{self.column}|{row}"

@@ -195,7 +195,7 @@ def names_of(rows: Sequence[Entry]) -> dict[UUID | None, str]:
             encryption.expect(application.pk)
         people = {each.pk: applying.opened(each).get("full_name", "") for each in applicants}
     return {
-        each.application_id or each.job_id: homes.get(each.home_id) or people.get(each.application_id, "")  # type: ignore[arg-type]
+        each.application_id or each.job_id: homes.get(each.home_id) or people.get(each.application_id, "")
         for each in rows
     }
 

@@ -128,7 +128,7 @@ def partner_detail(request: HttpRequest, partner_id: UUID) -> HttpResponse:
     has_errors = bool(account_form.errors or links_form.errors)
     context = {
         "partner": partner,
-        "accounts": partner.accounts.select_related("user").order_by("user__email"),
+        "accounts": sorted(partner.accounts.select_related("user"), key=lambda account: account.user.email),
         "account_form": account_form,
         "links_form": links_form,
         "report": report,

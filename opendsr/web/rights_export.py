@@ -15,7 +15,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -90,8 +89,6 @@ def _openadr(whose: Person) -> Iterator[Table]:
 def _account(whose: Person) -> Iterator[Table]:
     """What the sign-in keeps, and the audit trail."""
     user_id = whose.member.user_id
-    addresses = EmailAddress.objects.filter(user=user_id) if user_id else EmailAddress.objects.none()
-    yield table_of(addresses, model=EmailAddress, title="Addresses of your sign-in")
     factors = Authenticator.objects.filter(user=user_id) if user_id else Authenticator.objects.none()
     yield table_of(factors, model=Authenticator, title="Second factors of your sign-in", leave_out=("data",))
     yield members.disclosing.audit_table(whose)
@@ -114,6 +111,7 @@ NOT_DISCLOSED: Final[Mapping[str, str]] = {
     **campaigns.disclosing.NOT_DISCLOSED,
     **settlement.disclosing.NOT_DISCLOSED,
     **VTN_NOT_DISCLOSED,
+    "account.EmailAddress": "empty: the address of a sign-in lies with the account alone",
 }
 
 

@@ -68,7 +68,7 @@ class ScheduleForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         installers = User.objects.filter(groups__name=Role.INSTALLER.value, is_active=True)
-        self.fields["installer"].queryset = installers.order_by("email")  # type: ignore[attr-defined]
+        self.fields["installer"].queryset = installers.order_by("pk")  # type: ignore[attr-defined]
 
     @property
     def starts_at(self) -> datetime:

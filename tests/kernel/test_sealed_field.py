@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.core.exceptions import FieldError, ImproperlyConfigured
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models import Q
 from hypothesis import given
@@ -138,3 +139,18 @@ def test_the_index_key_is_asked_for_by_name(monkeypatch):
         monkeypatch.setenv(blind_index.VARIABLE, bad)
         with pytest.raises(ImproperlyConfigured, match=words):
             blind_index.index("x", "y")
+
+
+def test_under_another_index_key_everything_is_found_again_once_rebuilt(db, monkeypatch):
+    home, member = make_home(name="1 Canary Row"), make_member(CANARY)
+    nameless = make_home(name="2 Canary Row")
+    Home.objects.filter(pk=nameless.pk).update(words=[], name_index=None, mpan_index=None)
+    monkeypatch.setenv(blind_index.VARIABLE, encryption.new_kek())
+    assert not Home.objects.filter(mpan_index=home.mpan).exists()
+
+    assert (blind_index.rebuild(Home), blind_index.rebuild(Home)) == (1, 0)
+    call_command("rebuild_indexes")
+
+    assert Home.objects.get(mpan_index=home.mpan) == home
+    assert Home.objects.get(words__contains=blind_index.words("canary")) == home
+    assert Member.objects.get(words__contains=blind_index.words("quagmire")) == member

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 
 from members.models import (
@@ -94,8 +95,16 @@ def test_a_member_leaves_after_joining(alice):
     )
 
 
-def test_an_address_is_kept_in_lower_case():
-    assert refused_by(User(email="Eve@example.org").save) == "user_email_in_lower_case"
+def test_an_address_is_one_account_s_whatever_its_case():
+    User.objects.create_user("eve@example.org")
+
+    assert refused_by(User(email="Eve@Example.ORG").save) == "user_one_an_email"
+
+
+def test_no_second_copy_of_an_address_is_kept(alice):
+    copy = EmailAddress(user=User.objects.create_user("eve@example.org"), email="eve@example.org")
+
+    assert refused_by(copy.save) == "account_emailaddress_stays_empty"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_ten_thousand_vens_are_as_many_queries_as_one(
         Ven(ven_id=f"VEN-{number:05}", ven_name=f"Hub {number}", enrolled_at=AT) for number in range(10_000)
     )
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         shown = page_of(dee, "/vtn/?q=VEN-0&order=name&page=3")
 
     assert "10,000" in shown

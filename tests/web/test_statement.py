@@ -122,5 +122,5 @@ def test_it_costs_few_queries(
     client, url = visit(scene.alice.user), reverse("statement", args=[scene.statement_of(scene.alice).pk])
     client.get(url)
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         client.get(url)
