@@ -86,7 +86,7 @@ def unseal(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("assets", "0003_visits"),
+        ("assets", "0004_registry"),
         ("members", "0009_sealed_addresses"),
     ]
 
