@@ -106,7 +106,14 @@ class Agent(AbstractContextManager["Agent"]):
             registration=self.state.registration,
             wants_push=way.is_mqtt,
         )
-        self._upkeep = Upkeep(folder, self._link, self.place, serial=self.serial, sync_seconds=shadow_seconds)
+        self._upkeep = Upkeep(
+            folder,
+            self._link,
+            self.place,
+            serial=self.serial,
+            at=self.clock.now(),
+            sync_seconds=shadow_seconds,
+        )
         self._next_contact = 0.0
         self._is_stopped = self._is_woken = False
         self._news = threading.Event()
@@ -127,6 +134,7 @@ class Agent(AbstractContextManager["Agent"]):
     def close(self) -> None:
         """Give the devices back, hang up and let go of the folder."""
         self._reporting.save(is_last=True)
+        self._upkeep.close(self.clock.now())
         self._lines.close()
         self.place.close()
         self._lock.close()
@@ -178,6 +186,7 @@ class Agent(AbstractContextManager["Agent"]):
             self._hear("override" if word == "override" else "resume", whole_second(at))
         self._log_meter(at)
         self._sample(at)
+        self._upkeep.look(at)
 
     def _sample(self, at: datetime) -> None:
         """Take the samples that are due for what the VTN has asked to be told."""
@@ -284,6 +293,8 @@ class Agent(AbstractContextManager["Agent"]):
                 level = logging.WARNING if isinstance(error, Untrusted) else logging.INFO
                 log.log(level, "%s: %s", self.serial, error)
             self._failure, self._is_in_contact = str(error), False
+            if not isinstance(error, NotKept):
+                self._upkeep.journal.contact_failed(error, self.clock.now())
             if self._is_up():
                 at_least = error.retry_after_seconds if isinstance(error, Refused) else None
                 wait_seconds = self._quiet.failed(at_least or 0.0)
@@ -291,6 +302,7 @@ class Agent(AbstractContextManager["Agent"]):
             self._contacts += 1
             self._quiet.succeeded()
             self._failure, self._is_in_contact, self._last_contact = "", True, time.time()
+            self._upkeep.journal.contact_made(self.clock.now())
             self._renew()
             self._tend()
             wait_seconds = self._interval_seconds() * self._dice.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)

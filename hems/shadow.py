@@ -1,7 +1,8 @@
 """The hub's two documents: what the co-op wants it to be, and what it is. Kept over restarts.
 
     desired     assets with their kind, state, needs and longest hold; updates; the config it had
-    reported    software, config, assets as they are, certificate, updates, and what could not be followed
+    reported    software, config, assets as they are, certificate, updates, what could not be followed, how
+                often relays switched, and when the hub could not do its work
 
 What is desired holds from the moment it is on disk, contact or no contact. What is wrong in it is reported
 and changes nothing; the rest is followed.
@@ -26,6 +27,7 @@ from hems.home import CONFIG
 from hems.link import Link
 
 SHADOW: Final = "shadow.json"
+COUNTS: Final = "counts"
 SYNC_SECONDS: Final = 900.0
 NEWS_SECONDS: Final = 60.0
 """News wait this long after the last telling: a device that comes and goes is no storm."""
@@ -228,4 +230,5 @@ def _kept(path: Path) -> tuple[int, dict[str, Any]]:
 
 
 def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, sort_keys=True)
+    """What is compared: counts that go up are no news, and go along with the next telling."""
+    return json.dumps({name: each for name, each in document.items() if name != COUNTS}, sort_keys=True)

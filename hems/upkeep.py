@@ -15,9 +15,11 @@ from typing import Any
 from hems.book import Book
 from hems.devices import Driver, Order, Place
 from hems.errors import LinkError, Refused
+from hems.journal import Journal
 from hems.keys import CERTIFICATE
 from hems.link import Link
 from hems.shadow import SYNC_SECONDS, BadAnswer, Desired, Shadow, differences, within_limits
+from hems.tally import Tally
 from hems.updates import QUIET, Updates
 
 log = logging.getLogger("hems")
@@ -27,11 +29,20 @@ class Upkeep:
     """The hub's side of its shadow."""
 
     def __init__(
-        self, folder: Path, link: Link, place: Place, *, serial: str, sync_seconds: float = SYNC_SECONDS
+        self,
+        folder: Path,
+        link: Link,
+        place: Place,
+        *,
+        serial: str,
+        at: datetime,
+        sync_seconds: float = SYNC_SECONDS,
     ) -> None:
         self._folder, self._link, self._place, self._serial = folder, link, place, serial
         self._shadow = Shadow(folder, sync_seconds=sync_seconds)
         self.updates = Updates(folder, fetch=link.fetch_file, serve=self._serve)
+        self.tally = Tally(folder, at=at)
+        self.journal = Journal(folder, at=at)
         self._faults: tuple[str, ...] = ()
         self._certificate: tuple[float, dict[str, str]] = (0.0, {})
         self._is_unknown = False
@@ -48,6 +59,16 @@ class Upkeep:
     def within_limits(self, orders: Sequence[Order]) -> tuple[Order, ...]:
         """Return the orders that the co-op's registry allows to be given in this home."""
         return within_limits(orders, self.desired)
+
+    def look(self, at: datetime) -> None:
+        """Take in what was switched, and which devices are away."""
+        self.tally.look(self._place.drivers, at)
+        self.journal.look(self._place.drivers, at)
+
+    def close(self, at: datetime) -> None:
+        """The hub is being stopped."""
+        self.tally.save(is_last=True)
+        self.journal.stop(at)
 
     def tend(self, at: datetime, *, book: Book) -> bool:
         """Tell the co-op what is news and take what it wants; True when the timetable has to be made anew."""
@@ -100,6 +121,8 @@ class Upkeep:
                 }
                 for driver in self._place.drivers
             ],
+            "counts": self.tally.reported(),
+            "journal": self.journal.reported(),
             "certificate": self._own_certificate(),
             "faults": [*self._faults, *self._differences()],
         }

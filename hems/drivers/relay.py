@@ -35,6 +35,8 @@ class Relay:
         self._is_on_when_free = is_on_when_free
         self.shown: bool | None = None
         self.switched_s: int | None = None
+        self.cycles = 0
+        """Times that it went off after having been on, since the hub started."""
         self.is_overridden = False
         self._target: bool | None = None
         self._found: bool | None = None
@@ -47,6 +49,7 @@ class Relay:
         """The device shows what it is."""
         if self.shown is not None and self.shown != is_on:
             self.switched_s = at_s
+            self.cycles += not is_on
             followed = self._target is not None and self._was_followed and is_on != self._target
             flipped = self._is_ours and at_s - self._told_s >= DEAD_MAN_SECONDS - EARLY_SECONDS
             if followed and not flipped:

@@ -393,6 +393,24 @@ def test_an_event_runs_to_its_end_without_contact_and_the_opt_is_told_later(star
     assert all(answer[0] != "E9" or answer[2] == "optIn" for answer in vtn.answers(NAME))
 
 
+def test_it_keeps_how_often_it_switched_and_when_it_had_no_contact(start, vtn, clock, monkeypatch):
+    monkeypatch.setattr("hems.tally.LOOK_SECONDS", 0.0)
+    agent = start(offline=((FIVE - 60 * MINUTE, FIVE),))
+    for minutes in range(-60, 120, 10):
+        clock.at = FIVE + minutes * MINUTE
+        agent.step(clock.at)
+        agent.contact()
+
+    told = agent.reported()
+
+    assert told["counts"]["cycles"]["res-ev"] == 1
+    (spell,) = told["journal"]
+    assert spell["cause"] in ("no_internet", "no_lan")
+    assert (spell["starts_at"], spell["ends_at"]) == (written(FIVE - 60 * MINUTE), written(FIVE))
+    agent.close()
+    assert start().reported()["counts"]["cycles"]["res-ev"] == 1
+
+
 def test_a_hub_that_was_away_never_starts_an_event_it_has_not_heard_of(start, vtn, clock):
     agent = start(offline=((FIVE - 100 * MINUTE, FIVE + 300 * MINUTE),))
     agent.contact()
