@@ -66,13 +66,13 @@ def note_report(*, hub: Hub, reported: Mapping[str, Any], at: datetime) -> None:
 def watch(*, at: datetime, wall: datetime) -> int:
     """Note that the site is at work, and which hubs are not heard; how many fell silent or came back.
 
-    A hub is silent from when it was heard last. Nobody is called silent before the site has itself been back
-    for as long: until then the hubs could not be heard.
+    A hub is silent from when it was heard last, or commissioned. Nobody is called silent before the site has
+    itself been back for as long: until then the hubs could not be heard.
     """
     up = _beat(at, wall)
     HubSpell.objects.filter(starts_at__lt=at - SPELLS_KEPT).delete()
     UpSpell.objects.filter(seen_at__lt=at - SPELLS_KEPT).delete()
-    hubs = list(Hub.objects.filter(state=Hub.State.COMMISSIONED).only("pk", "ven_id"))
+    hubs = list(Hub.objects.filter(state=Hub.State.COMMISSIONED).only("pk", "ven_id", "commissioned_at"))
     heard = vtn_door.heard_wall_at()
     open_spells = {
         each.hub_id: each
@@ -82,10 +82,10 @@ def watch(*, at: datetime, wall: datetime) -> int:
     begun, ended = [], []
     for hub in hubs:
         seen_wall_at = heard.get(str(hub.ven_id))
-        if seen_wall_at is None:
-            continue
-        seen_at = at - (wall - seen_wall_at)
-        if wall - seen_wall_at <= SILENT_AFTER:
+        seen_at = hub.commissioned_at or at
+        if seen_wall_at is not None:
+            seen_at = at - (wall - seen_wall_at)
+        if at - seen_at <= SILENT_AFTER:
             if (spell := open_spells.get(hub.pk)) is not None:
                 spell.ends_at = max(seen_at, spell.starts_at + timedelta(seconds=1))
                 ended.append(spell)
@@ -113,6 +113,20 @@ def spells_between(
     return [
         Spell(home_id, cause, resource_id, begins, ends or ends_at)
         for home_id, cause, resource_id, begins, ends in values
+    ]
+
+
+def newest_spells(home_id: UUID, *, most: int = 20) -> list[HubSpell]:
+    """The newest spells of the home's hubs, newest first."""
+    return list(HubSpell.objects.filter(hub__home=home_id).order_by("-starts_at", "-pk")[:most])
+
+
+def site_up(starts_at: datetime, ends_at: datetime) -> list[tuple[datetime, datetime]]:
+    """When the site was at work, and looked who is heard, within [starts_at, ends_at)."""
+    rows = UpSpell.objects.filter(seen_at__gt=starts_at, starts_at__lt=ends_at).order_by("starts_at")
+    return [
+        (max(since, starts_at), min(until, ends_at))
+        for since, until in rows.values_list("starts_at", "seen_at")
     ]
 
 

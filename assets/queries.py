@@ -100,6 +100,12 @@ def cad_of_home(home_id: UUID, at: datetime) -> Cad | None:
     return Cad.objects.filter(in_use, home_id=home_id, paired_at__lte=at).first()
 
 
+def homes_with_cad(starts_at: datetime, ends_at: datetime) -> set[UUID]:
+    """Homes that had a CAD in use at any time within [starts_at, ends_at)."""
+    in_use = Q(retired_at__isnull=True) | Q(retired_at__gt=starts_at)
+    return set(Cad.objects.filter(in_use, paired_at__lt=ends_at).values_list("home_id", flat=True))
+
+
 def _in_postcode_area(zone: str) -> Q:
     area = zone.upper()
     if not re.fullmatch(r"[A-Z]{1,2}", area, re.ASCII):

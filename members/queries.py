@@ -17,6 +17,7 @@ from django.db.models import F, Min, Q, QuerySet
 from members.models import (
     Consent,
     Granularity,
+    Home,
     Member,
     MeterStream,
     Occupancy,
@@ -241,6 +242,17 @@ def streams_of_household(household_id: UUID) -> list[UUID]:
 def streams_of_occupancy(occupancy_id: UUID) -> list[MeterStream]:
     """Every stream of one stay, earliest first."""
     return list(MeterStream.objects.filter(occupancy_id=occupancy_id).order_by("starts_at", "stream_id"))
+
+
+def home_ids_of_streams(stream_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Which home each stream is in."""
+    streams = MeterStream.objects.filter(stream_id__in=lookups.among(stream_ids))
+    return dict(streams.values_list("stream_id", "occupancy__home_id"))
+
+
+def substations() -> dict[UUID, str]:
+    """The primary substation of each home; homes of none on record are left out."""
+    return dict(Home.objects.exclude(primary_substation="").values_list("pk", "primary_substation"))
 
 
 def homes_of_streams(stream_ids: Iterable[UUID]) -> list[StreamHome]:

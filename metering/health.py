@@ -12,15 +12,13 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-import numpy as np
 from django.db.models import F, Q, QuerySet, Sum
 
 import members.queries
-from metering import permits, store
+from metering import missing, permits, store
 from metering.intake_models import Message, Sender
 from metering.models import Completeness, ImportReject, Refusal
-from metering.slots import MICROSECONDS as HALF_HOUR_MICROSECONDS
-from metering.slots import Ints, slot_of
+from metering.slots import Ints
 from opendsr.kernel.periods import civil_date, day_interval, period_count
 
 ONE_DAY: Final = timedelta(days=1)
@@ -61,7 +59,10 @@ class Board:
 
 
 def measure(*, at: datetime) -> int:
-    """Note completeness of the last days as they stood at D+1 and D+3, each once; how many were noted."""
+    """Note completeness of the last days as they stood at D+1 and D+3, each once; how many were noted.
+
+    With D+3 goes why the rest is missing.
+    """
     today = civil_date(at)
     days = [today - number * ONE_DAY for number in range(1, DAYS_SHOWN + 1)]
     held = {row.day: row for row in Completeness.objects.filter(day__in=days)}
@@ -78,20 +79,15 @@ def measure(*, at: datetime) -> int:
             day=day,
             defaults={"expected": len(streams) * period_count(day), "by_d1": by_d1, "by_d3": by_d3},
         )
+        if by_d3 is not None:
+            missing.count_day(day, streams, known_at=ended + 3 * ONE_DAY)
         noted += 1
     return noted
 
 
 def expected_streams(day: date) -> list[UUID]:
     """Streams whose household lets half-hours of the whole day be kept."""
-    streams = members.queries.all_streams()
-    if not streams:
-        return []
-    interval = day_interval(day)
-    permitted = permits.permission(streams)
-    starts, ends = (np.full(len(streams), _micros(edge)) for edge in (interval.starts_at, interval.ends_at))
-    allowed = permitted(np.arange(len(streams)), starts, ends)
-    return [stream for stream, is_in in zip(streams, allowed.tolist(), strict=True) if is_in]
+    return permits.throughout(members.queries.all_streams(), day_interval(day))
 
 
 def board(*, at: datetime) -> Board:
@@ -153,7 +149,3 @@ def _refused(since: datetime) -> tuple[Reason, ...]:
 
 def _there(streams: Sequence[UUID], day: date, known_at: datetime) -> int:
     return int(store.day_cube(streams, [day], known_at=known_at).present.sum())
-
-
-def _micros(at: datetime) -> int:
-    return slot_of(at) * HALF_HOUR_MICROSECONDS

@@ -20,6 +20,7 @@ from members.models import Granularity, Purpose
 from members.queries import consent_windows
 from metering.rosters import ROSTERS_KEPT, Roster
 from metering.slots import Bools, Ints, micros
+from opendsr.kernel.interval import Interval
 
 Window = tuple[datetime, datetime | None]
 Permission = Callable[[Ints, Ints, Ints], Bools]
@@ -97,6 +98,16 @@ def permission(
             found = consent_windows(missing, purpose=purpose, granularity=granularity)
             book.add({stream_id: found.get(stream_id, ()) for stream_id in missing})
         return book.permission(streams)
+
+
+def throughout(streams: Sequence[UUID], interval: Interval) -> list[UUID]:
+    """The streams whose household lets half-hours of the whole interval be kept, in their order."""
+    if not streams:
+        return []
+    edges = micros([interval.starts_at, interval.ends_at])
+    starts, ends = (np.full(len(streams), edge) for edge in edges.tolist())
+    allowed = permission(streams)(np.arange(len(streams)), starts, ends)
+    return [stream for stream, is_in in zip(streams, allowed.tolist(), strict=True) if is_in]
 
 
 def by_windows(streams: Sequence[UUID], windows: Mapping[UUID, Sequence[Window]]) -> Permission:

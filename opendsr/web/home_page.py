@@ -16,16 +16,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from assets import fitting, histories, limiting, listing, measures
+from assets import fitting, histories, journals, limiting, listing, measures
 from assets.models import Asset
 from assets.policy import ARRANGES_VISITS, MANAGES_DEVICES, access_home
-from assets.registry_models import HomeMeasure, Product
+from assets.registry_models import HomeMeasure, HubSpell, Product
 from assets.wear import Wear
 from members.models import Home
 from members.policy import has_role, require_role
+from metering import missing
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
-from opendsr.web import wording
+from opendsr.web import cause_words, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.home_filters import GSP_NAMES, HEALTHS
 from opendsr.web.home_registry import healths_of
@@ -38,6 +39,16 @@ THINGS: Final = {
     "meter": _lazy("Meter"),
     "asset": _lazy("Asset"),
     "change": _lazy("Change"),
+}
+SPELLS: Final = {
+    HubSpell.Cause.NO_POWER: _lazy("was without power"),
+    HubSpell.Cause.CRASHED: _lazy("stopped by itself"),
+    HubSpell.Cause.STOPPED: _lazy("was stopped"),
+    HubSpell.Cause.NO_LAN: _lazy("had no network in the home"),
+    HubSpell.Cause.NO_INTERNET: _lazy("had no way out of the home"),
+    HubSpell.Cause.REFUSED: _lazy("was refused by the site"),
+    HubSpell.Cause.AWAY: _lazy("could not reach a device"),
+    HubSpell.Cause.SILENT: _lazy("was not heard"),
 }
 HAPPENINGS: Final = {
     histories.FITTED: _lazy("fitted"),
@@ -170,6 +181,16 @@ def _page(request: HttpRequest, home: Home, *, forms: dict[str, forms.Form] | No
             }
             for each in histories.history_of(home.pk)[:HISTORY_SHOWN]
         ],
+        "spells": [
+            {
+                "since": wording.moment(each.starts_at),
+                "until": "" if each.ends_at is None else wording.moment(each.ends_at),
+                "what": SPELLS[HubSpell.Cause(each.cause)],
+                "device": each.resource_id,
+            }
+            for each in journals.newest_spells(home.pk)
+        ],
+        "causes": cause_words.rows(missing.of_home(home.pk, at=at)),
         "may_manage": may_manage,
         "may_note": has_role(request.user, *ARRANGES_VISITS),
         "measure_form": given.get("add-measure") or MeasureForm(auto_id="id_measure_%s"),

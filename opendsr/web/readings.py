@@ -22,11 +22,11 @@ import members.queries
 from members import consenting
 from members.models import Channel, Granularity, Member, Occupancy, Purpose
 from members.policy import require_role
-from metering import health, store
+from metering import health, missing, store
 from metering.policy import SEES_HEALTH, SEES_HOMES
 from opendsr.kernel import audit, clock
 from opendsr.kernel.errors import DomainError
-from opendsr.web import member_home, usage_page, wording
+from opendsr.web import cause_words, member_home, usage_page, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.landlords import landlords_of
 from opendsr.web.refusals import sentence
@@ -148,6 +148,8 @@ def data_health(request: HttpRequest) -> HttpResponse:
         "homes": homes,
         "without": f"{len(board.without_readings):,}",
         "streams": f"{board.streams:,}",
+        "causes": cause_words.rows(missing.totals(at=at)),
+        "causes_known": cause_words.WORDS.values(),
         "may_see_homes": members.policy.has_role(request.user, *SEES_HOMES),
     }
     return render(request, "metering/data_health.html", context)
@@ -172,6 +174,7 @@ def home_readings(request: HttpRequest, occupancy_id: UUID) -> HttpResponse:
     days = health.days_of(ids, at=at) if ids else []
     context = {
         "stay": stay,
+        "causes": cause_words.rows(missing.of_home(stay.home_id, at=at)) if stay.is_current(at) else [],
         "streams": [
             {
                 "name": stream.name,

@@ -15,9 +15,10 @@ from django.urls import reverse
 
 from assets import cataloguing, fitting, measures, servicing
 from assets.models import Asset, Hub
-from assets.registry_models import HomeMeasure, Meter, Product, RelayCount
+from assets.registry_models import HomeMeasure, HubSpell, Meter, Product, RelayCount
 from members import partnering
 from members.models import Role
+from metering.models import MissingDay
 from opendsr.kernel import clock
 from opendsr.kernel.models import AuditEntry
 from tests.factories import HubKit, make_asset_kinds, make_home, make_hub, make_resident, make_staff
@@ -312,6 +313,31 @@ class TestOneHome:
         )
         assert measures.forget_notes(occupancy_ids=[resident.occupancy.pk]) == 1
         assert HomeMeasure.objects.get().note == ""
+
+
+class TestCauses:
+    def test_why_readings_are_missing_is_told_of_a_home_and_of_all(self, dev, visit):
+        joined = AT - timedelta(days=30)
+        resident = make_resident("Alice Archer", at=joined)
+        kit = make_hub(resident.home, at=joined, through_vtn=False)
+        HubSpell.objects.create(
+            hub=kit.hub, cause="no_lan", starts_at=AT - timedelta(days=2), ends_at=AT - timedelta(days=1)
+        )
+        HubSpell.objects.create(hub=kit.hub, cause="away", resource_id="esa-x", starts_at=AT)
+        page = seen(dev.get(reverse("home_page", args=[resident.home.pk])))
+        assert page.faults() == []
+        days = {row[0]: row[1:] for row in page.cells("causes")}
+        assert days["Sun 5 Apr 2026"] == ["48", "0", "0", "26", "0", "0", "0", "0", "22"]
+        assert "had no network in the home" in page.text()
+        assert "could not reach a device esa-x" in page.text()
+        empty = seen(dev.get(reverse("data_health")))
+        assert "No missing half-hour counted yet" in empty.text()
+        MissingDay.objects.create(day=date(2026, 4, 2), cause="power", half_hours=1_234)
+        board = seen(dev.get(reverse("data_health")))
+        assert board.faults() == []
+        assert board.cells("causes") == [["Thu 2 Apr 2026", "1,234", "1,234", *["0"] * 7]]
+        stay = reverse("home_readings", args=[resident.occupancy.pk])
+        assert seen(dev.get(stay)).cells("causes")[0][0] == "Sun 5 Apr 2026"
 
 
 class TestMap:
