@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import Max, Q, QuerySet
 
+from opendsr.kernel.lookups import among_texts
 from vtn.models import Ven, VenCertificate
 from vtn.port import VenId
 
@@ -43,6 +44,14 @@ def ven_states(ven_ids: Iterable[str], *, wall: datetime) -> dict[VenId, VenStat
         )
         for ven in vens
     }
+
+
+def connectable(ven_ids: Iterable[str], *, wall: datetime) -> set[VenId]:
+    """Those of the VENs that a certificate speaks for at the wall time, as `VenState.may_connect`."""
+    speaking = VenCertificate.objects.filter(
+        ven__ven_id__in=among_texts(ven_ids), revoked_at=None, not_before__lte=wall, not_after__gt=wall
+    )
+    return {VenId(ven_id) for ven_id in speaking.values_list("ven__ven_id", flat=True)}
 
 
 def certificates_in_force(ven_ids: Collection[str]) -> dict[str, list[dict[str, str]]]:

@@ -86,8 +86,7 @@ class EmbeddedVtn:
         }
 
     def trusted(self, ven_ids: Iterable[VenId]) -> set[VenId]:
-        states = queries.ven_states(ven_ids, wall=clock.wall_now())
-        return {ven_id for ven_id, state in states.items() if state.may_connect}
+        return queries.connectable(ven_ids, wall=clock.wall_now())
 
 
 def _require_whole_seconds(notices: Iterable[EventNotice]) -> None:

@@ -11,3 +11,8 @@ from django.db.models.expressions import RawSQL
 def among(ids: Iterable[UUID]) -> RawSQL:
     """The ids as the right side of an `__in` look-up."""
     return RawSQL("SELECT unnest(%s::uuid[])", [list(ids)])
+
+
+def among_texts(texts: Iterable[str]) -> RawSQL:
+    """The texts as the right side of an `__in` look-up."""
+    return RawSQL("SELECT unnest(%s::text[])", [list(texts)])
