@@ -11,11 +11,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from campaigns import life
+from campaigns import displacing, life, rules
 from campaigns.life import Verb
 from campaigns.models import Campaign, Participation, PlanLine
 from opendsr.kernel import outbox
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.interval import Interval
 
 if TYPE_CHECKING:
     from members.models import User
@@ -31,18 +32,35 @@ class NobodyToAsk(DomainError):
     chosen: int
 
 
+class SecondApproverNeeded(DomainError):
+    """Of two people who have to approve, this one did already."""
+
+    campaign_id: UUID
+    from_w: int
+
+
 @transaction.atomic
 def approve_campaign(*, campaign_id: UUID, at: datetime, by: User | None) -> list[Participation]:
     """Freeze the plan into one participation per chosen asset, have it sent, and return them by asset.
 
     An asset that another campaign took since planning is left out as busy. Approving again returns what the
-    first approval made.
+    first approval made. From a set size on two people approve: the first approval is written down, nothing
+    is returned, and the second sends it. Raises SecondApproverNeeded when the first comes again.
     """
     campaign, is_new = life.begin(campaign_id, Verb.APPROVE)
     if not is_new:
         return _participations(campaign)
     life.ensure_running(campaign, at=at)
+    if by is not None and not _is_second(campaign, by=by, at=at):
+        return []
     lines = list(campaign.plan_lines.filter(left_out="").select_related("asset__hub").order_by("asset_id"))
+    if not displacing.gives_way(campaign):
+        displacing.displace(
+            [line.asset_id for line in lines],
+            Interval(campaign.starts_at, campaign.ends_at),
+            by=campaign,
+            at=at,
+        )
     # In asset order, so that two campaigns after the same assets queue instead of deadlocking. An overlap is
     # refused row by row by participation_no_overlap.
     Participation.objects.bulk_create(
@@ -81,6 +99,25 @@ def approve_campaign(*, campaign_id: UUID, at: datetime, by: User | None) -> lis
     outbox.record(APPROVED, at=at, key=str(campaign.pk), campaign_id=campaign.pk)
     outbox.record(ENDED, at=at, due_at=campaign.ends_at, key=str(campaign.pk), campaign_id=campaign.pk)
     return made
+
+
+def needs_second(campaign: Campaign) -> bool:
+    """Whether two people have to approve the campaign."""
+    return campaign.size_w >= rules.in_force().second_from_w
+
+
+def _is_second(campaign: Campaign, *, by: User, at: datetime) -> bool:
+    """Whether this approval is the one that counts; the first of two is written down."""
+    if not needs_second(campaign):
+        return True
+    if campaign.first_approved_at is None:
+        campaign.first_approved_by, campaign.first_approved_at = by, at
+        campaign.save(update_fields=["first_approved_by", "first_approved_at"])
+        life.note(campaign.pk, "campaign.first_approved", at=at, by=by)
+        return False
+    if campaign.first_approved_by_id == by.pk:
+        raise SecondApproverNeeded(campaign_id=campaign.pk, from_w=rules.in_force().second_from_w)
+    return True
 
 
 def _participations(campaign: Campaign) -> list[Participation]:

@@ -104,6 +104,15 @@ class Campaign(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.DRAFT)
     created_by = models.ForeignKey("members.User", null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField()
+    stagger_seconds = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Hubs spread start and end over this long; empty: as the programme"
+    )
+    first_approved_by = models.ForeignKey(
+        "members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    first_approved_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the first of two people approved; the second sends it"
+    )
     approved_by = models.ForeignKey(
         "members.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -128,11 +137,21 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 condition=Q(hold_out_pct__lte=MOST_HELD_OUT_PCT), name="campaign_holds_out_at_most_half"
             ),
+            models.CheckConstraint(
+                condition=Q(stagger_seconds=None) | Q(stagger_seconds__lte=1800),
+                name="campaign_spreads_at_most_1800",
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["-starts_at"], name="campaign_newest")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def spread_seconds(self) -> int:
+        """Over how long hubs spread start and end."""
+        agreed = self.stagger_seconds
+        return self.programme.start_tolerance_seconds if agreed is None else agreed
 
 
 class PlanLine(models.Model):
@@ -155,6 +174,7 @@ class PlanLine(models.Model):
         CERTIFICATE = "certificate", "Hub's certificate is not accepted"
         HUB_CHANGED = "hub_changed", "Hub was replaced after approval"
         TOO_LATE = "too_late", "Could not be sent before the end"
+        DISPLACED = "displaced", "Given to direct load control, which comes first"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="plan_lines")
     asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="+")
@@ -163,6 +183,7 @@ class PlanLine(models.Model):
     left_out = models.CharField(
         max_length=24, choices=LeftOut.choices, blank=True, help_text="Empty when chosen"
     )
+    why = models.CharField(max_length=200, blank=True, help_text="Why it was chosen or not, in words")
 
     class Meta:
         constraints: ClassVar = [
@@ -321,6 +342,15 @@ class Freeze(models.Model):
 
 
 # Tariffs and homes' own plans lie in a file of their own.
+# Direct load control: who may drive which zone, on what terms, and what came.
+from campaigns.servicing_models import CampaignRule as CampaignRule  # noqa: E402
+from campaigns.servicing_models import HomeHabit as HomeHabit  # noqa: E402
+from campaigns.servicing_models import ServicingClient as ServicingClient  # noqa: E402
+from campaigns.servicing_models import ServicingContract as ServicingContract  # noqa: E402
+from campaigns.servicing_models import ServicingKey as ServicingKey  # noqa: E402
+from campaigns.servicing_models import ServicingNonce as ServicingNonce  # noqa: E402
+from campaigns.servicing_models import ServicingRefusal as ServicingRefusal  # noqa: E402
+from campaigns.servicing_models import ServicingSignal as ServicingSignal  # noqa: E402
 from campaigns.tariff_models import HomePlan as HomePlan  # noqa: E402
 from campaigns.tariff_models import HomePlanLine as HomePlanLine  # noqa: E402
 from campaigns.tariff_models import HomeTariff as HomeTariff  # noqa: E402

@@ -217,6 +217,15 @@ def leave_out_household(*, occupancy_id: UUID, left_out: str, at: datetime) -> l
 
 
 @transaction.atomic
+def give_back(*, participation_id: UUID, left_out: str, at: datetime) -> Participation:
+    """Take one asset out of a campaign, with the reason `left_out`, and its hub with it; again, nothing."""
+    hub = _lock(participation_id)
+    if hub.part.state != State.CANCELLED:
+        _give_back(hub, left_out, at)
+    return hub.part
+
+
+@transaction.atomic
 def keep_to_limits(*, occupancy_id: UUID, at: datetime) -> list[Participation]:
     """Hold what is not over to what the household keeps for itself now; return what had to be left out.
 
@@ -352,7 +361,7 @@ def _standpoint(hub: HubParts) -> Standpoint:
 
 def _counts_until(hub: HubParts) -> datetime:
     """When the last of the hub's assets may still be at it: the end, moved by the start tolerance."""
-    return hub.part.ends_at + timedelta(seconds=hub.campaign.programme.start_tolerance_seconds)
+    return hub.part.ends_at + timedelta(seconds=hub.campaign.spread_seconds)
 
 
 def _restate(hub: HubParts) -> None:

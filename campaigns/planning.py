@@ -22,7 +22,7 @@ import assets.queries
 import members.queries
 from assets.models import Asset
 from assets.queries import ZoneAsset
-from campaigns import eligibility, expecting, life, queries
+from campaigns import displacing, eligibility, expecting, life, queries
 from campaigns.choosing import Choice, Offer
 from campaigns.holding_out import choose_beside, draw, turns_of
 from campaigns.life import Verb
@@ -90,12 +90,12 @@ def plan_campaign(*, campaign_id: UUID, at: datetime) -> Plan:
     told = eligibility.standing({asset.home_id for asset in candidates}, interval, at=at)
     verdicts = eligibility.may_take_part(candidates, interval, direction=campaign.direction, at=at, told=told)
     reasons = {asset_id: verdict.reason for asset_id, verdict in verdicts.items()}
-    busy, committed_w = _engaged(interval, campaign)
+    others = engaged(interval, campaign)
     for asset in candidates:
-        if not reasons[asset.asset_id] and asset.asset_id in busy:
+        if not reasons[asset.asset_id] and asset.asset_id in others.busy:
             reasons[asset.asset_id] = LeftOut.BUSY
     able = [asset for asset in candidates if not reasons[asset.asset_id]]
-    expected_w = _expected_w(able, told, committed_w, campaign=campaign, at=at, reasons=reasons)
+    expected_w = _expected_w(able, told, others.committed_w, campaign=campaign, at=at, reasons=reasons)
     choice, held_out = _choose(expected_w, able, told, campaign=campaign, at=at)
     chosen = {offer.asset_id for offer in choice.chosen}
     for asset in able:
@@ -132,7 +132,7 @@ def plan_of(campaign: Campaign) -> Plan:
     )
 
 
-def _movable_w(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing) -> int:
+def movable_w(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing) -> int:
     """What the asset can move at most: of what it is good for, what its household does not keep."""
     if campaign.direction != Direction.TURN_DOWN:
         return asset.flexible_w
@@ -140,21 +140,44 @@ def _movable_w(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing)
     return min(asset.flexible_w, asset.rated_w - kept_w)
 
 
-def _engaged(interval: Interval, campaign: Campaign) -> tuple[set[UUID], dict[UUID, int]]:
-    """Assets that another campaign holds in the interval, and the power each occupancy has promised there."""
-    rows = (
-        Participation.objects.filter(starts_at__lt=interval.ends_at, ends_at__gt=interval.starts_at)
-        .exclude(state=Participation.State.CANCELLED)
-        .exclude(campaign=campaign)
-        .values_list("asset_id", "occupancy_id", "expected_w")
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """Assets that another campaign holds, those of them that would give way, and the power each occupancy has
+    promised where it does not.
+    """
+
+    busy: frozenset[UUID]
+    giving_way: frozenset[UUID]
+    committed_w: Mapping[UUID, int]
+
+
+def engaged(interval: Interval, campaign: Campaign) -> Engaged:
+    """What other campaigns hold in the interval; direct load control takes what the others hold."""
+    comes_first = not displacing.gives_way(campaign)
+    rows = displacing.held(interval, but=campaign).values_list(
+        "asset_id", "occupancy_id", "expected_w", "campaign__programme__use_case"
     )
     busy: set[UUID] = set()
+    giving_way: set[UUID] = set()
     committed_w: dict[UUID, int] = defaultdict(int)
-    for asset_id, occupancy_id, expected_w in rows:
-        busy.add(asset_id)
-        committed_w[occupancy_id] += expected_w
+    for asset_id, occupancy_id, expected_w, use_case in rows:
+        if comes_first and use_case != displacing.FIRST:
+            giving_way.add(asset_id)
+        else:
+            busy.add(asset_id)
+            committed_w[occupancy_id] += expected_w
     busy.update(_compared_with(interval, campaign))
-    return busy, committed_w
+    return Engaged(frozenset(busy), frozenset(giving_way - busy), committed_w)
+
+
+def asked_lately(campaign: Campaign, *, at: datetime) -> dict[UUID, int]:
+    """In how many campaigns of the last weeks, up to this one, each occupancy was asked."""
+    return dict(
+        Participation.objects.filter(starts_at__gt=at - FAIRNESS_WINDOW, starts_at__lt=campaign.ends_at)
+        .exclude(state=Participation.State.CANCELLED)
+        .values_list("occupancy_id")
+        .annotate(Count("campaign", distinct=True))
+    )
 
 
 def _compared_with(interval: Interval, campaign: Campaign) -> QuerySet[PlanLine, UUID]:
@@ -194,7 +217,7 @@ def _expected_w(
             committed_w=committed_w.get(occupancy_id, 0),
         )
         group.sort(key=lambda asset: asset.asset_id)
-        shares = expecting.share_limit_w([_movable_w(asset, campaign, told) for asset in group], limit_w)
+        shares = expecting.share_limit_w([movable_w(asset, campaign, told) for asset in group], limit_w)
         for asset, share_w in zip(group, shares, strict=True):
             if share_w:
                 expected_w[asset.asset_id] = share_w
@@ -239,12 +262,7 @@ def _choose(
     at: datetime,
 ) -> tuple[Choice, frozenset[UUID]]:
     """The assets asked, and the occupancies held out beside them."""
-    recent = dict(
-        Participation.objects.filter(starts_at__gt=at - FAIRNESS_WINDOW, starts_at__lt=campaign.ends_at)
-        .exclude(state=Participation.State.CANCELLED)
-        .values_list("occupancy_id")
-        .annotate(Count("campaign", distinct=True))
-    )
+    recent = asked_lately(campaign, at=at)
     home_of = {
         asset.asset_id: told.occupancy_by_home[asset.home_id]
         for asset in able
@@ -303,6 +321,9 @@ def _plan(
 
 
 def _write(campaign: Campaign, plan: Plan, *, at: datetime) -> None:
+    if campaign.first_approved_at is not None:  # another plan is another decision
+        campaign.first_approved_by = campaign.first_approved_at = None
+        campaign.save(update_fields=["first_approved_by", "first_approved_at"])
     campaign.plan_lines.all().delete()
     PlanLine.objects.bulk_create(
         PlanLine(

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import members.policy
 from campaigns.life import CampaignNotFound
-from campaigns.models import Campaign, Participation
+from campaigns.models import Campaign, Participation, ServicingClient
 from campaigns.opting import ParticipationNotFound
+from campaigns.servicing.contracting import ClientNotFound
 from members.models import Role
 from members.policy import Viewer
 
@@ -22,6 +23,8 @@ SEES_CAMPAIGNS: Final = (
     Role.AUDITOR,
 )
 RUNS_CAMPAIGNS: Final = (Role.ADMINISTRATOR, Role.DISPATCHER)
+SEES_OPERATORS: Final = (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+MANAGES_OPERATORS: Final = (Role.ADMINISTRATOR,)
 ANSWERS_FOR_MEMBERS: Final = (Role.ADMINISTRATOR, Role.DISPATCHER, Role.MEMBER_SERVICES)
 
 
@@ -84,3 +87,27 @@ def is_own_household(user: Viewer, participation: Participation, at: datetime) -
         and member.household_id == participation.occupancy.household_id
         and member.is_current(at)
     )
+
+
+def require_sees_operators(user: Viewer) -> None:
+    """Raise Forbidden unless the user may see network operators, their contracts and signals."""
+    members.policy.require_role(user, *SEES_OPERATORS)
+
+
+def may_manage_operators(user: Viewer) -> bool:
+    """True for those who let operators in, take in their keys and agree to contracts, and set the rules."""
+    return members.policy.has_role(user, *MANAGES_OPERATORS)
+
+
+def require_manages_operators(user: Viewer) -> None:
+    """Raise Forbidden unless the user may let operators in, and set the rules."""
+    members.policy.require_role(user, *MANAGES_OPERATORS)
+
+
+def access_operator(user: Viewer, client_id: UUID) -> ServicingClient:
+    """The network operator, to look at; raises ClientNotFound where there is none."""
+    require_sees_operators(user)
+    found = ServicingClient.objects.filter(pk=client_id).first()
+    if found is None:
+        raise ClientNotFound(client_id=str(client_id))
+    return found

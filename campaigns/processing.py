@@ -17,6 +17,14 @@ RECORD: Final = (
         recipients="buyers of flexibility: totals of an event, never a home",
     ),
     Processing(
+        models=("campaigns.HomeHabit",),
+        what="what a home usually uses by half-hour of the day, and how often it took part when asked",
+        purpose="knowing within a second what homes can give when a network operator asks",
+        basis=CONSENT,
+        keeping="a day; replaced each night, dropped when the consent or the stay ends",
+        recipients="network operators: totals of a zone, never a home",
+    ),
+    Processing(
         models=("campaigns.HomeTariff", "campaigns.HomePlan", "campaigns.HomePlanLine"),
         what="which tariff a household is on, and what its devices do each night because of it",
         purpose="running the household's devices when its own electricity is cheapest",
@@ -24,8 +32,14 @@ RECORD: Final = (
         keeping="six years, as events are",
     ),
     Processing(
-        models=("campaigns.Campaign", "campaigns.Freeze"),
-        what="which member of staff made and approved an event, or froze all sending",
+        models=(
+            "campaigns.Campaign",
+            "campaigns.Freeze",
+            "campaigns.ServicingContract",
+            "campaigns.ServicingSignal",
+            "campaigns.CampaignRule",
+        ),
+        what="which member of staff approved an event, froze all sending, agreed to a contract or rule",
         purpose="two pairs of eyes, and knowing whose",
         basis=INTEREST,
         keeping="six years",

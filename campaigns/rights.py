@@ -1,4 +1,4 @@
-"""What each role may see and change of campaigns in the stock admin; 0001, 0005 and 0006 grant it."""
+"""What each role may see and change of campaigns in the stock admin; 0001 and 0005 to 0007 grant it."""
 
 from __future__ import annotations
 
@@ -37,4 +37,15 @@ GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
 
 FREEZE_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     role: {"freeze": VIEW} for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+}
+
+SERVICING_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {
+        "servicingclient": VIEW,
+        "servicingkey": VIEW,
+        "servicingcontract": VIEW,
+        "servicingsignal": VIEW,
+        "campaignrule": VIEW,
+    }
+    for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
 }

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from assets.models import Asset
 from campaigns import eligibility, freezing, vtn_door
-from campaigns.models import Campaign, Direction, Participation
+from campaigns.models import Campaign, Direction, Participation, UseCase
 from campaigns.vtn_door import EventClosed, EventNotice, Signal, SignalInterval, VenId, VtnEventId
 from opendsr.kernel.interval import Interval
 
@@ -26,12 +26,25 @@ RUNNING: Final = frozenset({State.SENT, State.DELIVERED_TO_HUB, State.OPTED_IN})
 def notice(
     campaign: Campaign, parts: Sequence[Participation], *, is_whole_hub: bool, least_pct: int = 0
 ) -> EventNotice:
-    """What the hub behind `parts` is told: the time, the direction, and which resources when not all of them.
+    """What the hub behind `parts` is told, with which resources when they are not all of its."""
+    return notice_for(
+        campaign,
+        ven_id=parts[0].ven_id,
+        expected_w=sum(part.expected_w for part in parts),
+        least_pct=least_pct,
+        resource_ids=() if is_whole_hub else tuple(sorted(part.asset.resource_id for part in parts)),
+    )
+
+
+def notice_for(
+    campaign: Campaign, *, ven_id: str, expected_w: int, least_pct: int, resource_ids: tuple[str, ...]
+) -> EventNotice:
+    """What one hub is told: the time, the direction, and which resources when not all of them.
 
     Down is SIMPLE level 1, which every VEN understands; where the household's assets keep a share of their
     power (`least_pct`), beside it LOAD_CONTROL with that capacity, which a hub of ours follows first. Up is
     LOAD_DISPATCH by the expected power, with SIMPLE at its normal level, so that a VEN that knows only SIMPLE
-    does nothing.
+    does nothing. Direct load control has the first priority, over whatever else a hub was told.
     """
     interval = Interval(campaign.starts_at, campaign.ends_at)
     seconds = int(interval.duration.total_seconds())
@@ -43,21 +56,18 @@ def notice(
         kept = SignalInterval(seconds, least_pct / 100)
         signals.append(Signal(name="LOAD_CONTROL", type="x-loadControlCapacity", intervals=(kept,)))
     if not is_turn_down:
-        expected_w = sum(part.expected_w for part in parts)
-        signals.append(
-            Signal(
-                name="LOAD_DISPATCH", type="delta", intervals=(SignalInterval(seconds, expected_w),), unit="w"
-            )
-        )
+        asked = SignalInterval(seconds, expected_w)
+        signals.append(Signal(name="LOAD_DISPATCH", type="delta", intervals=(asked,), unit="w"))
     programme = campaign.programme
     return EventNotice(
-        ven_id=VenId(parts[0].ven_id),
+        ven_id=VenId(ven_id),
         market_context=programme.market_context,
         interval=interval,
         signals=tuple(signals),
         notification_seconds=programme.notification_seconds,
-        start_tolerance_seconds=programme.start_tolerance_seconds,
-        resource_ids=() if is_whole_hub else tuple(sorted(part.asset.resource_id for part in parts)),
+        start_tolerance_seconds=campaign.spread_seconds,
+        priority=1 if programme.use_case == UseCase.LOAD_CONTROL else 0,
+        resource_ids=resource_ids,
     )
 
 

@@ -18,6 +18,7 @@ from campaigns import (
     completing,
     dispatching,
     freezing,
+    habits,
     home_plans,
     monitoring,
     octopus,
@@ -26,6 +27,7 @@ from campaigns import (
 )
 from campaigns.life import WrongState
 from campaigns.models import PlanLine
+from campaigns.servicing import receiving
 from members import recurring
 from members.models import Purpose
 from opendsr.kernel import clock, outbox
@@ -81,6 +83,8 @@ def opt_received(*, fact: Fact) -> None:
 @outbox.consumer("members.consent.withdrawn", "campaigns.consent")
 def consent_withdrawn(*, fact: Fact) -> None:
     """A household took back its consent: it drops out of what is not over."""
+    if fact.payload["purpose"] == Purpose.SETTLEMENT:
+        habits.forget(_uuid(fact, "occupancy_id"))
     if fact.payload["purpose"] == Purpose.FLEXIBILITY:
         opting.leave_out_household(
             occupancy_id=_uuid(fact, "occupancy_id"), left_out=PlanLine.LeftOut.NO_CONSENT, at=clock.now()
@@ -95,6 +99,13 @@ def occupancy_ended(*, fact: Fact) -> None:
         occupancy_id=_uuid(fact, "occupancy_id"), left_out=PlanLine.LeftOut.NO_HOUSEHOLD, at=clock.now()
     )
     home_plans.call_off(occupancy_id=_uuid(fact, "occupancy_id"), at=clock.now())
+    habits.forget(_uuid(fact, "occupancy_id"))
+
+
+@outbox.consumer(receiving.RECEIVED, "campaigns.servicing")
+def signal_received(*, fact: Fact) -> None:
+    """Decide a signal that nobody has decided by now; all others are left as they are."""
+    receiving.decide(signal_id=_uuid(fact, "signal_id"), at=clock.now())
 
 
 @outbox.consumer("members.standing_opt_out.started", "campaigns.standing_opt_out")
@@ -144,6 +155,14 @@ def plan_tonight(**_: object) -> None:
         home_plans.send_night(night=local.date(), at=at)
     except freezing.Frozen:
         logger.warning("the night of %s is not sent: frozen", local.date())
+
+
+@shared_task(ignore_result=True)
+def work_out_habits(**_: object) -> None:
+    """Once a night, what homes usually use and how often they come."""
+    at = clock.now()
+    if habits.is_due(at=at):
+        habits.work_out(at=at)
 
 
 @outbox.consumer("members.care.changed", "campaigns.care")

@@ -273,6 +273,12 @@ def home_names(occupancy_ids: Iterable[UUID]) -> dict[UUID, str]:
         return {stay.pk: stay.home.name for stay in stays.only("pk", "home__id", "home__name")}
 
 
+def substations_of(home_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The primary substation of each home; those of which none is known are absent."""
+    homes = Home.objects.filter(pk__in=lookups.among(home_ids)).exclude(primary_substation="")
+    return dict(homes.values_list("pk", "primary_substation"))
+
+
 def consents_in_force(occupancy_ids: Iterable[UUID], at: datetime) -> list[Consent]:
     """What the occupancies' households have agreed to at `at`, by purpose."""
     consents = Consent.objects.filter(_holds(at), occupancy_id__in=list(occupancy_ids))

@@ -243,6 +243,11 @@ _celery["beat_schedule"]["plan-tonight"] = {
     "schedule": 600.0,
     "options": {"queue": "default", "expires": 500},
 }
+_celery["beat_schedule"]["work-out-habits"] = {
+    "task": "campaigns.tasks.work_out_habits",
+    "schedule": 900.0,
+    "options": {"queue": "default", "expires": 800},
+}
 _celery["beat_schedule"]["settle-again"] = {
     "task": "settlement.tasks.settle_again",
     "schedule": 6 * 3600,

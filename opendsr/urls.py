@@ -20,5 +20,6 @@ urlpatterns = [
     path("", include("vtn.pki_urls")),
     path("vtn/", include("vtn.urls")),
     path("api/vtn/v1/", include("vtn.api_urls")),
+    path("api/servicing/v1/", include("campaigns.servicing.urls")),
     path("", include("opendsr.web.urls")),
 ]

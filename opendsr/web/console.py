@@ -69,6 +69,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
         "pager": pager,
         "state": state,
         "states": [(code, wording.state(code)) for code in Campaign.State.values],
+        "sees_operators": has_role(request.user, *campaigns.policy.SEES_OPERATORS),
         "may_create": campaigns.policy.may_run_campaigns(request.user),
         "freeze": (freeze := freezing.current()),
         "frozen_since": wording.moment(freeze.frozen_at) if freeze else "",
@@ -199,8 +200,13 @@ def _plan(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRespo
 
 def _approve(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
-    approving.approve_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
-    messages.success(request, _("Approved. The hubs are being told now."))
+    made = approving.approve_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
+    messages.success(
+        request,
+        _("Approved. The hubs are being told now.")
+        if made
+        else _("Approved by you. At this size a second person has to approve it; nothing is sent before."),
+    )
     return redirect("campaign_detail", campaign_id)
 
 

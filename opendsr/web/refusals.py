@@ -115,6 +115,10 @@ def _invalid_field(error: DomainError) -> str:
 
 SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "wrong_state": _wrong_state,
+    "second_approver_needed": _told(
+        _lazy("You approved it already. At this size a second person has to approve it too.")
+    ),
+    "confirm_by_another": _told(_lazy("You agreed to this contract yourself: another person confirms it.")),
     "frozen": _told(_lazy("Nothing is sent to homes just now: the co-op has frozen sending.")),
     "invalid_field": _invalid_field,
     "email_taken": _told(_lazy("Somebody signs in with this address already. Sign in to add another home.")),

@@ -17,6 +17,7 @@ from opendsr.web import (
     message_rules,
     money,
     needs,
+    operators,
     partner_page,
     partners,
     plan_page,
@@ -111,6 +112,12 @@ urlpatterns = [
     path("partners/<uuid:partner_id>/", partners.partner_detail, name="partner_detail"),
     path("metering/health/", readings.data_health, name="data_health"),
     path("metering/homes/<uuid:occupancy_id>/", readings.home_readings, name="home_readings"),
+    path("network-operators/", operators.operator_list, name="operator_list"),
+    path("network-operators/<uuid:client_id>/", operators.operator, name="operator"),
+    path(
+        "network-operators/<uuid:client_id>/<slug:verb>/", operators.operator_action, name="operator_action"
+    ),
+    path("campaign-rules/", operators.campaign_rules, name="campaign_rules"),
     path("campaigns/", console.campaign_list, name="campaign_list"),
     path("campaigns/new/", console.campaign_new, name="campaign_new"),
     path("campaigns/<uuid:campaign_id>/", console.campaign_detail, name="campaign_detail"),

@@ -67,6 +67,10 @@ class Door:
             return reverse(self.name, args=[uuid4()])
         if self.name in ("take_copy", "lift_restriction", "rights_request"):
             return reverse(self.name, args=[uuid4()])
+        if self.name == "operator":
+            return reverse(self.name, args=[uuid4()])
+        if self.name == "operator_action":
+            return reverse(self.name, args=[uuid4(), self.verb])
         if self.name == "sending_action":
             return reverse(self.name, args=[self.verb])
         if self.name in ("batch_action", "dispute_action", "surplus_action"):
@@ -180,6 +184,21 @@ DOORS = [
         method="post",
     ),
     Door("night_plans", STAFF_LIST),
+    *(
+        Door(name, {"anonymous": 302, "alice": 403, "sam": 200, "fay": 403, "nobody": 403})
+        for name in ("operator_list", "campaign_rules")
+    ),
+    *(
+        Door(name, {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403, "nobody": 403}, method="post")
+        for name in ("operator_list", "campaign_rules")
+    ),
+    Door("operator", {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403}),
+    Door(
+        "operator_action",
+        {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403},
+        method="post",
+        verb="close",
+    ),
     *(
         Door(
             "sending_action",

@@ -1,0 +1,80 @@
+"""The rules that every campaign keeps: in versions, the newest in force, each with who set it and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from django.db import transaction
+
+from campaigns.models import CampaignRule
+from opendsr.kernel import audit
+from opendsr.kernel.errors import Invalid
+
+if TYPE_CHECKING:
+    from members.models import User
+
+SECOND_FROM_W: Final = 1_000_000
+SUBSTATION_W_PER_MINUTE: Final = 1_000_000
+CHANCE_PCT: Final = 95
+MOST_ASKS: Final = 12
+LARGEST_W: Final = 2_000_000_000
+RANGES: Final = {
+    "second_from_w": (0, LARGEST_W),
+    "substation_w_per_minute": (1, LARGEST_W),
+    "chance_pct": (50, 99),
+    "most_asks": (1, 200),
+}
+
+
+class RuleInvalid(Invalid):
+    """A rule that cannot be: `field`, `reason`."""
+
+    field: str
+    reason: str
+
+
+def in_force() -> CampaignRule:
+    """The newest rules; until any are set, those that the house comes with."""
+    found = CampaignRule.objects.order_by("-pk").first()
+    return found or CampaignRule(
+        second_from_w=SECOND_FROM_W,
+        substation_w_per_minute=SUBSTATION_W_PER_MINUTE,
+        chance_pct=CHANCE_PCT,
+        most_asks=MOST_ASKS,
+    )
+
+
+@transaction.atomic
+def set_rules(
+    *,
+    second_from_w: int,
+    substation_w_per_minute: int,
+    chance_pct: int,
+    most_asks: int,
+    why: str,
+    at: datetime,
+    by: User,
+) -> CampaignRule:
+    """Put new rules in force for every campaign planned or approved from now on; raises RuleInvalid."""
+    values = {
+        "second_from_w": second_from_w,
+        "substation_w_per_minute": substation_w_per_minute,
+        "chance_pct": chance_pct,
+        "most_asks": most_asks,
+    }
+    for field, (least, most) in RANGES.items():
+        if not least <= values[field] <= most:
+            raise RuleInvalid(field=field, reason=f"{least} to {most}")
+    if not why.strip():
+        raise RuleInvalid(field="why", reason="say why")
+    made = CampaignRule.objects.create(**values, why=why.strip()[:200], set_at=at, set_by=by)
+    audit.record(
+        at=at, actor=f"user:{by.pk}", verb="campaigns.rules.set", target="campaigns:rules", detail=values
+    )
+    return made
+
+
+def feeder_cap_w(rule: CampaignRule, *, stagger_seconds: int) -> int:
+    """How much of one substation's load a campaign may change, spread over the stagger: W a minute, kept."""
+    return min(LARGEST_W, rule.substation_w_per_minute * max(60, stagger_seconds) // 60)

@@ -1,0 +1,210 @@
+"""The OpenAPI description of `/api/servicing/v1`: what each address takes and gives."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from campaigns.models import Direction, ServicingSignal
+
+PREFIX: Final = "/api/servicing/v1"
+DESCRIPTION: Final = (
+    "A network operator starts and stops flexibility in the zones of its contracts. Every request is "
+    "signed with the client's Ed25519 key by HTTP message signatures (RFC 9421), over @method, @target-uri, "
+    "content-digest (RFC 9530) where there is a body and idempotency-key where there is one, with created "
+    "(within 60 seconds of now), keyid and a nonce that is used once. Power is in W, times are UTC; what is "
+    "refused says why as problem+json (RFC 9457). A sandbox client is answered the same and nothing is sent."
+)
+TEXT: Final = {"type": "string"}
+WHOLE: Final = {"type": "integer"}
+TIME: Final = {"type": "string", "format": "date-time"}
+ID: Final = {"type": "string", "format": "uuid"}
+
+
+def document() -> dict[str, Any]:
+    """The description, OpenAPI 3.0."""
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "OpenDSR direct load control", "version": "1", "description": DESCRIPTION},
+        "security": [{"signature": []}],
+        "paths": {
+            f"{PREFIX}/signals/": {
+                "post": _operation(
+                    "signals_create",
+                    "Start, stop or emergency stop. The same Idempotency-Key again gets the same answer.",
+                    answers={
+                        "201": ("Done: dispatched, stopped or, of a sandbox, rehearsed.", "Signal"),
+                        "202": ("Planned, and waits for the co-op's staff to approve.", "Signal"),
+                        "422": ("Refused: nothing was sent.", "Signal"),
+                    },
+                    parameters=[_parameter("Idempotency-Key", TEXT, where="header", is_needed=True)],
+                    body="Ask",
+                )
+            },
+            f"{PREFIX}/signals/{{signal_id}}/": {
+                "get": _operation(
+                    "signals_retrieve",
+                    "How a signal goes.",
+                    answers={"200": ("As it stands.", "Status")},
+                    parameters=[_parameter("signal_id", ID, where="path", is_needed=True)],
+                )
+            },
+            f"{PREFIX}/availability/": {
+                "get": _operation(
+                    "availability_retrieve",
+                    "What a zone could give, up to the contract's limit: the mean, and what is sure.",
+                    answers={"200": ("What it could give.", "Availability")},
+                    parameters=[
+                        _parameter("zone", TEXT, is_needed=True),
+                        _parameter("direction", {"type": "string", "enum": list(Direction.values)}),
+                        _parameter("starts_at", TIME),
+                        _parameter("minutes", WHOLE),
+                    ],
+                )
+            },
+            f"{PREFIX}/metering/": {
+                "get": _operation(
+                    "metering_list",
+                    "What a zone takes, minute by minute, over many homes together and never of few.",
+                    answers={"200": ("A row a minute.", "Metering")},
+                    parameters=[
+                        _parameter("zone", TEXT, is_needed=True),
+                        _parameter("starts_at", TIME),
+                        _parameter("minutes", WHOLE),
+                    ],
+                )
+            },
+        },
+        "components": {
+            "securitySchemes": {
+                "signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Signature",
+                    "description": "RFC 9421, with Signature-Input.",
+                }
+            },
+            "schemas": SCHEMAS,
+        },
+    }
+
+
+def _operation(
+    name: str,
+    words: str,
+    *,
+    answers: dict[str, tuple[str, str]],
+    parameters: list[dict[str, Any]],
+    body: str = "",
+) -> dict[str, Any]:
+    responses = {
+        status: {"description": told, "content": {"application/json": {"schema": _shape(shape)}}}
+        for status, (told, shape) in answers.items()
+    }
+    responses["default"] = {
+        "description": "Refused at the door, or not understood.",
+        "content": {"application/problem+json": {"schema": _shape("Problem")}},
+    }
+    found: dict[str, Any] = {"operationId": name, "description": words, "parameters": parameters}
+    if body:
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _shape(body)}}}
+    return {**found, "responses": responses}
+
+
+def _parameter(
+    name: str, schema: dict[str, Any], *, where: str = "query", is_needed: bool = False
+) -> dict[str, Any]:
+    return {"name": name, "in": where, "required": is_needed, "schema": schema}
+
+
+def _shape(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(needed: list[str], **fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": needed, "properties": fields}
+
+
+SCHEMAS: Final[dict[str, Any]] = {
+    "Ask": _object(
+        ["signal"],
+        signal={"type": "string", "enum": list(ServicingSignal.Kind.values)},
+        zone={**TEXT, "description": "Of a start; of an emergency stop, left out for every zone."},
+        direction={"type": "string", "enum": list(Direction.values)},
+        size_w={**WHOLE, "description": "Of a start."},
+        minutes={**WHOLE, "description": "Of a start: how long, 240 at most."},
+        starts_at={**TIME, "description": "Of a start; left out, as soon as the contract's notice allows."},
+        of={**ID, "description": "Of a stop: the signal_id of the start."},
+        reference={**TEXT, "description": "The operator's own, kept with it."},
+    ),
+    "Signal": _object(
+        ["signal_id", "state"],
+        signal_id=ID,
+        state={"type": "string", "enum": list(ServicingSignal.State.values)},
+        reason={**TEXT, "description": "Of a refusal: a word for machines."},
+        detail={"type": "object", "description": "Of a refusal: the field, what was asked and the limit."},
+        starts_at=TIME,
+        ends_at=TIME,
+        asked_w=WHOLE,
+        expected_w={**WHOLE, "description": "The mean of what those asked will give."},
+        sure_w={**WHOLE, "description": "What they will give with the chance that the co-op's rules want."},
+        shortfall_w={**WHOLE, "description": "What is surely given lacks of what was asked."},
+        homes=WHOLE,
+        assets=WHOLE,
+        events={**WHOLE, "description": "How many hubs were sent an event."},
+        displaced={**WHOLE, "description": "How many assets were taken from other campaigns."},
+        campaigns={**WHOLE, "description": "Of a stop: how many were ended."},
+    ),
+    "Status": _object(
+        ["signal_id", "signal", "state", "asked", "answer", "times"],
+        signal_id=ID,
+        signal=TEXT,
+        state=TEXT,
+        reason=TEXT,
+        asked={"type": "object"},
+        answer={"type": "object"},
+        times={"type": "object", "description": "When it was received, decided and published: wall clock."},
+        campaign={
+            "type": "object",
+            "nullable": True,
+            "description": "Its state, its assets by where they are, and what is still expected.",
+        },
+    ),
+    "Availability": _object(
+        ["zone", "direction", "starts_at", "ends_at", "expected_w", "sure_w", "homes", "assets"],
+        zone=TEXT,
+        direction=TEXT,
+        starts_at=TIME,
+        ends_at=TIME,
+        expected_w=WHOLE,
+        sure_w=WHOLE,
+        homes=WHOLE,
+        assets=WHOLE,
+        max_w=WHOLE,
+        approved_w={**WHOLE, "description": "Up to here a start needs nobody's approval."},
+    ),
+    "Metering": _object(
+        ["zone", "minutes"],
+        zone=TEXT,
+        minutes={
+            "type": "array",
+            "items": _object(
+                ["starts_at"],
+                starts_at=TIME,
+                mean_w={**WHOLE, "nullable": True, "description": "To 100 W; null where too few homes told."},
+                homes={**WHOLE, "nullable": True},
+            ),
+        },
+    ),
+    "Problem": _object(
+        ["type", "title", "status", "code", "detail", "errors"],
+        type=TEXT,
+        title=TEXT,
+        status=WHOLE,
+        code=TEXT,
+        detail=TEXT,
+        errors={
+            "type": "array",
+            "items": _object(["field", "fix"], field=TEXT, value={"nullable": True}, fix=TEXT),
+        },
+    ),
+}

@@ -1,0 +1,140 @@
+"""A signal's way through: written down, decided once, answered; decided later where somebody died meanwhile.
+
+`receive` writes the signal with an outbox fact due a few seconds on, then decides it. Whoever decides holds
+the row: the fact's consumer, or the client's own repeat, finds a signal decided or decides it in its turn, so
+that every signal ends as sent, waiting, stopped or refused with a reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from campaigns.models import ServicingClient, ServicingSignal
+from campaigns.servicing import acting
+from campaigns.servicing.admitting import Admitted
+from campaigns.servicing.port import Ask, ask_from
+from campaigns.servicing.signatures import Message
+from opendsr.kernel import audit, clock, outbox
+from opendsr.kernel.errors import DomainError, Invalid, NotFound
+
+RECEIVED: Final = "campaigns.servicing.received"
+LEFT_BEHIND: Final = timedelta(seconds=5)
+State = ServicingSignal.State
+Kind = ServicingSignal.Kind
+
+
+class IdempotencyKeyInvalid(Invalid):
+    """Every signal carries a key of 1 to 120 printable letters: `field`, `reason`."""
+
+    field: str
+    reason: str
+
+
+class IdempotencyKeyReused(Invalid):
+    """The key came before with another request: `field`, `reason`."""
+
+    field: str
+    reason: str
+
+
+class SignalNotFound(NotFound):
+    """The client has sent no such signal: `signal_id`."""
+
+    signal_id: str
+
+
+def receive(
+    *, admitted: Admitted, ask: Ask, message: Message, at: datetime, wall: datetime
+) -> tuple[ServicingSignal, bool]:
+    """The signal, decided, and whether it is new; the same key again is answered as the first time.
+
+    Raises IdempotencyKeyInvalid and IdempotencyKeyReused. What cannot be done is no error: it is decided as
+    refused, with the reason.
+    """
+    signal, is_new = _write_down(admitted, ask, message, at=at, wall=wall)
+    return decide(signal_id=signal.pk, at=at), is_new
+
+
+def decide(*, signal_id: UUID, at: datetime) -> ServicingSignal:
+    """Decide the signal, once; one decided already is returned as it is."""
+    try:
+        with transaction.atomic():
+            signal = _locked(signal_id)
+            if signal.state == State.RECEIVED:
+                acting.act(signal, ask_from(signal.asked), at=at)
+                _close(signal, at=at)
+    except DomainError as error:
+        # Whatever was begun is undone with its transaction; the refusal stands in one of its own.
+        with transaction.atomic():
+            signal = _locked(signal_id)
+            if signal.state == State.RECEIVED:
+                signal.state, signal.reason = State.REFUSED, error.code[:60]
+                signal.answer = {"reason": error.code, "detail": _plain(error)}
+                _close(signal, at=at)
+    return signal
+
+
+def signal_of(client: ServicingClient, signal_id: UUID) -> ServicingSignal:
+    """The client's own signal with its campaign; raises SignalNotFound."""
+    found = client.signals.select_related("campaign", "contract").filter(pk=signal_id).first()
+    if found is None:
+        raise SignalNotFound(signal_id=str(signal_id))
+    return found
+
+
+@transaction.atomic
+def _write_down(
+    admitted: Admitted, ask: Ask, message: Message, *, at: datetime, wall: datetime
+) -> tuple[ServicingSignal, bool]:
+    key = message.headers.get("idempotency-key", "")
+    if not 0 < len(key) <= 120 or not key.isprintable():
+        raise IdempotencyKeyInvalid(field="Idempotency-Key", reason="send one of 1 to 120 printable letters")
+    digest = hashlib.sha256(message.body).hexdigest()
+    signal, is_new = ServicingSignal.objects.get_or_create(
+        client=admitted.client,
+        idempotency_key=key,
+        defaults={
+            "key_id": admitted.key_id,
+            "digest": digest,
+            "kind": ask.kind,
+            "asked": ask.shown(),
+            "received_at": at,
+            "received_wall_at": wall,
+        },
+    )
+    if signal.digest != digest:
+        raise IdempotencyKeyReused(
+            field="Idempotency-Key", reason="this key came with another request: take a new one"
+        )
+    if is_new:
+        outbox.record(RECEIVED, at=at, due_at=at + LEFT_BEHIND, key=str(signal.pk), signal_id=signal.pk)
+    return signal, is_new
+
+
+def _locked(signal_id: UUID) -> ServicingSignal:
+    return ServicingSignal.objects.select_for_update(of=("self",)).select_related("client").get(pk=signal_id)
+
+
+def _close(signal: ServicingSignal, *, at: datetime) -> None:
+    signal.decided_wall_at = clock.wall_now()
+    signal.save()
+    audit.record(
+        at=at,
+        actor=f"servicing:{signal.client_id}",
+        verb=f"campaigns.servicing.{signal.kind}",
+        target=f"servicing_signal:{signal.pk}",
+        detail={"state": signal.state, "reason": signal.reason, "campaign": signal.campaign_id},
+    )
+
+
+def _plain(error: DomainError) -> dict[str, object]:
+    """The error's data as JSON can hold it."""
+    return {
+        name: value if isinstance(value, int | float | bool) or value is None else str(value)
+        for name, value in error.data.items()
+    }

@@ -1,0 +1,104 @@
+"""The rules of campaigns: versions, two people from a set size on, and what a substation may change."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns import rules
+from campaigns.approving import SecondApproverNeeded, approve_campaign
+from campaigns.models import CampaignRule
+from campaigns.planning import plan_campaign
+from members.models import Role
+from opendsr.kernel.models import AuditEntry
+from tests.campaigns.staging import NOON, PaperVtn, make_campaign, make_history, make_planned, make_ready_home
+from tests.factories import make_staff
+
+SET = {
+    "second_from_w": 1_000,
+    "substation_w_per_minute": 2_000,
+    "chance_pct": 90,
+    "most_asks": 5,
+    "why": "agreed with the operator",
+}
+
+
+@pytest.mark.django_db
+def test_the_newest_rules_are_in_force_and_all_are_kept() -> None:
+    by = make_staff("ada@example.org", Role.ADMINISTRATOR)
+    assert rules.in_force().second_from_w == rules.SECOND_FROM_W
+
+    rules.set_rules(**SET, at=NOON, by=by)  # type: ignore[arg-type]
+    rules.set_rules(**{**SET, "most_asks": 6}, at=NOON, by=by)  # type: ignore[arg-type]
+
+    assert rules.in_force().most_asks == 6
+    assert CampaignRule.objects.count() == 2
+    assert AuditEntry.objects.filter(verb="campaigns.rules.set").count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("second_from_w", -1),
+        ("substation_w_per_minute", 0),
+        ("chance_pct", 100),
+        ("most_asks", 0),
+        ("why", " "),
+    ],
+)
+def test_a_rule_that_cannot_be_names_its_field(field: str, value: object) -> None:
+    by = make_staff("ada@example.org", Role.ADMINISTRATOR)
+
+    with pytest.raises(rules.RuleInvalid) as refused:
+        rules.set_rules(**{**SET, field: value}, at=NOON, by=by)  # type: ignore[arg-type]
+
+    assert refused.value.field == field
+    assert not CampaignRule.objects.exists()
+
+
+@pytest.mark.django_db
+def test_two_people_approve_from_the_set_size_on(paper_vtn: PaperVtn) -> None:
+    _, kit = make_ready_home()
+    ada, bea = (make_staff(f"{name}@example.org", Role.DISPATCHER) for name in ("ada", "bea"))
+    rules.set_rules(**SET, at=NOON, by=ada)  # type: ignore[arg-type]
+    small = make_planned(kit.assets, size_w=999)
+    campaign = make_planned(kit.assets, size_w=1_000, name="Large")
+
+    assert approve_campaign(campaign_id=campaign.pk, at=NOON, by=ada) == []
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.first_approved_by) == ("planned", ada)
+    with pytest.raises(SecondApproverNeeded):
+        approve_campaign(campaign_id=campaign.pk, at=NOON, by=ada)
+    assert len(approve_campaign(campaign_id=campaign.pk, at=NOON, by=bea)) == 1
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.approved_by) == ("approved", bea)
+    assert not rules.in_force().second_from_w <= small.size_w
+
+
+@pytest.mark.django_db
+def test_another_plan_is_another_decision(paper_vtn: PaperVtn) -> None:
+    resident, _ = make_ready_home()
+    make_history({resident.stream_id: 3_000})
+    ada = make_staff("ada@example.org", Role.DISPATCHER)
+    rules.set_rules(**SET, at=NOON, by=ada)  # type: ignore[arg-type]
+    campaign = make_campaign(size_w=1_000)
+    plan_campaign(campaign_id=campaign.pk, at=NOON)
+    approve_campaign(campaign_id=campaign.pk, at=NOON, by=ada)
+
+    plan_campaign(campaign_id=campaign.pk, at=NOON)
+
+    campaign.refresh_from_db()
+    assert (campaign.first_approved_by, campaign.first_approved_at) == (None, None)
+
+
+@given(per_minute=st.integers(1, 2_000_000_000), stagger=st.integers(0, 1_800))
+def test_a_longer_stagger_lets_a_substation_change_more(per_minute: int, stagger: int) -> None:
+    rule = CampaignRule(substation_w_per_minute=per_minute)
+
+    cap_w = rules.feeder_cap_w(rule, stagger_seconds=stagger)
+
+    assert cap_w >= per_minute or cap_w == rules.LARGEST_W
+    assert cap_w <= rules.feeder_cap_w(rule, stagger_seconds=stagger + 1)
+    assert cap_w * 60 <= per_minute * max(60, stagger)

@@ -1,0 +1,201 @@
+"""Pages of network operators and of the campaigns' rules."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.urls import reverse
+
+from campaigns import rules
+from campaigns.models import Campaign, Programme, ServicingClient, ServicingContract, UseCase
+from members.models import User
+from opendsr.kernel import clock
+from tests.web.conftest import Visit
+from tests.web.scene import Scene
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<script>alert('x')</script>\x00"
+NO_KEY = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
+CONTRACT = {
+    "zone_kind": "cmz",
+    "zone": "Calder Bank",
+    "max_kw": "500",
+    "approved_kw": "200.5",
+    "longest_minutes": "60",
+    "notice_seconds": "0",
+    "stagger_seconds": "30",
+}
+
+
+def make_programme() -> Programme:
+    return Programme.objects.create(
+        code="dlc",
+        name="Thermostat Program",
+        use_case=UseCase.LOAD_CONTROL,
+        market_context="http://coop.example/dlc",
+        settlement_terms_id=UUID(int=7),
+    )
+
+
+def add_operator(visit: Visit, ada: User, **fields: str) -> ServicingClient:
+    wanted = {"name": "Northern Networks", "scopes": "signal", "requests_per_minute": "60", **fields}
+    answer = visit(ada).post(reverse("operator_list"), wanted)
+    assert answer.status_code == 302
+    return ServicingClient.objects.get(name=wanted["name"])
+
+
+def test_an_operator_is_let_in_with_key_and_contract_and_a_second_person_confirms(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    make_programme()
+    client = add_operator(visit, ada)
+    page, admin = reverse("operator", args=[client.pk]), visit(ada)
+    key = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+
+    added = admin.post(
+        reverse("operator_action", args=[client.pk, "key"]), {"key_id": "nn-2026", "public_key": key}
+    )
+    agreed = admin.post(
+        reverse("operator_action", args=[client.pk, "contract"]), {"programme": "dlc", **CONTRACT}
+    )
+
+    assert (added.status_code, agreed.status_code) == (302, 302)
+    contract = ServicingContract.objects.get()
+    assert (contract.max_w, contract.approved_w, contract.stagger_seconds) == (500_000, 200_500, 30)
+    shown = admin.get(page).content.decode()
+    assert "not confirmed" in shown
+    assert "nn-2026" in shown
+    confirm = reverse("operator_action", args=[client.pk, "confirm"])
+    refused = admin.post(confirm, {"contract": str(contract.pk)}, follow=True)
+    assert "another person confirms it" in refused.content.decode()
+    visit(scene.sam).post(confirm, {"contract": str(contract.pk)})
+    contract.refresh_from_db()
+    assert contract.confirmed_by == scene.sam
+    shown = admin.get(page).content.decode()
+    assert "not confirmed" not in shown
+    assert "contract confirmed" in shown
+
+
+def test_a_new_contract_about_a_zone_takes_the_place_of_the_one_before(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    make_programme()
+    client = add_operator(visit, ada)
+    address = reverse("operator_action", args=[client.pk, "contract"])
+    visit(ada).post(address, {"programme": "dlc", **CONTRACT})
+    clock.configure(clock.now() + timedelta(minutes=1), speed=0)
+
+    visit(ada).post(address, {"programme": "dlc", **CONTRACT, "max_kw": "600"})
+
+    old, new = ServicingContract.objects.order_by("starts_at")
+    assert (old.ends_at, new.ends_at, new.max_w) == (new.starts_at, None, 600_000)
+    visit(ada).post(reverse("operator_action", args=[client.pk, "end"]), {"contract": str(new.pk)})
+    new.refresh_from_db()
+    assert new.ends_at == clock.now()
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields"),
+    [
+        ("key", {"key_id": HOSTILE, "public_key": HOSTILE}),
+        ("key", {"key_id": "a b", "public_key": "AAAA"}),
+        (
+            "key",
+            {"key_id": "fine", "public_key": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"},
+        ),
+        ("contract", {"programme": HOSTILE, **CONTRACT, "zone": HOSTILE}),
+        ("contract", {"programme": "dlc", **CONTRACT, "approved_kw": "501"}),
+        ("contract", {"programme": "dlc", **CONTRACT, "max_kw": "NaN"}),
+        ("contract", {"programme": "dlc", **CONTRACT, "longest_minutes": "241"}),
+    ],
+)
+def test_what_cannot_be_is_said_at_its_field(
+    scene: Scene, visit: Visit, ada: User, verb: str, fields: dict[str, str]
+) -> None:
+    make_programme()
+    client = add_operator(visit, ada)
+
+    answer = visit(ada).post(reverse("operator_action", args=[client.pk, verb]), fields)
+
+    assert answer.status_code == 422
+    assert "There is a problem" in answer.content.decode()
+    assert "<script>alert" not in answer.content.decode()
+    assert not client.keys.exists()
+    assert not client.contracts.exists()
+
+
+def test_a_hostile_name_is_shown_as_text(scene: Scene, visit: Visit, ada: User) -> None:
+    client = add_operator(visit, ada, name="<b>Networks</b>")
+
+    for address in (reverse("operator_list"), reverse("operator", args=[client.pk])):
+        page = visit(ada).get(address).content.decode()
+        assert "&lt;b&gt;Networks&lt;/b&gt;" in page
+        assert "<b>Networks" not in page
+    again = visit(ada).post(
+        reverse("operator_list"), {"name": client.name, "scopes": "read", "requests_per_minute": "1"}
+    )
+    assert again.status_code == 422
+
+
+def test_a_dispatcher_looks_and_confirms_and_changes_nothing_else(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    make_programme()
+    client = add_operator(visit, ada)
+
+    assert visit(scene.sam).get(reverse("operator", args=[client.pk])).status_code == 200
+    for verb in ("key", "contract", "revoke-key", "end", "close"):
+        assert visit(scene.sam).post(reverse("operator_action", args=[client.pk, verb])).status_code == 403
+    assert visit(ada).post(reverse("operator_action", args=[client.pk, "nonsense"])).status_code == 404
+    assert visit(ada).post(reverse("operator_action", args=[client.pk, "end"])).status_code == 404
+    visit(ada).post(reverse("operator_action", args=[client.pk, "close"]))
+    client.refresh_from_db()
+    assert client.closed_at is not None
+
+
+def test_rules_are_set_with_a_reason_and_kept(scene: Scene, visit: Visit, ada: User) -> None:
+    address = reverse("campaign_rules")
+    wanted = {
+        "second_from_kw": "0.5",
+        "substation_kw_per_minute": "2000",
+        "chance_pct": "90",
+        "most_asks": "8",
+        "why": "the board's minute 12",
+    }
+
+    assert visit(ada).post(address, {**wanted, "chance_pct": "100"}).status_code == 422
+    assert visit(ada).post(address, wanted).status_code == 302
+
+    assert rules.in_force().second_from_w == 500
+    assert "minute 12" in visit(scene.sam).get(address).content.decode()
+
+
+def test_a_large_campaign_is_sent_by_the_second_person_who_approves(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    rules.set_rules(
+        second_from_w=1,
+        substation_w_per_minute=1_000_000,
+        chance_pct=95,
+        most_asks=12,
+        why="a test",
+        at=clock.now(),
+        by=ada,
+    )
+    planned = Campaign.objects.filter(state="planned").first()
+    assert planned is not None
+    approve = reverse("campaign_action", args=[planned.pk, "approve"])
+
+    first = visit(ada).post(approve, follow=True).content.decode()
+    again = visit(ada).post(approve, follow=True).content.decode()
+    second = visit(scene.sam).post(approve, follow=True).content.decode()
+
+    assert "a second person has to approve it; nothing is sent before" in first
+    assert "You approved it already" in again
+    assert "The hubs are being told now" in second
+    planned.refresh_from_db()
+    assert (planned.first_approved_by, planned.approved_by) == (ada, scene.sam)
