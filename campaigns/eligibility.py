@@ -95,9 +95,10 @@ def may_take_part(
         told = standing({asset.home_id for asset in assets}, interval, at=at)
     is_turn_down, duration = direction == Direction.TURN_DOWN, interval.duration
     verdicts = {}
+    living, limits_by_stay = told.occupancy_by_home, told.limits
     for asset in assets:
-        occupancy_id = told.occupancy_by_home.get(asset.home_id)
-        limits = told.limits_at(asset.home_id) if told.limits else NO_LIMITS
+        occupancy_id = living.get(asset.home_id)
+        limits = NO_LIMITS if occupancy_id is None else limits_by_stay.get(occupancy_id, NO_LIMITS)
         reason = _home_reason(occupancy_id, limits, asset.hub_state, asset.ven_id, told)
         reason = reason or _asset_reason(asset, limits, is_turn_down, duration)
         keeps = 0 if reason else limits.least_pct
@@ -116,9 +117,9 @@ def standing(home_ids: Iterable[UUID], interval: Interval, *, at: datetime) -> S
     asked = list(home_ids)
     stays = members.queries.stays_at(asked if len(asked) <= FEW else None, start)
     staying = {
-        home_id: stays[home_id][0]
+        home_id: stay[0]
         for home_id in asked
-        if home_id in stays and ((ends_at := stays[home_id][1]) is None or ends_at >= to_come.ends_at)
+        if (stay := stays.get(home_id)) is not None and (stay[1] is None or stay[1] >= to_come.ends_at)
     }
     among = list(staying.values()) if len(asked) <= FEW else None
     wishes = members.queries.standing_wishes(to_come, among=among)

@@ -12,7 +12,9 @@ from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, Min, Q, QuerySet
+from django.contrib.postgres.aggregates import BoolOr
+from django.db.models import F, Min, Q, QuerySet, Value
+from django.db.models.functions import Greatest, Least, NullIf
 
 from members.models import (
     Consent,
@@ -97,18 +99,18 @@ def consenting_throughout(
 
     For stays that last as long; otherwise as `consenting_occupancies` at both ends.
     """
-    starts_at, last = interval.starts_at, interval.ends_at - INSTANT
-    consents = Consent.objects.filter(purpose=Purpose(purpose))
+    last = interval.ends_at - INSTANT
+    consents = Consent.objects.filter(_holds(interval.starts_at) | _holds(last), purpose=Purpose(purpose))
     consents = consents.exclude(occupancy__household__in=restricted_households())
     if among is not None:
         consents = consents.filter(occupancy_id__in=lookups.among(among))
-    to_the_end = Q(ends_at__isnull=True) | Q(ends_at__gt=last)
-    from_the_start = Q(starts_at__lte=starts_at)
-    whole = set(consents.filter(from_the_start & to_the_end).values_list("occupancy_id", flat=True))
-    ending = consents.filter(from_the_start, ends_at__gt=starts_at, ends_at__lte=last)
-    beginning = consents.filter(to_the_end, starts_at__gt=starts_at, starts_at__lte=last)
-    first, second = (set(each.values_list("occupancy_id", flat=True)) for each in (ending, beginning))
-    return whole | first & second
+    at_both_ends = (
+        consents.order_by()
+        .values("occupancy_id")
+        .annotate(is_held_first=BoolOr(_holds(interval.starts_at)), is_held_last=BoolOr(_holds(last)))
+        .filter(is_held_first=True, is_held_last=True)
+    )
+    return set(at_both_ends.values_list("occupancy_id", flat=True))
 
 
 def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = None) -> set[UUID]:
@@ -141,21 +143,26 @@ def _standing(interval: Interval, asked: Collection[UUID] | None) -> Iterator[tu
     opt_outs = StandingOptOut.objects.filter(ends_later, starts_at__lt=interval.ends_at)
     if asked is not None:
         opt_outs = opt_outs.filter(occupancy_id__in=lookups.among(asked))
-    rows = opt_outs.values_list(
-        "occupancy_id",
-        "least_pct",
-        "starts_at",
-        "ends_at",
-        "weekdays",
-        "from_time",
-        "to_time",
-        "season_from",
-        "season_to",
+    since, until = (
+        NullIf(bound, Value(own))
+        for bound, own in (
+            (Greatest("starts_at", Value(interval.starts_at)), interval.starts_at),
+            (Least("ends_at", Value(interval.ends_at)), interval.ends_at),
+        )
     )
-    for occupancy_id, least_pct, starts_at, ends_at, weekdays, from_time, to_time, first, last in rows:
-        since = max(starts_at, interval.starts_at)
-        until = interval.ends_at if ends_at is None else min(ends_at, interval.ends_at)
-        if Recurrence(weekdays, from_time, to_time, first, last).touches(since, until):
+    rows = opt_outs.values_list(
+        *("occupancy_id", "least_pct", since, until),
+        *("weekdays", "from_time", "to_time", "season_from", "season_to"),
+    )
+    touching: dict[tuple[object, ...], bool] = {}
+    for occupancy_id, least_pct, *when in rows:
+        key = tuple(when)
+        if key not in touching:
+            opens, closes, *recurrence = when
+            touching[key] = Recurrence(*recurrence).touches(
+                opens or interval.starts_at, closes or interval.ends_at
+            )
+        if touching[key]:
             yield occupancy_id, least_pct
 
 

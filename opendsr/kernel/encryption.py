@@ -227,7 +227,8 @@ def rewrap(*, limit: int = 1000) -> int:
     )
     rows = list(stale)
     for row in rows:
-        row.wrapped = _wrap(ring, row.subject_id, _unwrap(row))
+        key = _unwrap(ring, row.subject_id, bytes(row.wrapped or b""), row.kek_id)
+        row.wrapped = _wrap(ring, row.subject_id, key)
         row.kek_id = ring.current_id
     DataKey.objects.bulk_update(rows, ["wrapped", "kek_id"])
     return len(rows)
@@ -239,7 +240,7 @@ def _data_key(subject_id: UUID) -> bytes:
 
 def _data_keys(subject_ids: set[UUID]) -> dict[UUID, bytes]:
     """Everybody's key, made where there was none."""
-    held = {row.pk: row for row in DataKey.objects.filter(pk__in=among(subject_ids))}
+    held = _held_keys(subject_ids)
     missing = subject_ids - held.keys()
     if missing:
         ring, wall = key_ring(), clock.wall_now()
@@ -255,16 +256,30 @@ def _data_keys(subject_ids: set[UUID]) -> dict[UUID, bytes]:
             ),
             ignore_conflicts=True,
         )
-        held |= {row.pk: row for row in DataKey.objects.filter(pk__in=among(missing))}
-    return {subject_id: _unwrap(held[subject_id]) for subject_id in subject_ids}
+        held |= _held_keys(missing)
+    keys: dict[UUID, bytes] = {}
+    for subject_id in subject_ids:
+        key = held[subject_id]
+        if key is None:
+            raise KeyShredded(subject_id=subject_id)
+        keys[subject_id] = key
+    return keys
+
+
+def _held_keys(subject_ids: set[UUID]) -> dict[UUID, bytes | None]:
+    """The keys there are of these people, from one statement; None where it was destroyed."""
+    ring = key_ring()
+    rows = DataKey.objects.filter(pk__in=among(subject_ids)).values_list("pk", "wrapped", "kek_id")
+    return {
+        subject_id: None if wrapped is None else _unwrap(ring, subject_id, bytes(wrapped), kek_id)
+        for subject_id, wrapped, kek_id in rows
+    }
 
 
 def _key_to_read(subject_id: UUID, context: str) -> bytes:
     kept = _remembered.get() or _Remembered()
     if kept.keys.get(subject_id) is None:
-        wanted = kept.expected | {subject_id}
-        for row in DataKey.objects.filter(pk__in=among(wanted)):
-            kept.keys[row.pk] = None if row.wrapped is None else _unwrap(row)
+        kept.keys.update(_held_keys(kept.expected | {subject_id}))
         kept.expected.clear()
     if subject_id not in kept.keys:
         raise SealBroken(subject_id=subject_id, context=context)
@@ -279,16 +294,13 @@ def _wrap(ring: KeyRing, subject_id: UUID, key: bytes) -> bytes:
     return nonce + AESGCM(ring.keys[ring.current_id]).encrypt(nonce, key, WRAP_CONTEXT + subject_id.bytes)
 
 
-def _unwrap(row: DataKey) -> bytes:
-    if row.wrapped is None:
-        raise KeyShredded(subject_id=row.subject_id)
-    wrapped = bytes(row.wrapped)
+def _unwrap(ring: KeyRing, subject_id: UUID, wrapped: bytes, kek_id: str) -> bytes:
     try:
-        return AESGCM(key_ring().key(row.kek_id)).decrypt(
-            wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], WRAP_CONTEXT + row.subject_id.bytes
+        return AESGCM(ring.key(kek_id)).decrypt(
+            wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], WRAP_CONTEXT + subject_id.bytes
         )
     except InvalidTag as error:
-        raise SealBroken(subject_id=row.subject_id, context="data key") from error
+        raise SealBroken(subject_id=subject_id, context="data key") from error
 
 
 @lru_cache(maxsize=4)

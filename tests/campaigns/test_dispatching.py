@@ -237,7 +237,7 @@ def test_sending_costs_the_same_number_of_queries_for_any_number_of_hubs(paper_v
         counts.append(len(captured))
 
     # Two of them ask whether sending is frozen, at the beginning and as the last thing.
-    assert counts == [22, 22]
+    assert counts == [20, 20]
 
 
 def test_nothing_here_reads_the_wall_clock(paper_vtn: PaperVtn, monkeypatch: pytest.MonkeyPatch) -> None:
