@@ -31,6 +31,7 @@ from members.models import (
 )
 from members.partner_models import Partner, PartnerAccount, PartnerHome
 from members.rights_models import Erasure, Restriction, RightsRequest
+from members.supply_models import Supply
 from opendsr.kernel import clock
 from opendsr.kernel.word_search import SearchesWords
 
@@ -352,6 +353,15 @@ class TermsAcceptanceAdmin(RecordAdmin):
     list_select_related = ("member", "text")
     search_fields = ("member__number",)
     ordering = ("-accepted_at",)
+
+
+@admin.register(Supply)
+class SupplyAdmin(RecordAdmin):
+    """Who supplies which household, and since when."""
+
+    list_display = ("supplier", "occupancy_id", "starts_on", "noted_at", "noted_by")
+    list_filter = ("supplier",)
+    ordering = ("-noted_at",)
 
 
 @admin.register(Shareholding)

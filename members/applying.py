@@ -16,7 +16,7 @@ from uuid import UUID
 from django.core import signing
 from django.db import transaction
 
-from members import consenting, entry, joining, moving, terms
+from members import consenting, entry, joining, moving, supplying, terms
 from members.assessing import Particulars, Verdict, assess, rules_in_force
 from members.enquiry_models import Application, ChampionCode, Invitation, Shareholding, Tenure, Told
 from members.models import Channel, Granularity, Home, Member, Purpose
@@ -246,6 +246,11 @@ def join(
         raise OwnHomeAlready(field="mpan")
     stay = joining.move_in(household=member.household, home=home, at=at)
     joining.open_stream(occupancy=stay, at=at)
+    if answers.get("supplier"):
+        supplying.note_supplier(
+            occupancy=stay, supplier=answers["supplier"], starts_on=civil_date(at), at=at,
+            by=f"member:{member.number}",
+        )  # fmt: skip
     for purpose, granularity in purposes.items():
         consenting.give_consent(
             member=member, occupancy=stay, purpose=purpose, granularity=granularity, channel=channel, at=at

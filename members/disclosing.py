@@ -34,6 +34,7 @@ from members.models import (
 )
 from members.partner_models import PartnerHome
 from members.rights_models import DataExport, FormerValue, Restriction, RightsRequest
+from members.supply_models import Supply
 from opendsr.kernel.disclosure import Table, table_of
 from opendsr.kernel.models import AuditEntry
 
@@ -116,6 +117,8 @@ def tables(whose: Person) -> Iterator[Table]:
     yield table_of(Home.objects.filter(pk__in=whose.home_ids), model=Home, title="Your homes")
     stays = Occupancy.objects.filter(pk__in=whose.occupancy_ids).order_by("starts_at")
     yield table_of(stays, model=Occupancy, title="When you lived in which home")
+    supplies = Supply.objects.filter(occupancy__in=whose.occupancy_ids).order_by("starts_on")
+    yield table_of(supplies, model=Supply, title="Who supplied your electricity")
     streams = MeterStream.objects.filter(pk__in=whose.stream_ids).order_by("starts_at")
     yield table_of(streams, model=MeterStream, title="Under which ids your readings are kept")
     consents = Consent.objects.filter(occupancy__in=whose.occupancy_ids).select_related("text")

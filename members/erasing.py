@@ -46,6 +46,7 @@ from members.models import (
 from members.moving import move_out
 from members.partner_models import PartnerAccount
 from members.rights_models import DataExport, DataExportPart, Erasure, Restriction, RightsRequest
+from members.supply_models import Supply
 from opendsr.kernel import audit, encryption, outbox
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.sealed_field import ERASED as ERASED_TEXT
@@ -134,6 +135,7 @@ def erase_member(
         Invitation.objects.filter(household_id=held.household_id).delete()
         caring.forget(held.household_id)
         StandingOptOut.objects.filter(occupancy__in=stays).update(reason="")
+        Supply.objects.filter(occupancy__in=stays).delete()
         household.name = NO_NAME
         household.save(update_fields=["name"])
         going = sorted(last_homes(held) & set(premises))

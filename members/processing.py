@@ -29,6 +29,13 @@ RECORD: Final = (
         keeping="until erased; a number stays, so that the audit trail says who by number",
     ),
     Processing(
+        models=("members.Supply",),
+        what="who supplies a household's electricity, and since when",
+        purpose="pairing the meter's CAD, and asking the supplier about it",
+        basis=CONTRACT,
+        keeping="until the household is erased",
+    ),
+    Processing(
         models=("members.MeterStream",),
         what="which random stream id holds whose readings",
         purpose="keeping readings apart from names",

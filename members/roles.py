@@ -85,6 +85,15 @@ RIGHTS_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
 }
 
 
+SUPPLY: Final = {"supply": VIEW}
+SUPPLY_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    Role.ADMINISTRATOR: SUPPLY,
+    Role.DEVICE_MANAGER: SUPPLY,
+    Role.MEMBER_SERVICES: SUPPLY,
+    Role.AUDITOR: SUPPLY,
+}
+
+
 def grant(app_label: str, grants: Mapping[Role, Mapping[str, str]]) -> migrations.RunPython:
     """Operation that gives roles rights over one app's models: {role: {model: "view add change delete"}}.
 

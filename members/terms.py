@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from members import entry
 from members.enquiry_models import TermsAcceptance, TermsText
@@ -65,6 +66,14 @@ def require_terms(kind: str, at: datetime) -> TermsText:
     if text is None:
         raise TermsNotPublished(kind=kind)
     return text
+
+
+def terms_to_read(member: Member, at: datetime) -> TermsText | None:
+    """The terms in force, unless the member accepted just these; until then the older ones go on."""
+    accepted = Exists(TermsAcceptance.objects.filter(member=member, text=OuterRef("pk")))
+    texts = TermsText.objects.filter(kind=TermsText.Kind.TERMS, published_at__lte=at)
+    newest = texts.annotate(is_accepted=accepted).order_by("-version").first()
+    return None if newest is None or newest.is_accepted else newest
 
 
 @transaction.atomic

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -22,10 +22,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 import members.queries
 from assets.jobs import note_new_meter, visit_of
 from assets.models import Asset, Cad, Hub
-from members import applying, consenting, entry, inviting, leaving, moving
+from members import entry, inviting, leaving, moving, rectifying, supplying
 from members.enquiry_models import Shareholding
-from members.models import Consent, Member, Occupancy, Purpose, Role
-from members.mpan import has_valid_check_digit
+from members.models import Consent, Member, Occupancy, Role
 from members.policy import Forbidden, MemberNotFound, access_member, has_role, require_role
 from opendsr.kernel import clock, installation
 from opendsr.kernel.errors import DomainError
@@ -33,138 +32,21 @@ from opendsr.kernel.periods import civil_date, day_interval
 from opendsr.web import letters, member_home, wording
 from opendsr.web.champions import due_survey
 from opendsr.web.entering import signed_in
-from opendsr.web.join_forms import NO_NUL
+from opendsr.web.guided_forms import (
+    BereavementForm,
+    EstateForm,
+    InviteForm,
+    LeaveForm,
+    MeterForm,
+    MoveForm,
+    StepForm,
+    offered_consents,
+)
 from opendsr.web.refusals import sentence
 from settlement import bank_details
 
 TAKES_STEPS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 PAYS_ESTATES: Final = (Role.ADMINISTRATOR, Role.FINANCE)
-DAY: Final = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-
-
-class StepForm(forms.Form):
-    """What a step asks; `member` and `at` decide what can be chosen."""
-
-    def __init__(self, *args: Any, member: Member, at: datetime, **kwargs: Any) -> None:
-        self.member, self.at = member, at
-        super().__init__(*args, **kwargs)
-        if "stay" in self.fields:
-            stays = members.queries.occupancies_of(member, at)
-            choices = [(str(each.pk), each.home.name) for each in stays]
-            self.fields["stay"].choices = choices  # type: ignore[attr-defined]
-            self.stays = {str(each.pk): each for each in stays}
-
-    @property
-    def chosen(self) -> Occupancy:
-        """The stay chosen."""
-        return self.stays[self.cleaned_data["stay"]]
-
-
-class MoveForm(StepForm):
-    """From where, since when, and where to."""
-
-    stay = forms.ChoiceField(label=_lazy("You leave"))
-    moved_on = forms.DateField(
-        label=_lazy("Moving day"), widget=DAY, help_text=_lazy("Today or a day that has passed.")
-    )
-    address = forms.CharField(label=_lazy("New address"), max_length=200, validators=[NO_NUL])
-    postcode = forms.CharField(label=_lazy("New postcode"), max_length=10, validators=[NO_NUL])
-    mpan = forms.CharField(
-        label=_lazy("MPAN of the new home"), max_length=24, validators=[NO_NUL],
-        help_text=_lazy("The 13 digits at the bottom of the box with an S on the bill."),
-        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
-    )  # fmt: skip
-    gsp_group = forms.CharField(
-        label=_lazy("GSP group, only for meters on independent networks"), max_length=2, required=False,
-        validators=[NO_NUL],
-    )  # fmt: skip
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for text in _offered(self.at):
-            self.fields[f"consent_{text.purpose}"] = forms.BooleanField(
-                label=_("In the new home: %(purpose)s") % {"purpose": text.get_purpose_display()},
-                required=False,
-            )
-
-    def clean_mpan(self) -> str:
-        """13 digits whose last one fits."""
-        try:
-            mpan = entry.mpan(self.cleaned_data["mpan"])
-        except entry.InvalidField as error:
-            raise forms.ValidationError(sentence(error)) from error
-        if not has_valid_check_digit(mpan):
-            raise forms.ValidationError(
-                _("The last digit does not fit the others: read it off the bill again.")
-            )
-        return mpan
-
-    @property
-    def purposes(self) -> dict[str, str]:
-        """The consents given for the new home."""
-        given = [name for name in Purpose.values if self.cleaned_data.get(f"consent_{name}")]
-        return {name: applying.granularity_for(name) for name in given}
-
-
-class MeterForm(StepForm):
-    """A new supplier or a new meter."""
-
-    stay = forms.ChoiceField(label=_lazy("Home"))
-    what = forms.ChoiceField(
-        label=_lazy("What changed"),
-        choices=(("supplier", _lazy("The supplier only")), ("meter", _lazy("The meter"))),
-    )
-    changed_on = forms.DateField(
-        label=_lazy("Since"), widget=DAY, help_text=_lazy("Today or a day that has passed.")
-    )
-
-
-class LeaveForm(StepForm):
-    """Nothing to fill in, and no reason to give."""
-
-
-class BereavementForm(StepForm):
-    """Who carries on, if anybody."""
-
-    successor = forms.ChoiceField(label=_lazy("Who takes the membership over"), required=False)
-    new_name = forms.CharField(
-        label=_lazy("Or somebody of the household who is no member yet: name"), required=False,
-        max_length=120, validators=[NO_NUL],
-    )  # fmt: skip
-    new_email = forms.EmailField(label=_lazy("Their email address"), required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        others = leaving.others_of(self.member, self.at)
-        self.others = {each.number: each for each in others}
-        nobody = ("", _("nobody: the membership ends"))
-        choices = [nobody, *((each.number, f"{each.full_name} ({each.number})") for each in others)]
-        self.fields["successor"].choices = choices  # type: ignore[attr-defined]
-
-    def clean(self) -> dict[str, Any]:
-        """One of the two at most; a new member has an address."""
-        data = super().clean() or {}
-        if data.get("successor") and data.get("new_name"):
-            self.add_error("new_name", _("Choose somebody, or name somebody: not both."))
-        if bool(data.get("new_name")) != bool(data.get("new_email")):
-            self.add_error("new_email", _("Give both, the name and the address."))
-        return data
-
-
-class InviteForm(StepForm):
-    """Whom to invite into the household."""
-
-    email = forms.EmailField(label=_lazy("Their email address"))
-
-
-class EstateForm(forms.Form):
-    """The account of whoever settles an estate."""
-
-    name = forms.CharField(label=_lazy("Name on the account"), max_length=18, validators=[NO_NUL])
-    sort_code = forms.RegexField(r"^[0-9]{6}$", label=_lazy("Sort code"), help_text=_lazy("Six digits"))
-    account_number = forms.RegexField(
-        r"^[0-9]{8}$", label=_lazy("Account number"), help_text=_lazy("Eight digits")
-    )
 
 
 TITLES: Final = {
@@ -191,6 +73,7 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
     member = _member(request, number, at)
     is_staff = has_role(request.user, *TAKES_STEPS)
     stays = members.queries.occupancies_of(member, at)
+    suppliers = supplying.suppliers_of([stay.pk for stay in stays], civil_date(at))
     is_current = member.is_current(at)
     steps = [step for step in TITLES if is_current and (step != "bereavement" or is_staff)]
     context = {
@@ -203,6 +86,7 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
                 "home": stay.home,
                 "since": wording.day(stay.starts_at, "j F Y"),
                 "visit": visit_of(stay.home_id),
+                "supplier": suppliers[stay.pk].supplier if stay.pk in suppliers else "",
             }
             for stay in stays
         ],
@@ -271,7 +155,7 @@ def step_page(request: HttpRequest, number: str, step: str) -> HttpResponse:
         "form": form,
         "effects": effects,
         "is_asked_twice": step != "invite",
-        "wordings": [(text.get_purpose_display(), text.body) for text in _offered(at)]
+        "wordings": [(text.get_purpose_display(), text.body) for text in offered_consents(at)]
         if step == "move"
         else [],
     }
@@ -416,10 +300,7 @@ def _done(request: HttpRequest, step: str, form: Any, member: Member, at: dateti
         )  # fmt: skip
         return _("Moved. What was agreed to for the old home has ended.")
     if step == "meter":
-        if data["what"] == "meter":
-            changed_at = _start_of(data["changed_on"], at)
-            note_new_meter(home=form.chosen.home, changed_at=changed_at, at=at, by=by)
-        return _("Noted. All consents stand.")
+        return _note_meter(form, member, at, by, "web" if is_self else "phone")
     if step == "leave":
         leaving.leave(member=member, at=at, by=by)
         return _("The membership has ended. Thank you for the time together.")
@@ -439,6 +320,25 @@ def _done(request: HttpRequest, step: str, form: Any, member: Member, at: dateti
     if not letters.send(data["email"], subject, "join/letters/housemate.txt", context):
         return _("The letter could not be sent. Try again later.")
     return _("The invitation is on its way; its link works for 14 days.")
+
+
+def _note_meter(form: Any, member: Member, at: datetime, by: str, channel: str) -> str:
+    """Note the supplier, the meter, and ask for the MPAN to be looked at: all of it or nothing."""
+    data, stay = form.cleaned_data, form.chosen
+    with transaction.atomic():
+        if data["supplier"]:
+            supplying.note_supplier(
+                occupancy=stay, supplier=data["supplier"], starts_on=data["changed_on"], at=at, by=by
+            )
+        if data["what"] == "meter":
+            note_new_meter(home=stay.home, changed_at=_start_of(data["changed_on"], at), at=at, by=by)
+        if not data["mpan"] or data["mpan"] == stay.home.mpan:
+            return _("Noted. All consents stand.")
+        rectifying.correct(
+            member=member, about="mpan", wanted=data["mpan"], home_id=stay.home_id,
+            at=at, channel=channel, by=by,
+        )  # fmt: skip
+    return _("Noted. All consents stand. We check the new MPAN and write to you.")
 
 
 def _take_estate(request: HttpRequest, member: Member, at: datetime) -> HttpResponse:
@@ -475,9 +375,3 @@ def _member(request: HttpRequest, number: str, at: datetime) -> Member:
 def _start_of(day: Any, at: datetime) -> datetime:
     """The start of a London day that has passed; of today, now."""
     return at if day == civil_date(at) else day_interval(day).starts_at
-
-
-def _offered(at: datetime) -> list[Any]:
-    """The newest words of each consent that anybody may give."""
-    found = (consenting.newest_text(each, at) for each in Purpose if each != Purpose.PARTNER_TOTALS)
-    return [text for text in found if text is not None]

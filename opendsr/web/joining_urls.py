@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import champions, enquiries, funnel, guided, join_pages, tenants, visits
+from opendsr.web import champions, enquiries, funnel, guided, join_pages, tenants, terms_page, visits
 
 urlpatterns = [
     path("join/", join_pages.join, name="join"),
@@ -18,6 +18,7 @@ urlpatterns = [
     path("join/with/<str:token>/", join_pages.join_by, name="join_by"),
     path("join/go-on/<str:token>/", join_pages.join_continue, name="join_continue"),
     path("join/household/<str:token>/", join_pages.join_household, name="join_household"),
+    path("terms/", terms_page.my_terms, name="my_terms"),
     path("funnel/", funnel.funnel, name="funnel"),
     path("funnel/funnel.csv", funnel.funnel_csv, name="funnel_csv"),
     path("funnel/rules/", enquiries.joining_rules, name="joining_rules"),

@@ -21,6 +21,7 @@ import members.queries
 import settlement.queries
 from campaigns import opting
 from campaigns.models import OptRecord
+from members import terms
 from members.models import Role
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
@@ -57,6 +58,7 @@ def home(request: HttpRequest) -> HttpResponse:
     balance_mp = member_home.balance_mp(stays)
     context = {
         "member": member,
+        "terms_to_read": terms.terms_to_read(member, at) if member.is_current(at) else None,
         "stays": stays,
         "upcoming": member_home.upcoming_events(stays, at),
         "awaiting": member_home.awaiting(stays, at),

@@ -33,7 +33,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date, day_interval
 from opendsr.web import letters
 from opendsr.web.entering import signed_in
-from opendsr.web.guided import DAY
+from opendsr.web.guided_forms import DAY
 from opendsr.web.join_forms import NO_NUL
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence

@@ -13,9 +13,11 @@ from django.urls import reverse
 
 from assets.job_models import InstallJob
 from assets.models import Cad
+from members import terms
 from members.enquiry_models import Shareholding
 from members.models import Consent, Home, Member, Occupancy, Role
 from members.queries import consents_in_force
+from members.rights_models import RightsRequest
 from opendsr.kernel import blind_index, clock, outbox
 from tests.factories import JOINED_AT, PASSWORD, make_consent_texts, make_hub, make_staff, new_mpan
 from tests.web.pages import seen
@@ -23,6 +25,7 @@ from tests.web.pages import seen
 pytestmark = pytest.mark.django_db
 AT = JOINED_AT + timedelta(days=100, hours=3)
 Visit = Callable[[object], Client]
+HOSTILE = "<script>x</script>"
 TOWARDS = {"address": "9 New Row", "postcode": "ol4 1aa"}
 
 
@@ -201,7 +204,10 @@ def test_a_new_supplier_changes_nothing_and_a_new_meter_a_stream(alice, visit):
     cad = Cad.objects.create(home=alice.home, serial="CAD-1", paired_at=JOINED_AT)
     client = visit(alice.user)
     data = {"stay": alice.occupancy.pk, "changed_on": "2025-09-09"}
-    words = take(client, alice.member, "meter", **data, what="supplier")
+    nameless = client.post(url(alice.member, "meter"), {**data, "what": "supplier", "do": "confirm"})
+    assert nameless.status_code == 422
+    assert "Write who supplies you now." in seen(nameless).text()
+    words = take(client, alice.member, "meter", **data, what="supplier", supplier="Other Energy")
     assert "All 2 stand: nothing has to be agreed to again." in words
     assert alice.occupancy.streams.count() == 1
     cad.refresh_from_db()
@@ -215,6 +221,77 @@ def test_a_new_supplier_changes_nothing_and_a_new_meter_a_stream(alice, visit):
     assert InstallJob.objects.get().home == alice.home
     early = {**data, "changed_on": "2025-12-01", "what": "meter", "do": "confirm"}
     assert client.post(url(alice.member, "meter"), early).status_code == 422
+
+
+def test_who_supplies_a_home_is_kept_day_by_day(alice, visit):
+    client, stay = visit(alice.user), alice.occupancy
+    page = reverse("household_page", args=[alice.member.number])
+    for since, name in (
+        ("2025-08-01", "First Energy"),
+        ("2025-09-09", HOSTILE),
+        ("2025-09-08", "Mid Energy"),
+    ):
+        take(client, alice.member, "meter", stay=stay.pk, changed_on=since, what="supplier", supplier=name)
+    days = [(each.supplier, str(each.starts_on)) for each in stay.supplies.order_by("starts_on")]
+    assert days == [("First Energy", "2025-08-01"), ("Mid Energy", "2025-09-08"), (HOSTILE, "2025-09-09")]
+    shown = client.get(page)
+    assert f"supplied by {HOSTILE}" in seen(shown).text()
+    assert HOSTILE not in shown.content.decode()
+
+    # The same again changes nothing; another word for the same day takes its place.
+    take(client, alice.member, "meter", stay=stay.pk, changed_on="2025-09-08", what="supplier",
+         supplier=" mid  energy")  # fmt: skip
+    take(client, alice.member, "meter", stay=stay.pk, changed_on="2025-09-09", what="supplier",
+         supplier="Last Energy")  # fmt: skip
+    days = [(each.supplier, str(each.starts_on)) for each in stay.supplies.order_by("starts_on")]
+    assert days == [
+        ("First Energy", "2025-08-01"), ("Mid Energy", "2025-09-08"), ("Last Energy", "2025-09-09")
+    ]  # fmt: skip
+    early = {
+        "stay": stay.pk,
+        "changed_on": "2020-01-01",
+        "what": "supplier",
+        "supplier": "X",
+        "do": "confirm",
+    }
+    refused = client.post(url(alice.member, "meter"), early)
+    assert refused.status_code == 422
+    assert "That is before it began. Choose a later day." in seen(refused).text()
+
+
+def test_a_new_mpan_is_looked_at_before_it_counts(alice, visit):
+    client, fresh = visit(alice.user), new_mpan()
+    data = {"stay": alice.occupancy.pk, "changed_on": "2025-09-09", "what": "meter"}
+    odd = client.post(url(alice.member, "meter"), {**data, "mpan": fresh[:12], "do": "confirm"})
+    assert odd.status_code == 422
+    take(client, alice.member, "meter", **data, mpan=fresh)
+    request = RightsRequest.objects.get(member=alice.member)
+    assert (request.about, request.wanted, request.verdict) == ("mpan", fresh, "")
+    assert Home.objects.get(pk=alice.home.pk).mpan != fresh
+
+
+def test_new_terms_are_put_to_members_who_accepted_older_ones(alice, visit):
+    client, mine = visit(alice.user), reverse("my_terms")
+    assert "has not published any terms yet" in seen(client.get(mine)).text()
+    old = terms.publish_terms(kind="terms", body="One member, one vote.", at=AT, by="staff:1")
+    terms.accept_terms(member=alice.member, sha256=old.body_sha256, channel="web", at=AT)
+    assert "waits for you" not in seen(client.get("/")).text()
+    new = terms.publish_terms(kind="terms", body=f"{HOSTILE} Two meetings.", at=AT, by="staff:1")
+    assert "Version 2 of the co-op's terms waits for you." in seen(client.get("/")).text()
+
+    page = client.get(mine)
+    assert seen(page).faults() == []
+    assert f"{HOSTILE} Two meetings." in seen(page).text()
+    assert HOSTILE not in page.content.decode()
+    for sha256 in (old.body_sha256, "", "x"):
+        refused = client.post(mine, {"terms": sha256})
+        assert refused.status_code == terms.TermsChanged.status
+    assert client.post(mine, {"terms": new.body_sha256}).url == mine
+    assert "waits for you" not in seen(client.get("/")).text()
+    assert "Version 2 on" in seen(client.get(mine)).text()
+    stranger = visit(make_staff("stan@example.org", Role.MEMBER_SERVICES))
+    assert stranger.get(mine).status_code == 404
+    assert visit(None).get(mine).status_code == 302
 
 
 def test_a_member_invites_a_housemate(alice, visit):

@@ -144,6 +144,7 @@ def test_the_story_of_somebody_who_joins(visit, mo, words):
     stay = Occupancy.objects.get(household=member.household)
     assert (stay.home.postcode, stay.home.gsp_group, stay.starts_at) == ("OL4 1AA", "G", AT)
     assert stay.streams.count() == 1
+    assert [(each.supplier, each.starts_on) for each in stay.supplies.all()] == [("Any Energy", AT.date())]
     given = {(each.purpose, each.granularity) for each in Consent.objects.filter(occupancy=stay)}
     assert given == {("flexibility", "none"), ("settlement", "half_hourly")}
     outbox.drain()

@@ -295,5 +295,5 @@ def test_the_page_costs_the_same_few_queries_however_much_there_is(
 ) -> None:
     alices.get("/")
     for client in (alices, visit(scene.carol.user)):
-        with django_assert_max_num_queries(26):
+        with django_assert_max_num_queries(27):
             client.get("/")
