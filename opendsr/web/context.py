@@ -9,21 +9,13 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 import vtn.policy
-from assets.policy import ARRANGES_VISITS, DEVICE_STAFF
-from campaigns.policy import SEES_CAMPAIGNS
 from members.models import Role
-from members.policy import (
-    DECIDES_ENQUIRIES,
-    MANAGES_PARTNERS,
-    SEES_RIGHTS,
-    TAKES_IN_REGISTERS,
-    has_role,
-    roles_of,
-)
-from metering.policy import SEES_HEALTH
+from members.policy import has_role
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
-from settlement.policy import SEES_BASELINES, SEES_MONEY
+from opendsr.web.navigation import groups_for
+from opendsr.web.search import SEARCHES
+from settlement.policy import SEES_BASELINES
 
 UNFOUNDED = "OpenDSR"
 
@@ -37,20 +29,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
     return {
         "coop": SimpleLazyObject(_coop),
-        "viewer_is_staff": holds(*SEES_CAMPAIGNS),
-        "viewer_administers": holds(Role.ADMINISTRATOR),
-        "viewer_imports": holds(Role.ADMINISTRATOR, Role.DEVICE_MANAGER),
-        "viewer_is_partner": SimpleLazyObject(lambda: Role.PARTNER.value in roles_of(viewer)),
-        "viewer_decides_enquiries": holds(*DECIDES_ENQUIRIES),
-        "viewer_does_visits": holds(*ARRANGES_VISITS, Role.INSTALLER),
-        "viewer_takes_in_registers": holds(*TAKES_IN_REGISTERS),
-        "viewer_manages_partners": holds(*MANAGES_PARTNERS),
-        "viewer_sees_rights": holds(*SEES_RIGHTS),
+        "navigation": SimpleLazyObject(lambda: groups_for(request)),
+        "viewer_searches": holds(*SEARCHES),
         "viewer_sees_baselines": holds(*SEES_BASELINES),
-        "viewer_sees_money": holds(*SEES_MONEY),
         "viewer_sees_vtn": SimpleLazyObject(lambda: vtn.policy.may_see(viewer)),
-        "viewer_sees_registry": holds(*DEVICE_STAFF),
-        "viewer_sees_readings": holds(*SEES_HEALTH),
     }
 
 

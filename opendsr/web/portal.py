@@ -46,7 +46,7 @@ def home(request: HttpRequest) -> HttpResponse:
     member = members.queries.member_of(request.user)
     if member is None:
         if campaigns.policy.may_see_campaigns(request.user):
-            return redirect("campaign_list")
+            return redirect("today")
         if members.policy.has_role(request.user, Role.INSTALLER):
             return redirect("visit_list")
         if members.queries.partner_of(request.user) is not None:

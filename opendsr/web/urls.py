@@ -27,6 +27,8 @@ from opendsr.web import (
     register,
     rights_console,
     rights_pages,
+    search,
+    today,
 )
 
 api_urls = [
@@ -59,6 +61,8 @@ urlpatterns = [
     path("", include(emoncms_urls)),
     path("", portal.home, name="home"),
     path("events/<uuid:campaign_id>/<uuid:occupancy_id>/", portal.answer_event, name="answer_event"),
+    path("today/", today.today, name="today"),
+    path("search/", search.search, name="search"),
     path("earnings/", earnings_page.earnings, name="earnings"),
     path("earnings/gift/", earnings_page.choose_gift, name="choose_gift"),
     path("earnings/bank/", earnings_page.change_bank, name="change_bank"),

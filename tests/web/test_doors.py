@@ -184,6 +184,8 @@ DOORS = [
         method="post",
     ),
     Door("night_plans", STAFF_LIST),
+    Door("today", STAFF_LIST),
+    Door("search", STAFF_LIST),
     *(
         Door(name, {"anonymous": 302, "alice": 403, "sam": 200, "fay": 403, "nobody": 403})
         for name in ("operator_list", "campaign_rules")

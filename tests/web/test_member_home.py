@@ -286,7 +286,7 @@ def test_statements_come_a_page_at_a_time(
 
 
 def test_staff_without_a_home_go_to_their_work(scene: Scene, visit: Visit, nobody: object) -> None:
-    assert visit(scene.sam).get("/")["Location"] == reverse("campaign_list")
+    assert visit(scene.sam).get("/")["Location"] == reverse("today")
     assert "No home is linked to your account yet" in seen(visit(nobody).get("/")).text()  # type: ignore[arg-type]
 
 
