@@ -9,7 +9,7 @@ from threading import Barrier
 from django.db import connection
 
 
-def at_once(*functions: Callable[[], object], patience_seconds: float = 30) -> list[object]:
+def at_once(*functions: Callable[[], object], patience_seconds: float = 90) -> list[object]:
     """What each function returned or raised, in their order; they set off together."""
     start = Barrier(len(functions))
 

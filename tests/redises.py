@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def require_redis() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from django.core.cache import cache
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from members.models import User
@@ -35,7 +35,8 @@ TELL_BREACHES = """
 document.addEventListener("securitypolicyviolation", (breach) =>
   console.error(`policy: ${breach.violatedDirective} ${breach.blockedURI} ${breach.sourceFile}`));
 """
-PATIENCE_MS = 10_000
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 FIRST_LOOK = "test_alice_s_evening_on_a_phone"
 
 OpenPage = Callable[..., Page]

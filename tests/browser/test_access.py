@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from assets import jobs
 from members import applying, asking, inviting, partnering, terms
@@ -61,7 +61,7 @@ def test_a_form_with_mistakes_tells_everybody(scene: Scene, open_page: OpenPage,
     assert field.get_attribute("aria-invalid") == "true"
     assert field.get_attribute("aria-describedby") == "id_name_error"
     page.get_by_role("link", name="Name: This field is required.").click()
-    assert page.evaluate("document.activeElement.name") == "name"
+    expect(field).to_be_focused()
 
 
 def _pages(scene: Scene) -> list[tuple[str, User | None]]:

@@ -168,7 +168,7 @@ def in_threads(*calls: object) -> list[object]:
 
     def run(index: int) -> None:
         try:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             results[index] = calls[index]()  # type: ignore[operator]
         except Exception as error:  # noqa: BLE001 kept for the test to look at
             results[index] = error
@@ -179,7 +179,7 @@ def in_threads(*calls: object) -> list[object]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=60)
     return results
 
 

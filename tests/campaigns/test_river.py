@@ -311,7 +311,7 @@ def test_a_worker_killed_half_way_loses_nothing_and_doubles_nothing(it_is: ItIs)
         [sys.executable, "-c", KILLED_WORKER, connection.settings_dict["NAME"], NOON.isoformat()],
         env=environment,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
     assert killed.returncode == -signal.SIGKILL

@@ -21,7 +21,8 @@ from hems.drivers.bus import LocalBroker
 from tests.redises import free_port
 
 USER, PASSWORD = "hub", "a-long-local-secret"
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
+"""A wait ends as soon as the thing holds: patience costs a green run nothing."""
 
 
 def wait_for(what: str, look: Callable[[], object], *, seconds: float = PATIENCE_SECONDS) -> None:
@@ -55,7 +56,7 @@ def mosquitto(folder: Path, *, port: int | None = None, is_open: bool = False) -
         yield LocalBroker("127.0.0.1", port, USER, PASSWORD)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
 
 def _is_open(port: int) -> bool:
@@ -256,8 +257,8 @@ class FakeShelly:
         result: dict[str, Any] = self.status
         if frame["method"] == "Switch.Set":
             result = {"was_on": self.is_on}
-            self.is_on = frame["params"]["on"]
             self.toggle_after = frame["params"].get("toggle_after")
+            self.is_on = frame["params"]["on"]
         answer = {"id": frame["id"], "src": self.prefix, "dst": frame["src"], "result": result}
         device.says(f"{frame['src']}/rpc", answer)
         if frame["method"] == "Switch.Set":

@@ -52,7 +52,7 @@ def fleet(command: str, folder: Path, *words: str, homes: int) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     return done.stdout
 
@@ -65,7 +65,7 @@ def test_a_fleet_joins_is_told_and_answers_whatever_its_faults(listener: Listene
     ven_ids = list(Ven.objects.order_by("pk").values_list("ven_id", flat=True))
     EmbeddedVtn().publish_many({each: notice_to(each, interval=interval) for each in ven_ids}, at=AT)
 
-    words = ["--vtn", url, "--seconds", "8", "--poll-seconds", "0.5", "--ramp-seconds", "0.2", "--json"]
+    words = ["--vtn", url, "--seconds", "20", "--poll-seconds", "0.5", "--ramp-seconds", "0.2", "--json"]
     words += ["--garbage", "0.5", "--slow-clock", "0.5", "--opt-out", "0.3", "--processes", "2"]
     words += ["--offline", "1", "--override", "1"]
     figures = json.loads(fleet("run", folder, *words, "--telemetry-seconds", "2", homes=HOMES))

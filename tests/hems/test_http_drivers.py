@@ -100,8 +100,8 @@ class Gen1:
         parts = urlsplit(target)
         asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/relay/0":
-            self.is_on = asked["turn"] == "on"
             self.timers.append(int(asked.get("timer", 0)))
+            self.is_on = asked["turn"] == "on"
             return 200, {"ison": self.is_on, "has_timer": "timer" in asked}
         meter = {"is_valid": True, "power": 2900.5 if self.is_on else 0.0, "total": 2632 * 60}
         return 200, {"relays": [{"ison": self.is_on}], "meters": [meter], "unixtime": 1707332241}
@@ -191,6 +191,7 @@ def test_home_assistants_switch_follows_and_tells_kilowatts_as_watts():
         clock.until("off", lambda: home.states["switch.immersion"]["state"] == "off")
         clock.at = FIVE + HOUR
         clock.until("on", lambda: home.states["switch.immersion"]["state"] == "on")
+        clock.until("it is seen", lambda: driver.relay.shown is True)  # type: ignore[attr-defined]
         driver.plan([replace(order(), starts_at=clock.at, ends_at=clock.at + HOUR)])
         clock.until("off again", lambda: home.states["switch.immersion"]["state"] == "off")
         clock.until("it is seen", lambda: driver.relay.shown is False)  # type: ignore[attr-defined]
@@ -208,6 +209,7 @@ def test_a_battery_is_a_number_and_given_its_own_back():
         clock.until("the limit", lambda: home.states["number.battery_power"]["state"] == "1500")
         clock.at = FIVE + HOUR
         clock.until("its own", lambda: home.states["number.battery_power"]["state"] == "5000")
+        clock.until("it is seen", lambda: driver._shown_w == 5000)  # type: ignore[attr-defined]
         count = len(home.calls)
         for _ in range(30):
             clock.until("nothing", lambda: True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
 
 import pytest
@@ -143,7 +144,7 @@ class TestOpenEvse:
             driver: Any = there(make("openevse", kind="ev_charger", rated_w=7360, base=evse.base))
             driver.plan([order()])
             until("the claim", driver, FIVE, lambda: evse.claim == {"state": "disabled"})
-            driver._bus._client.socket().close()  # no goodbye
+            driver._bus._client.socket().shutdown(SHUT_RDWR)  # no goodbye
             wait_for("the last will", lambda: evse.claim == {"state": "null"})
 
     def test_its_recorded_commands_are_ours(self):
@@ -159,8 +160,12 @@ class TestOpenEvse:
             driver = there(make("openevse", base=evse.base))
             for name, value in recorded.items():  # it publishes each by itself
                 evse.device.says(f"{evse.base}/{name}", str(value))
-            until("its register", driver, FIVE, lambda: driver.telemetry(FIVE).energy_wh == 998_000)
-            assert (driver.telemetry(FIVE).power_w, driver.telemetry(FIVE).detail) == (0, STATES[254])
+
+            def told() -> tuple[Any, ...]:
+                seen = driver.telemetry(FIVE)
+                return seen.energy_wh, seen.power_w, seen.detail
+
+            until("all of it", driver, FIVE, lambda: told() == (998_000, 0, STATES[254]))
             topic = announced["topic"].replace("xxxx", "7b2c")
             evse.device.says(topic, announced["last_will"])
             until("its end", driver, FIVE, lambda: not driver.available)
@@ -170,19 +175,20 @@ class TestOpenEvse:
 
 class TestTasmota:
     def test_off_with_a_timer_that_brings_it_back_and_on_without(self, broker, make):
+        held, free = (False, DEAD_MAN_SECONDS), (True, 0)
         with FakeTasmota(broker) as relay:
             driver = there(make("tasmota", topic=relay.topic))
             driver.plan([order()])
-            until("off", driver, FIVE, lambda: not relay.is_on[1])
-            assert relay.timer_seconds == DEAD_MAN_SECONDS
-            until("on", driver, FIVE + timedelta(hours=1), lambda: relay.is_on[1])
-            assert relay.timer_seconds == 0
+            until("off", driver, FIVE, lambda: (relay.is_on[1], relay.timer_seconds) == held)
+            until(
+                "on", driver, FIVE + timedelta(hours=1), lambda: (relay.is_on[1], relay.timer_seconds) == free
+            )
 
     def test_a_hub_that_dies_leaves_it_to_its_timer(self, broker, make):
         with FakeTasmota(broker) as relay:
             driver = there(make("tasmota", topic=relay.topic))
             driver.plan([order()])
-            until("off", driver, FIVE, lambda: not relay.is_on[1])
+            until("off", driver, FIVE, lambda: not relay.is_on[1] and relay.timer_seconds)
             relay.runs_out()
             assert relay.is_on[1]
 
@@ -305,7 +311,7 @@ class TestEmonEsp:
             driver: Any = there(make("emonesp", device=relay.name, free_mode="Timer"))
             driver.plan([order()])
             until("off", driver, FIVE, lambda: relay.mode == "Off")
-            driver._bus._client.socket().close()
+            driver._bus._client.socket().shutdown(SHUT_RDWR)
             wait_for("the last will", lambda: relay.mode == "Timer")
 
     def test_its_recorded_state_is_read(self, broker, make):
@@ -323,21 +329,21 @@ class TestEmonEsp:
 
 class TestSgReady:
     def test_blocked_as_usual_and_encouraged_by_its_contacts(self, broker, make):
+        blocked, usual = ({1: True, 2: False}, DEAD_MAN_SECONDS), ({1: False, 2: False}, 0)
         with FakeTasmota(broker, topic="pump", channels=2) as board:
             driver = there(make("sg_ready", kind="heat_pump", topic="pump"))
             driver.plan([order()])
-            until("blocked", driver, FIVE, lambda: board.is_on == {1: True, 2: False})
-            assert board.timer_seconds == DEAD_MAN_SECONDS
+            until("blocked", driver, FIVE, lambda: (board.is_on, board.timer_seconds) == blocked)
             driver.plan([order("up", 3000)])
             until("encouraged", driver, FIVE + SECOND, lambda: board.is_on == {1: False, 2: True})
-            until("usual", driver, FIVE + timedelta(hours=1), lambda: board.is_on == {1: False, 2: False})
-            assert board.timer_seconds == 0
+            end = FIVE + timedelta(hours=1)
+            until("usual", driver, end, lambda: (board.is_on, board.timer_seconds) == usual)
 
     def test_a_hub_that_dies_opens_both(self, broker, make):
         with FakeTasmota(broker, topic="pump", channels=2) as board:
             driver = there(make("sg_ready", kind="heat_pump", topic="pump"))
             driver.plan([order()])
-            until("blocked", driver, FIVE, lambda: board.is_on == {1: True, 2: False})
+            until("blocked", driver, FIVE, lambda: board.is_on[1] and board.timer_seconds)
             board.runs_out()
             assert board.is_on == {1: False, 2: False}
 

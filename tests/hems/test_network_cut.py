@@ -34,6 +34,8 @@ from vtn.service import EmbeddedVtn
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 SPEED = 30
+EVENT_MINUTES = 12
+"""Long enough on the wall (24 s) for a slow machine to lose the line in its middle."""
 MINUTE = timedelta(minutes=1)
 
 
@@ -84,14 +86,14 @@ def test_an_event_runs_to_its_end_without_contact_and_all_is_told_afterwards(
             [sys.executable, "-m", "hems", *words], cwd=ROOT, env=os.environ, stderr=subprocess.DEVNULL
         )
         try:
-            wait_for("the registration", lambda: status()["state"] == "online", seconds=30)
+            wait_for("the registration", lambda: status()["state"] == "online", seconds=90)
             reporting.ask_for_report(
                 ven_id=ven_id, specifier_id="assets-usage", r_ids=("res-water",), granularity_seconds=30,
                 report_back_seconds=60, at=kernel_clock.now(), by="test",
             )  # fmt: skip
             starts_at = kernel_clock.now().replace(microsecond=0) + MINUTE
-            first = publish("first", starts_at, 5)
-            wait_for("the event", lambda: phase(first) == "active" and not relay.is_on, seconds=30)
+            first = publish("first", starts_at, EVENT_MINUTES)
+            wait_for("the event", lambda: phase(first) == "active" and not relay.is_on, seconds=90)
 
             cable.cut()
             cut_at = kernel_clock.now()
@@ -99,16 +101,16 @@ def test_an_event_runs_to_its_end_without_contact_and_all_is_told_afterwards(
             wait_for("no contact", lambda: status()["state"] == "no_contact")
             assert phase(first) == "active"
             assert not relay.is_on, "nobody takes the event back because the line is gone"
-            wait_for("the end of the event", lambda: phase(first) == "completed", seconds=30)
+            wait_for("the end of the event", lambda: phase(first) == "completed", seconds=90)
             wait_for("the home's own schedule", lambda: relay.is_on)
-            assert kernel_clock.now() >= starts_at + 5 * MINUTE
+            assert kernel_clock.now() >= starts_at + EVENT_MINUTES * MINUTE
             assert status()["state"] == "no_contact"
             assert phase(second) == "", "what it has not heard of it does not know, nor ever starts"
 
             cable.mend()
             mended_at = kernel_clock.now()
-            wait_for("contact", lambda: status()["state"] == "online", seconds=30)
-            wait_for("the other event", lambda: phase(second) == "pending", seconds=30)
+            wait_for("contact", lambda: status()["state"] == "online", seconds=90)
+            wait_for("the other event", lambda: phase(second) == "pending", seconds=90)
             assert phase(first) == "completed", "carried out, whatever the VTN's set says by now"
 
             def told_at() -> list[datetime]:
@@ -118,12 +120,11 @@ def test_an_event_runs_to_its_end_without_contact_and_all_is_told_afterwards(
             wait_for(
                 "what was sampled meanwhile", lambda: max(told_at(), default=cut_at) >= mended_at - MINUTE
             )
-            assert [at for at in told_at() if cut_at <= at < mended_at - MINUTE], "the outage is told as well"
+            wait_for("the outage itself", lambda: any(cut_at <= at < mended_at - MINUTE for at in told_at()))
             wait_for("an empty backlog", lambda: status()["samples_waiting"] <= 4)
 
             press(folder, "override")
             wait_for("the member's word", lambda: phase(second) == "opted_out")
-            opts, _ = vtn.opts_since(START)
             wait_for("the VTN's book", lambda: len(vtn.opts_since(START)[0]) == 3)
             opts, _ = vtn.opts_since(START)
             assert [(opt.event_id, opt.opt) for opt in opts] == [
@@ -133,7 +134,7 @@ def test_an_event_runs_to_its_end_without_contact_and_all_is_told_afterwards(
             ]
         finally:
             process.terminate()
-            process.wait(15)
+            process.wait(60)
     said = [line.partition(" res-water ")[2] for line in (folder / "commands.log").read_text().splitlines()]
     assert any(line.startswith("order: off") for line in said)
     assert said[-1].startswith("own schedule: on")

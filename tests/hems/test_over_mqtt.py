@@ -80,7 +80,7 @@ def living(folder: Path, vtn: str, way: Way, **more: Any) -> Iterator[Agent]:
             yield agent
         finally:
             agent.stop()
-            thread.join(15)
+            thread.join(60)
 
 
 def publish(key: str, *, hours: int = 1) -> str:
@@ -187,8 +187,8 @@ def test_kill_9_of_broker_and_hub_loses_and_doubles_nothing(
 
         program = [broker.process.args[0], "-c", str(broker.folder / "mosquitto.conf")]  # type: ignore[index]
         again = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stack.callback(lambda: (again.terminate(), again.wait(10)))
-        wait_for("MQTT again", lambda: transport() == "mqtt", seconds=60)
+        stack.callback(lambda: (again.terminate(), again.wait(60)))
+        wait_for("MQTT again", lambda: transport() == "mqtt", seconds=120)
         events.append(publish("over the broker again", hours=5))
         wait_for("its answer", lambda: is_answered(events[2]))
 

@@ -210,14 +210,14 @@ def test_the_household_says_no_in_home_assistant_and_yes_again(
             told = home.told(f"{root}/state")
             return dict(json.loads(told[-1])) if told else {}
 
-        until("the event to be shown", hub, clock, lambda: state().get("event_in_progress"))
-        assert state() == {
+        shown = {
             "event_in_progress": True,
             "next_event": None,
             "asks": "use less",
             "taking_part": True,
             "contact": "online",
         }
+        until("the event to be shown", hub, clock, lambda: state() == shown)
         until("off", hub, clock, lambda: not shelly.is_on)
         home.says(f"{root}/part/set", "OFF")
         until("on", hub, clock, lambda: shelly.is_on and evse.claim == {"state": "null"})
@@ -229,8 +229,13 @@ def test_the_household_says_no_in_home_assistant_and_yes_again(
         until("off again", hub, clock, lambda: not shelly.is_on)
         home.says(f"{root}/boost", "PRESS")
         until("boost", hub, clock, lambda: shelly.is_on)
-    told = {topic for topic, _ in home.heard if topic.startswith("homeassistant/")}
-    assert told == set(entities(NAME, root=root, prefix="homeassistant", earnings_url=""))
+        announced = set(entities(NAME, root=root, prefix="homeassistant", earnings_url=""))
+
+        def told() -> set[str]:
+            return {topic for topic, _ in home.heard if topic.startswith("homeassistant/")}
+
+        wait_for("every entity to be announced", lambda: told() >= announced)
+        assert told() == announced
 
 
 def test_every_word_said_to_a_device_is_written_down(
@@ -254,7 +259,7 @@ def test_the_status_page_shows_the_event_and_the_devices_and_takes_no_orders(
     page = hub.place.status_page  # type: ignore[attr-defined]
 
     def fetched(path: str, method: str = "GET") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=60)
         connection.request(method, path)
         response = connection.getresponse()
         answer = response.status, response.read().decode()
@@ -326,7 +331,7 @@ class TestDoctor:
         shelly: FakeShelly
     ):  # fmt: skip
         folder = furnish(make_folder(), broker)
-        findings = examine(folder, vtn=vtn.url)
+        findings = examine(folder, vtn=vtn.url, device_seconds=60)
         bad = [str(finding) for finding in findings if not finding.is_good]
         assert bad == []
         assert [finding.what for finding in findings] == [
@@ -343,7 +348,7 @@ class TestDoctor:
         (folder / "key.pem").chmod(0o644)
         findings = {
             finding.what: finding
-            for finding in examine(folder, vtn=f"https://localhost:{free_port()}/x", device_seconds=2)
+            for finding in examine(folder, vtn=f"https://localhost:{free_port()}/x", device_seconds=5)
         }
         assert not findings["key"].is_good
         assert "chmod 600" in str(findings["key"])
@@ -384,7 +389,7 @@ def test_one_agent_is_small_and_idle(
         assert rss_mib / 2**20 < 60
         time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
         assert json.loads(status.read_text())["state"] == "stopped"
     finally:
         process.kill()

@@ -234,7 +234,7 @@ def test_a_hub_that_polls_once_an_hour_is_woken_for_an_event(
                 wait_for("the event", lambda: event_id in agent.state.book.entries)
             finally:
                 agent.stop()
-                thread.join(15)
+                thread.join(60)
 
 
 class WorldClock:

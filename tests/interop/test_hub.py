@@ -96,13 +96,14 @@ def test_openleadrs_vtn_drives_the_hub_through_register_event_opt_and_report(
                 wait_for("the registration", lambda: said("registered"))
                 wait_for("the answer to the event", lambda: said("opt"))
                 assert said("opt")[0] == {"kind": "opt", "event_id": "foreign-event", "opt": "optIn"}
-                assert held(agent) == [True, True]
-                offered = {(each["resource_id"], each["measurement"]) for each in said("offered")}
-                assert offered == {
+                wait_for("its hold on both", lambda: held(agent) == [True, True])
+                everything = {
                     (resource, measurement)
                     for resource in ("res-ev", "res-water")
                     for measurement in ("RealPower", "Status")
                 }
+                wait_for("the offer", lambda: {(each["resource_id"], each["measurement"])
+                                               for each in said("offered")} == everything)  # fmt: skip
                 # It breaks over a resource's status (HTTP 500): the powers come all the same.
                 wait_for("every power", lambda: {each["resource_id"] for each in said("reported")}
                          == {"res-ev", "res-water"})  # fmt: skip
@@ -111,9 +112,9 @@ def test_openleadrs_vtn_drives_the_hub_through_register_event_opt_and_report(
                 wait_for("contact", lambda: agent.status(datetime.now(UTC))["state"] == "online")
             finally:
                 agent.stop()
-                thread.join(15)
+                thread.join(60)
     except AssertionError:
         raise AssertionError(log.read_text()[-3000:]) from None
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.django_db(transaction=True)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-interop" / "bin" / "python"
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 120
 
 Found = TypeVar("Found")
 
@@ -93,7 +93,7 @@ def foreign_hub(
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

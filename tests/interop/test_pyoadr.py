@@ -46,7 +46,7 @@ def pyoadr_hub(hub: hubs.TestHub, listener: listening.Listener, folder: Path) ->
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

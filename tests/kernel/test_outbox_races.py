@@ -16,7 +16,7 @@ from opendsr.kernel.models import AuditEntry, DeliveryState, OutboxDelivery, Out
 from tests.kernel.conftest import NOON
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 Result = TypeVar("Result")
 
 

@@ -222,13 +222,13 @@ def test_writers_wait_for_nobody_and_a_late_commit_is_sealed_later():
             with transaction.atomic():
                 write(1, slow=True)
                 written.set()
-                assert may_commit.wait(10)
+                assert may_commit.wait(60)
         finally:
             connections.close_all()
 
     thread = threading.Thread(target=slow)
     thread.start()
-    assert written.wait(10)
+    assert written.wait(60)
     write(2)
     assert sealing.seal_all() == 2
     may_commit.set()

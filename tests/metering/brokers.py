@@ -22,7 +22,7 @@ from metering import broker
 from tests.vtn.listening import free_port
 
 PASSWORD = "correct-horse"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def mosquitto(folder: Path) -> Iterator[Broker]:
         yield Broker(port, folder, process)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 class Device:

@@ -57,7 +57,7 @@ def worker(at: Broker, log: Path, **options: str) -> Iterator[subprocess.Popen[b
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_messages_of_a_killed_worker_come_to_the_next_and_count_once(folder, tmp
             for message in messages[30:60]:
                 cad.say(topic, message)
             first.kill()
-            first.wait(10)
+            first.wait(60)
         for message in messages[60:]:
             cad.say(topic, message)
         with worker(running, tmp_path / "second.log", **{"batch-seconds": "0.3"}):

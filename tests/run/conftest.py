@@ -54,4 +54,4 @@ def hold() -> Iterator[Hold]:
     yield start
     for holder in holders:
         if holder.poll() is None:
-            holder.communicate(timeout=60)
+            holder.communicate(timeout=120)

@@ -42,7 +42,7 @@ def program(name: str, code: str, *, restarts: bool = False, stop_seconds: float
         name=name,
         command=[sys.executable, "-c", code],
         ready=lambda written: bool(written.strip()),
-        ready_seconds=20,
+        ready_seconds=60,
         stop_seconds=stop_seconds,
         restarts=restarts,
     )
@@ -56,7 +56,7 @@ def is_alive(process_id: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -179,7 +179,7 @@ def test_a_signal_stops_everything(tmp_path: Path, how: signal.Signals) -> None:
     supervising.send_signal(how)
 
     assert supervising.stdout.readline() == "stopped\n"
-    assert supervising.wait(timeout=20) == 0
+    assert supervising.wait(timeout=60) == 0
     supervising.stdout.close()
     assert not is_alive(sleeper)
 

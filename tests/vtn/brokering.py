@@ -31,7 +31,7 @@ from vtn.transports import broker
 from vtn.transports.mqtt import Bridge
 
 VTN = "COOP-VTN"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(slots=True)

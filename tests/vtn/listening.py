@@ -23,7 +23,7 @@ from oadr import messages as m
 from tests.vtn.hubs import TestHub
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 40
+START_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Listener:
         return context
 
     def connect(self, context: ssl.SSLContext) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(self.host, self.port, context=context, timeout=20)
+        return http.client.HTTPSConnection(self.host, self.port, context=context, timeout=60)
 
 
 def exchange(client: http.client.HTTPSConnection, service: str, message: m.Message) -> m.Message:
@@ -106,7 +106,7 @@ def listening(pki_folder: Path, *words: str) -> Iterator[Listener]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -44,7 +44,7 @@ def loop(
         application=application,
         context=context,
         threads=2,
-        keep_alive_seconds=5,
+        keep_alive_seconds=60,
         most_connections=most_connections,
     )
     is_alive = threading.Event()
@@ -64,7 +64,7 @@ def loop(
     finally:
         is_alive.clear()
         os.eventfd_write(running.wake_fd, 1)
-        thread.join(10)
+        thread.join(60)
         running.close()
         server.close()
         os.close(wakeup)

@@ -21,7 +21,7 @@ from tests.vtn.listening import ROOT, Listener
 from vtn.pki import Authority
 from vtn.transports import nginx
 
-START_SECONDS = 40
+START_SECONDS = 120
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
-        process.wait(15)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -142,7 +142,7 @@ def test_without_a_port_it_says_that_it_is_off(pki_folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
     assert done.returncode != 0

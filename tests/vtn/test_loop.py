@@ -20,7 +20,7 @@ def _without_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def peer() -> Iterator[socket.socket]:
-    with looping.loop() as address, socket.create_connection(address, 5) as connected:
+    with looping.loop() as address, socket.create_connection(address, 60) as connected:
         yield connected
 
 
@@ -74,11 +74,11 @@ def test_who_expects_100_is_told_to_go_on(peer: socket.socket) -> None:
 def test_a_silent_peer_is_let_go_and_a_half_body_reaches_the_application(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listener, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(listener, "PATIENCE_SECONDS", 1.0)
     with looping.loop() as address:
-        with socket.create_connection(address, 5) as silent:
+        with socket.create_connection(address, 60) as silent:
             assert silent.recv(1) == b""
-        with socket.create_connection(address, 5) as slow:
+        with socket.create_connection(address, 60) as slow:
             slow.sendall(b"POST /a HTTP/1.1\r\nContent-Length: 30\r\n\r\nhalf")
             assert b"Connection: close" in said(slow, ends=b"POST /a half")
             assert slow.recv(1) == b""
@@ -86,10 +86,10 @@ def test_a_silent_peer_is_let_go_and_a_half_body_reaches_the_application(
 
 def test_one_connection_too_many_is_closed_and_the_others_are_served() -> None:
     request = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\none"
-    with looping.loop(most_connections=1) as address, socket.create_connection(address, 5) as first:
+    with looping.loop(most_connections=1) as address, socket.create_connection(address, 60) as first:
         first.sendall(request)
         said(first, ends=b"POST /a one")
-        with socket.create_connection(address, 5) as second:
+        with socket.create_connection(address, 60) as second:
             assert second.recv(1) == b""
         first.sendall(request)
         assert said(first, ends=b"POST /a one")
@@ -97,7 +97,7 @@ def test_one_connection_too_many_is_closed_and_the_others_are_served() -> None:
 
 def test_one_request_too_many_is_503_with_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MOST_WAITING", 0)
-    with looping.loop() as address, socket.create_connection(address, 5) as peer:
+    with looping.loop() as address, socket.create_connection(address, 60) as peer:
         peer.sendall(b"POST /a HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
         answer = said(peer, ends=b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 503")
@@ -108,7 +108,7 @@ def test_an_application_that_fails_is_503_never_500(caplog: pytest.LogCaptureFix
     def broken(environ: object, start_response: object) -> list[bytes]:
         raise RuntimeError("broken")
 
-    with looping.loop(application=broken) as address, socket.create_connection(address, 5) as peer:
+    with looping.loop(application=broken) as address, socket.create_connection(address, 60) as peer:
         peer.sendall(b"POST /a HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
         assert said(peer, ends=b"\r\n\r\n").startswith(b"HTTP/1.1 503")
     assert "could not be served" in caplog.text

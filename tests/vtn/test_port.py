@@ -263,13 +263,13 @@ def test_the_feed_never_skips_an_opt_that_commits_late(vtn: Vtn) -> None:
             with transaction.atomic():
                 slow.answers(slow_event)
                 taken.set()
-                may_commit.wait(10)
+                may_commit.wait(60)
         finally:
             connection.close()
 
     thread = threading.Thread(target=answer_slowly)
     thread.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     quick.answers(quick_event)
     early, cursor = vtn.opts_since(START)
     may_commit.set()

@@ -136,7 +136,7 @@ def test_a_session_is_resumed_after_a_restart(
     body = codec.serialise(m.Poll(hub.ven_id))
 
     def poll(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool]:
-        raw = socket.create_connection(("localhost", proxy.listener.port), 10)
+        raw = socket.create_connection(("localhost", proxy.listener.port), 60)
         with context.wrap_socket(raw, server_hostname="localhost", session=session) as tls:
             tls.sendall(f"{POLL}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             assert tls.recv(4096).startswith(b"HTTP/1.1 200")

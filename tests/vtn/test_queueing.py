@@ -340,7 +340,7 @@ def test_listeners_are_woken_when_the_publisher_commits(vtn: Vtn) -> None:
                 {hub.ven_id: notice_to(hub.ven_id), other.ven_id: notice_to(other.ven_id)}, at=AT
             )
             assert list(ear.notifies(timeout=0)) == []
-        (notice,) = ear.notifies(timeout=5, stop_after=1)
+        (notice,) = ear.notifies(timeout=60, stop_after=1)
 
     assert notice.payload == f"{hub.ven.pk},{other.ven.pk}"
 
@@ -368,13 +368,13 @@ def test_an_event_published_during_a_hand_over_is_never_lost(
 
     def slow_settle(*args: Any, **settings: Any) -> None:
         read.set()
-        published.wait(5)
+        published.wait(60)
         settle(*args, **settings)
 
     monkeypatch.setattr(distributing, "settle", slow_settle)
 
     def publish() -> None:
-        read.wait(5)
+        read.wait(60)
         vtn.publish(notice_to(hub.ven_id), key="b", at=AT)
         published.set()
 
