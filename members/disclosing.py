@@ -35,6 +35,7 @@ from members.models import (
 from members.partner_models import PartnerHome
 from members.rights_models import DataExport, FormerValue, Restriction, RightsRequest
 from members.supply_models import Supply
+from members.token_models import PersonalToken
 from opendsr.kernel.disclosure import Table, table_of
 from opendsr.kernel.models import AuditEntry
 
@@ -178,6 +179,8 @@ def _joining(whose: Person) -> Iterator[Table]:
         title="Terms you accepted",
         more={"terms": lambda row: str(row.text), "words": lambda row: row.text.body},
     )
+    keys = PersonalToken.objects.filter(member=member).order_by("created_wall_at")
+    yield table_of(keys, model=PersonalToken, title="Keys you made for programs", leave_out=("digest",))
     shares = Shareholding.objects.filter(member=member).order_by("taken_at")
     yield table_of(shares, model=Shareholding, title="Your shares")
     surveys = ShortSurvey.objects.filter(member=member).order_by("answered_at")

@@ -47,6 +47,7 @@ from members.moving import move_out
 from members.partner_models import PartnerAccount
 from members.rights_models import DataExport, DataExportPart, Erasure, Restriction, RightsRequest
 from members.supply_models import Supply
+from members.token_models import PersonalToken
 from opendsr.kernel import audit, encryption, outbox
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.sealed_field import ERASED as ERASED_TEXT
@@ -126,6 +127,7 @@ def erase_member(
     streams = list(MeterStream.objects.filter(occupancy__in=stays).values_list("pk", flat=True))
     applying.forget_of(held)
     ShortSurvey.objects.filter(member=held).delete()
+    PersonalToken.objects.filter(member=held).delete()
     account_key = _end_sign_in(held)
     held.full_name = NO_NAME
     held.user = None

@@ -468,3 +468,4 @@ from members import partner_models as partner_models  # noqa: E402 - its tables 
 from members import enquiry_models as enquiry_models  # noqa: E402, isort:skip
 from members import rights_models as rights_models  # noqa: E402, isort:skip
 from members import supply_models as supply_models  # noqa: E402, isort:skip
+from members import token_models as token_models  # noqa: E402, isort:skip

@@ -95,6 +95,13 @@ RECORD: Final = (
         recipients="the landlord gave the list and sees its own",
     ),
     Processing(
+        models=("members.PersonalToken",),
+        what="keys that a member makes for programs and calendars of their own, as digests",
+        purpose="letting in what the member let in",
+        basis=CONTRACT,
+        keeping="until erased; a revoked one lets nothing in",
+    ),
+    Processing(
         models=("members.ShortSurvey",),
         what="what a member answers in short surveys",
         purpose="seeing how it goes; staff see totals",

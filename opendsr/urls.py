@@ -19,6 +19,7 @@ urlpatterns = [
     path("records/", admin.site.urls),
     path("", include("vtn.pki_urls")),
     path("vtn/", include("vtn.urls")),
+    path("api/member/v1/", include("opendsr.web.member_urls")),
     path("api/vtn/v1/", include("vtn.api_urls")),
     path("api/servicing/v1/", include("campaigns.servicing.urls")),
     path("", include("opendsr.web.urls")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission
@@ -27,6 +29,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.web.refusals import sentence
 
 PROBLEM: Final = "application/problem+json"
+LONGEST_VALUE: Final = 100
 
 
 def problem_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
@@ -36,23 +39,43 @@ def problem_handler(exception: Exception, context: dict[str, Any]) -> Response |
     response = exception_handler(exception, context)
     if response is None:
         return None
-    detail = response.data.get("detail", "") if isinstance(response.data, dict) else ""
-    code = str(getattr(detail, "code", "")) or "refused"
-    problem = _problem(response.status_code, code, str(detail))
+    if isinstance(exception, ValidationError):
+        given = getattr(context.get("request"), "data", None)
+        errors = list(_flat(exception.detail, "", given))
+        detail = "; ".join(f"{each['field']}: {each['fix']}" for each in errors[:3])
+        return _problem(response.status_code, "invalid", detail, errors)
+    told = response.data.get("detail", "") if isinstance(response.data, dict) else ""
+    problem = _problem(response.status_code, str(getattr(told, "code", "")) or "refused", str(told))
     for header in ("Allow", "WWW-Authenticate", "Retry-After"):
         if header in response.headers:
             problem[header] = response.headers[header]
     return problem
 
 
-def _problem(status: int, code: str, detail: str) -> Response:
-    body = {
+def _flat(detail: Any, path: str, given: Any) -> Iterator[dict[str, Any]]:
+    """Each fault by itself: the field, what stood there, and what to write instead."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            value = given.get(name) if isinstance(given, dict) else None
+            yield from _flat(inner, f"{path}.{name}" if path else str(name), value)
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _flat(inner, path, given)
+    else:
+        value = None if given is None else str(given)[:LONGEST_VALUE]
+        yield {"field": path or "body", "value": value, "fix": str(detail)}
+
+
+def _problem(status: int, code: str, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> Response:
+    body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
     }
+    if errors:
+        body["errors"] = list(errors)
     return Response(body, status=status, content_type=PROBLEM)
 
 

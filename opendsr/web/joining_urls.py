@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import champions, enquiries, funnel, guided, join_pages, tenants, terms_page, visits
+from opendsr.web import (
+    apps_page,
+    champions,
+    enquiries,
+    funnel,
+    guided,
+    join_pages,
+    tenants,
+    terms_page,
+    visits,
+)
 
 urlpatterns = [
     path("join/", join_pages.join, name="join"),
@@ -19,6 +29,9 @@ urlpatterns = [
     path("join/go-on/<str:token>/", join_pages.join_continue, name="join_continue"),
     path("join/household/<str:token>/", join_pages.join_household, name="join_household"),
     path("terms/", terms_page.my_terms, name="my_terms"),
+    path("apps/", apps_page.my_apps, name="my_apps"),
+    path("apps/<uuid:token_id>/revoke/", apps_page.revoke, name="revoke_token"),
+    path("calendar/<str:token>.ics", apps_page.calendar, name="calendar"),
     path("funnel/", funnel.funnel, name="funnel"),
     path("funnel/funnel.csv", funnel.funnel_csv, name="funnel_csv"),
     path("funnel/rules/", enquiries.joining_rules, name="joining_rules"),

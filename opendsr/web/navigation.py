@@ -159,6 +159,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
             Page("preferences", _("Preferences"), is_member),
             Page("household_page", _("Membership"), is_member),
             Page("my_rights", _("Data and rights"), is_member),
+            Page("my_apps", _("Apps and calendar"), is_member),
             Page("my_terms", _("The co-op's terms"), is_member),
             Page("mfa_index", _("Second factor"), is_anybody),
             Page("account_change_password", _("Password"), is_anybody),

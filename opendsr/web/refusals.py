@@ -137,6 +137,15 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "not_decidable": _told(_lazy("Only an enquiry that was handed in, and is not joined yet, is decided.")),
     "not_approved": _told(_lazy("This enquiry is not approved, so nobody can join by it yet.")),
     "answers_missing": _told(_lazy("Some questions are open yet.")),
+    "too_many_tokens": lambda error: (
+        _("You have %(most)s keys in use, which is as many as there can be: revoke one first.") % error.data
+    ),
+    "no_home_of_yours": _told(_lazy("Your household lives in no such home of the co-op at the moment.")),
+    "no_readings": _told(_lazy("No readings have come in yet.")),
+    "day_unreadable": lambda error: (
+        _("“%(value)s” in %(field)s is no day: write it as 2026-01-15, or 01-15 for one of every year.")
+        % error.data
+    ),
     "too_many_asked": _told(_lazy("That was asked too often. Try again in an hour.")),
     "moved_out_before_moving_in": _told(_lazy("That day is before the household moved in.")),
     "not_their_home": _told(_lazy("The household does not live there.")),
