@@ -10,7 +10,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$name"; break; fi; done)
 INSTALL = $(if $(PYTHON),$(PYTHON) opendsr/run/install.py,$(error OpenDSR needs Python 3.11 or newer on the PATH \
 	(Debian: sudo apt-get install python3 python3-venv), or make PYTHON=/path/to/python3))
-ROOMS := $(wildcard manage.py opendsr oadr vtn members assets metering campaigns settlement hems)
+ROOMS := $(wildcard manage.py opendsr oadr vtn members notices assets metering campaigns settlement hems)
 # Tests keep their files and their PostgreSQL (fsync off) apart from yours.
 TESTING = OPENDSR_ENV=test OPENDSR_VAR="$(CURDIR)/var/test"
 PYTEST = $(TESTING) $(PY) -m pytest -n 2

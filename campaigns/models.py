@@ -51,6 +51,10 @@ class Programme(models.Model):
     hold_out_pct = models.PositiveSmallIntegerField(
         default=0, help_text="Of the homes that would be asked, held out by turns to compare with; 0: none"
     )
+    requires_prior_notice = models.BooleanField(
+        default=False,
+        help_text="A home whose notice quiet hours hold past the start is not asked nor counted",
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -175,6 +179,7 @@ class PlanLine(models.Model):
         HUB_CHANGED = "hub_changed", "Hub was replaced after approval"
         TOO_LATE = "too_late", "Could not be sent before the end"
         DISPLACED = "displaced", "Given to direct load control, which comes first"
+        NOT_TOLD = "not_told", "Household could not be told in time"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="plan_lines")
     asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="+")

@@ -6,7 +6,7 @@ holds the hub's event back or takes the asset out of it in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -223,6 +223,21 @@ def give_back(*, participation_id: UUID, left_out: str, at: datetime) -> Partici
     if hub.part.state != State.CANCELLED:
         _give_back(hub, left_out, at)
     return hub.part
+
+
+@transaction.atomic
+def leave_out_untold(
+    *, campaign_id: UUID, occupancy_ids: Collection[UUID], at: datetime
+) -> list[Participation]:
+    """Take homes out of one campaign that could not be told before its start: they are not counted."""
+    dropped = []
+    found = Participation.objects.filter(campaign=campaign_id, occupancy__in=occupancy_ids)
+    for part_id in found.exclude(state=State.CANCELLED).order_by("id").values_list("pk", flat=True):
+        hub = _lock(part_id)
+        if hub.part.state != State.CANCELLED and hub.campaign.state in RUNNING_CAMPAIGNS:
+            _give_back(hub, PlanLine.LeftOut.NOT_TOLD, at)
+            dropped.append(hub.part)
+    return dropped
 
 
 @transaction.atomic

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "opendsr.kernel",
     "vtn",
     "members",
+    "notices",
     "assets",
     "metering",
     "campaigns",
@@ -169,8 +170,17 @@ EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=False)  # STARTTLS, on port 58
 EMAIL_USE_SSL = env_bool("EMAIL_USE_SSL", default=False)  # TLS from the first byte, on port 465
 EMAIL_TIMEOUT = env_int("EMAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", default="OpenDSR <noreply@localhost>")
+SITE_URL = env_str("SITE_URL", default="http://localhost:8000")  # how members reach it: links in letters
+SMS_PROVIDER = env_str("SMS_PROVIDER", default="console")  # console, file or http
+SMS_FILE = env_str("SMS_FILE", default=str(VAR_DIR / "sms.jsonl"))
+SMS_URL = env_str("SMS_URL", default="")
+SMS_TOKEN = env_secret("SMS_TOKEN", default="")
+SMS_SENDER = env_str("SMS_SENDER", default="OpenDSR")
+NOTICE_HOOK_SECRET = env_secret("NOTICE_HOOK_SECRET", default="")  # what providers sign their calls with
+NOTICES_A_DAY = env_int("NOTICES_A_DAY", default=6)  # to one member; safety is not counted
 
 LANGUAGE_CODE = "en-gb"
+LOCALE_PATHS = [BASE_DIR / "locale"]
 LANGUAGES = [("en-gb", "English")]  # a language is offered when its catalogue is whole
 USE_I18N = True
 USE_TZ = True
@@ -272,6 +282,21 @@ _celery["beat_schedule"]["forget-exports"] = {
     "task": "members.tasks.forget_exports",
     "schedule": 24 * 3600,
     "options": {"queue": "default", "expires": 3600},
+}
+_celery["beat_schedule"]["send-notices"] = {
+    "task": "notices.tasks.send_due",
+    "schedule": 10.0,
+    "options": {"queue": "default", "expires": 9},
+}
+_celery["beat_schedule"]["forget-notices"] = {
+    "task": "notices.tasks.forget_notices",
+    "schedule": 24 * 3600,
+    "options": {"queue": "default", "expires": 3600},
+}
+_celery["beat_schedule"]["tell-by-the-calendar"] = {
+    "task": "opendsr.web.tasks.tell_by_the_calendar",
+    "schedule": 3_600.0,
+    "options": {"queue": "default", "expires": 3_000},
 }
 _celery["beat_schedule"]["seal-audit"] = {
     "task": "opendsr.kernel.tasks.seal_audit",

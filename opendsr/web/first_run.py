@@ -20,7 +20,7 @@ from django.contrib.auth import login
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core import signing
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.mail import send_mail
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import transaction
@@ -34,8 +34,10 @@ from campaigns import octopus
 from members import entry
 from members.models import Role, User
 from members.policy import require_role
+from notices import channels, choosing
 from opendsr.kernel import audit, clock, installation
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.models import AuditEntry, Installation
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
@@ -139,6 +141,7 @@ class Line:
     todo: str = ""
     press: str = ""
     url: str = ""
+    asks: str = ""
 
 
 @require_GET
@@ -159,7 +162,7 @@ def try_out(request: HttpRequest, what: str) -> HttpResponse:
     if what not in TRIES:
         raise Http404
     user: User = request.user  # type: ignore[assignment]
-    trouble = TRIES[what](user)
+    trouble = TRIES[what](user, request.POST.get("phone", "").replace("\x00", "")[:30])
     audit.record(
         at=clock.now(),
         actor=f"staff:{user.pk}",
@@ -198,6 +201,7 @@ def _lines(user: User) -> list[Line]:
         ),
         _authority_line(),
         _letter_line(),
+        _text_line(),
         _prices_line(),
     ]
 
@@ -234,6 +238,26 @@ def _letter_line() -> Line:
     return Line("letter", title, "bad", _("refused, %(when)s") % when, press=press)
 
 
+def _text_line() -> Line:
+    title, press, asks = _("Text messages"), _("Send one"), _("To which number?")
+    if settings.SMS_PROVIDER != "http":
+        todo = _(
+            "Set SMS_PROVIDER, SMS_URL and SMS_TOKEN: without a provider members are told by email alone."
+        )
+        return Line("text", title, "warn", _("they go nowhere"), todo, press=press, asks=asks)
+    if not settings.NOTICE_HOOK_SECRET:
+        todo = _("Set NOTICE_HOOK_SECRET: without it no reply (SKIP, STOP) and no receipt comes in.")
+        return Line("text", title, "bad", _("replies are closed"), todo, press=press, asks=asks)
+    tried = _tried("text")
+    if tried is None:
+        todo = _("Send yourself one, and see it come.")
+        return Line("text", title, "warn", _("never tried"), todo, press=press, asks=asks)
+    when = {"when": wording.moment(tried.at)}
+    if tried.detail["is_ok"]:
+        return Line("text", title, "good", _("taken, %(when)s") % when, press=press, asks=asks)
+    return Line("text", title, "bad", _("refused, %(when)s") % when, press=press, asks=asks)
+
+
 def _prices_line() -> Line:
     title, press = _("Half-hourly prices"), _("Ask for them")
     tried = _tried("prices")
@@ -251,7 +275,7 @@ def _tried(what: str) -> AuditEntry | None:
     return tries.order_by("-at", "-pk").first()
 
 
-def _make_authority(user: User) -> str:
+def _make_authority(user: User, phone: str) -> str:
     try:
         pki.authority().ca_pem(at=clock.wall_now())
     except (DomainError, OSError) as error:
@@ -259,7 +283,7 @@ def _make_authority(user: User) -> str:
     return ""
 
 
-def _send_letter(user: User) -> str:
+def _send_letter(user: User, phone: str) -> str:
     coop = installation.current().coop_name
     try:
         send_mail(
@@ -273,7 +297,24 @@ def _send_letter(user: User) -> str:
     return ""
 
 
-def _ask_for_prices(user: User) -> str:
+def _send_text(user: User, phone: str) -> str:
+    try:
+        number = choosing.normal_number(phone)
+    except entry.InvalidField:
+        return _("Write the number with its area code, such as 07700 900123.")
+    words = _("This message shows that the site of %(coop)s can send texts.") % {
+        "coop": installation.current().coop_name
+    }
+    try:
+        channels.sms().send(number, words, reference=new_uuid().hex)
+    except ImproperlyConfigured as error:
+        return str(error)
+    except (channels.NotTaken, channels.Refused) as error:
+        return _("The provider did not take it: %(why)s") % {"why": sentence(error)}
+    return ""
+
+
+def _ask_for_prices(user: User, phone: str) -> str:
     def wait(seconds: float) -> None:
         raise octopus.OctopusRefused(problem="is busy: try again later")
 
@@ -284,13 +325,15 @@ def _ask_for_prices(user: User) -> str:
     return "" if products else _("It answered, and sells nothing.")
 
 
-TRIES: Final[Mapping[str, Callable[[User], str]]] = {
+TRIES: Final[Mapping[str, Callable[[User, str], str]]] = {
     "authority": _make_authority,
     "letter": _send_letter,
+    "text": _send_text,
     "prices": _ask_for_prices,
 }
 DONE: Final = {
     "prices": _lazy("Octopus answered: its prices will be fetched each afternoon."),
     "authority": _lazy("Made. Move the root's key off this machine when you can: docs/security.md says how."),
+    "text": _lazy("The provider took it. Look whether it has come."),
     "letter": _lazy("The mail server took it. Look whether it has come, in the folder for junk too."),
 }

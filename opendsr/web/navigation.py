@@ -28,6 +28,7 @@ from members.policy import (
     roles_of,
 )
 from metering.policy import SEES_HEALTH
+from notices.policy import SEES_NOTICES
 from settlement.policy import SEES_BASELINES, SEES_MONEY
 
 Words = str | Promise
@@ -123,6 +124,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
             Page("visit_list", _("Visits"), holding(*ARRANGES_VISITS, Role.INSTALLER)),
             Page("register_import", _("Members"), holding(*TAKES_IN_REGISTERS)),
             Page("partner_list", _("Partners"), holding(*MANAGES_PARTNERS)),
+            Page("notice_log", _("Notices"), holding(*SEES_NOTICES)),
             Page("rights_list", _("Requests"), holding(*SEES_RIGHTS), ("/data-processing/",)),
         ),
     ),
@@ -156,6 +158,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
     (
         OWN,
         (
+            Page("my_notices", _("My notices"), is_member, exact=True),
             Page("preferences", _("Preferences"), is_member),
             Page("household_page", _("Membership"), is_member),
             Page("my_rights", _("Data and rights"), is_member),

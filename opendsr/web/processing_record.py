@@ -10,6 +10,7 @@ import assets.processing
 import campaigns.processing
 import members.processing
 import metering.processing
+import notices.processing
 import settlement.processing
 from members.processing import CONTRACT, DUTY, INTEREST
 from opendsr.kernel.processing import Processing, Row, names_somebody, reaching, rows
@@ -89,6 +90,7 @@ DECLARED: Final = (
     *metering.processing.RECORD,
     *campaigns.processing.RECORD,
     *settlement.processing.RECORD,
+    *notices.processing.RECORD,
     *ELSEWHERE,
 )
 

@@ -23,6 +23,7 @@ import assets.disclosing
 import campaigns.disclosing
 import members.disclosing
 import metering.disclosing
+import notices.disclosing
 import settlement.disclosing
 import vtn.models as openadr
 from assets.models import Hub
@@ -100,6 +101,7 @@ ROOMS: Final[Mapping[str, Callable[[Person], Iterator[Table]]]] = {
     "metering": metering.disclosing.tables,
     "campaigns": campaigns.disclosing.tables,
     "settlement": settlement.disclosing.tables,
+    "notices": notices.disclosing.tables,
     "openadr": _openadr,
     "account": _account,
 }
@@ -110,6 +112,7 @@ NOT_DISCLOSED: Final[Mapping[str, str]] = {
     **metering.disclosing.NOT_DISCLOSED,
     **campaigns.disclosing.NOT_DISCLOSED,
     **settlement.disclosing.NOT_DISCLOSED,
+    **notices.disclosing.NOT_DISCLOSED,
     **VTN_NOT_DISCLOSED,
     "account.EmailAddress": "empty: the address of a sign-in lies with the account alone",
 }
