@@ -26,7 +26,7 @@ from metering.checking import MOST_KEPT
 from metering.intake_models import ImportJob, ImportPart
 from metering.rates import RatesReport
 from metering.report import ImportReport
-from opendsr.kernel import clock
+from opendsr.kernel import clock, encryption
 from opendsr.kernel.errors import DomainError, Invalid, NotFound
 
 PART_BYTES: Final = 1 << 20
@@ -73,7 +73,9 @@ def upload(*, job_id: UUID, name: str, chunks: Iterable[bytes], at: datetime, by
         size += len(data)
         if size > MOST_BYTES:
             raise FileTooLarge(most_mb=MOST_BYTES >> 20)
-        ImportPart.objects.create(job=job, number=number, data=data)
+        part = ImportPart(job=job, number=number)
+        part.fill(data)
+        part.save()
     job.size_bytes = size
     job.save(update_fields=["size_bytes"])
     return job
@@ -122,13 +124,10 @@ def run(*, job_id: UUID, at: datetime) -> ImportJob:
     except DomainError as error:
         ImportJob.objects.filter(pk=job.pk).update(state=State.FAILED, error=str(error)[:400])
         return get(job.pk)
-    ImportJob.objects.filter(pk=job.pk).update(
-        state=State.DONE if job.is_for_real else State.PREVIEWED,
-        outcome=outcome,
-        run_id=run_id,
-        done_bytes=job.size_bytes,
-        error="",
-    )
+    job.rejects = outcome.pop("rejects")
+    job.state = State.DONE if job.is_for_real else State.PREVIEWED
+    job.outcome, job.run_id, job.done_bytes, job.error = outcome, run_id, job.size_bytes, ""
+    job.save(update_fields=["rejects_told", "state", "outcome", "run", "done_bytes", "error"])
     return get(job.pk)
 
 
@@ -140,9 +139,12 @@ def waiting() -> list[UUID]:
 
 
 def forget(*, at: datetime) -> int:
-    """Drop the files of imports older than KEPT; what they said stays."""
+    """Drop the files of imports older than KEPT, and shred their keys; how many rows came stays."""
     old = ImportJob.objects.filter(created_at__lt=at - KEPT).exclude(state=State.RUNNING)
-    return ImportPart.objects.filter(job__in=old).delete()[0]
+    parts = ImportPart.objects.filter(job__in=old)
+    for job_id in list(parts.values_list("job_id", flat=True).distinct()):
+        encryption.shred(job_id)
+    return parts.delete()[0]
 
 
 def get(job_id: UUID) -> ImportJob:
@@ -178,7 +180,7 @@ def stream_called(text: str, *, at: datetime) -> UUID | None:
 
 def reject_lines(job: ImportJob) -> Iterator[str]:
     """The refused rows of the job's latest preview or import as a file."""
-    kept = [Reject(**{**each, "line": int(each["line"])}) for each in job.outcome.get("rejects", [])]
+    kept = [Reject(**{**each, "line": int(each["line"])}) for each in job.rejects]
     make = rates.reject_file if is_of_rates(job) else rejects.reject_file
     return make(FileOfParts(job.pk, job.size_bytes), kept, name=job.name, **job.options)
 
@@ -267,9 +269,8 @@ def header_of(job: ImportJob) -> tuple[str, list[str]]:
             file = FileOfParts(job.pk, job.size_bytes)
             table = rate_files.open_table(file, name=job.name, only_start=True)
             return table.adapter, list(table.header)
-        first = bytes(
-            next(iter(ImportPart.objects.filter(job=job, number=0).values_list("data", flat=True)), b"")
-        )
+        part = ImportPart.objects.filter(job=job, number=0).first()
+        first = part.opened() if part else b""
         line = first.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0][:2000].decode("utf-8", errors="replace")
         return "", [name.strip().strip('"') for name in line.split(",")][:100]
     return contents.format.name, list(contents.layout.header)
@@ -292,7 +293,7 @@ class FileOfParts(io.BytesIO):
             part = ImportPart.objects.filter(job_id=self._job_id, number=self._number).first()
             if part is None:
                 break
-            self._rest += bytes(part.data)
+            self._rest += part.opened()
             self._number += 1
         given, self._rest = self._rest[:wanted], self._rest[wanted:]
         return given

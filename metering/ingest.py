@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +36,9 @@ STORED: Final = "metering.readings.stored"
 STREAMS_TOLD: Final = 200
 MOST_WH: Final = 2**31 - 1
 NAME_CHARACTERS: Final = 200
+VALUE_CHARACTERS: Final = 200
 REASON_CHARACTERS: Final = 300
+MPAN: Final = re.compile(r"(?<![0-9])[0-9]{9}([0-9]{4})(?![0-9])")
 
 
 def import_file(
@@ -341,9 +344,9 @@ def _keep(run: ImportRun, refusals: Refusals, outcome: Checked) -> None:
                 run=run,
                 line=reject.line,
                 field=reject.field[:40],
-                value=_storable_text(reject.value),
+                value=_storable_text(reject.value)[:VALUE_CHARACTERS],
                 code=reject.code,
-                reason=reject.reason[:REASON_CHARACTERS],
+                reason=_storable_text(reject.reason)[:REASON_CHARACTERS],
                 rows=reject.rows,
             )
             for reject in refusals.in_order()
@@ -366,8 +369,8 @@ def _keep(run: ImportRun, refusals: Refusals, outcome: Checked) -> None:
 
 
 def _storable_text(text: str) -> str:
-    """PostgreSQL keeps any character but NUL."""
-    return text.replace("\x00", "\ufffd")[:200]
+    """PostgreSQL keeps any character but NUL; of an MPAN the record of an import keeps its end."""
+    return MPAN.sub(r"…\1", text.replace("\x00", "\ufffd"))
 
 
 __all__ = ["ImportReport", "Reject", "import_file", "store_readings"]

@@ -6,10 +6,17 @@ Devices, rules and their counts are operational and lie in the schema `operation
 
 from __future__ import annotations
 
-from typing import ClassVar
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
+
+from opendsr.kernel import encryption
+from opendsr.kernel.blind_index import SealedModel
+from opendsr.kernel.sealed_field import ERASED, SealedTextField
 
 
 class Sender(models.Model):
@@ -70,8 +77,13 @@ class Register(models.Model):
         return f"{self.stream_id} {self.slot}"
 
 
-class Message(models.Model):
-    """A message that was not simply stored: a dead letter, one a rule raised an alarm on, or one kept."""
+class Message(SealedModel):
+    """A message that was not simply stored: a dead letter, one a rule raised an alarm on, or one kept.
+
+    Meters tell their MPAN in what they send, so a body lies sealed, with one key for all of them.
+    """
+
+    SEALED_FOR: ClassVar = UUID("5ec0dfac-0000-4000-8000-000000000002")
 
     class Outcome(models.TextChoices):
         DEAD = "dead", "Could not be used"
@@ -83,7 +95,9 @@ class Message(models.Model):
     source = models.CharField(max_length=16, help_text="glow, device, emoncms or openadr")
     sender = models.CharField(max_length=64, blank=True)
     topic = models.CharField(max_length=200)
-    body = models.TextField(help_text="As it came, at most 16 kB")
+    body = SealedTextField(
+        subject="SEALED_FOR", longest=16_384, blank=True, help_text="As it came, at most 16 kB"
+    )
     code = models.CharField(max_length=24)
     detail = models.CharField(max_length=300, blank=True)
     rule = models.CharField(max_length=40, blank=True)
@@ -291,8 +305,12 @@ class EmoncmsInput(models.Model):
         return f"{self.node}/{self.name}"
 
 
-class ImportJob(models.Model):
-    """A file that staff uploaded: looked at first, imported when they say so."""
+class ImportJob(SealedModel):
+    """A file that staff uploaded: looked at first, imported when they say so.
+
+    File, refused rows and which meter is whose name MPANs, so they lie sealed with the job's own key, which
+    is shredded with the file.
+    """
 
     class State(models.TextChoices):
         UPLOADED = "uploaded"
@@ -308,7 +326,8 @@ class ImportJob(models.Model):
     done_bytes = models.BigIntegerField(default=0)
     is_for_real = models.BooleanField(default=False, help_text="Running to store, not to preview")
     options = models.JSONField(default=dict, help_text="Adapter, conventions and columns as chosen")
-    meters = models.JSONField(default=dict, help_text="Which stream each meter of the file fills")
+    meters_told = SealedTextField(longest=10_000_000, help_text="Which stream each meter of the file fills")
+    rejects_told = SealedTextField(longest=100_000_000, help_text="Refused rows, the first of them")
     outcome = models.JSONField(default=dict, help_text="Counts of the preview or the import")
     error = models.CharField(max_length=400, blank=True)
     run = models.ForeignKey(
@@ -330,9 +349,33 @@ class ImportJob(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def meters(self) -> dict[str, str]:
+        """The stream of each meter named; empty once the file is forgotten."""
+        told: dict[str, str] = _opened(self.meters_told, {})
+        return told
+
+    @meters.setter
+    def meters(self, meters: Mapping[str, str]) -> None:
+        self.meters_told = json.dumps(dict(meters))
+
+    @property
+    def rejects(self) -> list[dict[str, Any]]:
+        """Rows that were refused; empty once the file is forgotten."""
+        told: list[dict[str, Any]] = _opened(self.rejects_told, [])
+        return told
+
+    @rejects.setter
+    def rejects(self, rejects: Sequence[Mapping[str, Any]]) -> None:
+        self.rejects_told = json.dumps([dict(each) for each in rejects])
+
+
+def _opened(told: str, nothing: Any) -> Any:
+    return nothing if told in ("", ERASED) else json.loads(told)
+
 
 class ImportPart(models.Model):
-    """A stretch of an uploaded file, until a month after the import."""
+    """A stretch of an uploaded file, sealed with its job's key, until a month after the import."""
 
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="parts", db_index=False)
@@ -346,6 +389,18 @@ class ImportPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.number}"
+
+    def fill(self, data: bytes) -> None:
+        """Seal what the part holds."""
+        self.data = encryption.seal_bytes(self.job_id, data, self._context)
+
+    def opened(self) -> bytes:
+        """What the part holds."""
+        return encryption.unseal_bytes(self.job_id, bytes(self.data), self._context)
+
+    @property
+    def _context(self) -> str:
+        return f"metering_importpart.data {self.job_id} {self.number}"
 
 
 class Backfill(models.Model):

@@ -19,16 +19,17 @@ from django.db import connection
 from metering import routing, ruling
 from metering.intake_models import Message
 from metering.rules import RuleBook
-from opendsr.kernel import outbox
+from opendsr.kernel import encryption, outbox
 
 ALARM: Final = "metering.rule.alarm"
 MOST_LETTERS: Final = 500
 BODY_CHARACTERS: Final = 16_384
 WITHOUT_BODY: Final = frozenset({routing.NO_CONSENT, routing.NO_STREAM})
+BODY_CONTEXT: Final = f"metering_message|body|{Message.SEALED_FOR}"
 LETTER: Final = """
     INSERT INTO metering_message AS held
         (outcome, source, sender, topic, code, rule, body, detail, received_at, times)
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[],
                          %s::text[], %s::timestamptz[], %s::int4[])
     ON CONFLICT (outcome, source, sender, topic, code, rule) DO UPDATE SET
         body = excluded.body, detail = excluded.detail, times = held.times + excluded.times,
@@ -139,17 +140,22 @@ def write_letters(letters: dict[LetterKey, Letter]) -> None:
     keys = sorted(letters)
     columns = [list(column) for column in zip(*keys, strict=True)]
     rows = [letters[key] for key in keys]
-    with connection.cursor() as cursor:
+    with encryption.sealing_for({Message.SEALED_FOR}), connection.cursor() as cursor:
         cursor.execute(
             LETTER,
             [
                 *columns,
-                [row.body for row in rows],
+                [_sealed(row.body) for row in rows],
                 [row.detail for row in rows],
                 [row.received_at for row in rows],
                 [row.times for row in rows],
             ],
         )
+
+
+def _sealed(body: str) -> bytes:
+    """As the model's own field seals it."""
+    return encryption.seal(Message.SEALED_FOR, body, BODY_CONTEXT) if body else b""
 
 
 def plain(text: str) -> str:

@@ -49,7 +49,7 @@ RECORD: Final = (
         what="files and messages with readings while they are taken in, refused lines, gaps",
         purpose="losing no reading, and correcting what was refused",
         basis=CONSENT,
-        keeping="files until they are taken in, refused messages by the retention rules",
+        keeping="files a month, sealed; refused messages, sealed, by the retention rules",
         recipients="suppliers and data services: none of it",
     ),
     Processing(

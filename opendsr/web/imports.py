@@ -230,8 +230,8 @@ def import_detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "figures": _figures(job.outcome, is_done=job.state == State.DONE, is_of_rates=is_of_rates),
         "outcome": job.outcome,
         "expiring": _expiring(job.outcome),
-        "rejects": job.outcome.get("rejects", [])[:REJECTS_SHOWN],
-        "more_rejects": max(0, len(job.outcome.get("rejects", [])) - REJECTS_SHOWN),
+        "rejects": (rejects := job.rejects)[:REJECTS_SHOWN],
+        "more_rejects": max(0, len(rejects) - REJECTS_SHOWN),
         "is_over": job.state == State.DONE,
     }
     return render(request, "metering/import_detail.html", context, status=422 if form.errors else 200)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+from uuid import uuid4
+
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from assets import jobs
 from assets.job_models import JobPhoto, PairingAttempt
 from members import opting_out
 from members.models import Home, Member, StandingOptOut, User
+from metering import import_jobs
+from metering.intake_models import Message
+from metering.letters import Letter, write_letters
 from opendsr.kernel import blind_index, encryption
 from tests.factories import JOINED_AT, make_asset_kinds, make_resident
 
@@ -56,6 +63,31 @@ def test_rows_are_sealed_where_they_are():
     assert Home.objects.get(mpan_index=mpan).mpan == mpan
     assert StandingOptOut.objects.get().reason == "visitors"
     assert Member.objects.get().household.name == "Alice Ash"
+
+
+def test_files_and_messages_are_sealed_where_they_are():
+    job = import_jobs.upload(job_id=uuid4(), name="r.csv", chunks=[b"MPAN,1600"], at=JOINED_AT, by=None)
+    job.meters, job.rejects = {"1600000000013": str(uuid4())}, [{"value": "1600000000013"}]
+    job.save()
+    letters = {("dead", "glow", "AB", "t", "bad", ""): Letter("as it came", "", JOINED_AT)}
+    with transaction.atomic():
+        write_letters(letters)
+    try:
+        to("metering", "0011_missing_days")
+        assert raw("SELECT body FROM metering_message") == "as it came"
+        assert raw("SELECT meters FROM metering_importjob") == json.dumps(job.meters)
+        assert bytes(raw("SELECT data FROM metering_importpart")) == b"MPAN,1600"
+    finally:
+        to_the_newest()
+
+    assert Message.objects.get().body == "as it came"
+    assert b"as it came" not in bytes(raw("SELECT body FROM metering_message"))
+    again = import_jobs.get(job.pk)
+    assert (again.meters, again.rejects) == (job.meters, job.rejects)
+    assert import_jobs.FileOfParts(job.pk, 9).read() == b"MPAN,1600"
+    assert import_jobs.forget(at=JOINED_AT + timedelta(days=31)) == 1
+    forgotten = import_jobs.get(job.pk)
+    assert (forgotten.meters, forgotten.rejects) == ({}, [])
 
 
 def test_notes_and_photos_of_visits_are_sealed_where_they_are():

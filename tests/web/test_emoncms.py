@@ -495,7 +495,9 @@ def test_a_letter_of_a_key_that_was_revoked_says_so(alice, box):
 
 def test_a_letter_that_was_cut_off_says_so(alice, box):
     box.get("/input/post?node=a&json={import_kwh:0}")
-    Message.objects.update(body='{"at": "2026-01-05T12:00')
+    letter = Message.objects.get()
+    letter.body = '{"at": "2026-01-05T12:00'
+    letter.save(update_fields=["body"])
 
     done = retrying.retry(message_ids=[Message.objects.get().pk], at=NOW, actor="staff:1")
 
