@@ -13,10 +13,9 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
-from django.db.models import Q
 from django.http import HttpRequest
 
-from members import consenting, looking
+from members import consenting
 from members.enquiry_models import ChampionCode, JoiningRules, Shareholding, TermsAcceptance, TermsText
 from members.models import (
     Consent,
@@ -112,30 +111,8 @@ class UserAdmin(NamesNobody, StockUserAdmin):
         return False
 
 
-class NotedAdmin(SearchesWords, DetailAdmin):
-    """Who opens the page of a person, household or home leaves an entry that the member reads."""
-
-    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
-        """Note the look, then show the page."""
-        found = self.get_object(request, object_id)
-        if found is not None and self.has_view_or_change_permission(request, found):
-            whose = {
-                "member": Q(pk=found.pk),
-                "household": Q(household=found.pk),
-                "home": Q(household__occupancies__home=found.pk, household__occupancies__ends_at=None),
-            }[str(self.model._meta.model_name)]
-            looking.note(
-                members=set(Member.objects.filter(whose).values_list("pk", flat=True)),
-                by=request.user,  # type: ignore[arg-type]
-                at=clock.now(),
-                page=f"record of the {self.model._meta.verbose_name}",
-                why="keeping the records",
-            )
-        return super().change_view(request, object_id, *args, **kwargs)
-
-
 @admin.register(Household)
-class HouseholdAdmin(NotedAdmin):
+class HouseholdAdmin(SearchesWords, DetailAdmin):
     """Who lives together."""
 
     list_display = ("id", "name")
@@ -146,7 +123,7 @@ class HouseholdAdmin(NotedAdmin):
 
 
 @admin.register(Member)
-class MemberAdmin(NotedAdmin):
+class MemberAdmin(SearchesWords, DetailAdmin):
     """The register of members; the name may be put right."""
 
     list_display = ("number", "full_name", "household", "user", "joined_at", "left_at")
@@ -160,7 +137,7 @@ class MemberAdmin(NotedAdmin):
 
 
 @admin.register(Home)
-class HomeAdmin(NotedAdmin):
+class HomeAdmin(SearchesWords, DetailAdmin):
     """Premises; the meter point itself stays as it was registered."""
 
     list_display = (

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from members import applying, caring
+from members import applying, caring, looking
 from members.care_models import HouseholdCare
 from members.enquiry_models import (
     Application,
@@ -214,5 +214,6 @@ def audit_table(whose: Person) -> Table:
     for stay in whose.stays:
         there = Q(target=f"home:{stay.home_id}", at__gte=stay.starts_at)
         named |= there if stay.ends_at is None else there & Q(at__lt=stay.ends_at)
+    named |= looking.entries_about(member)
     found = AuditEntry.objects.filter(named).order_by("pk")
     return table_of(found, model=AuditEntry, title="The audit trail where it names you")

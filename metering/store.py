@@ -33,6 +33,7 @@ from metering.slots import (
     start_of,
     timestamp,
 )
+from opendsr.kernel import reads
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import MAX_PERIODS, civil_date
 
@@ -152,6 +153,7 @@ def day_cube(
         return DayCube(
             tuple(stream_ids), tuple(days), np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool), flow
         )
+    reads.note_readings(stream_ids)
     first, count = civil_day_slots(days)
     period = np.arange(MAX_PERIODS)
     slots = np.where(period < count[:, None], first[:, None] + period, -1).ravel()
@@ -169,6 +171,7 @@ def series(
     """Readings of the half-hours that begin in the interval, for many streams at once, in the order asked."""
     if len(set(stream_ids)) != len(stream_ids):
         raise ValueError("a stream was asked for twice")
+    reads.note_readings(stream_ids)
     slots = np.arange(*slots_within(interval), dtype=np.int64)
     if len(stream_ids) and len(slots):
         wh, present = _gathered(stream_ids, slots, known_at, flow)
@@ -180,6 +183,7 @@ def series(
 
 def half_hours(stream_id: UUID, interval: Interval, known_at: datetime | None = None) -> list[StoredHalfHour]:
     """The half-hours that begin in the interval, in order of time; missing ones are left out."""
+    reads.note_readings([stream_id])
     rows = all_revisions([stream_id], *_stretch(interval))
     if known_at is not None:
         rows = rows.where(rows.known_at <= timestamp(known_at))
@@ -192,6 +196,7 @@ def half_hours(stream_id: UUID, interval: Interval, known_at: datetime | None = 
 
 def every_revision(stream_id: UUID, interval: Interval) -> list[StoredHalfHour]:
     """All that was ever told of the half-hours that begin in the interval, by time, source and revision."""
+    reads.note_readings([stream_id])
     rows = all_revisions([stream_id], *_stretch(interval))
     if not len(rows):
         return []

@@ -74,7 +74,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "opendsr.web.middleware.KeysMiddleware",
+    "opendsr.web.watching.WatchingMiddleware",
     "opendsr.web.second_factor.MustHaveSecondFactor",
     "opendsr.web.middleware.DomainErrorMiddleware",
 ]

@@ -11,6 +11,7 @@ from members import queries as queries_of_members
 from members.models import Role
 from members.policy import Viewer, has_role, require_role
 from members.queries import member_of
+from opendsr.kernel import reads
 from opendsr.kernel.errors import NotFound
 from settlement import queries
 from settlement.models import HomeDelivery, SettlementRound, SettlementRun, Statement
@@ -69,6 +70,7 @@ def access_statement(user: Viewer, statement_id: UUID, at: datetime) -> Statemen
     statement = found.filter(pk=statement_id).first()
     if statement is None or not _may_see(user, statement, at):
         raise StatementNotFound(statement_id=str(statement_id))
+    reads.note("statement", {statement.member_id})
     return statement
 
 
@@ -139,6 +141,7 @@ def access_delivery(user: Viewer, campaign_id: UUID, occupancy_id: UUID) -> Home
         delivery = lines.select_related("run__campaign", "run__terms", "occupancy__home").first()
     if delivery is None:
         raise DeliveryNotFound(campaign_id=str(campaign_id), occupancy_id=str(occupancy_id))
+    reads.note_readings([occupancy_id])
     return delivery
 
 

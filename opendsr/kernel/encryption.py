@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 
-from opendsr.kernel import clock
+from opendsr.kernel import clock, reads
 from opendsr.kernel.env import env_secret
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.lookups import among
@@ -36,6 +37,8 @@ VARIABLE: Final = "OPENDSR_KEK"
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 FORMAT_1: Final = b"\x01"
+KIND: Final = re.compile(r"[ |.]")
+"""Between the parts of a context, of which the first two say what is sealed."""
 WRAP_CONTEXT: Final = b"opendsr data key "
 NEW_KEY_COMMAND: Final = 'python -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
 
@@ -169,9 +172,11 @@ def unseal_bytes(subject_id: UUID, sealed: bytes, context: str) -> bytes:
     key = _key_to_read(subject_id, context)
     nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
     try:
-        return AESGCM(key).decrypt(nonce, body, context.encode())
+        plain = AESGCM(key).decrypt(nonce, body, context.encode())
     except (InvalidTag, ValueError) as error:
         raise SealBroken(subject_id=subject_id, context=context) from error
+    reads.note(".".join(KIND.split(context, 2)[:2]), {subject_id})
+    return plain
 
 
 def seal_for_a_while(plain: bytes, purpose: str) -> bytes:

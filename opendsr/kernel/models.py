@@ -8,8 +8,9 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 
 class OutboxFact(models.Model):
@@ -132,7 +133,13 @@ class AuditEntry(models.Model):
                 condition=~Q(actor="") & ~Q(verb=""), name="audit_entry_says_who_and_what"
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["target", "id"], name="audit_entry_by_target")]
+        indexes: ClassVar = [
+            models.Index(fields=["target", "id"], name="audit_entry_by_target"),
+            # Serves who looked at a member: whose data a page showed.
+            GinIndex(
+                F("detail__subjects"), name="audit_entry_by_subject", condition=Q(verb="identity.looked_at")
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%dT%H:%M:%SZ} {self.actor} {self.verb} {self.target}"

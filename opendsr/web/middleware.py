@@ -9,7 +9,6 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from opendsr.kernel import encryption
 from opendsr.kernel.errors import DomainError
 from opendsr.web.refusals import sentence
 
@@ -31,17 +30,6 @@ class DomainErrorMiddleware:
             return None
         page = PAGES.get(exception.status, "web/error.html")
         return render(request, page, {"error": sentence(exception)}, status=exception.status)
-
-
-class KeysMiddleware:
-    """Keeps the data keys that a page needs for the length of the request, and no longer."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        with encryption.remembering():
-            return self.get_response(request)
 
 
 class NoNulMiddleware:

@@ -10,26 +10,30 @@ from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
+from django import forms
 from django.contrib import messages
+from django.core.validators import ProhibitNullCharactersValidator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 import members.policy
 import members.queries
 from members import consenting
+from members.caring import LONGEST_REASON
 from members.models import Channel, Granularity, Member, Occupancy, Purpose
 from members.policy import require_role
 from metering import health, missing, store
 from metering.policy import SEES_HEALTH, SEES_HOMES
-from opendsr.kernel import audit, clock
+from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import cause_words, member_home, usage_page, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.landlords import landlords_of
 from opendsr.web.refusals import sentence
+from opendsr.web.watching import because
 
 RESOLUTIONS: Final = {
     Granularity.LIVE.value: _lazy("every 10 seconds"),
@@ -155,21 +159,31 @@ def data_health(request: HttpRequest) -> HttpResponse:
     return render(request, "metering/data_health.html", context)
 
 
-@require_GET
+class WhyForm(forms.Form):
+    """Why one home's readings are looked at."""
+
+    why = forms.CharField(
+        label=_lazy("Why you look"),
+        min_length=5,
+        max_length=LONGEST_REASON,
+        validators=[ProhibitNullCharactersValidator()],
+        help_text=_lazy("A few words that the household will read, such as “your readings stopped”."),
+    )
+
+
+@require_http_methods(["GET", "POST"])
 @signed_in
 def home_readings(request: HttpRequest, occupancy_id: UUID) -> HttpResponse:
-    """One home's streams, day by day: how many half-hours came. Looked at by staff, it is noted."""
+    """One home's streams, day by day: how many half-hours came; for who says why, which the member reads."""
     require_role(request.user, *SEES_HOMES)
     at = clock.now()
     stay = members.policy.access_occupancy(request.user, occupancy_id, at)
+    form = WhyForm(request.POST or None)
+    if not form.is_valid():
+        context = {"stay": stay, "form": form}
+        return render(request, "metering/home_why.html", context, status=422 if form.errors else 200)
+    because(request, form.cleaned_data["why"])
     streams = members.queries.streams_of_occupancy(stay.pk)
-    audit.record(
-        at=at,
-        actor=f"staff:{request.user.pk}",
-        verb="readings.looked_at",
-        target=f"occupancy:{stay.pk}",
-        detail={"streams": len(streams)},
-    )
     ids = [stream.stream_id for stream in streams]
     days = health.days_of(ids, at=at) if ids else []
     context = {

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from members import asking, erasing, exporting, looking, rectifying, restricting
+from members import asking, erasing, exporting, rectifying, restricting
 from members.asking import Kind, Verdict
 from members.policy import (
     ANSWERS_RIGHTS,
@@ -55,13 +55,6 @@ def rights_list(request: HttpRequest) -> HttpResponse:
     closed, closed_pager = paged(
         request, asking.closed_requests(), size=SHOWN, parameter="answered", anchor="closed"
     )
-    looking.note(
-        members={row.member_id for row in (*waiting, *closed)},
-        by=user_of(request),
-        at=at,
-        page="requests",
-        why="answering requests in time",
-    )
     rows = [(row, shown_request(row, [], at, set())) for row in waiting]
     context = {
         "waiting": rows,
@@ -98,9 +91,6 @@ def rights_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
         elif do != "answer":
             _act(do, row, request)
             return redirect("rights_request", row.pk)
-    looking.note(
-        members={row.member_id}, by=user_of(request), at=at, page="request", why="answering this request"
-    )
     context = {
         "row": row,
         "asked": shown_request(row, asking.steps_of([row.pk]).get(row.pk, []), at, set()),

@@ -29,6 +29,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.web import member_home, rights_export, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
+from opendsr.web.purposes import in_words
 from opendsr.web.refusals import sentence
 from opendsr.web.rights_forms import (
     ComplainForm,
@@ -97,6 +98,7 @@ def my_rights(request: HttpRequest) -> HttpResponse:
                 "at": wording.moment(each.at),
                 "who": each.actor.replace(":", " "),
                 "page": each.page,
+                "what": ", ".join(sorted({str(in_words(kind)) for kind in each.kinds})),
                 "why": each.why,
             }
             for each in looking.looks_at(member)

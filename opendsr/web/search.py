@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -24,11 +23,11 @@ from assets.models import Hub
 from assets.policy import DEVICE_STAFF
 from campaigns.models import Campaign
 from campaigns.policy import SEES_CAMPAIGNS
-from members import entry, looking
-from members.models import Home, Member, Role, User
+from members import entry
+from members.models import Home, Member, Role
 from members.policy import DECIDES_ENQUIRIES, has_role, require_role
 from metering.policy import SEES_HOMES
-from opendsr.kernel import blind_index, clock, encryption
+from opendsr.kernel import blind_index, encryption
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.navigation import groups_for
@@ -83,7 +82,6 @@ def _members(request: HttpRequest, words: str) -> Iterator[Hit]:
         number = entry.member_number(words)
     asked = Q(number=number) if number else _named(words)
     rows = list(Member.objects.filter(asked).order_by("number")[: SHOWN + 1])
-    _note(request, {row.pk for row in rows[:SHOWN]})
     for row in rows:
         more = _("left") if row.left_at else ""
         url = reverse("household_page", args=[row.number])
@@ -94,11 +92,6 @@ def _homes(request: HttpRequest, words: str) -> Iterator[Hit]:
     asked = _named(words) | Q(postcode=words.upper()) | Q(mpan_index="".join(words.split()))
     found = Home.objects.filter(asked).order_by("postcode", "pk")
     rows = list(found[: SHOWN + 1])
-    living = Member.objects.filter(
-        household__occupancies__home__in=[row.pk for row in rows[:SHOWN]],
-        household__occupancies__ends_at__isnull=True,
-    )
-    _note(request, set(living.values_list("pk", flat=True)) if rows else set())
     for row in rows:
         yield Hit(f"{row.name}, {row.postcode}", reverse("home_page", args=[row.pk]))
 
@@ -128,13 +121,6 @@ def _named(words: str) -> Q:
     """Rows that have every whole word; words of signs alone name nothing."""
     hashes = blind_index.words(words)
     return Q(words__contains=hashes) if hashes else Q(pk__in=())
-
-
-def _note(request: HttpRequest, members: set[UUID]) -> None:
-    if isinstance(request.user, User):
-        looking.note(
-            members=members, by=request.user, at=clock.now(), page="search", why="looking somebody up"
-        )
 
 
 Seek = Callable[[HttpRequest, str], Iterator[Hit]]

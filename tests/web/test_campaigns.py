@@ -269,10 +269,10 @@ def test_long_plans_come_a_page_at_a_time_and_cost_the_same(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     look(sams, scene.next)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         look(sams, scene.next)
     monkeypatch.setattr("opendsr.web.campaign_page.LINES_SHOWN", 1)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         page = look(sams, scene.next, page="2")
 
     assert len(page.cells("taking-part")) == 1

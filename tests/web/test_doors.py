@@ -211,7 +211,10 @@ DOORS = [
         for verb, status in (("freeze", 302), ("thaw", 302), ("release", 302), ("nonsense", 404))
     ),
     Door("data_health", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
-    Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}),
+    *(
+        Door("home_readings", {"anonymous": 302, "alice": 403, "sam": 403, "nobody": 403}, method=method)
+        for method in ("get", "post")
+    ),
     Door("campaign_list", STAFF_LIST),
     Door("campaign_new", {**STAFF_LIST, "fay": 403}),
     Door("campaign_new", {"anonymous": 302, "alice": 403, "fay": 403, "sam": 422}, method="post"),

@@ -15,7 +15,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from members import consenting
+from members import consenting, looking
 from members.models import Granularity, Purpose, Role, User
 from metering import health, packing
 from metering.ingest import store_readings
@@ -23,10 +23,10 @@ from metering.intake_models import Sender
 from metering.live import store_power
 from metering.models import Completeness, HalfHourlyRate
 from opendsr.kernel import clock
-from opendsr.kernel.models import AuditEntry
 from opendsr.kernel.periods import day_interval, period_starts
 from opendsr.web import beside
 from tests.factories import make_staff
+from tests.web.pages import seen
 
 pytestmark = pytest.mark.django_db
 
@@ -223,13 +223,21 @@ def test_the_board_is_for_staff_and_a_look_into_a_home_is_noted(alice, sam):
     assert client(auditor).get(page).status_code == 403
 
     ada = make_staff("ada@example.org", Role.ADMINISTRATOR)
-    shown = client(ada).get(page).content.decode()
+    asked = seen(client(ada).get(page))
+    assert asked.faults() == []
+    assert "Say why you look" in asked.text()
+    assert "48 / 48" not in asked.text()
+    for why in ("", "x", "\0bad reason"):
+        assert client(ada).post(page, {"why": why}).status_code == 422
+    assert client(auditor).post(page, {"why": "I am curious"}).status_code == 403
 
-    assert "48 / 48" in shown
-    assert "0 / 48" in shown
-    assert AuditEntry.objects.filter(
-        verb="readings.looked_at", target=f"occupancy:{alice.occupancy.pk}"
-    ).exists()
+    shown = client(ada).post(page, {"why": "your readings stopped"})
+
+    assert seen(shown).faults() == []
+    assert "48 / 48" in shown.content.decode()
+    assert "0 / 48" in shown.content.decode()
+    looks = [look for look in looking.looks_at(alice.member) if look.page == "readings of a home"]
+    assert [look.why for look in looks if "readings" in look.kinds] == ["your readings stopped"]
 
 
 def test_a_member_chooses_how_finely_readings_are_kept(alice, carol):

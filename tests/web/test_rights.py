@@ -363,10 +363,11 @@ def test_a_member_sees_who_looked(scene, visit, mo, ada):
     assert visit(scene.carol.user).get(url).status_code == 302
 
     looks = seen(visit(alice.user).get(reverse("my_rights"))).cells("looks")
-    assert [row[1:] for row in looks] == [
+    assert [[row[1], row[2], row[4]] for row in looks] == [
         [f"user {ada.pk}", "record of the member", "keeping the records"],
         [f"user {mo.pk}", "request", "answering this request"],
         [f"user {mo.pk}", "requests", "answering requests in time"],
     ]
+    assert "what was written" in looks[1][3]
     assert AuditEntry.objects.filter(verb="identity.looked_at").count() == 3, "a list is one entry"
     assert len(seen(visit(carol.user).get(reverse("my_rights"))).cells("looks")) == 1
