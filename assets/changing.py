@@ -228,6 +228,7 @@ def _do(change: ChangeSet, rows: Sequence[ChangeRow], *, is_undo: bool, at: date
     kind = FIELDS[change.field]
     by = f"change:{change.pk}"
     now = change_fields.current(kind, [row.target_id for row in rows if row.target_id is not None])
+    ended: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         held, wanted = (row.after, row.before) if is_undo else (row.before, row.after)
         target = now.get(row.target_id) if row.target_id is not None else None
@@ -236,12 +237,12 @@ def _do(change: ChangeSet, rows: Sequence[ChangeRow], *, is_undo: bool, at: date
                 raise Refused("moved_on")
             with transaction.atomic():
                 kind.write(target, wanted, at, by)
-            row.state, row.why = RowState.UNDONE if is_undo else RowState.APPLIED, ""
+            end = (RowState.UNDONE if is_undo else RowState.APPLIED).value, ""
         except (Refused, DomainError) as refusal:
-            row.state = RowState.KEPT if is_undo else RowState.REFUSED
-            row.why = refusal.code[:200]
-        row.changed_at = at
-    ChangeRow.objects.bulk_update(rows, ["state", "why", "changed_at"], batch_size=PIECE)
+            end = (RowState.KEPT if is_undo else RowState.REFUSED).value, refusal.code[:200]
+        ended.setdefault(end, []).append(row.pk)
+    for (state, why), keys in ended.items():
+        ChangeRow.objects.filter(pk__in=keys).update(state=state, why=why, changed_at=at)
     kind.afterwards(list(now.values()), at)
 
 

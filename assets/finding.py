@@ -25,9 +25,11 @@ from members.models import Home
 from members.partner_models import PartnerHome
 from opendsr.kernel import blind_index
 
-SILENT, FAULTY, WORN, NO_HUB, NO_CAD, WELL = "silent", "faulty", "worn", "no_hub", "no_cad", "well"
-HEALTHS: Final = (SILENT, FAULTY, WORN, NO_HUB, NO_CAD, WELL)
+SILENT, FAULTY, WORN, OUTDATED = "silent", "faulty", "worn", "outdated"
+NO_HUB, NO_CAD, WELL = "no_hub", "no_cad", "well"
 NOBODY, ANYBODY = "none", "any"
+RUNS_ANOTHER: Final = ~Q(firmware="") & ~Q(product__firmware="") & ~Q(firmware=F("product__firmware"))
+"""Hubs and assets that said they run another version than their model should."""
 AREA: Final = re.compile(r"[A-Z]{1,2}")
 POSTCODE_START: Final = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?( [0-9]([A-Z]{2})?)?")
 
@@ -90,38 +92,31 @@ def worn_assets(at: datetime) -> QuerySet[Asset]:
     return rows.annotate(cycles_share=share, years=years).filter(is_worn)
 
 
-def hubs_heard(wall: datetime) -> QuerySet[Hub]:
-    """Hubs in use that were heard within half an hour."""
-    heard = vtn_door.heard_since(wall - SILENT_AFTER)
-    return Hub.objects.filter(state=Hub.State.COMMISSIONED, ven_id__in=heard)
-
-
 def in_area(area: str) -> Q:
     """Homes of a postcode area such as OL; what is none fits no home."""
     return Q(postcode__regex=rf"^{area}[0-9]") if AREA.fullmatch(area) else Q(pk=None)
 
 
 def _in_health(health: str, at: datetime, wall: datetime) -> Q:
-    hubs = Hub.objects.filter(home=OuterRef("pk"), state=Hub.State.COMMISSIONED)
-    heard = hubs.filter(ven_id__in=vtn_door.heard_since(wall - SILENT_AFTER))
-    faulty = Asset.objects.filter(hub__home=OuterRef("pk"), state=Asset.State.FAULTY)
-    worn = worn_assets(at).filter(hub__home=OuterRef("pk"))
-    cads = Cad.objects.filter(home=OuterRef("pk"), retired_at=None)
-    match health:
-        case "silent":
-            return Q(Exists(hubs)) & ~Q(Exists(heard))
-        case "faulty":
-            return Q(Exists(faulty))
-        case "worn":
-            return Q(Exists(worn))
-        case "no_hub":
-            return ~Q(Exists(hubs))
-        case "no_cad":
-            return ~Q(Exists(cads))
-        case "well":
-            return Q(Exists(heard)) & ~Q(Exists(faulty)) & ~Q(Exists(worn)) & Q(Exists(cads))
-        case _:
-            return Q(pk=None)
+    """Each part is a list of homes of its own, which PostgreSQL hashes once: none is asked home by home."""
+    hubs = Hub.objects.filter(state=Hub.State.COMMISSIONED)
+    assets = Asset.objects.exclude(state=Asset.State.RETIRED)
+    with_hub = Q(pk__in=hubs.values("home"))
+    is_heard = Q(pk__in=hubs.filter(ven_id__in=vtn_door.heard_since(wall - SILENT_AFTER)).values("home"))
+    is_faulty = Q(pk__in=assets.filter(state=Asset.State.FAULTY).values("hub__home"))
+    is_worn = Q(pk__in=worn_assets(at).values("hub__home"))
+    is_outdated = Q(pk__in=hubs.filter(RUNS_ANOTHER).values("home"))
+    is_outdated |= Q(pk__in=assets.filter(RUNS_ANOTHER).values("hub__home"))
+    with_cad = Q(pk__in=Cad.objects.filter(retired_at=None).values("home"))
+    return {
+        SILENT: with_hub & ~is_heard,
+        FAULTY: is_faulty,
+        WORN: is_worn,
+        OUTDATED: is_outdated,
+        NO_HUB: ~with_hub,
+        NO_CAD: ~with_cad,
+        WELL: is_heard & with_cad & ~is_faulty & ~is_worn & ~is_outdated,
+    }.get(health, Q(pk=None))
 
 
 def _of_partner(partner: str, day: date) -> Q:

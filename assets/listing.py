@@ -43,6 +43,16 @@ class Fitted:
         return any(each.is_worn for each in self.wears.values())
 
     @property
+    def is_outdated(self) -> bool:
+        """Something here said that it runs another version than its model should."""
+        things: list[Asset | Hub] = [*self.assets]
+        things += [self.hub] if self.hub else []
+        return any(
+            each.firmware and each.product is not None and each.product.firmware not in ("", each.firmware)
+            for each in things
+        )
+
+    @property
     def worst_share(self) -> float | None:
         """The share of the most used relay's life."""
         return max((each.share for each in self.wears.values()), default=None)

@@ -21,6 +21,7 @@ from assets.models import Asset, AssetKind
 from assets.policy import DEVICE_STAFF, MANAGES_DEVICES
 from assets.registry_models import Product
 from members.policy import has_role, require_role
+from metering import kind_use
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import wording
@@ -106,6 +107,14 @@ def product_list(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [_row(each) for each in shown],
         "pager": pager,
+        "kinds": [
+            {
+                "use": each,
+                "expected": wording.kwh(each.kind.typical_daily_wh),
+                "measured": wording.kwh(each.daily_wh),
+            }
+            for each in kind_use.kinds(at=clock.now())
+        ],
         "may_manage": has_role(request.user, *MANAGES_DEVICES),
     }
     return render(request, "assets/product_list.html", context)

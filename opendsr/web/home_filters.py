@@ -39,6 +39,7 @@ HEALTHS: Final = {
     finding.SILENT: (_lazy("silent"), "bad"),
     finding.FAULTY: (_lazy("fault"), "bad"),
     finding.WORN: (_lazy("relay worn"), "warn"),
+    finding.OUTDATED: (_lazy("other software"), "warn"),
     finding.NO_HUB: (_lazy("no hub"), ""),
     finding.NO_CAD: (_lazy("no CAD"), ""),
     finding.WELL: (_lazy("well"), "good"),
@@ -58,7 +59,7 @@ class HomeFilter(forms.Form):
     """Which homes; every field may be left empty."""
 
     q = forms.CharField(
-        label=_lazy("Serial, postcode or words of the address"),
+        label=_lazy("Serial or address"),
         required=False,
         max_length=80,
         validators=[ProhibitNullCharactersValidator()],

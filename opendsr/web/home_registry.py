@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, Final
 
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from assets import finding, listing
@@ -56,7 +58,8 @@ def home_list(request: HttpRequest) -> HttpResponse:
     criteria = form.criteria()
     at, wall = clock.now(), clock.wall_now()
     homes = finding.homes(criteria, at=at, wall=wall, day=civil_date(at))
-    shown, pager = paged(request, homes, size=HOMES_SHOWN)
+    lean = homes.only("pk", "name", "postcode", "gsp_group", "primary_substation", "cmz")
+    shown, pager = paged(request, lean, size=HOMES_SHOWN)
     context = {
         "form": form,
         "is_narrowed": not criteria.is_any,
@@ -119,6 +122,7 @@ def healths_of(fitted: Fitted) -> list[str]:
             (finding.SILENT, fitted.is_silent),
             (finding.FAULTY, fitted.is_faulty),
             (finding.WORN, fitted.is_worn),
+            (finding.OUTDATED, fitted.is_outdated),
             (finding.NO_CAD, fitted.cad is None),
         )
         if holds
@@ -130,11 +134,10 @@ def _row(fitted: Fitted) -> dict[str, Any]:
     return {
         "home": fitted.home,
         "hub": fitted.hub,
-        "heard": fitted.heard_wall_at,
-        "assets": [
-            {"name": each.name, "kind": each.kind.name, "power": wording.power(each.rated_w)}
-            for each in fitted.assets
-        ],
+        "url": reverse("home_page", args=[fitted.home.pk]),
+        "hub_url": "" if fitted.hub is None else reverse("hub_page", args=[fitted.hub.pk]),
+        "heard": "" if fitted.heard_wall_at is None else naturaltime(fitted.heard_wall_at),
+        "assets": "; ".join(f"{each.kind.name}, {wording.power(each.rated_w)}" for each in fitted.assets),
         "flexible": wording.power(fitted.flexible_w) if fitted.assets else "",
         "healths": [HEALTHS[code] for code in healths_of(fitted)],
     }

@@ -119,6 +119,7 @@ class TestFinding:
             (lambda kit: servicing.report_fault(asset_id=kit.assets[0].pk, at=AT, by="x"), "faulty", "fault"),
             (lambda kit: _wear(kit, 2_400), "worn", "relay worn"),
             (lambda kit: _age(kit, 8 * 366), "worn", "relay worn"),
+            (lambda kit: _run(kit, "14.1"), "outdated", "other software"),
             (lambda kit: None, "no_cad", "no CAD"),
         ],
     )
@@ -477,6 +478,10 @@ def _wear(kit: HubKit, cycles: int) -> None:
 
 def _age(kit: HubKit, days: int) -> None:
     Asset.objects.filter(pk=kit.assets[0].pk).update(installed_at=AT - timedelta(days=days))
+
+
+def _run(kit: HubKit, version: str) -> None:
+    Asset.objects.filter(pk=kit.assets[1].pk).update(product=product(firmware="14.2"), firmware=version)
 
 
 def _link(partner: object, kit: HubKit) -> None:
