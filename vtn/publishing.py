@@ -39,13 +39,13 @@ def publish_events(contents_by_key: Mapping[str, EventContent], *, at: datetime)
         alike[replace(content, ven_id=NO_VEN, resource_ids=())].append((_sound_key(key), content))
     notices.require_sound(list(alike))
     vens = _ven_keys({content.ven_id for content in contents_by_key.values()})
+    published: list[tuple[str, str, int, datetime, datetime | None]] = []
     for shape, group in alike.items():
-        _insert(shape, group, vens, at=at)
-    published = list(
-        Event.objects.filter(key__in=among_texts(contents_by_key)).values_list(
+        published += _insert(shape, group, vens, at=at)
+    if known := contents_by_key.keys() - {key for key, *_ in published}:
+        published += Event.objects.filter(key__in=among_texts(known)).values_list(
             "key", "event_id", "ven_id", "closes_at", "delivered_at"
         )
-    )
     _offer(((ven, closes_at) for _, _, ven, closes_at, delivered_at in published if not delivered_at), at=at)
     return {key: VtnEventId(event_id) for key, event_id, *_ in published}
 
@@ -56,10 +56,11 @@ def _insert(
     vens: Mapping[str, int],
     *,
     at: datetime,
-) -> None:
-    """Write the events of VENs that are told the same with one statement; a key that is there stands.
+) -> list[tuple[str, str, int, datetime, datetime | None]]:
+    """Write the events of VENs that are told the same with one statement; return those that are new.
 
-    What they share goes along once: ten thousand rows of parameters take longer than ten thousand rows.
+    A row is key, event id, VEN, when it closes, and None: not delivered yet. they share goes along once: ten
+    thousand rows of parameters take longer than ten thousand rows.
     """
     event = Event(published_at=at, **notices.columns(shape))
     own = {"event_id", "key", "ven_id", "resource_ids"}
@@ -71,18 +72,25 @@ def _insert(
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO vtn_event (event_id, key, ven_id, resource_ids, {columns})"  # noqa: S608
-            f" SELECT event, key, ven, resources, {values}"
-            " FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::jsonb[])"
-            " AS fresh (event, key, ven, resources)"
-            " ON CONFLICT (key) DO NOTHING",
+            f" SELECT event, key, ven, resources, {values} FROM jsonb_to_recordset(%s::jsonb)"
+            " AS fresh (event text, key text, ven bigint, resources jsonb)"
+            " ON CONFLICT (key) DO NOTHING RETURNING key, event_id, ven_id, closes_at, delivered_at",
             [
                 *(field.get_db_prep_save(getattr(event, field.attname), connection) for field in shared),
-                [ids.random_token() for _ in group],
-                [key for key, _ in group],
-                [vens[content.ven_id] for _, content in group],
-                [json.dumps(content.resource_ids) for _, content in group],
+                json.dumps(
+                    [
+                        {
+                            "event": ids.random_token(),
+                            "key": key,
+                            "ven": vens[content.ven_id],
+                            "resources": content.resource_ids,
+                        }
+                        for key, content in group
+                    ]
+                ),
             ],
         )
+        return cursor.fetchall()
 
 
 @transaction.atomic
@@ -118,13 +126,13 @@ def cancel_events(event_ids: Iterable[VtnEventId], *, at: datetime, reason: str 
     Raises UnknownEvent.
     """
     wanted = set(event_ids)
-    locked = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk")
+    locked = Event.objects.select_for_update().filter(event_id__in=among_texts(wanted)).order_by("pk")
     rows = list(locked.values_list("pk", "event_id", "cancelled_at", "closes_at", "ven_id"))
     missing = wanted - {event_id for _, event_id, *_ in rows}
     if missing:
         raise UnknownEvent(event_id=min(missing))
     open_ones = [row for row in rows if row[2] is None and at < row[3]]
-    Event.objects.filter(pk__in=[pk for pk, *_ in open_ones]).update(
+    Event.objects.filter(event_id__in=among_texts(event_id for _, event_id, *_ in open_ones)).update(
         cancelled_at=at,
         modification_number=F("modification_number") + 1,
         modification_reason=_sound_reason(reason),

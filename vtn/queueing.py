@@ -110,8 +110,7 @@ _INSERT: Final = """
                            expires_at, next_try_wall_at, leased_by, delivered_by, note)
     SELECT ven, %(kind)s, %(rank)s, %(content)s::jsonb, request, %(key)s, 'queued', 0, %(at)s,
            expires, %(wall)s, '', '', ''
-    FROM unnest(%(vens)s::bigint[], %(requests)s::text[], %(expires)s::timestamptz[])
-         AS fresh (ven, request, expires)
+    FROM jsonb_to_recordset(%(fresh)s::jsonb) AS fresh (ven bigint, request text, expires timestamptz)
     ORDER BY ven
     ON CONFLICT (ven_id, dedupe_key) WHERE state IN ('queued', 'delivered') AND NOT dedupe_key = ''
     DO UPDATE SET state = 'queued', attempts = 0, next_try_wall_at = excluded.next_try_wall_at,
@@ -144,9 +143,12 @@ def _insert(
                 "key": dedupe_key,
                 "at": at,
                 "wall": clock.wall_now(),
-                "vens": list(vens),
-                "requests": list(request_ids),
-                "expires": list(expires_at),
+                "fresh": json.dumps(
+                    [
+                        {"ven": ven, "request": request, "expires": expires and expires.isoformat()}
+                        for ven, request, expires in zip(vens, request_ids, expires_at, strict=True)
+                    ]
+                ),
             },
         )
     notify(vens)
