@@ -125,6 +125,12 @@ class TestLimits:
             order(45, event_id="E2", since=75),
         )
 
+    def test_a_plan_of_hours_is_held_to_a_limit_of_the_households_own_alone(self):
+        night = [replace(order(400), direction="at"), replace(order(60, since=400), direction="at")]
+        assert within_limits(night, read_desired({"assets": [{"resource_id": "r1"}]})) == tuple(night)
+        own = read_desired({"assets": [{"resource_id": "r1", "longest_minutes": 60}]})
+        assert [each.ends_at for each in within_limits(night, own)] == [FIVE + 60 * MINUTE]
+
     @given(
         st.lists(st.tuples(st.integers(0, 300), st.integers(1, 240)), max_size=6),
         st.integers(0, 240),
