@@ -48,6 +48,7 @@ def make_ready(homes: int) -> Any:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from django.db import connection
 
+    from assets.models import Asset
     from campaigns.models import HomeHabit, Programme, UseCase
     from campaigns.servicing import contracting
     from members.models import Occupancy, StandingOptOut, User
@@ -55,6 +56,7 @@ def make_ready(homes: int) -> Any:
 
     wall = datetime.now(UTC)
     StandingOptOut.objects.all().delete()  # everybody willing: as many events as homes
+    Asset.objects.exclude(kind="ev_charger").delete()
     vens = Ven.objects.bulk_create(
         Ven(
             ven_id=f"VEN-{n}",
@@ -161,10 +163,12 @@ def send(key: Any, body: dict[str, object]) -> tuple[dict[str, Any], float]:
 
 def measure(key: Any, homes: int) -> None:
     """Start and stop, some times; every start is held against what the VTN has."""
+    from _vtn_world import database_cpu_seconds
     from django.db import connection
 
     from vtn.models import Event
 
+    began_cpu = time.process_time() + database_cpu_seconds()
     starts, stops = [], []
     for _ in range(ROUNDS):
         before = Event.objects.count()
@@ -182,6 +186,8 @@ def measure(key: Any, homes: int) -> None:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE campaigns_participation, campaigns_planline, vtn_event, vtn_queue")
     sys.stdout.write(f"{homes} homes, {answer['events']} events, {answer['assets']} assets each time\n")
+    cpu = (time.process_time() + database_cpu_seconds() - began_cpu) / ROUNDS
+    sys.stdout.write(f"BENCH campaigns_dno_start_and_stop_cpu {cpu:.2f} s\n")
     sys.stdout.write(f"BENCH campaigns_dno_start {median(starts):.2f} s goal {MOST_SECONDS:g}\n")
     sys.stdout.write(f"BENCH campaigns_dno_stop {median(stops):.2f} s goal {MOST_SECONDS:g}\n")
 

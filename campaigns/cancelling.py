@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Case, F, Q, Value, When
 
 from campaigns import life, vtn_door
 from campaigns.life import Verb
@@ -45,8 +46,9 @@ def cancel_campaign(*, campaign_id: UUID, at: datetime, by: User | None, reason:
         return Cancellation(campaign_id=campaign.pk, events=0, participations=0, is_new=False)
     if campaign.state == Campaign.State.DISPATCHED:
         life.ensure_running(campaign, at=at)
-    parts = list(campaign.participations.select_for_update().exclude(state=State.CANCELLED).order_by("id"))
-    event_ids = sorted({part.vtn_event_id for part in parts if part.vtn_event_id and part.dropped_at is None})
+    locked = campaign.participations.select_for_update().exclude(state=State.CANCELLED).order_by("id")
+    parts = list(locked.values_list("vtn_event_id", "dropped_at"))
+    event_ids = sorted({event_id for event_id, dropped_at in parts if event_id and dropped_at is None})
     if event_ids:
         vtn_door.vtn().cancel_many([VtnEventId(each) for each in event_ids], at=at, reason=reason)
     _release(campaign, at=at)
@@ -66,9 +68,16 @@ def cancel_campaign(*, campaign_id: UUID, at: datetime, by: User | None, reason:
 
 
 def _release(campaign: Campaign, *, at: datetime) -> None:
-    parts = campaign.participations.exclude(state=State.CANCELLED)
-    parts.filter(dropped_at=None).exclude(vtn_event_id="").update(dropped_at=at)
-    campaign.participations.filter(outcome="", state=State.OPTED_OUT).update(outcome=Outcome.OPTED_OUT)
-    campaign.participations.filter(outcome="", state=State.OVERRIDDEN).update(outcome=Outcome.OVERRIDDEN)
-    campaign.participations.filter(outcome="").update(outcome=Outcome.CANCELLED)
-    parts.update(state=State.CANCELLED)
+    campaign.participations.filter(outcome="", state=State.CANCELLED).update(outcome=Outcome.CANCELLED)
+    campaign.participations.exclude(state=State.CANCELLED).update(
+        dropped_at=Case(
+            When(Q(dropped_at=None) & ~Q(vtn_event_id=""), then=Value(at)), default=F("dropped_at")
+        ),
+        outcome=Case(
+            When(~Q(outcome=""), then=F("outcome")),
+            When(state=State.OPTED_OUT, then=Value(Outcome.OPTED_OUT)),
+            When(state=State.OVERRIDDEN, then=Value(Outcome.OVERRIDDEN)),
+            default=Value(Outcome.CANCELLED),
+        ),
+        state=State.CANCELLED,
+    )

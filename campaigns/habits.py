@@ -24,7 +24,7 @@ from campaigns.models import HomeHabit, Participation
 from members.models import Purpose
 from metering import purposes
 from opendsr.kernel.interval import HALF_HOUR, Interval
-from opendsr.kernel.lookups import among
+from opendsr.kernel.lookups import among, uuids
 from opendsr.kernel.periods import LONDON, civil_date, day_interval, is_working_day
 
 BATCH: Final = 2_000
@@ -100,7 +100,7 @@ def habits_of(occupancy_ids: Collection[UUID], interval: Interval) -> dict[UUID,
     with connection.cursor() as cursor:
         # Over midnight the same kind of day goes on: the array is read as a ring.
         cursor.execute(
-            READ.format(column=f"({column} || {column})", first=first, last=last), [list(occupancy_ids)]
+            READ.format(column=f"({column} || {column})", first=first, last=last), [uuids(occupancy_ids)]
         )
         for occupancy_id, watts, asked, missed in cursor.fetchall():
             usual_w = UNKNOWN if min(watts) < 0 else sum(watts) // len(watts)

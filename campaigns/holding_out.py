@@ -13,6 +13,7 @@ from uuid import UUID
 
 from campaigns.choosing import Choice, Offer, choose
 
+Choose = Callable[[Iterable[Offer], int], Choice]
 Draw = Callable[[Collection[UUID]], frozenset[UUID]]
 
 
@@ -45,12 +46,17 @@ def draw(
 
 
 def choose_beside(
-    offers: Iterable[Offer], needed_w: int, *, home_of: Mapping[UUID, UUID], draw: Draw
+    offers: Iterable[Offer],
+    needed_w: int,
+    *,
+    home_of: Mapping[UUID, UUID],
+    draw: Draw,
+    choose: Choose = choose,
 ) -> tuple[Choice, frozenset[UUID]]:
     """Choose until those asked reach `needed_w`, with homes drawn from the same best-first list held out.
 
     Asked and held out come from one list, so that they differ by the draw alone. A home is held out with all
-    its assets; `home_of` is by asset.
+    its assets; `home_of` is by asset. `choose` makes the choice and says what it lacks.
     """
     everything = list(offers)
     aim_w = needed_w

@@ -7,7 +7,7 @@ A campaign may be planned again until it is approved; the newest plan replaces t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +22,7 @@ import assets.queries
 import members.queries
 from assets.models import Asset
 from assets.queries import ZoneAsset
-from campaigns import displacing, eligibility, expecting, life, queries
+from campaigns import displacing, eligibility, expecting, habits, life, queries, rules, selecting
 from campaigns.choosing import Choice, Offer
 from campaigns.holding_out import choose_beside, draw, turns_of
 from campaigns.life import Verb
@@ -34,6 +34,9 @@ from opendsr.kernel.periods import civil_date
 
 LeftOut = PlanLine.LeftOut
 FAIRNESS_WINDOW: Final = timedelta(days=28)
+NEVER_ASKED: Final = habits.chance_out(asked=0, missed=0)
+EXPLAINED: Final = ("", LeftOut.NOT_NEEDED)
+"""Lines that the choice put in or left out; of all others the reason says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class PlannedAsset:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a campaign would ask of whom; `shortfall_w` is what its size still lacks."""
+    """What a campaign would ask of whom; `shortfall_w` is what its size lacks even if everybody comes."""
 
     campaign_id: UUID
     size_w: int
@@ -96,14 +99,14 @@ def plan_campaign(*, campaign_id: UUID, at: datetime) -> Plan:
             reasons[asset.asset_id] = LeftOut.BUSY
     able = [asset for asset in candidates if not reasons[asset.asset_id]]
     expected_w = _expected_w(able, told, others.committed_w, campaign=campaign, at=at, reasons=reasons)
-    choice, held_out = _choose(expected_w, able, told, campaign=campaign, at=at)
+    choice, held_out, chooser = _choose(expected_w, able, told, others, campaign=campaign, at=at)
     chosen = {offer.asset_id for offer in choice.chosen}
     for asset in able:
         if not reasons[asset.asset_id] and asset.asset_id not in chosen:
             is_held_out = told.occupancy_by_home[asset.home_id] in held_out
             reasons[asset.asset_id] = LeftOut.HELD_OUT if is_held_out else LeftOut.NOT_NEEDED
     plan = _plan(campaign, candidates, told, reasons, expected_w, choice)
-    _write(campaign, plan, at=at)
+    _write(campaign, plan, chooser, at=at)
     return plan
 
 
@@ -257,18 +260,32 @@ def _choose(
     expected_w: Mapping[UUID, int],
     able: Sequence[ZoneAsset],
     told: eligibility.Standing,
+    others: Engaged,
     *,
     campaign: Campaign,
     at: datetime,
-) -> tuple[Choice, frozenset[UUID]]:
-    """The assets asked, and the occupancies held out beside them."""
+) -> tuple[Choice, frozenset[UUID], Chooser]:
+    """The assets asked, the occupancies held out beside them, and the chooser, which says why of each."""
     recent = asked_lately(campaign, at=at)
-    home_of = {
-        asset.asset_id: told.occupancy_by_home[asset.home_id]
-        for asset in able
-        if asset.asset_id in expected_w
-    }
-    return choose_beside(
+    willing = [asset for asset in able if asset.asset_id in expected_w]
+    home_of = {asset.asset_id: told.occupancy_by_home[asset.home_id] for asset in willing}
+    chances = habits.chances_of(set(home_of.values()), at=at)
+    substations = members.queries.substations_of({asset.home_id for asset in willing})
+    chooser = Chooser(
+        {
+            asset.asset_id: selecting.Offer(
+                asset_id=asset.asset_id,
+                expected_w=expected_w[asset.asset_id],
+                chance_out=chances.get(home_of[asset.asset_id], NEVER_ASKED),
+                asked_lately=recent.get(home_of[asset.asset_id], 0),
+                substation=substations.get(asset.home_id, ""),
+                is_held=asset.asset_id in others.giving_way,
+            )
+            for asset in willing
+        },
+        stagger_seconds=campaign.spread_seconds,
+    )
+    choice, held_out = choose_beside(
         (
             Offer(
                 asset_id=asset_id,
@@ -285,7 +302,38 @@ def _choose(
             seed=str(campaign.pk),
             turns_since=queries.turns_since_held_out(campaign, at_most=turns_of(campaign.hold_out_pct)),
         ),
+        choose=chooser.choose,
     )
+    return choice, held_out, chooser
+
+
+class Chooser:
+    """The portfolio choice by the rules in force, remembering why each asset was last in or out."""
+
+    def __init__(self, offers: Mapping[UUID, selecting.Offer], *, stagger_seconds: int) -> None:
+        self.offers, self.stagger_seconds, self.rule = offers, stagger_seconds, rules.in_force()
+        self.why: dict[UUID, str] = {}
+        self.sure_w = 0
+
+    def choose(self, offers: Iterable[Offer], needed_w: int) -> Choice:
+        """Those that reach `needed_w` with the chance wanted; the shortfall is of what is sure."""
+        some = sorted((offer for offer in offers if offer.expected_w > 0), key=lambda offer: offer.asset_id)
+        if not some or needed_w <= 0:
+            return Choice(chosen=(), expected_w=0, shortfall_w=max(0, needed_w))
+        made = selecting.select(
+            [self.offers[offer.asset_id] for offer in some],
+            size_w=needed_w,
+            rule=self.rule,
+            stagger_seconds=self.stagger_seconds,
+        )
+        self.why.update((offer.asset_id, made.why(number)) for number, offer in enumerate(some))
+        self.sure_w = made.sure_w
+        chosen = tuple(some[number] for number in made.chosen)
+        return Choice(
+            chosen=chosen,
+            expected_w=sum(offer.expected_w for offer in chosen),
+            shortfall_w=made.shortfall_w,
+        )
 
 
 def _plan(
@@ -315,12 +363,12 @@ def _plan(
         campaign_id=campaign.pk,
         size_w=campaign.size_w,
         expected_w=choice.expected_w,
-        shortfall_w=choice.shortfall_w,
+        shortfall_w=max(0, campaign.size_w - choice.expected_w),
         lines=tuple(lines),
     )
 
 
-def _write(campaign: Campaign, plan: Plan, *, at: datetime) -> None:
+def _write(campaign: Campaign, plan: Plan, chooser: Chooser, *, at: datetime) -> None:
     if campaign.first_approved_at is not None:  # another plan is another decision
         campaign.first_approved_by = campaign.first_approved_at = None
         campaign.save(update_fields=["first_approved_by", "first_approved_at"])
@@ -332,6 +380,7 @@ def _write(campaign: Campaign, plan: Plan, *, at: datetime) -> None:
             occupancy_id=line.occupancy_id,
             expected_w=line.expected_w,
             left_out=line.left_out,
+            why=chooser.why.get(line.asset_id, "") if line.left_out in EXPLAINED else "",
         )
         for line in plan.lines
     )
@@ -343,6 +392,8 @@ def _write(campaign: Campaign, plan: Plan, *, at: datetime) -> None:
         detail={
             "expected_w": plan.expected_w,
             "shortfall_w": plan.shortfall_w,
+            "sure_w": chooser.sure_w,
+            "chance_pct": chooser.rule.chance_pct,
             "chosen": len(plan.chosen),
             "left_out": plan.left_out_counts,
             "hold_out_pct": campaign.hold_out_pct,

@@ -126,10 +126,11 @@ def words(portfolio: Portfolio, number: int) -> str:
     times = "not asked lately" if not asked else f"asked {asked} time{'s' * (asked != 1)} lately"
     if why is Why.CHOSEN:
         held = min(int(given.holds[number]), len(terms.asked_w) - int(portfolio.begins[number]))
-        hours = f"{held / 2:g} hour{'s' * (held != 2)}"
+        hours = f" for {held / 2:g} hour{'s' * (held != 2)} from half-hour {portfolio.begins[number] + 1}"
+        # Asked of one figure for all of the time, it holds throughout.
+        over = hours if len(terms.asked_w) > 1 else ""
         return (
-            f"In, number {portfolio.place[number]}: {power} for {hours} from half-hour"
-            f" {portfolio.begins[number] + 1}, {chance} that it does not come, {times}."
+            f"In, number {portfolio.place[number]}: {power}{over}, {chance} that it does not come, {times}."
         )
     feeder = int(given.feeder[number])
     feeder_w = int(terms.feeder_cap_w[feeder]) if feeder != NO_FEEDER else 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Case, F, Q, Value, When
 
 from campaigns import approving, cancelling, life, vtn_door
 from campaigns.models import Campaign, Participation
@@ -37,13 +38,17 @@ def stop_campaign(*, campaign_id: UUID, at: datetime, by: User | None, reason: s
         cancelling.cancel_campaign(campaign_id=campaign_id, at=at, by=by, reason=reason)
         campaign.refresh_from_db()
         return campaign
-    parts = list(campaign.participations.select_for_update().exclude(state=State.CANCELLED).order_by("id"))
-    event_ids = sorted({part.vtn_event_id for part in parts if part.vtn_event_id and part.dropped_at is None})
+    locked = campaign.participations.select_for_update().exclude(state=State.CANCELLED).order_by("id")
+    parts = list(locked.values_list("vtn_event_id", "dropped_at"))
+    event_ids = sorted({event_id for event_id, dropped_at in parts if event_id and dropped_at is None})
     if event_ids:
         vtn_door.vtn().cancel_many([VtnEventId(each) for each in event_ids], at=at, reason=reason)
-    running = campaign.participations.exclude(state=State.CANCELLED)
-    running.filter(dropped_at=None).exclude(vtn_event_id="").update(dropped_at=at)
-    running.update(ends_at=moment)
+    campaign.participations.exclude(state=State.CANCELLED).update(
+        dropped_at=Case(
+            When(Q(dropped_at=None) & ~Q(vtn_event_id=""), then=Value(at)), default=F("dropped_at")
+        ),
+        ends_at=moment,
+    )
     campaign.ends_at = moment
     campaign.save(update_fields=["ends_at"])
     life.note(

@@ -7,7 +7,7 @@ asked once, right before the events leave, and nobody is sent to who had said no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from campaigns import cancelling, freezing, stopping
 from campaigns.models import Campaign, ServicingContract, ServicingSignal
 from campaigns.servicing import sending_at_once
 from campaigns.servicing.port import Ask
+from campaigns.servicing.sending_at_once import Started
 from opendsr.kernel import clock
 from opendsr.kernel.errors import Invalid, NotFound
 
@@ -55,12 +56,14 @@ class NothingToStop(NotFound):
     of: str
 
 
-def act(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
+def act(signal: ServicingSignal, ask: Ask, *, at: datetime) -> Started | None:
     """Do what the signal asks and set its state, answer, contract and campaign; the caller saves it.
+
+    Returns what a start came to, to be explained once it is committed.
 
     Inside a transaction. Raises a DomainError for what is refused: then nothing was done.
     """
-    ACTS[ask.kind](signal, ask, at=at)
+    return ACTS[ask.kind](signal, ask, at=at)
 
 
 def contract_for(client_id: UUID, zone: str, *, at: datetime) -> ServicingContract:
@@ -76,7 +79,7 @@ def contract_for(client_id: UUID, zone: str, *, at: datetime) -> ServicingContra
     return found
 
 
-def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
+def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> Started:
     contract = contract_for(signal.client_id, ask.zone, at=at)
     signal.contract = contract
     starts_at, ends_at = _when(contract, ask, at=at)
@@ -111,6 +114,7 @@ def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
         "events": sent.events,
         "displaced": sent.displaced,
     }
+    return sent
 
 
 def _stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
@@ -179,4 +183,8 @@ def _require_within(contract: ServicingContract, ask: Ask, *, starts_at: datetim
         raise OverContract(field="size_w", asked=ask.size_w, limit=max(0, contract.max_w - asked_w))
 
 
-ACTS: Final = {Kind.START: _start, Kind.STOP: _stop, Kind.EMERGENCY_STOP: _emergency_stop}
+ACTS: Final[Mapping[Kind, Callable[..., Started | None]]] = {
+    Kind.START: _start,
+    Kind.STOP: _stop,
+    Kind.EMERGENCY_STOP: _emergency_stop,
+}

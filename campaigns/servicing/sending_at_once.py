@@ -6,6 +6,7 @@ Arrays in, a statement a table out: ten thousand homes take less than a second. 
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 import assets.queries
 import members.queries
@@ -54,15 +55,22 @@ WRITE_PARTS: Final = """
         (id, campaign_id, asset_id, occupancy_id, ven_id, vtn_event_id, starts_at, ends_at, expected_w, state,
          outcome, left_out, sent_at)
     SELECT gen_random_uuid(), %s, asset, occupancy, ven, event, %s, %s, expected_w, 'sent', '', '', %s
-    FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::int4[])
-        AS told (asset, occupancy, ven, event, expected_w)
+    FROM jsonb_to_recordset(%s::jsonb)
+        AS told (asset uuid, occupancy uuid, ven text, event text, expected_w int4)
     ORDER BY asset
 """
 WRITE_LINES: Final = """
     INSERT INTO campaigns_planline (campaign_id, asset_id, occupancy_id, expected_w, left_out, why)
     SELECT %s, asset, occupancy, expected_w, left_out, why
-    FROM unnest(%s::uuid[], %s::uuid[], %s::int4[], %s::text[], %s::text[])
-        AS told (asset, occupancy, expected_w, left_out, why)
+    FROM jsonb_to_recordset(%s::jsonb)
+        AS told (asset uuid, occupancy uuid, expected_w int4, left_out text, why text)
+"""
+
+
+RESTORE_LINES: Final = """
+    INSERT INTO campaigns_planline (campaign_id, asset_id, occupancy_id, expected_w, left_out, why)
+    SELECT campaign_id, asset_id, occupancy_id, expected_w, '', ''
+    FROM campaigns_participation WHERE campaign_id = %s
 """
 
 
@@ -101,6 +109,8 @@ class Started:
     assets: int
     events: int
     displaced: int
+    found: Found
+    chosen: Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +148,11 @@ def start(order: Order, *, at: datetime) -> Started:
     if order.is_rehearsal:
         return _started(None, State.REHEARSED, found, chosen, events=0, displaced=0)
     campaign.save(force_insert=True)
-    _write_lines(campaign, found, chosen)
     detail: dict[str, object] = {"expected_w": chosen.expected_w, "shortfall_w": chosen.shortfall_w}
     life.note(campaign.pk, "campaign.draft", at=at, by=None, detail={"from": order.client_name})
     life.finish(campaign, Verb.PLAN, at=at, by=None, detail={**detail, "chosen": len(chosen.chosen)})
     if not order.is_approved:
+        _write_lines(campaign, found, chosen)  # staff look at them before they approve
         return _started(campaign, State.WAITING, found, chosen, events=0, displaced=0)
     displaced = displacing.displace(
         [found.offers[number].asset_id for number in chosen.chosen if found.offers[number].is_held],
@@ -165,6 +175,21 @@ def start(order: Order, *, at: datetime) -> Started:
     return _started(
         campaign, State.DISPATCHED, found, chosen, events=len(events), displaced=sum(displaced.values())
     )
+
+
+@transaction.atomic
+def explain(started: Started) -> None:
+    """Write down why each asset of the zone is in or out, once what was sent has been committed."""
+    if started.campaign is not None and not started.campaign.plan_lines.exists():
+        _write_lines(started.campaign, started.found, started.chosen)
+
+
+@transaction.atomic
+def explain_again(campaign: Campaign) -> None:
+    """Write down who was asked, where a process died before it could explain; why is not known any more."""
+    if not campaign.plan_lines.exists():
+        with connection.cursor() as cursor:
+            cursor.execute(RESTORE_LINES, [campaign.pk])
 
 
 def _hold_still() -> None:
@@ -294,22 +319,20 @@ def _campaign(order: Order, *, at: datetime) -> Campaign:
 def _write_parts(
     campaign: Campaign, found: Found, chosen: Selection, events: Mapping[str, str], *, at: datetime
 ) -> None:
-    asked = [(found.able[number], found.offers[number].expected_w) for number in chosen.chosen]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            WRITE_PARTS,
-            [
-                campaign.pk,
-                campaign.starts_at,
-                campaign.ends_at,
-                at,
-                [asset.asset_id for asset, _ in asked],
-                [found.told.occupancy_by_home[asset.home_id] for asset, _ in asked],
-                [asset.ven_id for asset, _ in asked],
-                [events[str(asset.ven_id)] for asset, _ in asked],
-                [expected_w for _, expected_w in asked],
-            ],
+    rows = []
+    for number in chosen.chosen:
+        asset = found.able[number]
+        rows.append(
+            {
+                "asset": str(asset.asset_id),
+                "occupancy": str(found.told.occupancy_by_home[asset.home_id]),
+                "ven": asset.ven_id,
+                "event": events[str(asset.ven_id)],
+                "expected_w": found.offers[number].expected_w,
+            }
         )
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE_PARTS, [campaign.pk, campaign.starts_at, campaign.ends_at, at, json.dumps(rows)])
 
 
 def _write_lines(campaign: Campaign, found: Found, chosen: Selection) -> None:
@@ -322,9 +345,17 @@ def _write_lines(campaign: Campaign, found: Found, chosen: Selection) -> None:
         left_out = "" if expected_w else found.reasons[asset.asset_id] or LeftOut.NOT_NEEDED.value
         why = "" if number is None else chosen.why(number)
         stay = found.told.occupancy_by_home.get(asset.home_id)
-        rows.append((asset.asset_id, stay, expected_w, str(left_out), why))
+        rows.append(
+            {
+                "asset": str(asset.asset_id),
+                "occupancy": stay and str(stay),
+                "expected_w": expected_w,
+                "left_out": str(left_out),
+                "why": why,
+            }
+        )
     with connection.cursor() as cursor:
-        cursor.execute(WRITE_LINES, [campaign.pk, *([*column] for column in zip(*rows, strict=True))])
+        cursor.execute(WRITE_LINES, [campaign.pk, json.dumps(rows)])
 
 
 def _started(
@@ -346,4 +377,6 @@ def _started(
         assets=len(chosen.chosen),
         events=events,
         displaced=displaced,
+        found=found,
+        chosen=chosen,
     )

@@ -12,7 +12,15 @@ import numpy as np
 
 from assets.models import Asset
 from campaigns import approving, creating, dispatching
-from campaigns.models import Campaign, OptRecord, Participation, PlanLine, Programme, UseCase
+from campaigns.models import (
+    Campaign,
+    CampaignRule,
+    OptRecord,
+    Participation,
+    PlanLine,
+    Programme,
+    UseCase,
+)
 from campaigns.monitoring import receive_opt
 from members.queries import current_occupancies
 from metering.ingest import store_readings
@@ -58,6 +66,19 @@ def make_programme(**fields: object) -> Programme:
         },
     )
     return programme
+
+
+def make_rules(**fields: object) -> CampaignRule:
+    """Rules by which the mean decides, not what is nearly sure; unless told otherwise."""
+    wanted = {
+        "second_from_w": 1_000_000,
+        "substation_w_per_minute": 1_000_000,
+        "chance_pct": 50,
+        "most_asks": 12,
+        "why": "a test",
+        "set_at": NOON,
+    }
+    return CampaignRule.objects.create(**{**wanted, **fields})
 
 
 def make_campaign(**fields: object) -> Campaign:
