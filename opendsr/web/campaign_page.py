@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, IntegerField, Q, QuerySet, Sum, Value
+from django.db.models.functions import Least
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -24,11 +25,18 @@ import settlement.queries
 from campaigns import life
 from campaigns.life import Verb
 from campaigns.models import Campaign, Direction, Participation, PlanLine
-from opendsr.web import wording
+from opendsr.kernel import clock
+from opendsr.web import live_board, wording
 from opendsr.web.paging import Pager, paged
 
 State = Campaign.State
 LINES_SHOWN: Final = 50
+STOP: Final = "stop"
+LEAVE_OUT, ASK_AGAIN = "leave-out", "ask-again"
+LINE_ACTIONS: Final[Mapping[str, str | Promise]] = {
+    LEAVE_OUT: _lazy("Leave out"),
+    ASK_AGAIN: _lazy("Ask again"),
+}
 ANSWERED: Final = (
     Participation.State.OPTED_IN,
     Participation.State.OPTED_OUT,
@@ -36,6 +44,12 @@ ANSWERED: Final = (
 )
 STEPS: Final = (State.DRAFT, State.PLANNED, State.APPROVED, State.DISPATCHED, State.COMPLETED)
 RUNNING: Final = (State.APPROVED, State.DISPATCHED)
+DROPPABLE: Final = (
+    Participation.State.PLANNED,
+    Participation.State.SENT,
+    Participation.State.DELIVERED_TO_HUB,
+    Participation.State.OPTED_IN,
+)
 NEXT_STEP: Final[Mapping[str, str | Promise]] = {
     State.DRAFT: _lazy("Plan it: see who could take part and what to expect."),
     State.PLANNED: _lazy("Look through the plan, then approve it. Nothing has been sent to any home yet."),
@@ -66,6 +80,10 @@ class Line:
     state: str
     tag: str
     why: str = ""
+    more: str = ""
+    occupancy: str = ""
+    verb: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +112,13 @@ def whole_page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
             {
                 "home": line.asset.hub.home.name,
                 "asset": line.asset.name,
-                "reason": line.get_left_out_display(),
+                "reason": line.why or line.get_left_out_display(),
             }
             for line in lines
         ],
         "left_out_pager": pager,
         "held_out": _held_out(campaign),
+        "log": live_board.log(campaign),
         **live_part(request, campaign),
     }
 
@@ -114,8 +133,12 @@ def live_part(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
     else:
         totals, title = _taking_part(campaign), _("Taking part")
         parts, pager = paged(request, _parts(campaign), size=LINES_SHOWN, anchor="taking-part")
-        lines = [_part_line(part) for part in parts]
+        may_act = campaign.state in RUNNING and campaigns.policy.may_run_campaigns(request.user)
+        by_staff = campaigns.queries.left_out_by_staff(parts) if may_act else frozenset()
+        lines = [_part_line(part, may_act=may_act, is_left_by_staff=part.pk in by_staff) for part in parts]
     return {
+        "campaign": campaign,
+        "board": live_board.board(campaign) if campaign.approved_at is not None else None,
         "live_url": _live_url(request, campaign) if campaign.state in RUNNING else "",
         "totals": totals,
         "lines_title": title,
@@ -181,6 +204,9 @@ def _actions(request: HttpRequest, campaign: Campaign) -> list[Action]:
         actions.append(
             Action(Verb.PLAN, _("Plan again") if actions else _("Plan"), "quiet" if actions else "")
         )
+    if campaign.state == State.DISPATCHED and campaign.starts_at <= clock.now() < campaign.ends_at:
+        warning = _("Hubs let go now, each within the start tolerance. What was done until now counts.")
+        actions.append(Action(STOP, _("Stop early"), "danger", warning))
     if Verb.CANCEL in possible:
         warning = _("It cannot be taken up again. Hubs that know of it are told to carry on as usual.")
         actions.append(Action(Verb.CANCEL, _("Cancel the campaign"), "danger", warning))
@@ -196,7 +222,7 @@ def _live_url(request: HttpRequest, campaign: Campaign) -> str:
 
 def _parts(campaign: Campaign) -> QuerySet[Participation]:
     parts = campaign.participations.select_related("asset", "occupancy__home")
-    return parts.order_by("occupancy__home__postcode", "occupancy_id", "asset__name", "id")
+    return live_board.slowest_first(parts)
 
 
 def _plan_lines(campaign: Campaign) -> QuerySet[PlanLine]:
@@ -239,6 +265,15 @@ def _planned(campaign: Campaign) -> list[Total]:
     sums = chosen.aggregate(
         homes=Count("asset__hub__home", distinct=True),
         assets=Count("id"),
+        put_off_w=Sum(
+            Least(
+                F("expected_w") * Value(_minutes(campaign)) / 60,
+                F("asset__rated_w"),
+                output_field=IntegerField(),
+            ),
+            default=0,
+            output_field=IntegerField(),
+        ),
         expected_w=Sum("expected_w", default=0),
     )
     short_w = max(0, campaign.size_w - sums["expected_w"])
@@ -255,8 +290,25 @@ def _planned(campaign: Campaign) -> list[Total]:
         Total(_("Homes"), f"{sums['homes']:,}"),
         Total(_("Assets"), f"{sums['assets']:,}"),
         Total(_("Expected"), wording.power(sums["expected_w"]), note),
+        _afterwards(campaign, expected_w=sums["expected_w"], put_off_w=sums["put_off_w"]),
         Total(_("Answered"), wording.NOTHING, _("nothing sent yet")),
     ]
+
+
+def _afterwards(campaign: Campaign, *, expected_w: int, put_off_w: int) -> Total:
+    """What may come back in the hour after: all that is put off, as fast as the assets can take it."""
+    energy = wording.kwh(expected_w * _minutes(campaign) // 60)
+    is_down = campaign.direction == Direction.TURN_DOWN
+    words = (
+        _("more in the hour after: %(kwh)s kWh are made up for")
+        if is_down
+        else _("less in the hour after: %(kwh)s kWh are used already")
+    )
+    return Total(_("Rebound, at most"), wording.power(put_off_w), words % {"kwh": energy})
+
+
+def _minutes(campaign: Campaign) -> int:
+    return int((campaign.ends_at - campaign.starts_at).total_seconds()) // 60
 
 
 def _nobody(campaign: Campaign) -> str:
@@ -269,9 +321,14 @@ def _nobody(campaign: Campaign) -> str:
     )
 
 
-def _part_line(part: Participation) -> Line:
+def _part_line(part: Participation, *, may_act: bool, is_left_by_staff: bool) -> Line:
     code = part.outcome or part.state
     is_kept_back = part.state == Participation.State.CANCELLED and part.left_out
+    verb = ""
+    if may_act and part.state in DROPPABLE:
+        verb = LEAVE_OUT
+    elif is_left_by_staff:
+        verb = ASK_AGAIN
     return Line(
         home=part.occupancy.home.name,
         asset=part.asset.name,
@@ -279,6 +336,10 @@ def _part_line(part: Participation) -> Line:
         state=wording.state("kept_back" if is_kept_back else code),
         tag=wording.tag(code),
         why=part.get_left_out_display() if is_kept_back else "",
+        more=live_board.times(part),
+        occupancy=str(part.occupancy_id),
+        verb=verb,
+        action=str(LINE_ACTIONS[verb]) if verb else "",
     )
 
 
@@ -289,4 +350,5 @@ def _plan_line(line: PlanLine) -> Line:
         expected=wording.kw(line.expected_w),
         state=wording.state("planned"),
         tag="info",
+        more=line.why,
     )

@@ -18,19 +18,20 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 import campaigns.policy
 import campaigns.queries
 import settlement.policy
-from campaigns import approving, cancelling, creating, freezing, planning, reporting
+from campaigns import approving, cancelling, creating, freezing, opting, planning, reporting, stopping
 from campaigns.life import Verb
-from campaigns.models import Campaign
+from campaigns.models import Campaign, OptRecord, Participation
 from members.policy import has_role, require_role
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.periods import civil_date
-from opendsr.web import campaign_page, measured, wording
+from opendsr.web import campaign_page, evidence, measured, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.forms import CampaignForm
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
+from opendsr.web.statement_pdf import PdfUnavailable
 from settlement import settling
 from settlement.models import SettlementRun
 from settlement.sharing import ZeroWeights
@@ -41,6 +42,11 @@ FIELD_OF: Final = {"size_w": "size_kw", "starts_at": "starts", "ends_at": "ends"
 SETTLE: Final = "settle"
 UNEARNED: Final = "unearned"
 REFUSED_FOR_GOOD: Final = (403, 404)
+EVIDENCE_TYPES: Final = {
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json; charset=utf-8",
+    "pdf": "application/pdf",
+}
 
 
 @require_GET
@@ -164,6 +170,25 @@ def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
     return render(request, "campaigns/event_report.html", context)
 
 
+@require_GET
+@signed_in
+def event_evidence(request: HttpRequest, campaign_id: UUID, form: str) -> HttpResponse:
+    """The event report's totals as a file: csv, json or pdf; where PDFs cannot be made, the page says so."""
+    campaign = campaigns.policy.access_campaign(request.user, campaign_id)
+    document = evidence.pack(campaign)
+    if form == "pdf":
+        try:
+            body: bytes | str = evidence.as_pdf(campaign, document)
+        except PdfUnavailable as error:
+            messages.error(request, sentence(error))
+            return redirect("event_report", campaign_id)
+    else:
+        body = evidence.as_csv(document) if form == "csv" else evidence.as_json(document)
+    answer = HttpResponse(body, content_type=EVIDENCE_TYPES[form])
+    answer["Content-Disposition"] = f'attachment; filename="{evidence.file_stem(campaign)}.{form}"'
+    return answer
+
+
 def _create(request: HttpRequest, form: CampaignForm, *, at: datetime) -> Campaign | None:
     """The campaign of a valid form, planned; None when the service refuses it, said at the fields."""
     data = form.cleaned_data
@@ -217,6 +242,57 @@ def _cancel(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRes
     return redirect("campaign_detail", campaign_id)
 
 
+def _stop(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    reason = request.POST.get("reason", "").replace("\x00", "")
+    stopping.stop_campaign(campaign_id=campaign_id, at=at, by=request.user, reason=reason)  # type: ignore[arg-type]
+    messages.success(request, _("Stopped. Hubs that run it are being told; what was done until now counts."))
+    return redirect("campaign_detail", campaign_id)
+
+
+def _leave_out(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    """One home, every asset of it, said no to by staff."""
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    dropped = opting.skip_home(
+        campaign_id=campaign_id,
+        occupancy_id=_occupancy(request),
+        at=at,
+        by=request.user,  # type: ignore[arg-type]
+        source=OptRecord.Source.STAFF,
+        reason="left out by staff",
+    )
+    if not dropped:
+        raise Http404
+    messages.success(request, _("Left out. Its hub is being told."))
+    return redirect("campaign_detail", campaign_id)
+
+
+def _ask_again(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    """One home that staff left out, and nobody of the household said anything since."""
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    occupancy_id = _occupancy(request)
+    parts = list(Participation.objects.filter(campaign=campaign_id, occupancy=occupancy_id))
+    if not campaigns.queries.left_out_by_staff(parts):
+        raise Http404
+    opting.opt_home_back_in(
+        campaign_id=campaign_id,
+        occupancy_id=occupancy_id,
+        at=at,
+        by=request.user,  # type: ignore[arg-type]
+        source=OptRecord.Source.STAFF,
+        reason="asked again by staff",
+    )
+    messages.success(request, _("Asked again. Its hub is being told."))
+    return redirect("campaign_detail", campaign_id)
+
+
+def _occupancy(request: HttpRequest) -> UUID:
+    try:
+        return UUID(request.POST.get("occupancy", ""))
+    except ValueError:
+        raise Http404 from None
+
+
 def _settle(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     campaigns.policy.access_campaign(request.user, campaign_id)
     settlement.policy.require_may_settle(request.user)
@@ -243,5 +319,8 @@ ACTIONS: Final[Mapping[str, Callable[..., HttpResponse]]] = {
     Verb.PLAN.value: _plan,
     Verb.APPROVE.value: _approve,
     Verb.CANCEL.value: _cancel,
+    campaign_page.STOP: _stop,
+    campaign_page.LEAVE_OUT: _leave_out,
+    campaign_page.ASK_AGAIN: _ask_again,
     SETTLE: _settle,
 }

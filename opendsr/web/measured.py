@@ -95,7 +95,7 @@ def measured_report(campaign: Campaign) -> MeasuredReport | None:
     run = settlement.queries.newest_run(campaign.pk)
     if run is None:
         return None
-    periods = _by_period(run)
+    periods = by_period(run)
     homes = run.deliveries.filter(takes_part=True).count()
     sums = periods.values()
     together = _Sum(
@@ -209,8 +209,8 @@ def waiting(campaign: Campaign) -> tuple[str, bool]:
     return words % {"n": f"{missing:,}", "homes": ", ".join(names)}, True
 
 
-def _by_period(run: SettlementRun) -> dict[datetime, _Sum]:
-    """Sums over the households that take part, of half-hours that are both measured and have a baseline."""
+def by_period(run: SettlementRun) -> dict[datetime, _Sum]:
+    """Sums over households that take part, by the start of half-hours both measured and with a baseline."""
     return {datetime.fromisoformat(start): _Sum(*sums[:4]) for start, *sums in run.half_hours if sums[3]}
 
 

@@ -24,7 +24,7 @@ from members.models import User
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.models import AuditEntry
-from opendsr.web import wording
+from opendsr.web import live_board, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.operator_forms import ContractForm, KeyForm, OperatorForm, RulesForm, watts
 from opendsr.web.paging import paged
@@ -155,7 +155,9 @@ def _page(request: HttpRequest, client: ServicingClient, **forms: Form) -> HttpR
     contracts = client.contracts.select_related("programme", "agreed_by", "confirmed_by").order_by(
         "-starts_at"
     )
-    history = AuditEntry.objects.filter(target=f"servicing_client:{client.pk}").order_by("-pk")
+    entries = AuditEntry.objects.filter(target=f"servicing_client:{client.pk}").order_by("-pk")
+    history = list(entries[:HISTORY_SHOWN])
+    people = live_board.names({entry.actor for entry in history})
     context = {
         "operator": client,
         "scopes": [str(scope.label) for scope in Scope if scope.value in client.scopes],
@@ -170,11 +172,11 @@ def _page(request: HttpRequest, client: ServicingClient, **forms: Form) -> HttpR
         "history": [
             {
                 "at": wording.moment(entry.at),
-                "actor": entry.actor,
+                "actor": people.get(entry.actor, entry.actor),
                 "verb": entry.verb.removeprefix("campaigns.servicing.").replace(".", " "),
                 "detail": ", ".join(f"{name}: {value}" for name, value in sorted(entry.detail.items())),
             }
-            for entry in history[:HISTORY_SHOWN]
+            for entry in history
         ],
         "may_manage": campaigns.policy.may_manage_operators(request.user) and client.closed_at is None,
         "may_confirm": campaigns.policy.may_run_campaigns(request.user) and client.closed_at is None,

@@ -27,12 +27,17 @@ class PdfUnavailable(DomainError):
 
 
 def render(page: StatementPage) -> bytes:
-    """The PDF's bytes; raises PdfUnavailable. Nothing is fetched while it is made."""
+    """The PDF's bytes; raises PdfUnavailable."""
+    return write(html(page))
+
+
+def write(document: str) -> bytes:
+    """One HTML file as a tagged PDF; raises PdfUnavailable. Nothing is fetched while it is made."""
     try:
         from weasyprint import HTML
     except (ImportError, OSError) as error:
         raise PdfUnavailable(library="Pango (Debian: libpango-1.0-0, libpangoft2-1.0-0)") from error
-    made: bytes = HTML(string=html(page), url_fetcher=_refuse).write_pdf(pdf_variant=TAGGED)
+    made: bytes = HTML(string=document, url_fetcher=_refuse).write_pdf(pdf_variant=TAGGED)
     return made
 
 
@@ -46,4 +51,4 @@ def html(page: StatementPage) -> str:
 
 
 def _refuse(url: str, *_args: object, **_kwargs: object) -> dict[str, object]:
-    raise ValueError(f"a statement fetches nothing: {url}")
+    raise ValueError(f"a document fetches nothing: {url}")

@@ -127,6 +127,15 @@ urlpatterns = [
     path("campaigns/<uuid:campaign_id>/", console.campaign_detail, name="campaign_detail"),
     path("campaigns/<uuid:campaign_id>/live/", console.campaign_live, name="campaign_live"),
     path("campaigns/<uuid:campaign_id>/report/", console.event_report, name="event_report"),
+    *(
+        path(
+            f"campaigns/<uuid:campaign_id>/report.{form}",
+            console.event_evidence,
+            {"form": form},
+            name=f"event_evidence_{form}",
+        )
+        for form in console.EVIDENCE_TYPES
+    ),
     path("campaigns/<uuid:campaign_id>/<slug:verb>/", console.campaign_action, name="campaign_action"),
     path("", include(intake_urls)),
     path("", include("opendsr.web.baseline_urls")),

@@ -221,6 +221,7 @@ DOORS = [
     *(Door("campaign_detail", STAFF_ONLY, of=each) for each in ("past", "next", "planned")),
     *(Door("campaign_live", STAFF_ONLY, of=each) for each in ("past", "next", "planned")),
     *(Door("event_report", STAFF_ONLY, of=each) for each in ("past", "next", "planned")),
+    *(Door(f"event_evidence_{form}", STAFF_ONLY, of="past") for form in ("csv", "json", "pdf")),
     Door(
         "answer_event",
         {"anonymous": 302, "alice": 302, "bob": 302, "carol": 404, "sam": 302, "fay": 403, "nobody": 404},

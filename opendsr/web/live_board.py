@@ -1,0 +1,230 @@
+"""The board of a campaign that was approved: how far it has come, what runs now, each leg's time, its log.
+
+Counted by the database in two statements, however many homes are asked; looked at again every few seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Sum, Value, When
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
+import campaigns.queries
+from campaigns.models import Campaign, Participation
+from members.models import User
+from opendsr.kernel.models import AuditEntry
+from opendsr.web import wording
+
+State = Participation.State
+LOG_SHOWN: Final = 40
+SLOWEST_FIRST: Final = (
+    State.SENT,
+    State.DELIVERED_TO_HUB,
+    State.PLANNED,
+    State.OVERRIDDEN,
+    State.OPTED_OUT,
+    State.OPTED_IN,
+    State.CANCELLED,
+)
+"""Silent hubs first, then those that have it and say nothing; those that run need nobody's eye."""
+LEG_WORDS: Final[Mapping[int, str | Promise]] = {
+    1: _lazy("From approval to published"),
+    2: _lazy("From published to fetched by the hub"),
+    3: _lazy("From fetched to the hub's answer"),
+    4: _lazy("From approval to the hub's answer"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One count of the board; `pct` of all that were asked, for the bar under it."""
+
+    label: str
+    value: str
+    pct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """How long one leg took: half of the assets at most `half`, all but one in twenty at most `most`."""
+
+    label: str
+    assets: str
+    half: str
+    most: str
+
+
+def board(campaign: Campaign) -> dict[str, Any]:
+    """Counts with bars, what runs now against what was planned and asked, and each leg's time."""
+    sums = campaign.participations.aggregate(
+        asked=Count("pk", filter=Q(sent_at__isnull=False)),
+        fetched=Count("pk", filter=Q(delivered_at__isnull=False)),
+        answered=Count("pk", filter=Q(responded_at__isnull=False)),
+        runs=Count("pk", filter=Q(state=State.OPTED_IN)),
+        opted_out=Count("pk", filter=Q(state=State.OPTED_OUT)),
+        overridden=Count("pk", filter=Q(state=State.OVERRIDDEN)),
+        silent=Count("pk", filter=Q(state=State.SENT)),
+        planned_w=Sum("expected_w", default=0),
+        runs_w=Sum("expected_w", filter=Q(state=State.OPTED_IN), default=0),
+    )
+    asked = sums["asked"]
+    named = (
+        (_("Fetched by the hub"), sums["fetched"]),
+        (_("Answered"), sums["answered"]),
+        (_("Taking part"), sums["runs"]),
+        (_("Opted out"), sums["opted_out"]),
+        (_("Overridden at the device"), sums["overridden"]),
+        (_("Silent"), sums["silent"]),
+    )
+    powers = (
+        (_("Taking part"), sums["runs_w"]),
+        (_("Planned"), sums["planned_w"]),
+        (_("Asked"), campaign.size_w),
+    )
+    most_w = max(1, *(watts for _label, watts in powers))
+    return {
+        "asked": f"{asked:,}",
+        "bars": [Bar(label, f"{count:,}", _pct(count, asked)) for label, count in named],
+        "powers": [Bar(label, wording.power(watts), _pct(watts, most_w)) for label, watts in powers],
+        "legs": legs(campaign),
+    }
+
+
+def legs(campaign: Campaign) -> list[Leg]:
+    """The legs that any asset has come through, in their order."""
+    return [
+        Leg(str(LEG_WORDS[leg]), f"{assets:,}", _seconds(half), _seconds(most))
+        for leg, assets, half, most in campaigns.queries.leg_seconds(campaign)
+    ]
+
+
+def slowest_first(parts: QuerySet[Participation]) -> QuerySet[Participation]:
+    """The parts in the order in which somebody ought to look at them."""
+    place = Case(
+        *(When(state=state, then=Value(number)) for number, state in enumerate(SLOWEST_FIRST)),
+        output_field=IntegerField(),
+    )
+    return parts.annotate(place=place).order_by(
+        "place", "sent_at", "occupancy__home__postcode", "occupancy_id", "asset__name", "id"
+    )
+
+
+def times(part: Participation) -> str:
+    """When the part was sent, fetched and answered, as far as it has come."""
+    told = (
+        (_("sent %(time)s"), part.sent_at),
+        (_("fetched %(time)s"), part.delivered_at),
+        (_("answered %(time)s"), part.responded_at),
+    )
+    return ", ".join(words % {"time": f"{wording.clock_time(at)}:{at:%S}"} for words, at in told if at)
+
+
+def log(campaign: Campaign) -> list[dict[str, str]]:
+    """What happened to the campaign, newest first, each step in words."""
+    entries = list(AuditEntry.objects.filter(target=f"campaign:{campaign.pk}").order_by("-pk")[:LOG_SHOWN])
+    people = names({entry.actor for entry in entries})
+    return [
+        {
+            "at": f"{wording.day(entry.at, wording.SHORT_DAY)}, {wording.clock_time(entry.at)}:{entry.at:%S}",
+            "who": people.get(entry.actor, _("the system")),
+            "words": explained(entry.verb, entry.detail),
+        }
+        for entry in entries
+    ]
+
+
+def explained(verb: str, detail: Mapping[str, Any]) -> str:
+    """One step of the log, as a sentence; one without words of its own is spelt out."""
+    words = STEPS.get(verb)
+    if words is None:
+        return verb.removeprefix("campaign.").replace("_", " ").capitalize()
+    return words(detail)
+
+
+def _planned(detail: Mapping[str, Any]) -> str:
+    words = _("Planned: %(n)s assets, %(power)s expected") % {
+        "n": detail.get("chosen", 0),
+        "power": wording.power(int(detail.get("expected_w", 0))),
+    }
+    if "sure_w" in detail:
+        words += _(", %(power)s with a chance of %(pct)s %%") % {
+            "power": wording.power(int(detail["sure_w"])),
+            "pct": detail.get("chance_pct", 0),
+        }
+    short_w = int(detail.get("shortfall_w", 0))
+    return words + (_(", %(short)s short.") % {"short": wording.power(short_w)} if short_w else ".")
+
+
+def _approved(detail: Mapping[str, Any]) -> str:
+    if detail.get("in_advance"):
+        return _("Approved in advance by the operator's contract.")
+    words = _("Approved: %(n)s assets are held for it.") % {"n": detail.get("participations", 0)}
+    busy = int(detail.get("busy", 0))
+    return words + (_(" %(n)s were taken by another campaign meanwhile.") % {"n": busy} if busy else "")
+
+
+def _dispatched(detail: Mapping[str, Any]) -> str:
+    words = _("Sent: %(events)s events for %(sent)s assets.") % {
+        "events": detail.get("events", 0),
+        "sent": detail.get("sent", 0),
+    }
+    held = sum((detail.get("left_out") or {}).values())
+    return words + (_(" The last check kept %(n)s back.") % {"n": held} if held else "")
+
+
+def _displaced(detail: Mapping[str, Any]) -> str:
+    return _("%(n)s assets were given to direct load control, which comes first.") % {
+        "n": detail.get("assets", 0)
+    }
+
+
+def _stopped(detail: Mapping[str, Any]) -> str:
+    return _because(_("Stopped early: what was done until then counts."), detail)
+
+
+def _cancelled(detail: Mapping[str, Any]) -> str:
+    words = _("Cancelled: %(n)s events called off.") % {"n": detail.get("events", 0)}
+    return _because(words, detail)
+
+
+def _because(words: str, detail: Mapping[str, Any]) -> str:
+    reason = detail.get("reason")
+    return f"{words} {_('Reason: %(reason)s.') % {'reason': str(reason).rstrip('.')}}" if reason else words
+
+
+def _told(words: str | Promise) -> Callable[[Mapping[str, Any]], str]:
+    return lambda detail: str(words)
+
+
+STEPS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "campaign.created": _told(_lazy("Created.")),
+    "campaign.draft": _told(_lazy("Created by a network operator's signal.")),
+    "campaign.planned": _planned,
+    "campaign.first_approved": _told(_lazy("Approved by the first of two people.")),
+    "campaign.approved": _approved,
+    "campaign.dispatched": _dispatched,
+    "campaign.displaced": _displaced,
+    "campaign.stopped_early": _stopped,
+    "campaign.cancelled": _cancelled,
+    "campaign.completed": _told(_lazy("Over: what everybody answered is written down.")),
+    "campaign.outcomes": _told(_lazy("Meter readings came in: outcomes were worked out again.")),
+}
+
+
+def names(actors: set[str]) -> dict[str, str]:
+    """Who the actors of audit entries are, those that are people."""
+    ids = {actor.removeprefix("user:") for actor in actors if actor.startswith("user:")}
+    return {f"user:{user.pk}": str(user) for user in User.objects.filter(pk__in=ids)}
+
+
+def _pct(part: int, whole: int) -> int:
+    return min(100, 100 * part // whole) if whole else 0
+
+
+def _seconds(value: float) -> str:
+    return _("%(s)s s") % {"s": f"{value:,.1f}"}

@@ -1,0 +1,95 @@
+"""The evidence pack: one document of totals in three forms, honest about how sure it is, and of no home."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from campaigns.models import Campaign
+from opendsr.web import evidence
+from tests.web.conftest import Visit
+from tests.web.pages import seen
+from tests.web.scene import Scene
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sams(scene: Scene, visit: Visit) -> Client:
+    """Sam's browser."""
+    return visit(scene.sam)
+
+
+def fetch(client: Client, campaign: Campaign, form: str) -> bytes:
+    response = client.get(reverse(f"event_evidence_{form}", args=[campaign.pk]))
+    assert response.status_code == 200
+    assert f".{form}" in response["Content-Disposition"]
+    return response.content
+
+
+def test_the_same_figures_in_json_and_csv_as_the_settlement_has(scene: Scene, sams: Client) -> None:
+    document = json.loads(fetch(sams, scene.past, "json"))
+    rows = list(csv.DictReader(io.StringIO(fetch(sams, scene.past, "csv").decode())))
+
+    assert document["status"] in ("provisional", "final")
+    assert document["measured"]["delivered_wh"] == scene.run.delivered_wh
+    assert document["measured"]["input_sha256"] == scene.run.input_sha256
+    assert sum(each["delivered_wh"] for each in document["half_hours"]) == scene.run.delivered_wh
+    told = {(row["part"], row["row"], row["name"]): row["value"] for row in rows}
+    assert told["measured", "", "delivered_wh"] == str(scene.run.delivered_wh)
+    assert told["half_hours", "1", "baseline_wh"] == str(document["half_hours"][0]["baseline_wh"])
+    assert told["status", "", "status"] == document["status"]
+
+
+def test_the_hash_is_of_the_document(scene: Scene, sams: Client) -> None:
+    document = json.loads(fetch(sams, scene.past, "json"))
+
+    said = document.pop("sha256")
+
+    written = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(written.encode()).hexdigest() == said
+
+
+def test_no_home_is_named(scene: Scene, sams: Client) -> None:
+    whole = (
+        fetch(sams, scene.past, "json").decode()
+        + fetch(sams, scene.past, "csv").decode()
+        + evidence.as_html(scene.past, evidence.pack(scene.past))
+    )
+
+    for resident in (scene.alice, scene.carol):
+        assert resident.home.name not in whole
+        assert resident.member.full_name not in whole
+        assert str(resident.occupancy.pk) not in whole
+
+
+def test_what_was_not_measured_is_an_estimate(scene: Scene, sams: Client) -> None:
+    for campaign in (scene.next, scene.planned):
+        document = json.loads(fetch(sams, campaign, "json"))
+        assert (document["status"], document["measured"], document["half_hours"]) == ("estimated", None, [])
+    assert "no meter was read yet" in evidence.as_html(scene.next, evidence.pack(scene.next))
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text(scene: Scene, sams: Client) -> None:
+    scene.past.name = "=HYPERLINK(1)<b>"
+    scene.past.save()
+
+    told = fetch(sams, scene.past, "csv").decode()
+
+    assert ",'=HYPERLINK(1)<b>" in told
+    assert "&lt;b&gt;" in evidence.as_html(scene.past, evidence.pack(scene.past))
+
+
+def test_the_page_leads_to_the_files_and_paper_is_a_pdf(scene: Scene, sams: Client) -> None:
+    page = seen(sams.get(reverse("event_report", args=[scene.past.pk])))
+    links = [link for link in page.tree.xpath("//main//a/@href") if "report." in link]
+
+    assert len(links) == 3
+    response = sams.get(reverse("event_evidence_pdf", args=[scene.past.pk]))
+    assert (response.status_code, response.content[:5]) in ((200, b"%PDF-"), (302, b""))
