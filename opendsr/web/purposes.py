@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _lazy
 OWN: Final = frozenset(
     {
         "answer_landlord",
+        "calendar",
         "change_bank",
         "choose_gift",
         "choose_resolution",
@@ -39,11 +40,16 @@ OWN: Final = frozenset(
         "join_things",
         "join_withdraw",
         "lift_restriction",
+        "my_apps",
+        "my_notices",
+        "my_number",
         "my_plan",
         "my_rights",
         "my_terms",
+        "notice_link",
         "own_needs",
         "preferences",
+        "revoke_token",
         "setup",
         "setup_try",
         "survey",
@@ -57,14 +63,15 @@ OWN: Final = frozenset(
 )
 """Pages on which people see what is their own, and nothing else."""
 
-OWN_PREFIXES: Final = ("account_", "mfa_")
-"""Pages of the own sign-in."""
+OWN_PREFIXES: Final = ("account_", "mfa_", "member_api:")
+"""Pages of the own sign-in, and what a member's own program asks."""
 
-NOBODYS: Final = frozenset({"brand_css", "brand_logo", "livez", "readyz"})
+NOBODYS: Final = frozenset({"brand_css", "brand_logo", "livez", "readyz", "receipts_in", "sms_in"})
 """What is served to everybody and is of nobody."""
 
 PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
     "today": ("Today", "seeing what has to be done"),
+    **dict.fromkeys(("notice_log", "resend_notice"), ("notices", "seeing that notices arrive")),
     "search": ("search", "looking somebody up"),
     **dict.fromkeys(
         ("operator_list", "operator", "operator_action"),
