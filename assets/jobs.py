@@ -341,12 +341,16 @@ def sign_off(*, job_id: UUID, at: datetime, by: str) -> InstallJob:
 
 @transaction.atomic
 def cancel_job(*, job_id: UUID, reason: str, at: datetime, by: str) -> InstallJob:
-    """Call the visit off; what was learnt stays. Raises JobNotFound, JobWrongState, InvalidField."""
+    """Call the visit off; what was learnt stays, the reason with the notes.
+
+    Raises JobNotFound, JobWrongState, InvalidField.
+    """
     job = _locked(job_id, *OPEN)
     reason = entry.one_line(reason, field="reason", longest=300)
     if job.hub is not None and job.hub.state == Hub.State.COMMISSIONED:
         raise JobWrongState(state="commissioned")
-    return _moved(job, State.CANCELLED, by, "job.cancelled", at, reason=reason)
+    job.survey_notes = f"{job.survey_notes} {reason}".strip()[-300:]
+    return _moved(job, State.CANCELLED, by, "job.cancelled", at)
 
 
 @transaction.atomic

@@ -22,6 +22,7 @@ from members import erasing
 from members.models import Channel, Role, User
 from metering.ingest import STORED
 from opendsr.kernel import clock, outbox
+from opendsr.kernel.models import AuditEntry
 from tests.factories import Resident, make_asset_kinds, make_resident, make_staff, signing_request
 from tests.web.pages import seen
 
@@ -318,6 +319,10 @@ def test_a_visit_is_planned_once_and_may_be_called_off(nia, mo, job, ivan):
     assert do(mo, job, "schedule", day="2026-04-08", at_time="09:00", installer=ivan.pk).status_code == 422
     assert do(mo, job, "nonsense").status_code == 404
     do(mo, job, "cancel", reason="They moved.")
+    job.refresh_from_db()
+    assert (job.state, job.survey_notes) == ("cancelled", "They moved.")
+    [entry] = AuditEntry.objects.filter(verb="job.cancelled")
+    assert entry.detail == {}, "the trail holds no words about people"
     assert mo.post(url).status_code == 302
     assert InstallJob.objects.filter(home=nia.home).count() == 2
     again = InstallJob.objects.exclude(pk=job.pk).get()
