@@ -22,6 +22,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -273,6 +274,7 @@ def _end_sign_in(member: Member) -> UUID | None:
     if user is None:
         return None
     Authenticator.objects.filter(user=user).delete()
+    UserSession.objects.filter(user=user).delete()
     PartnerAccount.objects.filter(user=user).delete()
     user.groups.clear()
     user.user_permissions.clear()

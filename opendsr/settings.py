@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "csp",
 ]
 
@@ -74,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
     "opendsr.web.watching.WatchingMiddleware",
     "opendsr.web.second_factor.MustHaveSecondFactor",
     "opendsr.web.middleware.DomainErrorMiddleware",
@@ -156,6 +158,9 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 # allauth's own would copy addresses into a table which stays empty here: decisions/0062
 MFA_ADAPTER = "opendsr.web.second_factor.SealingAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_PRODUCTION  # http://localhost counts as secure for browsers alone
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
 STAFF_SECOND_FACTOR = env_bool("STAFF_SECOND_FACTOR", default=ENVIRONMENT != "test")

@@ -27,8 +27,14 @@ PERSONS: Final = (
 
 ELSEWHERE: Final = (
     Processing(
-        models=("account.EmailAddress", "account.EmailConfirmation", "mfa.Authenticator", "sessions.Session"),
-        what="addresses and second factors of the sign-in, who is signed in",
+        models=(
+            "account.EmailAddress",
+            "account.EmailConfirmation",
+            "mfa.Authenticator",
+            "sessions.Session",
+            "usersessions.UserSession",
+        ),
+        what="addresses and second factors of the sign-in, who is signed in, from which browser and address",
         purpose="signing in",
         basis=CONTRACT,
         keeping="until erased; sessions two weeks",

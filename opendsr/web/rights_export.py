@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.template.loader import render_to_string
 
@@ -92,6 +93,10 @@ def _account(whose: Person) -> Iterator[Table]:
     user_id = whose.member.user_id
     factors = Authenticator.objects.filter(user=user_id) if user_id else Authenticator.objects.none()
     yield table_of(factors, model=Authenticator, title="Second factors of your sign-in", leave_out=("data",))
+    signed_in = UserSession.objects.filter(user=user_id) if user_id else UserSession.objects.none()
+    yield table_of(
+        signed_in, model=UserSession, title="Where you are signed in", leave_out=("session_key", "data")
+    )
     yield members.disclosing.audit_table(whose)
 
 

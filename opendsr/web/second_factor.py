@@ -52,6 +52,15 @@ class SealingAdapter(DefaultMFAAdapter):
         except installation.NotFounded:
             return "OpenDSR"
 
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """The site as a passkey knows it: its host, and the co-op's name for people."""
+        return super().get_public_key_credential_rp_entity() | {"name": self.get_totp_issuer()}
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        """What a new passkey is called until its owner says otherwise."""
+        count = Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return _("Passkey %(n)s") % {"n": count + 1}
+
 
 class MustHaveSecondFactor:
     """Lets staff without a second factor do nothing but set one up, or sign out."""
