@@ -82,7 +82,14 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
         ("campaign_detail", "campaign_live", "campaign_action"), ("a campaign", "running a campaign")
     ),
     **dict.fromkeys(
-        ("event_report", "api_campaigns", "api_campaign_report"),
+        (
+            "event_report",
+            "event_evidence_csv",
+            "event_evidence_json",
+            "event_evidence_pdf",
+            "api_campaigns",
+            "api_campaign_report",
+        ),
         ("the report of an event", "reporting an event"),
     ),
     "answer_event": ("an event at a home", "answering an event for a household"),
