@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Final
+
 from django.db.models import Q, QuerySet
 
 from members.models import Member
 from notices.models import Notice
 
 State = Notice.State
-NOT_ARRIVED = (State.BOUNCED, State.FAILED)
+NOT_ARRIVED: Final = (State.BOUNCED, State.FAILED)
+RECENT: Final = timedelta(days=7)
 
 
 def log(*, state: str = "", kind: str = "", channel: str = "", number: str = "") -> QuerySet[Notice]:
@@ -24,14 +28,20 @@ def log(*, state: str = "", kind: str = "", channel: str = "", number: str = "")
         wanted &= Q(channel=channel)
     if number:
         wanted &= Q(member__number=number)
-    return Notice.objects.filter(wanted).select_related("member").order_by("-queued_at", "id")
+    return (
+        Notice.objects.filter(wanted)
+        .select_related("member")
+        .defer("facts", "address")
+        .order_by("-queued_at", "id")
+    )
 
 
 def of_member(member: Member) -> QuerySet[Notice]:
     """A member's own, newest first."""
-    return Notice.objects.filter(member=member).order_by("-queued_at", "id")
+    return Notice.objects.filter(member=member).defer("facts", "address").order_by("-queued_at", "id")
 
 
-def not_arrived_count() -> int:
-    """How many bounced or failed."""
-    return Notice.objects.filter(state__in=NOT_ARRIVED).count()
+def not_arrived_count(*, at: datetime) -> int:
+    """How many of the last week bounced or failed."""
+    recent = Notice.objects.filter(state__in=NOT_ARRIVED, queued_at__gte=at - RECENT)
+    return recent.count()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
@@ -228,6 +229,9 @@ def _letter_line() -> Line:
     if any(name in settings.EMAIL_BACKEND for name in TO_NOWHERE):
         todo = _("Set EMAIL_BACKEND and EMAIL_HOST for a mail server: members get no letter before that.")
         return Line("letter", title, "bad", _("letters go nowhere"), todo, press=press)
+    if settings.IS_PRODUCTION and urlsplit(settings.SITE_URL).hostname in channels.LOCAL:
+        todo = _("Set SITE_URL to the address members know: links in letters lead to this machine.")
+        return Line("letter", title, "bad", _("links lead nowhere"), todo, press=press)
     tried = _tried("letter")
     if tried is None:
         todo = _("Send yourself one, and see it come.")

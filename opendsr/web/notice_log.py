@@ -50,10 +50,10 @@ def notice_log(request: HttpRequest) -> HttpResponse:
         ],
         "pager": pager,
         "filters": filters,
-        "states": [(NOT_ARRIVED, _("did not arrive, or could not be sent")), *_options(STATES)],
+        "states": [(NOT_ARRIVED, _("not arrived, or not sent")), *_options(STATES)],
         "kinds": Kind.choices,
         "channels": Channel.choices,
-        "not_arrived": queries.not_arrived_count(),
+        "not_arrived": queries.not_arrived_count(at=at),
         "query": request.GET.urlencode(),
     }
     return render(request, "notices/log.html", context)

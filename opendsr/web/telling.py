@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from campaigns import opting
@@ -30,6 +31,7 @@ TOOK_PART: Final = (*ASKED, State.OVERRIDDEN)
 Facts = dict[str, object]
 
 
+@transaction.atomic
 def tell_scheduled(*, campaign_id: UUID, at: datetime) -> Queued:
     """Tell the homes that were asked; where the programme requires prior notice, those it cannot reach before
     the start are taken out. Reminder and start are put down for their time.

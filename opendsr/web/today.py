@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 import campaigns.queries
+import notices.queries
 import settlement.queries
 from assets.job_models import InstallJob
 from assets.models import Hub, Rollout
@@ -33,6 +34,7 @@ from members.models import Role
 from members.policy import ANSWERS_RIGHTS, DECIDES_ENQUIRIES, has_role, require_role
 from metering.models import Completeness
 from metering.policy import SEES_HEALTH
+from notices.policy import RESENDS_NOTICES
 from opendsr.kernel import clock
 from opendsr.kernel.periods import civil_date, day_interval
 from opendsr.web import campaign_page, wording
@@ -213,6 +215,13 @@ def _late_data(at: datetime) -> Iterator[Line]:
         yield Line(words, reverse("data_health"), "warn")
 
 
+def _notices(at: datetime) -> Iterator[Line]:
+    count = notices.queries.not_arrived_count(at=at)
+    if count:
+        words = ngettext("%(n)s notice did not arrive", "%(n)s notices did not arrive", count)
+        yield Line(_n(words, count), f"{reverse('notice_log')}?state=not_arrived", "warn")
+
+
 WAITING: Final[tuple[tuple[tuple[Role, ...], Lines], ...]] = (
     (RUNS_CAMPAIGNS, _campaigns_to_approve),
     (MAY_SETTLE, _campaigns_to_settle),
@@ -227,6 +236,7 @@ WRONG: Final[tuple[tuple[tuple[Role, ...], Lines], ...]] = (
     (DEVICE_STAFF, _silent_hubs),
     (MANAGES_DEVICES, _faulty),
     (SEES_HEALTH, _late_data),
+    (RESENDS_NOTICES, _notices),
 )
 """Who looks after it, and what is not as it should be."""
 

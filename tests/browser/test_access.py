@@ -12,6 +12,9 @@ from assets import jobs
 from members import applying, asking, inviting, partnering, terms
 from members.draft_terms import DRAFTS
 from members.models import Role, User
+from notices import choosing, links
+from notices.models import Notice
+from opendsr.web import telling
 from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.factories import make_staff
 from tests.web.scene import NOW, Scene
@@ -80,6 +83,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         ("/data-requests/", mo),
         (f"/data-requests/{asked.pk}/", mo),
         ("/data-processing/", mo),
+        *_notices(scene, mo),
         *_joining(scene, mo),
         ("/accounts/password/change/", scene.alice.user),
         ("/campaigns/", scene.sam),
@@ -88,6 +92,24 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         (f"/campaigns/{scene.planned.pk}/", scene.sam),
         (f"/campaigns/{scene.past.pk}/report/", scene.fay),
         (f"/campaigns/{scene.next.pk}/report/", scene.fay),
+    ]
+
+
+def _notices(scene: Scene, mo: User) -> list[tuple[str, User | None]]:
+    """A member's page with a code on its way, the log with what did not arrive, a link before its press."""
+    telling.tell_scheduled(campaign_id=scene.next.pk, at=NOW)
+    choosing.give_number(member=scene.alice.member, phone="07700 900123", at=NOW)
+    notice = Notice.objects.filter(member=scene.alice.member).order_by("pk").first()
+    assert notice is not None
+    Notice.objects.filter(member=scene.carol.member).update(
+        state="bounced", reason="undeliverable", attempts=3
+    )
+    return [
+        ("/notices/", scene.alice.user),
+        ("/notices/", scene.carol.user),
+        ("/notices/log/", mo),
+        (f"/n/{links.token(notice, links.SKIP)}/", None),
+        ("/n/nonsense/", None),
     ]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from django.utils import translation
 from hypothesis import given
@@ -99,6 +102,15 @@ def test_a_result_is_said_as_a_member_would(direction, wh, words_):
     paragraphs = said(Kind.EVENT_RESULT, direction=direction, delivered_wh=wh).paragraphs
 
     assert words_ in " ".join(paragraphs)
+
+
+def test_the_welsh_that_is_written_is_what_is_said():
+    """The compiled catalogue is of the written one."""
+    text = (Path(__file__).resolve().parents[2] / "locale/cy/LC_MESSAGES/django.po").read_text()
+    pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', text, re.M)
+    assert len(pairs) > 20
+    with translation.override("cy"):
+        assert {english: translation.gettext(english) for english, _ in pairs} == dict(pairs)
 
 
 CHOICES = st.dictionaries(

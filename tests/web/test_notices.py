@@ -286,6 +286,15 @@ def test_a_test_message_is_sent_from_setup(scene: Scene, visit: Visit, ada: User
     assert "area code" in bad.content.decode()
 
 
+def test_on_a_live_site_letters_whose_links_lead_nowhere_are_told(
+    scene: Scene, visit: Visit, ada: User, settings: Any
+):
+    settings.EMAIL_BACKEND, settings.IS_PRODUCTION = "django.core.mail.backends.smtp.EmailBackend", True
+    assert "Set SITE_URL" in visit(ada).get(reverse("setup")).content.decode()
+    settings.SITE_URL = "https://coop.example"
+    assert "Set SITE_URL" not in visit(ada).get(reverse("setup")).content.decode()
+
+
 def mine(scene: Scene) -> Any:
     return Participation.objects.filter(campaign=scene.next, occupancy=scene.alice.occupancy)
 
