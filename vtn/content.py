@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
-from vtn.port import EventNotice, VenId
+from vtn.port import EventNotice, Signal, VenId
 
 FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """When an open-ended event closes: it runs until it is called off."""
@@ -81,7 +82,12 @@ class EventContent:
     @property
     def digest(self) -> str:
         """The same for every VEN that is told the same: what is rendered once."""
-        same_for_all = (
+        return hashlib.blake2b(repr(self.same_for_all).encode(), digest_size=16).hexdigest()
+
+    @property
+    def same_for_all(self) -> tuple[object, ...]:
+        """What is said, whichever VEN and resources it is said to."""
+        return (
             self.market_context,
             self.starts_at.isoformat(),
             self.duration_seconds,
@@ -96,7 +102,6 @@ class EventContent:
             self.comment,
             self.targets,
         )
-        return hashlib.blake2b(repr(same_for_all).encode(), digest_size=16).hexdigest()
 
 
 def content_of(notice: EventNotice) -> EventContent:
@@ -106,15 +111,7 @@ def content_of(notice: EventNotice) -> EventContent:
         market_context=notice.market_context,
         starts_at=notice.interval.starts_at,
         duration_seconds=int(notice.interval.duration.total_seconds()),
-        signals=tuple(
-            SignalContent(
-                signal.name,
-                signal.type,
-                tuple((interval.duration_seconds, float(interval.value)) for interval in signal.intervals),
-                signal.unit,
-            )
-            for signal in notice.signals
-        ),
+        signals=_signals(notice.signals),
         notification_seconds=notice.notification_seconds,
         ramp_up_seconds=notice.ramp_up_seconds,
         recovery_seconds=notice.recovery_seconds,
@@ -124,4 +121,18 @@ def content_of(notice: EventNotice) -> EventContent:
         is_test=notice.test,
         comment=notice.comment,
         resource_ids=notice.resource_ids,
+    )
+
+
+@lru_cache(maxsize=64)
+def _signals(signals: tuple[Signal, ...]) -> tuple[SignalContent, ...]:
+    """Ten thousand VENs are told the same few."""
+    return tuple(
+        SignalContent(
+            signal.name,
+            signal.type,
+            tuple((interval.duration_seconds, float(interval.value)) for interval in signal.intervals),
+            signal.unit,
+        )
+        for signal in signals
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,9 +16,8 @@ from opendsr.kernel.lookups import among_texts
 from vtn import notices, queueing
 from vtn.content import EventContent
 from vtn.models import Event, Ven
-from vtn.port import EventClosed, NoticeInvalid, UnknownEvent, UnknownVen, VenId, VtnEventId
+from vtn.port import EventClosed, NoticeInvalid, UnknownEvent, UnknownVen, VtnEventId
 
-NO_VEN: Final = VenId("")
 LONGEST_REASON: Final = 200
 CANCELLATION_SHOWN_FOR: Final = timedelta(days=1)
 """How long the end of an open-ended event stays in the set of a VEN that does not answer it."""
@@ -33,15 +31,15 @@ def publish_events(contents_by_key: Mapping[str, EventContent], *, at: datetime)
     """
     if not contents_by_key:
         return {}
-    alike: dict[EventContent, list[tuple[str, EventContent]]] = defaultdict(list)
+    alike: dict[tuple[object, ...], list[tuple[str, EventContent]]] = defaultdict(list)
     for key, content in sorted(contents_by_key.items()):
         notices.require_resources(content)
-        alike[replace(content, ven_id=NO_VEN, resource_ids=())].append((_sound_key(key), content))
-    notices.require_sound(list(alike))
+        alike[content.same_for_all].append((_sound_key(key), content))
+    notices.require_sound([group[0][1] for group in alike.values()])
     vens = _ven_keys({content.ven_id for content in contents_by_key.values()})
     published: list[tuple[str, str, int, datetime, datetime | None]] = []
-    for shape, group in alike.items():
-        published += _insert(shape, group, vens, at=at)
+    for group in alike.values():
+        published += _insert(group, vens, at=at)
     if known := contents_by_key.keys() - {key for key, *_ in published}:
         published += Event.objects.filter(key__in=among_texts(known)).values_list(
             "key", "event_id", "ven_id", "closes_at", "delivered_at"
@@ -51,7 +49,6 @@ def publish_events(contents_by_key: Mapping[str, EventContent], *, at: datetime)
 
 
 def _insert(
-    shape: EventContent,
     group: Sequence[tuple[str, EventContent]],
     vens: Mapping[str, int],
     *,
@@ -59,10 +56,10 @@ def _insert(
 ) -> list[tuple[str, str, int, datetime, datetime | None]]:
     """Write the events of VENs that are told the same with one statement; return those that are new.
 
-    A row is key, event id, VEN, when it closes, and None: not delivered yet. they share goes along once: ten
-    thousand rows of parameters take longer than ten thousand rows.
+    A row is key, event id, VEN, when it closes, and None: not delivered yet. What events share goes along
+    once: ten thousand rows of parameters take longer than ten thousand rows.
     """
-    event = Event(published_at=at, **notices.columns(shape))
+    event = Event(published_at=at, **notices.columns(group[0][1]))
     own = {"event_id", "key", "ven_id", "resource_ids"}
     shared = [
         field for field in Event._meta.concrete_fields if not field.primary_key and field.attname not in own
