@@ -11,10 +11,11 @@ import pytest
 from assets import commissioning, installing, rolling_out, servicing, shadowing, vtn_door
 from assets.differences import differences
 from assets.models import Asset, Hub
+from assets.registry_models import RelayCount
 from hems.__main__ import main
 from hems.agent import Agent
 from hems.drivers.bus import LocalBroker
-from hems.drivers.real_device import RealDevice
+from hems.drivers.real_device import RealDevice, SwitchedDevice
 from hems.instants import written
 from hems.keys import enrol
 from opendsr.kernel import clock as kernel_clock
@@ -90,7 +91,13 @@ def sign(folder: Path, planned: installing.PlannedHub) -> Hub:
 
 
 @pytest.fixture
-def fitted(listener: Listener, broker: LocalBroker, tmp_path: Path) -> Iterator[Fitted]:
+def tasmota(broker: LocalBroker) -> Iterator[FakeTasmota]:
+    with FakeTasmota(broker, "water") as running:
+        yield running
+
+
+@pytest.fixture
+def fitted(listener: Listener, broker: LocalBroker, tasmota: FakeTasmota, tmp_path: Path) -> Fitted:
     make_asset_kinds()
     planned = installing.plan_hub(home=make_home(), serial=new_serial(), at=FIVE)
     asset = installing.install_asset(
@@ -100,8 +107,7 @@ def fitted(listener: Listener, broker: LocalBroker, tmp_path: Path) -> Iterator[
     enrol(folder, serial=planned.hub.serial)
     hub = sign(folder, planned)
     furnish(folder, broker, asset)
-    with FakeTasmota(broker, "water"):
-        yield Fitted(hub, asset, folder, f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b")
+    return Fitted(hub, asset, folder, f"https://localhost:{listener.port}/OpenADR2/Simple/2.0b")
 
 
 def test_a_hub_follows_the_registry_and_its_differences_are_told(fitted: Fitted):
@@ -132,6 +138,28 @@ def test_a_hub_follows_the_registry_and_its_differences_are_told(fitted: Fitted)
     # What it was told holds without contact, after a restart.
     with fitted.start() as again:
         assert not again.reported()["assets"][0]["is_in_service"]
+
+
+def test_a_hub_tells_how_often_its_relay_switched(fitted: Fitted, tasmota: FakeTasmota):
+    with fitted.start() as agent:
+        [driver] = agent.place.drivers
+        assert isinstance(driver, SwitchedDevice)
+        wait_for("the heater", lambda: agent.place.apply(FIVE) or driver.available)
+        for number in (1, 2):
+            for is_on in (True, False):
+                tasmota.is_pressed(is_on=is_on)
+                wait_for("the press", lambda wanted=is_on: agent.place.apply(FIVE) or _shows(driver, wanted))
+            agent.step(FIVE)
+            fitted.contact(agent, times=1)
+            count = RelayCount.objects.get(asset=fitted.asset)
+            assert (count.cycles, count.told_by) == (number, fitted.hub.ven_id)
+    # Counting goes on where it stood.
+    with fitted.start() as again:
+        assert again.reported()["counts"]["cycles"] == {fitted.asset.resource_id: 2}
+
+
+def _shows(driver: SwitchedDevice, is_on: bool) -> bool:
+    return driver.relay.shown is is_on
 
 
 def test_the_hub_that_takes_its_place_has_its_config(fitted: Fitted, tmp_path: Path, capsys):
