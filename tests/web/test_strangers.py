@@ -198,6 +198,33 @@ def test_a_stranger_is_shown_nothing_at_any_address(
     assert wrong == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "role",
+    [
+        Role.ADMINISTRATOR,
+        Role.DISPATCHER,
+        Role.DEVICE_MANAGER,
+        Role.MEMBER_SERVICES,
+        Role.FINANCE,
+        Role.AUDITOR,
+    ],
+)
+def test_nothing_breaks_for_any_role_at_any_address(role: Role, things: dict[str, Any], visit: Visit) -> None:
+    """What a role may do differs (`test_doors`); that an empty or odd request is answered does not."""
+    client = visit(make_staff(f"{role.value}@example.org", role))
+    client.raise_request_exception = False
+    wrong = []
+    for address in addresses():
+        for method, answer in knocks(client, address.path(things)):
+            if answer.status_code >= 500:
+                wrong.append((method, address.name, answer.status_code))
+            else:
+                text_of(answer)  # what streams is written as it is read
+
+    assert wrong == []
+
+
 def test_the_walk_sees_what_an_owner_is_shown(
     scene: Scene, things: dict[str, Any], secrets: tuple[str, ...], visit: Visit
 ) -> None:
