@@ -284,8 +284,15 @@ def test_who_does_not_know_its_venid_joins_by_fingerprint(
 
 @pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(
-    running: Running, vtn: Vtn, pki_folder: Path, tmp_path: Path
+    vtn: Vtn, pki_folder: Path, tmp_path: Path, settings: Any
 ) -> None:
+    """On a broker of its own: sessions of workers that are gone take their share of what is said."""
+    with brokering.running(pki_folder, tmp_path / "broker") as running:
+        settings.VTN_MQTT_URL = running.url
+        _is_killed_at_any_moment(running, vtn, pki_folder, tmp_path)
+
+
+def _is_killed_at_any_moment(running: Running, vtn: Vtn, pki_folder: Path, tmp_path: Path) -> None:
     homes = 12
     fleet_words = [sys.executable, "-m", "hems.fleet", "--dir", str(tmp_path), "--homes", str(homes)]
     subprocess.run([*fleet_words, "enrol"], cwd=brokering.ROOT, check=True, stdout=subprocess.DEVNULL)
