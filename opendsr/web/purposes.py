@@ -63,7 +63,7 @@ OWN: Final = frozenset(
 )
 """Pages on which people see what is their own, and nothing else."""
 
-OWN_PREFIXES: Final = ("account_", "mfa_", "member_api:")
+OWN_PREFIXES: Final = ("account_", "mfa_", "usersessions_", "member_api:")
 """Pages of the own sign-in, and what a member's own program asks."""
 
 NOBODYS: Final = frozenset({"brand_css", "brand_logo", "livez", "readyz", "receipts_in", "sms_in"})
