@@ -6,7 +6,6 @@ Alice's, and nothing breaks. An address of a new kind has to be given its rule h
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -15,19 +14,15 @@ import pytest
 from django.db import transaction
 from django.http.response import HttpResponseBase
 from django.test import Client
-from PIL import Image
 
-from assets import jobs
-from assets.job_models import JobPhoto
-from members import applying, asking, opting_out, partnering
-from members.asking import Kind
-from members.models import Channel, Role, User
+from members import partnering
+from members.models import Role, User
 from members.partnering import make_partner
 from opendsr.web.purposes import NOBODYS, OWN, OWN_PREFIXES, PURPOSES
 from tests.factories import make_staff
 from tests.web.scene import NOW, Scene
+from tests.web.things import VERBS, things_of
 from tests.web.url_map import Address, addresses
-from vtn.models import Event
 
 PUBLIC_PREFIXES = ("est_", "revocation_list")
 MACHINES = ("vtn_api:", "servicing:", "api_", "emoncms_", "opendsr.web.emoncms.", "vtn.api_site.")
@@ -41,18 +36,6 @@ OWN_OF = {
     "robot": {"api_campaigns", "api_campaign_report"},
 }
 """Pages that are the work of people of other trades, and show them nothing of Alice's."""
-VERBS = {
-    "campaign_action.verb": "approve",
-    "round_action.verb": "approve",
-    "visit_action.verb": "cancel",
-    "home_action.verb": "note",
-    "hub_action.verb": "retire",
-    "sending_action.verb": "freeze",
-    "step_page.step": "move",
-    "survey.occasion": "joining",
-    "home_export.form": "csv",
-    "setup_try.what": "letters",
-}
 Visit = Callable[[User | None], Client]
 
 
@@ -80,45 +63,7 @@ def test_every_address_has_a_rule() -> None:
 @pytest.fixture
 def things(scene: Scene) -> dict[str, Any]:
     """Something of Alice's for every argument that can be somebody's."""
-    alice, hub = scene.alice, scene.homes[0].hub
-    application = applying.start(
-        full_name=alice.member.full_name, email=alice.user.email, at=NOW, member=alice.member
-    )
-    asked = asking.open_request(
-        member=alice.member,
-        kind=Kind.COMPLAINT,
-        at=NOW,
-        channel=Channel.WEB,
-        by="test",
-        words="Alice's words",
-    )
-    opt_out = opting_out.start_standing_opt_out(occupancy=alice.occupancy, at=NOW, starts_at=NOW)
-    job = jobs.plan_job(home=alice.home, at=NOW, by="test")
-    picture = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(picture, "JPEG")
-    photo = JobPhoto(job=job, width=8, height=8, at=NOW, by="test")
-    photo.jpeg = picture.getvalue()
-    photo.save()
-    return {
-        **VERBS,
-        "occupancy_id": alice.occupancy.pk,
-        "home_id": alice.home.pk,
-        "number": alice.member.number,
-        "campaign_id": scene.next.pk,
-        "statement_id": scene.statement_of(alice).pk,
-        "round_id": scene.run.round_id,
-        "application_id": application.pk,
-        "request_id": asked.pk,
-        "opt_out_id": opt_out.pk,
-        "consent_id": alice.occupancy.consents.earliest("pk").pk,
-        "job_id": job.pk,
-        "photo_id": photo.pk,
-        "hub_id": hub.hub.pk,
-        "ven_id": hub.ven_id,
-        "event_id": Event.objects.filter(ven__ven_id=hub.ven_id).latest("pk").event_id,
-        "partner_id": make_partner(name="Calder Homes", by="test", at=NOW).pk,
-        "object_id": alice.member.pk,
-    }
+    return things_of(scene)
 
 
 @pytest.fixture

@@ -1,0 +1,73 @@
+"""Something of Alice's for every argument of an address, and a verb where one is taken."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from assets import jobs
+from assets.job_models import JobPhoto
+from members import applying, asking, opting_out
+from members.asking import Kind
+from members.models import Channel
+from members.partnering import make_partner
+from tests.web.scene import NOW, Scene
+from vtn.models import Event
+
+VERBS = {
+    "campaign_action.verb": "approve",
+    "round_action.verb": "approve",
+    "visit_action.verb": "cancel",
+    "home_action.verb": "note",
+    "hub_action.verb": "retire",
+    "sending_action.verb": "freeze",
+    "step_page.step": "move",
+    "survey.occasion": "joining",
+    "home_export.form": "csv",
+    "setup_try.what": "letters",
+}
+
+
+def things_of(scene: Scene) -> dict[str, Any]:
+    """Something of Alice's for every argument that can be somebody's."""
+    alice, hub = scene.alice, scene.homes[0].hub
+    application = applying.start(
+        full_name=alice.member.full_name, email=alice.user.email, at=NOW, member=alice.member
+    )
+    asked = asking.open_request(
+        member=alice.member,
+        kind=Kind.COMPLAINT,
+        at=NOW,
+        channel=Channel.WEB,
+        by="test",
+        words="Alice's words",
+    )
+    opt_out = opting_out.start_standing_opt_out(occupancy=alice.occupancy, at=NOW, starts_at=NOW)
+    job = jobs.plan_job(home=alice.home, at=NOW, by="test")
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "JPEG")
+    photo = JobPhoto(job=job, width=8, height=8, at=NOW, by="test")
+    photo.jpeg = picture.getvalue()
+    photo.save()
+    return {
+        **VERBS,
+        "occupancy_id": alice.occupancy.pk,
+        "home_id": alice.home.pk,
+        "number": alice.member.number,
+        "campaign_id": scene.next.pk,
+        "statement_id": scene.statement_of(alice).pk,
+        "round_id": scene.run.round_id,
+        "application_id": application.pk,
+        "request_id": asked.pk,
+        "opt_out_id": opt_out.pk,
+        "consent_id": alice.occupancy.consents.earliest("pk").pk,
+        "job_id": job.pk,
+        "photo_id": photo.pk,
+        "hub_id": hub.hub.pk,
+        "ven_id": hub.ven_id,
+        "event_id": Event.objects.filter(ven__ven_id=hub.ven_id).latest("pk").event_id,
+        "partner_id": make_partner(name="Calder Homes", by="test", at=NOW).pk,
+        "object_id": alice.member.pk,
+    }
