@@ -31,6 +31,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date, day_interval
 from opendsr.web import letters, member_home, wording
 from opendsr.web.champions import due_survey
+from opendsr.web.consent_page import SEES_CONSENTS
 from opendsr.web.entering import signed_in
 from opendsr.web.guided_forms import (
     BereavementForm,
@@ -95,6 +96,7 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
         "shares": Shareholding.objects.filter(member=member).order_by("taken_at"),
         "steps": [(step, TITLES[step][0]) for step in steps],
         "is_staff": is_staff,
+        "sees_consents": has_role(request.user, *SEES_CONSENTS),
         "takes_estate": member.left_reason == "deceased" and has_role(request.user, *PAYS_ESTATES),
         "estate_form": EstateForm(),
     }

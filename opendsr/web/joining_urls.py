@@ -7,6 +7,7 @@ from django.urls import path
 from opendsr.web import (
     apps_page,
     champions,
+    consent_page,
     enquiries,
     funnel,
     guided,
@@ -28,6 +29,8 @@ urlpatterns = [
     path("join/with/<str:token>/", join_pages.join_by, name="join_by"),
     path("join/go-on/<str:token>/", join_pages.join_continue, name="join_continue"),
     path("join/household/<str:token>/", join_pages.join_household, name="join_household"),
+    path("consents/", consent_page.my_consents, name="my_consents"),
+    path("membership/<str:number>/consents/", consent_page.household_consents, name="household_consents"),
     path("terms/", terms_page.my_terms, name="my_terms"),
     path("apps/", apps_page.my_apps, name="my_apps"),
     path("apps/<uuid:token_id>/revoke/", apps_page.revoke, name="revoke_token"),

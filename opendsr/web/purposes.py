@@ -41,6 +41,7 @@ OWN: Final = frozenset(
         "join_withdraw",
         "lift_restriction",
         "my_apps",
+        "my_consents",
         "my_notices",
         "my_number",
         "my_plan",
@@ -124,7 +125,8 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
         ("joining", "helping people to join"),
     ),
     **dict.fromkeys(
-        ("member_find", "household_page", "step_page"), ("a membership", "looking after a membership")
+        ("member_find", "household_page", "step_page", "household_consents"),
+        ("a membership", "looking after a membership"),
     ),
     "register_import": ("the register", "taking members in"),
     "household_needs": ("needs of a household", "taking care of a household"),

@@ -39,7 +39,7 @@ def test_every_page_in_every_light(scheme: str, width: int, scene: Scene, open_p
     for path, user in _pages(scene):
         page = open_page(path, user=user, scheme=scheme, width=width)
         wait_for_charts(page)
-        closed = page.locator("details:not([open]) > summary")
+        closed = page.locator("details:not(.menu):not([open]) > summary")
         while closed.count():
             closed.first.click()
         troubles = _violations(page)
@@ -50,6 +50,22 @@ def test_every_page_in_every_light(scheme: str, width: int, scene: Scene, open_p
         page.context.close()
 
     assert found == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_the_menus_of_the_bar(width: int, scene: Scene, open_page: OpenPage) -> None:
+    ada = make_staff("ada@example.org", Role.ADMINISTRATOR)
+    page = open_page("/today/", user=ada, width=width)
+    menus = page.locator("details.menu")
+    for number in range(menus.count()):
+        menus.nth(number).locator("summary").click()
+        expect(page.locator("details.menu[open]")).to_have_count(1)
+        assert _violations(page) == []
+        assert not is_too_wide(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("details.menu[open]")).to_have_count(0)
+    expect(menus.last.locator("summary")).to_be_focused()
 
 
 @pytest.mark.slow
@@ -86,6 +102,14 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         *_notices(scene, mo),
         *_joining(scene, mo),
         ("/accounts/password/change/", scene.alice.user),
+        *((path, scene.alice.user) for path in ("/consents/", "/apps/", "/terms/", "/accounts/2fa/")),
+        ("/accounts/sessions/", scene.alice.user),
+        (f"/membership/{scene.alice.member.number}/consents/", mo),
+        *_devices(scene),
+        *(
+            (path, scene.sam)
+            for path in ("/today/", "/search/?q=h", "/campaign-rules/", "/network-operators/", "/plans/")
+        ),
         ("/campaigns/", scene.sam),
         ("/campaigns/new/", scene.sam),
         (f"/campaigns/{scene.next.pk}/", scene.sam),
@@ -111,6 +135,18 @@ def _notices(scene: Scene, mo: User) -> list[tuple[str, User | None]]:
         (f"/n/{links.token(notice, links.SKIP)}/", None),
         ("/n/nonsense/", None),
     ]
+
+
+def _devices(scene: Scene) -> list[tuple[str, User | None]]:
+    """The registry: homes, one home, its hub, the map, the catalogue, changes, updates, data health."""
+    dan = make_staff("dan@example.org", Role.DEVICE_MANAGER)
+    hub = scene.homes[0].hub.hub
+    paths = (
+        "/registry/", f"/registry/homes/{hub.home_id}/", "/registry/map/", "/registry/catalogue/",
+        "/registry/catalogue/new/", "/registry/changes/", "/registry/changes/new/", "/hubs/",
+        f"/hubs/{hub.pk}/", "/updates/", "/metering/health/",
+    )  # fmt: skip
+    return [(path, dan) for path in paths]
 
 
 def _violations(page: Page) -> list[str]:
