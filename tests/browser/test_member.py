@@ -22,7 +22,7 @@ def test_alice_s_evening_on_a_phone(scene: Scene, open_page: OpenPage, tmp_path:
     page = open_page("/", width=PHONE)
     page.get_by_label("Email address").fill("alice@example.org")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Hello, Alice Ash")
 
     event = page.get_by_role("article")

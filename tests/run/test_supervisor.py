@@ -23,7 +23,8 @@ PARENT = (
     "print('child', child.pid, flush=True); time.sleep(600)"
 )
 SUPERVISES = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore it
 from pathlib import Path
 from opendsr.run.supervisor import Program, Stopped, Supervisor
 try:
