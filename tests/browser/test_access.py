@@ -133,7 +133,6 @@ def _notices(scene: Scene, mo: User) -> list[tuple[str, User | None]]:
         ("/notices/", scene.carol.user),
         ("/notices/log/", mo),
         (f"/n/{links.token(notice, links.SKIP)}/", None),
-        ("/n/nonsense/", None),
     ]
 
 

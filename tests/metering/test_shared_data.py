@@ -118,7 +118,7 @@ def test_every_file_is_imported_twice_and_counts_once_or_is_refused_in_words():
             job = import_jobs.upload(job_id=new_uuid(), name=name, chunks=[contents], at=AT, by=None)
             import_jobs.choose(job_id=job.pk, options=options, meters=meters, is_for_real=True)
             job = import_jobs.run(job_id=job.pk, at=AT)
-            outcomes.append(job.outcome)
+            outcomes.append({**job.outcome, "rejects": job.rejects})
         if name in NOT_READINGS:
             assert (job.state, "expected" in job.error) == ("failed", True), name
             continue
