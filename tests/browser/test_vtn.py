@@ -77,7 +77,7 @@ def pages() -> list[tuple[str, str]]:
 
 def faults(page: Page) -> list[str]:
     wait_for_charts(page)
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
     found = _violations(page)
     return [*found, "has to be moved sideways"] if is_too_wide(page) else found
 
@@ -117,7 +117,8 @@ def test_a_prompt_is_staged_and_its_outcome_watched(
     ven = Ven.objects.order_by("pk").first()
     assert ven is not None
     page = open_page("/", user=ada, has_javascript=has_javascript)
-    page.get_by_role("link", name="Hubs").click()
+    page.locator("summary", has_text="Devices").click()
+    page.get_by_role("link", name="OpenADR", exact=True).click()
     page.get_by_role("link", name=ven.ven_id).click()
     page.get_by_role("link", name="Test prompts for this VEN").click()
     page.locator("summary", has_text="An event that is far").click()
