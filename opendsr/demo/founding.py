@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from typing import LiteralString
 
@@ -128,7 +128,11 @@ def _held(function: LiteralString, *, fix: str) -> Iterator[None]:
         taken = holder.execute(f"SELECT {function}(%s)", [USE_LOCK]).fetchone()
         if not taken or not taken[0]:
             raise DatabaseInUse(database=_name(), fix=fix)
-        yield
+        try:
+            yield
+        finally:  # the server may notice only later that the connection has closed
+            with suppress(psycopg.Error):
+                holder.execute("SELECT pg_advisory_unlock_all()")
 
 
 def _public_tables() -> set[str]:
