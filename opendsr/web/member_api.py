@@ -13,7 +13,6 @@ from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-import numpy as np
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -48,6 +47,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import period_starts
 from opendsr.web import member_api_fields as fields
 from opendsr.web import member_home
+from opendsr.web.usage import used_wh
 from settlement import statements as settled
 from settlement.models import RoundKind, Statement
 from settlement.policy import access_statement
@@ -276,13 +276,8 @@ class Readings(MemberView):
         oldest, newest = span
         day = min(max(_day(request) or newest, oldest), newest)
         starts = period_starts(day)
-        cube = store.day_cube(streams, [day])
-        is_there: list[bool] = np.all(cube.present[:, 0, : len(starts)], axis=0).tolist()
-        net_wh: list[int] = cube.net_wh[:, 0, : len(starts)].sum(axis=0).tolist()
-        rows = [
-            {"starts_at": start, "net_wh": wh if there else None}
-            for start, wh, there in zip(starts, net_wh, is_there, strict=True)
-        ]
+        used = used_wh(streams, day, len(starts))
+        rows = [{"starts_at": start, "net_wh": wh} for start, wh in zip(starts, used, strict=True)]
         told = {"day": day, "oldest": oldest, "newest": newest, "readings": rows}
         return Response(fields.DayField(told).data)
 

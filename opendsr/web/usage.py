@@ -65,11 +65,11 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
     oldest, newest = span
     day = min(max(day or newest, oldest), newest)
     starts = period_starts(day)
-    used_wh = _used_wh(streams, day, len(starts))
+    used = used_wh(streams, day, len(starts))
     usual_wh = baselines_between([stay.pk for stay in stays], day_interval(day))
     event_starts = [start for start in starts if start in usual_wh]
     event = (event_starts[0], event_starts[-1] + HALF_HOUR) if event_starts else None
-    known = [wh for wh in used_wh if wh is not None]
+    known = [wh for wh in used if wh is not None]
     slots = np.array([slot_of(start) for start in starts], dtype=np.int64)
     price, price_words = rate_words(Kind.IMPORT_PRICE, slots)
     carbon, carbon_words = rate_words(Kind.CARBON, slots)
@@ -85,7 +85,7 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
             element_id="usage-figure",
             label=_("Electricity used in each half-hour of the day; the table below has the same numbers"),
             starts=starts,
-            metered_kwh=[_kwh(wh) for wh in used_wh],
+            metered_kwh=[_kwh(wh) for wh in used],
             baseline_kwh=[_kwh(usual_wh.get(start)) for start in starts],
             event=event,
             price=price,
@@ -99,14 +99,14 @@ def day_usage(stays: Sequence[Occupancy], day: date | None, at: datetime) -> Day
                 price=pence,
                 carbon=grams,
             )
-            for start, wh, pence, grams in zip(starts, used_wh, price_words, carbon_words, strict=True)
+            for start, wh, pence, grams in zip(starts, used, price_words, carbon_words, strict=True)
         ),
         has_price=any(value is not None for value in price),
         has_carbon=any(value is not None for value in carbon),
     )
 
 
-def _used_wh(streams: Sequence[UUID], day: date, periods: int) -> list[int | None]:
+def used_wh(streams: Sequence[UUID], day: date, periods: int) -> list[int | None]:
     """Net import of all streams by half-hour; None where any of them lacks the reading."""
     cube = store.day_cube(streams, [day])
     present: list[bool] = np.all(cube.present[:, 0, :periods], axis=0).tolist()
@@ -114,8 +114,8 @@ def _used_wh(streams: Sequence[UUID], day: date, periods: int) -> list[int | Non
     return [wh if is_there else None for wh, is_there in zip(net_wh, present, strict=True)]
 
 
-def _summary(used_wh: int, missing: int, event: tuple[datetime, datetime] | None, imported: Days) -> str:
-    words = [_("%(kwh)s kWh in all.") % {"kwh": f"{used_wh / 1000:,.1f}"}]
+def _summary(total_wh: int, missing: int, event: tuple[datetime, datetime] | None, imported: Days) -> str:
+    words = [_("%(kwh)s kWh in all.") % {"kwh": f"{total_wh / 1000:,.1f}"}]
     if missing:
         some = ngettext(
             "%(n)s half-hour has no reading yet.", "%(n)s half-hours have no reading yet.", missing
