@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -40,6 +41,26 @@ LEGS: Final = """
     ) AS leg (leg, seconds)
     WHERE campaign_id = %s AND seconds >= 0
     GROUP BY leg ORDER BY leg
+"""
+LEGS_BETWEEN: Final = """
+    SELECT is_direct, leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
+           percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds),
+           count(*) FILTER (WHERE seconds <= CASE WHEN is_direct THEN %(direct)s ELSE %(goal)s END)
+    FROM (
+        SELECT part.*, campaign.approved_at, programme.use_case = 'load_control' AS is_direct
+        FROM campaigns_participation AS part
+        JOIN campaigns_campaign AS campaign ON campaign.id = campaign_id
+        JOIN campaigns_programme AS programme ON programme.code = campaign.programme_id
+        WHERE campaign.starts_at >= %(since)s AND campaign.starts_at < %(until)s
+    ) AS part,
+    LATERAL (VALUES
+        (1, extract(epoch FROM sent_at - approved_at)),
+        (2, extract(epoch FROM delivered_at - sent_at)),
+        (3, extract(epoch FROM responded_at - delivered_at)),
+        (4, extract(epoch FROM responded_at - approved_at))
+    ) AS leg (leg, seconds)
+    WHERE seconds >= 0
+    GROUP BY is_direct, leg ORDER BY is_direct, leg
 """
 State = Participation.State
 IN_FORCE: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED, Campaign.State.COMPLETED)
@@ -169,6 +190,40 @@ def leg_seconds(campaign: Campaign) -> list[tuple[int, int, float, float]]:
     with connection.cursor() as cursor:
         cursor.execute(LEGS, [campaign.pk])
         return [(leg, assets, float(half), float(most)) for leg, assets, half, most in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Assets that were asked, and those of them whose hub said yes and that stayed in."""
+
+    asked: int
+    responding: int
+
+
+def answers_of(campaign_ids: Iterable[UUID]) -> Answers:
+    """The assets asked in these campaigns, counted once in each; called off before it was sent counts not."""
+    parts = Participation.objects.filter(campaign__in=list(campaign_ids))
+    found = parts.exclude(state=State.CANCELLED, sent_at=None).aggregate(
+        asked=Count("pk"), responding=Count("pk", filter=Q(state=State.OPTED_IN))
+    )
+    return Answers(**found)
+
+
+def legs_between(
+    since: datetime, until: datetime, *, goal_seconds: int, direct_goal_seconds: int
+) -> list[tuple[bool, int, int, float, float, int]]:
+    """(direct load control, leg, assets, median, 95th percentile, within the goal) of campaigns that begin in
+    [since, until), as in `leg_seconds`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            LEGS_BETWEEN,
+            {"since": since, "until": until, "goal": goal_seconds, "direct": direct_goal_seconds},
+        )
+        return [
+            (direct, leg, assets, round(float(half), 3), round(float(most), 3), within)
+            for direct, leg, assets, half, most, within in cursor.fetchall()
+        ]
 
 
 def left_out_by_staff(parts: Iterable[Participation]) -> frozenset[UUID]:

@@ -273,6 +273,11 @@ _celery["beat_schedule"]["settle-what-is-ready"] = {
     "schedule": 300.0,
     "options": {"queue": "settlement", "expires": 240},
 }
+_celery["beat_schedule"]["tell-months"] = {
+    "task": "settlement.tasks.tell_months",
+    "schedule": 24 * 3600,
+    "options": {"queue": "settlement", "expires": 3600},
+}
 _celery["beat_schedule"]["forget-statement-files"] = {
     "task": "settlement.tasks.forget_statement_files",
     "schedule": 24 * 3600,

@@ -21,6 +21,8 @@ STAFF: Final = (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR, Role.MEMBER_SERV
 SEES_MONEY: Final = (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR)
 MAY_SETTLE: Final = (Role.ADMINISTRATOR, Role.FINANCE)
 SEES_BASELINES: Final = (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR)
+SEES_FIGURES: Final = (Role.ADMINISTRATOR, Role.DISPATCHER, Role.FINANCE, Role.AUDITOR)
+"""The co-op's figures by month: totals alone, never a home."""
 
 
 class StatementNotFound(NotFound):

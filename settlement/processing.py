@@ -15,6 +15,7 @@ RECORD: Final = (
             "settlement.RunArchive",
             "settlement.SettlementRun",
             "settlement.RoundProgress",
+            "settlement.EventAfter",
         ),
         what="what a home delivered in an event, and the readings that the sum rests on, by stay",
         purpose="paying what is due, so that anybody can work it out again",

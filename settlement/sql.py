@@ -51,6 +51,7 @@ CHANGEABLE: Final = (
 ROUND_APPEND_ONLY: Final = tuple(table for table in ROUND_TABLES if table not in CHANGEABLE)
 SURPLUS_TABLES: Final = ("settlement_surplusproposal", "settlement_surplusdecision")
 DEVICE_TABLE: Final = "settlement_deviceestimate"
+FIGURES_TABLES: Final = ("settlement_eventafter", "settlement_monthfigures")
 APPEND_ONLY: Final = (
     "settlement_settlementterms",
     "settlement_entry",

@@ -10,6 +10,7 @@ from campaigns.completing import COMPLETED
 from opendsr.kernel import audit, clock, outbox
 from opendsr.kernel.outbox import Fact
 from settlement import posting, queries, rounds, settling, statement_files, studying
+from settlement.kpis import monthly
 
 
 @outbox.consumer(COMPLETED, "settlement.await", queue="settlement")
@@ -53,6 +54,12 @@ def settle_what_is_ready(**_: object) -> None:
 def run_placebo_studies(**_: object) -> None:
     """Run twice, count once: each study is claimed under a lease."""
     studying.run_due(at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def tell_months(**_: object) -> None:
+    """Run twice, count once: a month whose ground is the same keeps the same figures."""
+    monthly.tell_due(at=clock.now())
 
 
 @shared_task(ignore_result=True)

@@ -179,6 +179,47 @@ def bars_figure(
     return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
 
 
+def months_figure(
+    *,
+    element_id: str,
+    label: str,
+    names: Sequence[str],
+    series: Sequence[tuple[str, str, Sequence[float | None]]],
+    unit: str,
+    stacked: bool = False,
+    lines: bool = False,
+) -> Figure:
+    """Bars or lines a month of several series (name, colour, values); what is not known leaves a gap."""
+    traces = [
+        {
+            "type": "scatter" if lines else "bar",
+            "x": list(names),
+            "y": list(values),
+            "name": name,
+            **(
+                {"mode": "lines+markers", "line": {"color": colour, "width": 2}}
+                if lines
+                else {"marker": {"color": colour}}
+            ),
+            "hovertemplate": f"%{{x}}: %{{y:,.2f}} {unit}<extra>{name}</extra>",
+        }
+        for name, colour, values in series
+    ]
+    named = names[:: -(-len(names) // MOST_BARS_NAMED) or 1]
+    layout = LAYOUT | {
+        "barmode": "relative" if stacked else "group",
+        "xaxis": {
+            "fixedrange": True,
+            "type": "category",
+            "tickvals": list(named),
+            "ticktext": ["<br>".join(name.split()[:2]) for name in named],
+            "automargin": True,
+        },
+        "yaxis": LAYOUT["yaxis"] | {"title": {"text": unit, "standoff": 6}, "automargin": True},
+    }
+    return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
+
+
 def _steps(values: Sequence[float | None], names: Sequence[str]) -> dict[str, list[Any]]:
     """A horizontal line across each half-hour, joined to its neighbours, broken where there is no value."""
     x: list[int] = []

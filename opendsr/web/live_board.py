@@ -98,7 +98,7 @@ def board(campaign: Campaign) -> dict[str, Any]:
 def legs(campaign: Campaign) -> list[Leg]:
     """The legs that any asset has come through, in their order."""
     return [
-        Leg(str(LEG_WORDS[leg]), f"{assets:,}", _seconds(half), _seconds(most))
+        Leg(str(LEG_WORDS[leg]), f"{assets:,}", seconds(half), seconds(most))
         for leg, assets, half, most in campaigns.queries.leg_seconds(campaign)
     ]
 
@@ -226,5 +226,6 @@ def _pct(part: int, whole: int) -> int:
     return min(100, 100 * part // whole) if whole else 0
 
 
-def _seconds(value: float) -> str:
+def seconds(value: float) -> str:
+    """A time in seconds, to a tenth."""
     return _("%(s)s s") % {"s": f"{value:,.1f}"}

@@ -29,7 +29,7 @@ from members.policy import (
 )
 from metering.policy import SEES_HEALTH
 from notices.policy import SEES_NOTICES
-from settlement.policy import SEES_BASELINES, SEES_MONEY
+from settlement.policy import SEES_BASELINES, SEES_FIGURES, SEES_MONEY
 
 Words = str | Promise
 
@@ -146,6 +146,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
         (
             Page("round_list", _("Money"), holding(*SEES_MONEY), MONEY_TABS),
             Page("baseline_rules", _("Baselines"), holding(*SEES_BASELINES)),
+            Page("kpis", _("Figures"), holding(*SEES_FIGURES)),
         ),
     ),
     (

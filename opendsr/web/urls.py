@@ -142,6 +142,7 @@ urlpatterns = [
     path("", include("opendsr.web.registry_urls")),
     path("", include("opendsr.web.joining_urls")),
     path("", include("opendsr.web.notice_urls")),
+    path("", include("opendsr.web.office_urls")),
     path("api/v1/", include(api_urls)),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),

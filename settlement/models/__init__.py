@@ -6,6 +6,7 @@ each ledger entry sums to zero; both are held by the database (`settlement/sql.p
 
 from __future__ import annotations
 
+from settlement.kpi_models import EventAfter, MonthFigures
 from settlement.models.choices import (
     Basis,
     Cap,
@@ -57,10 +58,12 @@ __all__ = [
     "Dispute",
     "DisputeOutcome",
     "Entry",
+    "EventAfter",
     "Floor",
     "GiftChoice",
     "HardshipMark",
     "HomeDelivery",
+    "MonthFigures",
     "Outcome",
     "OverrideCost",
     "Payment",

@@ -110,6 +110,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
             (path, scene.sam)
             for path in ("/today/", "/search/?q=h", "/campaign-rules/", "/network-operators/", "/plans/")
         ),
+        ("/figures/", scene.fay),
         ("/campaigns/", scene.sam),
         ("/campaigns/new/", scene.sam),
         (f"/campaigns/{scene.next.pk}/", scene.sam),
