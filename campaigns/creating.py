@@ -62,12 +62,12 @@ def create_campaign(
     wrong, AlreadyCreated when the campaign of that id asks for something else.
     """
     name, reason = name.strip(), reason.strip()
-    zone = _written_zone(zone_kind, zone)
+    zone = written_zone(zone_kind, zone)
     if hold_out_pct is None:
         hold_out_pct = programme.hold_out_pct
     errors = {
         **_word_errors(name=name, reason=reason, direction=direction, size_w=size_w),
-        **_zone_errors(zone_kind, zone),
+        **zone_errors(zone_kind, zone),
         **_time_errors(starts_at=starts_at, ends_at=ends_at, at=at),
         **_hold_out_errors(hold_out_pct),
     }
@@ -108,7 +108,8 @@ def create_campaign(
     return campaign
 
 
-def _written_zone(zone_kind: str, zone: str) -> str:
+def written_zone(zone_kind: str, zone: str) -> str:
+    """The zone as the grid's own lists write it."""
     zone = zone.strip()
     if zone_kind == ZoneKind.EVERYWHERE:
         return ""
@@ -134,7 +135,8 @@ def _word_errors(*, name: str, reason: str, direction: str, size_w: int) -> dict
     return errors
 
 
-def _zone_errors(zone_kind: str, zone: str) -> dict[str, str]:
+def zone_errors(zone_kind: str, zone: str) -> dict[str, str]:
+    """What is wrong with a written zone, by field."""
     if zone_kind not in ZoneKind.values:
         return {"zone_kind": f"Choose one of {', '.join(ZoneKind.values)}."}
     if zone_kind == ZoneKind.GSP_GROUP and not GSP_GROUP.fullmatch(zone):

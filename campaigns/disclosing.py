@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from campaigns.models import HomeHabit, HomePlan, HomePlanLine, HomeTariff, OptRecord, Participation, PlanLine
+from campaigns.models import (
+    HomeHabit,
+    HomePlan,
+    HomePlanLine,
+    HomeTariff,
+    MarketOfferAsset,
+    OptRecord,
+    Participation,
+    PlanLine,
+)
 from members.disclosing import Person
 from opendsr.kernel.disclosure import Table, table_of
 
@@ -23,10 +32,12 @@ def tables(whose: Person) -> Iterator[Table]:
     )
     opts = OptRecord.objects.filter(participation__occupancy__in=homes).order_by("received_at", "pk")
     yield table_of(opts, model=OptRecord, title="Your answers to events")
+    held = MarketOfferAsset.objects.filter(occupancy__in=homes).order_by("starts_at", "pk")
+    yield table_of(held, model=MarketOfferAsset, title="Offers to buyers with a device of yours in them")
     habits = HomeHabit.objects.filter(occupancy__in=homes).order_by("pk")
     yield table_of(habits, model=HomeHabit, title="What your home usually uses, and how often it took part")
-    held = HomeTariff.objects.filter(occupancy__in=homes).order_by("starts_at", "pk")
-    yield table_of(held, model=HomeTariff, title="Your tariffs")
+    tariffs = HomeTariff.objects.filter(occupancy__in=homes).order_by("starts_at", "pk")
+    yield table_of(tariffs, model=HomeTariff, title="Your tariffs")
     nights = HomePlan.objects.filter(occupancy__in=homes).order_by("night", "pk")
     yield table_of(nights, model=HomePlan, title="Plans of your nights")
     lines_of_nights = HomePlanLine.objects.filter(plan__occupancy__in=homes).order_by("plan__night", "pk")

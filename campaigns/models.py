@@ -347,6 +347,17 @@ class Freeze(models.Model):
 
 
 # Tariffs and homes' own plans lie in a file of their own.
+# The market: who buys, what they ask for, what was offered and ordered.
+from campaigns.market_models import MarketAvailability as MarketAvailability  # noqa: E402
+from campaigns.market_models import MarketOffer as MarketOffer  # noqa: E402
+from campaigns.market_models import MarketOfferAsset as MarketOfferAsset  # noqa: E402
+from campaigns.market_models import MarketOrder as MarketOrder  # noqa: E402
+from campaigns.market_models import MarketParty as MarketParty  # noqa: E402
+from campaigns.market_models import MarketPreset as MarketPreset  # noqa: E402
+from campaigns.market_models import MarketRequest as MarketRequest  # noqa: E402
+from campaigns.market_models import MarketStretch as MarketStretch  # noqa: E402
+from campaigns.market_models import MarketTold as MarketTold  # noqa: E402
+
 # Direct load control: who may drive which zone, on what terms, and what came.
 from campaigns.servicing_models import CampaignRule as CampaignRule  # noqa: E402
 from campaigns.servicing_models import HomeHabit as HomeHabit  # noqa: E402

@@ -26,7 +26,7 @@ from campaigns import displacing, eligibility, expecting, habits, life, queries,
 from campaigns.choosing import Choice, Offer
 from campaigns.holding_out import choose_beside, draw, turns_of
 from campaigns.life import Verb
-from campaigns.models import Campaign, Direction, Participation, PlanLine
+from campaigns.models import Campaign, Direction, MarketOfferAsset, MarketStretch, Participation, PlanLine
 from members.models import Purpose
 from metering import purposes
 from opendsr.kernel.interval import Interval
@@ -170,6 +170,8 @@ def engaged(interval: Interval, campaign: Campaign) -> Engaged:
             busy.add(asset_id)
             committed_w[occupancy_id] += expected_w
     busy.update(_compared_with(interval, campaign))
+    if not comes_first:
+        busy.update(_promised(interval, campaign))
     return Engaged(frozenset(busy), frozenset(giving_way - busy), committed_w)
 
 
@@ -181,6 +183,15 @@ def asked_lately(campaign: Campaign, *, at: datetime) -> dict[UUID, int]:
         .values_list("occupancy_id")
         .annotate(Count("campaign", distinct=True))
     )
+
+
+def _promised(interval: Interval, campaign: Campaign) -> QuerySet[MarketOfferAsset, UUID]:
+    """Assets held for an offer to a market in the interval, but for the offer that the campaign serves."""
+    held = MarketOfferAsset.objects.filter(
+        is_held=True, starts_at__lt=interval.ends_at, ends_at__gt=interval.starts_at
+    )
+    own = MarketStretch.objects.filter(campaign=campaign.pk).values("order__offer")
+    return held.exclude(offer__in=own).values_list("asset_id", flat=True)
 
 
 def _compared_with(interval: Interval, campaign: Campaign) -> QuerySet[PlanLine, UUID]:

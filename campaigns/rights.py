@@ -1,4 +1,4 @@
-"""What each role may see and change of campaigns in the stock admin; 0001 and 0005 to 0007 grant it."""
+"""What each role may see and change of campaigns in the stock admin; 0001, 0005 to 0007 and 0009 grant it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ SERVICING_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
         "servicingcontract": VIEW,
         "servicingsignal": VIEW,
         "campaignrule": VIEW,
+    }
+    for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+}
+
+MARKET_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {
+        "marketparty": VIEW,
+        "marketpreset": VIEW,
+        "marketrequest": VIEW,
+        "marketoffer": VIEW,
+        "marketorder": VIEW,
+        "marketavailability": VIEW,
+        "markettold": VIEW,
     }
     for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
 }

@@ -34,6 +34,7 @@ class Scope(models.TextChoices):
     SIGNAL = "signal", "Start and stop"
     READ = "read", "See availability and the status of its signals"
     METER = "meter", "See the metering of its zones, minute by minute"
+    MARKET = "market", "Ask for flexibility as a market, and order it"
 
 
 class ServicingClient(models.Model):

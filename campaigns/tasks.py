@@ -26,6 +26,8 @@ from campaigns import (
     tariffs,
 )
 from campaigns.life import WrongState
+from campaigns.market import offering
+from campaigns.market import receiving as market_receiving
 from campaigns.models import PlanLine
 from campaigns.servicing import receiving
 from members import recurring
@@ -106,6 +108,18 @@ def occupancy_ended(*, fact: Fact) -> None:
 def signal_received(*, fact: Fact) -> None:
     """Decide a signal that nobody has decided by now; all others are left as they are."""
     receiving.decide(signal_id=_uuid(fact, "signal_id"), at=clock.now())
+
+
+@outbox.consumer(market_receiving.DEADLINE, "campaigns.market_deadline")
+def market_deadline(*, fact: Fact) -> None:
+    """Nothing was offered in time: the request lapses."""
+    market_receiving.lapse_request(request_id=_uuid(fact, "request_id"), at=clock.now())
+
+
+@outbox.consumer(offering.GOOD_UNTIL, "campaigns.market_offer")
+def market_offer_over(*, fact: Fact) -> None:
+    """The offer was not ordered in time: it lapses, and its assets are free."""
+    offering.lapse_offer(offer_id=_uuid(fact, "offer_id"), at=clock.now())
 
 
 @outbox.consumer("members.standing_opt_out.started", "campaigns.standing_opt_out")

@@ -78,6 +78,19 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
         ("operator_list", "operator", "operator_action"),
         ("network operators", "driving homes for a network operator"),
     ),
+    **dict.fromkeys(
+        (
+            "market_list",
+            "market_new",
+            "market_file",
+            "market_choice",
+            "market_buyers",
+            "market_entry",
+            "market_request",
+            "market_action",
+        ),
+        ("the flexibility market", "offering flexibility to its buyers"),
+    ),
     **dict.fromkeys(("campaign_list", "campaign_new", "campaign_rules"), ("campaigns", "running campaigns")),
     **dict.fromkeys(
         ("campaign_detail", "campaign_live", "campaign_action"), ("a campaign", "running a campaign")

@@ -14,6 +14,7 @@ from opendsr.web import (
     health,
     imports,
     landlords,
+    market,
     message_rules,
     money,
     needs,
@@ -57,7 +58,19 @@ intake_urls = [
     path("message-rules/", message_rules.message_rules, name="message_rules"),
 ]
 
+market_urls = [
+    path("", market.market_list, name="market_list"),
+    path("new/", market.market_new, name="market_new"),
+    path("file/", market.market_file, name="market_file"),
+    path("choose/", market.market_choice, name="market_choice"),
+    path("buyers/", market.market_buyers, name="market_buyers"),
+    path("may-enter/", market.market_entry, name="market_entry"),
+    path("requests/<uuid:market_request_id>/", market.market_request, name="market_request"),
+    path("requests/<uuid:market_request_id>/<slug:verb>/", market.market_action, name="market_action"),
+]
+
 urlpatterns = [
+    path("market/", include(market_urls)),
     path("", include(emoncms_urls)),
     path("", portal.home, name="home"),
     path("events/<uuid:campaign_id>/<uuid:occupancy_id>/", portal.answer_event, name="answer_event"),

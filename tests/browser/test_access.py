@@ -18,6 +18,7 @@ from opendsr.web import telling
 from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.factories import make_staff
 from tests.web.scene import NOW, Scene
+from tests.web.things import open_request
 
 AXE = Axe().axe_script
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -126,6 +127,10 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
             for path in ("/today/", "/search/?q=h", "/campaign-rules/", "/network-operators/", "/plans/")
         ),
         ("/figures/", scene.fay),
+        *(
+            (f"/market/{page}", scene.sam)
+            for page in ("", "new/", "file/", "choose/", "buyers/", "may-enter/", _market(scene))
+        ),
         ("/campaigns/", scene.sam),
         ("/campaigns/new/", scene.sam),
         (f"/campaigns/{scene.next.pk}/", scene.sam),
@@ -133,6 +138,11 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         (f"/campaigns/{scene.past.pk}/report/", scene.fay),
         (f"/campaigns/{scene.next.pk}/report/", scene.fay),
     ]
+
+
+def _market(scene: Scene) -> str:
+    """A buyer's request, open, whose page shows the forms."""
+    return f"requests/{open_request(scene).pk}/"
 
 
 def _notices(scene: Scene, mo: User) -> list[tuple[str, User | None]]:

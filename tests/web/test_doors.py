@@ -67,6 +67,10 @@ class Door:
             return reverse(self.name, args=[uuid4()])
         if self.name in ("take_copy", "lift_restriction", "rights_request"):
             return reverse(self.name, args=[uuid4()])
+        if self.name == "market_request":
+            return reverse(self.name, args=[uuid4()])
+        if self.name == "market_action":
+            return reverse(self.name, args=[uuid4(), self.verb])
         if self.name == "operator":
             return reverse(self.name, args=[uuid4()])
         if self.name == "operator_action":
@@ -193,6 +197,43 @@ DOORS = [
     *(
         Door(name, {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403, "nobody": 403}, method="post")
         for name in ("operator_list", "campaign_rules")
+    ),
+    *(
+        Door(name, {"anonymous": 302, "alice": 403, "sam": 200, "fay": 403, "nobody": 403})
+        for name in (
+            "market_list",
+            "market_new",
+            "market_file",
+            "market_choice",
+            "market_buyers",
+            "market_entry",
+        )
+    ),
+    *(
+        Door(name, {"anonymous": 302, "alice": 403, "sam": 422, "fay": 403, "nobody": 403}, method="post")
+        for name in ("market_new", "market_file")
+    ),
+    Door(
+        "market_buyers",
+        {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403},
+        method="post",
+    ),
+    Door(
+        "market_entry",
+        {"anonymous": 302, "alice": 403, "sam": 403, "fay": 403, "nobody": 403},
+        method="post",
+    ),
+    Door(
+        "market_choice",
+        {"anonymous": 302, "alice": 403, "sam": 302, "fay": 403, "nobody": 403},
+        method="post",
+    ),
+    Door("market_request", {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403}),
+    Door(
+        "market_action",
+        {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403},
+        method="post",
+        verb="offer",
     ),
     Door("operator", {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403}),
     Door(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import Any
 
 from PIL import Image
 
 from assets import jobs
 from assets.job_models import JobPhoto
+from campaigns.market import receiving
+from campaigns.models import MarketRequest, Programme
 from members import applying, asking, opting_out
 from members.asking import Kind
 from members.models import Channel
@@ -20,6 +23,7 @@ VERBS = {
     "campaign_action.verb": "approve",
     "round_action.verb": "approve",
     "visit_action.verb": "cancel",
+    "market_action.verb": "decline",
     "home_action.verb": "note",
     "hub_action.verb": "retire",
     "sending_action.verb": "freeze",
@@ -28,6 +32,35 @@ VERBS = {
     "home_export.form": "csv",
     "setup_try.what": "letters",
 }
+
+
+def open_request(scene: Scene) -> MarketRequest:
+    """A request of a buyer on trial for tomorrow's evening, open."""
+    standing = MarketRequest.objects.filter(reference="NF-1").first()
+    if standing is not None:
+        return standing
+    programme = Programme.objects.order_by("pk").first()
+    assert programme is not None
+    party = receiving.add_party(
+        name="Northern Flex", programme=programme, is_sandbox=True, at=NOW, by=scene.sam
+    )
+    starts_at = (NOW + timedelta(days=1)).replace(hour=17, minute=0, second=0, microsecond=0)
+    asked = receiving.Asked(
+        reference="NF-1",
+        preset="local",
+        direction="turn_down",
+        zone_kind="everywhere",
+        zone="",
+        starts_at=starts_at,
+        profile_w=(20_000, 20_000, 30_000),
+        price_mp_per_kwh=45_000,
+        penalty_mp_per_kwh=20_000,
+        deadline_at=starts_at - timedelta(hours=2),
+    )
+    made, _ = receiving.receive_request(
+        party=party, asked=asked, source=MarketRequest.Source.FORM, at=NOW, by=scene.sam
+    )
+    return made
 
 
 def things_of(scene: Scene) -> dict[str, Any]:
@@ -57,6 +90,7 @@ def things_of(scene: Scene) -> dict[str, Any]:
         "home_id": alice.home.pk,
         "number": alice.member.number,
         "campaign_id": scene.next.pk,
+        "market_request_id": open_request(scene).pk,
         "statement_id": scene.statement_of(alice).pk,
         "round_id": scene.run.round_id,
         "application_id": application.pk,

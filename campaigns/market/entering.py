@@ -1,0 +1,94 @@
+"""What the portfolio may enter: for each kind of market, what it could surely give against what is wanted.
+
+Looked at for the next evening at five o'clock, UK time, that leaves the notice: at the shortest and at the
+longest that may be asked, everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Final
+
+from campaigns import rules, selecting
+from campaigns.models import Campaign, Direction, MarketPreset, Programme, UseCase, ZoneKind
+from campaigns.servicing import sending_at_once
+from opendsr.kernel.interval import Interval
+from opendsr.kernel.periods import LONDON
+
+EVENING: Final = time(17)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kind of market for so long: `sure_w` of `assets` in `homes` against the preset's least size."""
+
+    preset: MarketPreset
+    direction: str
+    interval: Interval
+    sure_w: int
+    assets: int
+    homes: int
+
+    @property
+    def may(self) -> bool:
+        """Whether what is sure reaches the least size."""
+        return self.sure_w >= self.preset.least_w
+
+    @property
+    def lacks_w(self) -> int:
+        """What it lacks of the least size."""
+        return max(0, self.preset.least_w - self.sure_w)
+
+    @property
+    def homes_wanted(self) -> int | None:
+        """How many homes more, each like those there are; None where there are none to go by."""
+        if not self.homes or not self.sure_w:
+            return None
+        return -(-self.lacks_w * self.homes // self.sure_w)
+
+
+def entries(*, at: datetime) -> list[Entry]:
+    """Every kind of market, both directions, shortest and longest."""
+    found: list[Entry] = []
+    seen: dict[tuple[str, Interval], tuple[int, int, int]] = {}
+    programme = Programme.objects.filter(use_case=UseCase.MARKET).order_by("pk").first()
+    if programme is None:
+        return found
+    for preset in MarketPreset.objects.order_by("name"):
+        starts_at = _next_evening(at + timedelta(minutes=preset.notice_minutes))
+        for direction in Direction.values:
+            for minutes in sorted({preset.least_minutes, preset.most_minutes}):
+                interval = Interval(starts_at, starts_at + timedelta(minutes=minutes))
+                key = (direction, interval)
+                if key not in seen:
+                    seen[key] = _sure(programme, direction, interval, at=at)
+                found.append(Entry(preset, direction, interval, *seen[key]))
+    return found
+
+
+def _sure(programme: Programme, direction: str, interval: Interval, *, at: datetime) -> tuple[int, int, int]:
+    campaign = Campaign(
+        programme=programme,
+        direction=direction,
+        zone_kind=ZoneKind.EVERYWHERE,
+        zone="",
+        size_w=1,
+        starts_at=interval.starts_at,
+        ends_at=interval.ends_at,
+    )
+    found = sending_at_once.look(campaign, at=at)
+    total_w = sum(offer.expected_w for offer in found.offers)
+    if not total_w:
+        return 0, 0, 0
+    chosen = selecting.select(
+        found.offers, size_w=total_w, rule=rules.in_force(), stagger_seconds=campaign.spread_seconds
+    )
+    homes = {found.able[number].home_id for number in chosen.chosen}
+    return chosen.sure_w, len(chosen.chosen), len(homes)
+
+
+def _next_evening(earliest: datetime) -> datetime:
+    local = earliest.astimezone(LONDON)
+    day = local.date() if local.time() <= EVENING else local.date() + timedelta(days=1)
+    return datetime.combine(day, EVENING, LONDON).astimezone(earliest.tzinfo)

@@ -1,0 +1,142 @@
+"""What every asset could give each open request, put to the pure choice (`income.py`).
+
+Read from what homes usually use and how often they come (`habits.py`), as a network operator's signals are:
+an asset counts for a request when it can serve all of it. A home's assets share what the home uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+
+from campaigns.market import income
+from campaigns.market.income import Asked, Choice
+from campaigns.models import Campaign, MarketRequest
+from campaigns.selecting import ASK_MP
+from campaigns.servicing import sending_at_once
+from opendsr.kernel.interval import HALF_HOUR
+
+State = MarketRequest.State
+MOST_WEIGHED: Final = 20
+"""So many open requests at once, those with the nearest deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """An asset that serves a request."""
+
+    asset_id: UUID
+    occupancy_id: UUID
+    expected_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What to do about a request: nothing where `serving` is empty. `able` assets could serve it."""
+
+    request: MarketRequest
+    offered_w: tuple[int, ...]
+    income_mp: int
+    serving: tuple[Serving, ...]
+    able: int
+    why_not: str
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether to offer."""
+        return bool(self.serving)
+
+
+def open_requests(*, at: datetime) -> list[MarketRequest]:
+    """Those that may still be offered for, nearest deadline first."""
+    found = MarketRequest.objects.filter(state=State.OPEN, deadline_at__gt=at)
+    ordered = found.select_related("party__programme", "preset").order_by("deadline_at", "pk")
+    in_time = [each for each in ordered if each.starts_at - each.notice > at]
+    return in_time[:MOST_WEIGHED]
+
+
+def weigh(requests: Sequence[MarketRequest], *, at: datetime) -> list[Weighed]:
+    """What to accept of these and with which assets, for the most expected income of all together."""
+    able = [sending_at_once.look(as_campaign(request, at=at), at=at) for request in requests]
+    assets = sorted({offer.asset_id for found in able for offer in found.offers})
+    place = {asset_id: number for number, asset_id in enumerate(assets)}
+    power_w = np.zeros((len(assets), len(requests)))
+    chance_out = np.zeros(len(assets))
+    stays: dict[UUID, UUID] = {}
+    for column, found in enumerate(able):
+        for asset, offer in zip(found.able, found.offers, strict=True):
+            row = place[offer.asset_id]
+            power_w[row, column], chance_out[row] = offer.expected_w, offer.chance_out
+            stays[offer.asset_id] = found.told.occupancy_by_home[asset.home_id]
+    choice = income.best_choice(
+        [asked_of(request) for request in requests], power_w, chance_out, ask_mp=ASK_MP
+    )
+    return [
+        _weighed(request, column, choice, power_w, assets, stays, len(able[column].offers))
+        for column, request in enumerate(requests)
+    ]
+
+
+def asked_of(request: MarketRequest) -> Asked:
+    """The request as the choice takes it; times in half-hours."""
+    starts = int(request.starts_at.timestamp()) // int(HALF_HOUR.total_seconds())
+    return Asked(
+        profile_w=request.profile_w,
+        price_mp_per_kwh=request.price_mp_per_kwh,
+        penalty_mp_per_kwh=request.penalty_mp_per_kwh,
+        least_w=request.preset.least_w,
+        starts=starts,
+        ends=starts + len(request.profile_w),
+    )
+
+
+def as_campaign(request: MarketRequest, *, at: datetime) -> Campaign:
+    """A campaign, not stored, that asks for all of the request."""
+    return Campaign(
+        programme=request.party.programme,
+        name=str(request),
+        direction=request.direction,
+        zone_kind=request.zone_kind,
+        zone=request.zone,
+        size_w=request.peak_w,
+        starts_at=request.starts_at,
+        ends_at=request.ends_at,
+        created_at=at,
+    )
+
+
+def _weighed(
+    request: MarketRequest,
+    column: int,
+    choice: Choice,
+    power_w: income.Floats,
+    assets: Sequence[UUID],
+    stays: dict[UUID, UUID],
+    able: int,
+) -> Weighed:
+    serving = tuple(
+        Serving(assets[row], stays[assets[row]], int(power_w[row, column]))
+        for row in np.nonzero(choice.serves[:, column])[0].tolist()
+    )
+    why_not = ""
+    if not serving:
+        most_w = int(power_w[:, column].sum())
+        if not able:
+            why_not = "nobody"
+        elif min(request.peak_w, most_w) < request.preset.least_w:
+            why_not = "too_small"
+        else:
+            why_not = "others_bring_more"
+    return Weighed(
+        request=request,
+        offered_w=choice.offered_w[column] if serving else (),
+        income_mp=round(choice.income_mp[column]),
+        serving=serving,
+        able=able,
+        why_not=why_not,
+    )

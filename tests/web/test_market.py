@@ -1,0 +1,163 @@
+"""Pages of the flexibility market, from the first buyer to a planned campaign."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+
+from campaigns import vtn_door
+from campaigns.models import Campaign, MarketAvailability, MarketParty, MarketPreset, MarketRequest
+from members.models import Role, User
+from opendsr.kernel import clock
+from tests.campaigns.servicing.operating import make_habits
+from tests.campaigns.staging import (
+    NOON,
+    PaperVtn,
+    make_history,
+    make_programme,
+    make_ready_home,
+    make_rules,
+)
+from tests.factories import make_consent_texts, make_staff
+from tests.web.conftest import Visit
+from tests.web.pages import seen
+
+pytestmark = pytest.mark.django_db
+REQUEST = {
+    "reference": "NF-1",
+    "kind": "local",
+    "direction": "turn_down",
+    "zone_kind": "cmz",
+    "zone": "Calder",
+    "starts_at": "2026-01-14T16:00",
+    "profile_kw": "4 8",
+    "price_pence_per_kwh": "60",
+    "penalty_pence_per_kwh": "0",
+    "deadline_at": "2026-01-14T14:00",
+}
+
+
+@pytest.fixture
+def ann(db: None) -> User:
+    """Staff: an administrator."""
+    return make_staff("ann@example.org", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def market(monkeypatch: pytest.MonkeyPatch, ann: User, visit: Visit) -> MarketParty:
+    """Noon; four homes with habits, and a live buyer that the administrator added by the form."""
+    monkeypatch.setattr(clock, "now", lambda: NOON)
+    monkeypatch.setattr(vtn_door, "vtn", PaperVtn)
+    make_consent_texts()
+    make_programme()
+    make_rules()
+    MarketPreset.objects.filter(pk="local").update(least_w=1_000)
+    homes = [make_ready_home(cmz="Calder")[0] for _ in range(4)]
+    make_habits(*homes)
+    make_history({home.stream_id: 3_000 for home in homes})
+    fields = {"do": "buyer", "name": "Northern Flex", "programme": "fast-dr"}
+    assert visit(ann).post(reverse("market_buyers"), fields).status_code == 302
+    return MarketParty.objects.get()
+
+
+def test_a_request_is_taken_in_chosen_offered_ordered_and_planned(
+    market: MarketParty, sam: User, visit: Visit
+) -> None:
+    staff = visit(sam)
+    taken = staff.post(reverse("market_new"), {"buyer": market.pk, **REQUEST})
+    found = MarketRequest.objects.get()
+    page = reverse("market_request", args=[found.pk])
+    assert taken.headers["Location"] == page
+    assert (found.profile_w, found.price_mp_per_kwh) == ([4_000, 8_000], 60_000)
+    assert "14 January 2026, 14:00" in seen(staff.get(reverse("market_list"))).text()
+
+    choice = seen(staff.get(reverse("market_choice"))).text()
+    assert "1 to accept, £3.49" in choice
+    staff.post(reverse("market_choice"), {"request": str(found.pk)})
+    wrong = staff.post(f"{page}order/", {"reference": "O-1", "ordered_kw": "5 8"})
+    assert wrong.status_code == 422
+    assert "at most what was offered" in seen(wrong).text()
+    staff.post(f"{page}order/", {"reference": "O-1"})
+
+    found.refresh_from_db()
+    assert found.state == "ordered"
+    assert [each.size_w for each in Campaign.objects.order_by("starts_at")] == [4_000, 8_000]
+    told = seen(staff.get(page)).text()
+    assert all(words in told for words in ("Ordered as O-1", "Northern Flex: NF-1 (1 of 2)"))
+
+
+def test_what_is_wrong_is_said_at_its_field(market: MarketParty, sam: User, visit: Visit) -> None:
+    staff = visit(sam)
+    for field, value, words in (
+        ("deadline_at", "2026-01-13T14:00", "The deadline has passed"),
+        ("profile_kw", "4 <b>", "Write kW for each half-hour"),
+        ("starts_at", "2026-03-29T01:30", "that time does not exist"),
+        ("price_pence_per_kwh", "-1", "Write pence a kWh"),
+    ):
+        answer = staff.post(reverse("market_new"), {"buyer": market.pk, **REQUEST, field: value})
+        assert answer.status_code == 422
+        assert words in seen(answer).text()
+    assert not MarketRequest.objects.exists()
+
+
+def test_availability_is_declared_and_withdrawn(market: MarketParty, sam: User, visit: Visit) -> None:
+    staff, page = visit(sam), reverse("market_buyers")
+    fields = {
+        "do": "declare",
+        "buyer": market.pk,
+        "direction": "turn_down",
+        "zone_kind": "cmz",
+        "zone": "Calder",
+        "starts_at": "2026-01-15T16:00",
+        "ends_at": "2026-01-15T19:00",
+        "available_kw": "12.5",
+    }
+    staff.post(page, fields)
+    made = MarketAvailability.objects.get()
+    assert (made.available_w, made.starts_at) == (12_500, NOON + timedelta(hours=28))
+    assert staff.post(page, fields).status_code == 422
+
+    staff.post(page, {"availability": str(made.pk)})
+
+    assert "Nothing is declared." in seen(staff.get(page)).text()
+    assert staff.post(page, {"availability": "x"}).status_code == 404
+
+
+def test_what_the_portfolio_may_enter_follows_the_figures_of_each_kind(
+    market: MarketParty, ann: User, visit: Visit
+) -> None:
+    admin, page = visit(ann), reverse("market_entry")
+    before = seen(admin.get(page))
+    rows = [" ".join(row.text_content().split()) for row in before.tree.xpath("//main//tbody/tr")]
+    assert any(row.startswith("Local networkUse less") and "yes" in row for row in rows)
+    assert any(row.startswith("BalancingUse less") and "more homes like these" in row for row in rows)
+
+    figures = {
+        "code": "balancing",
+        "notice_minutes": 60,
+        "least_minutes": 30,
+        "most_minutes": 60,
+        "least_kw": "2",
+        "note": "Terms of 2026",
+    }
+    assert admin.post(page, {**figures, "most_minutes": 29}).status_code == 422
+    admin.post(page, figures)
+
+    rows = [" ".join(row.text_content().split()) for row in seen(admin.get(page)).tree.xpath("//tbody/tr")]
+    assert any(row.startswith("BalancingUse less") and "yes" in row for row in rows)
+    assert any("Terms of 2026" in row for row in rows)
+
+
+def test_on_the_first_day_every_page_says_what_comes_first(sam: User, visit: Visit) -> None:
+    staff = visit(sam)
+    said = {
+        "market_list": "No buyer yet.",
+        "market_new": "There is no buyer",
+        "market_choice": "No request is open",
+        "market_buyers": "Nothing is declared.",
+        "market_entry": "First add a programme",
+    }
+    for name, words in said.items():
+        assert words in seen(staff.get(reverse(name))).text()
