@@ -6,6 +6,7 @@ Every address but the description needs a signature; the adapter is the one whos
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http import HTTPStatus
@@ -47,6 +48,7 @@ class ServicingView(View):
     """An address behind a signature."""
 
     scope: ClassVar[str] = Scope.READ
+    adapters: ClassVar[Mapping[str, Any]] = ADAPTERS
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Verify, then do; whatever is refused is answered as problem+json."""
@@ -56,7 +58,7 @@ class ServicingView(View):
                 return _problem(
                     405, "method_not_allowed", f"Use {' or '.join(self.methods)}.", allow=self.methods
                 )
-            adapter = ADAPTERS.get(str(kwargs.pop("adapter", "reference")))
+            adapter = self.adapters.get(str(kwargs.pop("adapter", "reference")))
             if adapter is None:
                 return _problem(404, "unknown_adapter", "There is no adapter of that name.")
             message = _message(request)
@@ -263,6 +265,9 @@ def _whole(request: HttpRequest, field: str, *, otherwise: int, most: int) -> in
 def _refused(error: DomainError) -> HttpResponse:
     field = error.data.get("field")
     errors = []
+    by_field = error.data.get("errors")
+    if isinstance(by_field, Mapping):
+        errors = [{"field": name, "value": None, "fix": str(fix)} for name, fix in by_field.items()]
     if field:
         reason = error.data.get("reason") or str(error)
         errors.append({"field": str(field), "value": error.data.get("value"), "fix": str(reason)})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from campaigns.models import Direction, ServicingSignal
+from campaigns.market_models import MARKET_ZONE_KINDS
+from campaigns.models import Direction, MarketRequest, ServicingSignal
 
 PREFIX: Final = "/api/servicing/v1"
 DESCRIPTION: Final = (
-    "A network operator starts and stops flexibility in the zones of its contracts. Every request is "
+    "A network operator starts and stops flexibility in the zones of its contracts; a buyer of the market "
+    "asks for flexibility and orders what it is offered. Every request is "
     "signed with the client's Ed25519 key by HTTP message signatures (RFC 9421), over @method, @target-uri, "
     "content-digest (RFC 9530) where there is a body and idempotency-key where there is one, with created "
     "(within 60 seconds of now), keyid and a nonce that is used once. Power is in W, times are UTC; what is "
@@ -24,7 +26,11 @@ def document() -> dict[str, Any]:
     """The description, OpenAPI 3.0."""
     return {
         "openapi": "3.0.3",
-        "info": {"title": "OpenDSR direct load control", "version": "1", "description": DESCRIPTION},
+        "info": {
+            "title": "OpenDSR direct load control and market",
+            "version": "1",
+            "description": DESCRIPTION,
+        },
         "security": [{"signature": []}],
         "paths": {
             f"{PREFIX}/signals/": {
@@ -59,6 +65,34 @@ def document() -> dict[str, Any]:
                         _parameter("starts_at", TIME),
                         _parameter("minutes", WHOLE),
                     ],
+                )
+            },
+            f"{PREFIX}/market/messages/": {
+                "post": _operation(
+                    "market_messages_create",
+                    "A buyer's request, order or withdrawal. The same message again is answered the same.",
+                    answers={
+                        "201": ("Taken in.", "Standing"),
+                        "200": ("It came before.", "Standing"),
+                    },
+                    parameters=[],
+                    body="Said",
+                )
+            },
+            f"{PREFIX}/market/requests/{{reference}}/": {
+                "get": _operation(
+                    "market_requests_retrieve",
+                    "How a request stands, with what is offered for it.",
+                    answers={"200": ("As it stands.", "Standing")},
+                    parameters=[_parameter("reference", TEXT, where="path", is_needed=True)],
+                )
+            },
+            f"{PREFIX}/market/availability/": {
+                "get": _operation(
+                    "market_availability_list",
+                    "What the co-op declared to the buyer, from now on.",
+                    answers={"200": ("Soonest first.", "Declared")},
+                    parameters=[],
                 )
             },
             f"{PREFIX}/metering/": {
@@ -192,6 +226,55 @@ SCHEMAS: Final[dict[str, Any]] = {
                 starts_at=TIME,
                 mean_w={**WHOLE, "nullable": True, "description": "To 100 W; null where too few homes told."},
                 homes={**WHOLE, "nullable": True},
+            ),
+        },
+    ),
+    "Said": _object(
+        ["message", "reference"],
+        message={"type": "string", "enum": ["request", "order", "withdrawal"]},
+        reference={**TEXT, "description": "The buyer's own, of the request; one a request."},
+        kind={**TEXT, "description": "Of a request: the kind of market, such as local."},
+        direction={"type": "string", "enum": list(Direction.values)},
+        zone_kind={"type": "string", "enum": [code for code, _ in MARKET_ZONE_KINDS]},
+        zone=TEXT,
+        starts_at={**TIME, "description": "Of a request: a whole half-hour."},
+        profile_w={"type": "array", "items": WHOLE, "description": "Of a request: W by half-hour."},
+        price_pence_per_kwh={**TEXT, "description": "At most three decimals."},
+        penalty_pence_per_kwh={**TEXT, "description": "For what was offered and lacks."},
+        deadline_at={**TIME, "description": "Of a request: until when offers are taken."},
+        order_reference={**TEXT, "description": "Of an order: the buyer's own."},
+        ordered_w={
+            "type": "array",
+            "items": WHOLE,
+            "description": "Of an order: at most what was offered; left out, all of it.",
+        },
+    ),
+    "Standing": _object(
+        ["request_id", "reference", "state", "offer", "order"],
+        request_id=ID,
+        reference=TEXT,
+        state={"type": "string", "enum": list(MarketRequest.State.values)},
+        reason={**TEXT, "description": "Of one declined."},
+        deadline_at=TIME,
+        offer={
+            "type": "object",
+            "nullable": True,
+            "description": "W by half-hour, price, until when.",
+        },
+        order={"type": "object", "nullable": True},
+    ),
+    "Declared": _object(
+        ["availability"],
+        availability={
+            "type": "array",
+            "items": _object(
+                ["direction", "zone_kind", "zone", "starts_at", "ends_at", "available_w"],
+                direction=TEXT,
+                zone_kind=TEXT,
+                zone=TEXT,
+                starts_at=TIME,
+                ends_at=TIME,
+                available_w=WHOLE,
             ),
         },
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -44,6 +45,7 @@ from tests.factories import HubKit, Resident, make_staff
 pytestmark = pytest.mark.django_db
 ItIs = Callable[[datetime], None]
 MINUTE = timedelta(minutes=1)
+ARGUMENT, OPEN_API = re.compile(r"<[a-z]+:([a-z_]+)>"), r"{\1}"
 
 
 @pytest.fixture
@@ -450,10 +452,10 @@ def test_the_description_is_valid_and_names_every_address() -> None:
 
     validate_schema(document)
     assert document == json.loads(json.dumps(openapi.document()))
-    known = {path.replace("{signal_id}", "X") for path in document["paths"]}
-    from campaigns.servicing.urls import signed
+    from campaigns.servicing.urls import signed, traded
 
-    assert known == {f"{PREFIX}/{str(each.pattern).replace('<uuid:signal_id>', 'X')}" for each in signed}
+    addresses = [str(each.pattern) for each in signed] + [f"market/{each.pattern}" for each in traded]
+    assert set(document["paths"]) == {f"{PREFIX}/{ARGUMENT.sub(OPEN_API, each)}" for each in addresses}
 
 
 def test_another_operators_scheme_is_one_module(
