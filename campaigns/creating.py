@@ -61,30 +61,19 @@ def create_campaign(
     again for the same returns the campaign that stands. Raises CampaignInvalid with every field that is
     wrong, AlreadyCreated when the campaign of that id asks for something else.
     """
-    name, reason = name.strip(), reason.strip()
-    zone = written_zone(zone_kind, zone)
-    if hold_out_pct is None:
-        hold_out_pct = programme.hold_out_pct
-    errors = {
-        **_word_errors(name=name, reason=reason, direction=direction, size_w=size_w),
-        **zone_errors(zone_kind, zone),
-        **_time_errors(starts_at=starts_at, ends_at=ends_at, at=at),
-        **_hold_out_errors(hold_out_pct),
-    }
-    if errors:
-        raise CampaignInvalid(errors=errors)
-    asked: dict[str, object] = {
-        "programme": programme,
-        "name": name,
-        "reason": reason,
-        "direction": Direction(direction),
-        "zone_kind": ZoneKind(zone_kind),
-        "zone": zone,
-        "size_w": size_w,
-        "hold_out_pct": hold_out_pct,
-        "starts_at": starts_at,
-        "ends_at": ends_at,
-    }
+    asked = checked(
+        programme=programme,
+        name=name,
+        direction=direction,
+        zone_kind=zone_kind,
+        zone=zone,
+        size_w=size_w,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        at=at,
+        reason=reason,
+        hold_out_pct=hold_out_pct,
+    )
     campaign, is_new = Campaign.objects.get_or_create(
         pk=campaign_id or new_uuid(), defaults={**asked, "created_by": by, "created_at": at}
     )
@@ -101,11 +90,52 @@ def create_campaign(
             "programme": programme.pk,
             "size_w": size_w,
             "zone_kind": zone_kind,
-            "zone": zone,
-            "hold_out_pct": hold_out_pct,
+            "zone": campaign.zone,
+            "hold_out_pct": campaign.hold_out_pct,
         },
     )
     return campaign
+
+
+def checked(
+    *,
+    programme: Programme,
+    name: str,
+    direction: str,
+    zone_kind: str,
+    zone: str,
+    size_w: int,
+    starts_at: datetime,
+    ends_at: datetime,
+    at: datetime,
+    reason: str = "",
+    hold_out_pct: int | None = None,
+) -> dict[str, object]:
+    """What a campaign asks, field by field as it is stored; raises CampaignInvalid with every fault."""
+    name, reason = name.strip(), reason.strip()
+    zone = written_zone(zone_kind, zone)
+    if hold_out_pct is None:
+        hold_out_pct = programme.hold_out_pct
+    errors = {
+        **_word_errors(name=name, reason=reason, direction=direction, size_w=size_w),
+        **zone_errors(zone_kind, zone),
+        **_time_errors(starts_at=starts_at, ends_at=ends_at, at=at),
+        **_hold_out_errors(hold_out_pct),
+    }
+    if errors:
+        raise CampaignInvalid(errors=errors)
+    return {
+        "programme": programme,
+        "name": name,
+        "reason": reason,
+        "direction": Direction(direction),
+        "zone_kind": ZoneKind(zone_kind),
+        "zone": zone,
+        "size_w": size_w,
+        "hold_out_pct": hold_out_pct,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
 
 
 def written_zone(zone_kind: str, zone: str) -> str:

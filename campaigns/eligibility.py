@@ -16,7 +16,7 @@ from uuid import UUID
 import members.queries
 from assets.models import Asset, Hub
 from assets.queries import ZoneAsset
-from campaigns.models import Direction, PlanLine
+from campaigns.models import Campaign, Direction, Participation, PlanLine
 from members import caring
 from members.care import Care, Limits, Need
 from members.models import Purpose
@@ -26,6 +26,15 @@ from opendsr.kernel.interval import Interval
 LeftOut = PlanLine.LeftOut
 INSTANT: Final = timedelta(microseconds=1)
 NO_LIMITS: Final = Limits()
+NO_TIME: Final = timedelta(0)
+A_DAY: Final = timedelta(days=1)
+HOLDING: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED, Campaign.State.COMPLETED)
+TAKING_PART: Final = (
+    Participation.State.PLANNED,
+    Participation.State.SENT,
+    Participation.State.DELIVERED_TO_HUB,
+    Participation.State.OPTED_IN,
+)
 FEW: Final = 1_000
 """Of more homes than this everybody is read: naming ten thousand costs more than reading the rest."""
 SERVES: Final[Mapping[str, frozenset[Need]]] = {
@@ -89,21 +98,40 @@ def may_take_part(
 ) -> dict[UUID, Verdict]:
     """Answer for each asset, by id: may it take part over the interval, as far as is known at `at`.
 
-    A handful of statements however many are asked. `told` spares them when it was read already.
+    A handful of statements however many are asked. `told` spares them when it was read already. An asset that
+    is asked the same way right before counts as asked all the while.
     """
     if told is None:
         told = standing({asset.home_id for asset in assets}, interval, at=at)
     is_turn_down, duration = direction == Direction.TURN_DOWN, interval.duration
+    ran = _ran_until(interval.starts_at, direction)
     verdicts = {}
     living, limits_by_stay = told.occupancy_by_home, told.limits
     for asset in assets:
         occupancy_id = living.get(asset.home_id)
         limits = NO_LIMITS if occupancy_id is None else limits_by_stay.get(occupancy_id, NO_LIMITS)
         reason = _home_reason(occupancy_id, limits, asset.hub_state, asset.ven_id, told)
-        reason = reason or _asset_reason(asset, limits, is_turn_down, duration)
+        lasting = duration + ran[asset.asset_id] if asset.asset_id in ran else duration
+        reason = reason or _asset_reason(asset, limits, is_turn_down, lasting)
         keeps = 0 if reason else limits.least_pct
         verdicts[asset.asset_id] = Verdict(reason, keeps) if reason or keeps else MAY
     return verdicts
+
+
+def _ran_until(at: datetime, direction: str) -> dict[UUID, timedelta]:
+    """For how long each asset was asked to go this way by campaigns that ended at this very moment."""
+    lately = Campaign.objects.filter(starts_at__gte=at - A_DAY, starts_at__lt=at, ends_at=at)
+    before = list(lately.filter(direction=direction, state__in=HOLDING).values_list("pk", "starts_at"))
+    if not before:
+        return {}
+    earlier = {starts_at: _ran_until(starts_at, direction) for starts_at in {each[1] for each in before}}
+    ran: dict[UUID, timedelta] = {}
+    for campaign_id, starts_at in before:
+        parts = Participation.objects.filter(campaign=campaign_id, state__in=TAKING_PART)
+        for asset_id in parts.values_list("asset_id", flat=True):
+            so_far = earlier[starts_at].get(asset_id, NO_TIME)
+            ran[asset_id] = max(ran.get(asset_id, NO_TIME), so_far + (at - starts_at))
+    return ran
 
 
 def standing(home_ids: Iterable[UUID], interval: Interval, *, at: datetime) -> Standing:

@@ -22,16 +22,19 @@ from django.utils.translation import ngettext
 import campaigns.policy
 import campaigns.queries
 import settlement.queries
-from campaigns import life
+from campaigns import amending, life
 from campaigns.life import Verb
 from campaigns.models import Campaign, Direction, Participation, PlanLine
 from opendsr.kernel import clock
+from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.periods import is_half_hour
 from opendsr.web import live_board, wording
 from opendsr.web.paging import Pager, paged
 
 State = Campaign.State
 LINES_SHOWN: Final = 50
 STOP: Final = "stop"
+GO_ON: Final = "go-on"
 LEAVE_OUT, ASK_AGAIN = "leave-out", "ask-again"
 LINE_ACTIONS: Final[Mapping[str, str | Promise]] = {
     LEAVE_OUT: _lazy("Leave out"),
@@ -97,6 +100,7 @@ class Total:
 
 def whole_page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
     """Everything on the page."""
+    may_run = campaigns.policy.may_run_campaigns(request.user)
     left_out = campaign.plan_lines.exclude(left_out="").select_related("asset__hub__home")
     ordered = left_out.order_by("left_out", "asset__hub__home__postcode", "id")
     lines, pager = paged(request, ordered, size=LINES_SHOWN, parameter="out", anchor="left-out")
@@ -108,6 +112,12 @@ def whole_page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         "steps": _steps(campaign),
         "next_step": _next_step(campaign),
         "actions": _actions(request, campaign),
+        "may_change": may_run
+        and campaign.state in amending.AMENDABLE
+        and not amending.is_asked_from_outside(campaign),
+        "may_run": may_run,
+        "go_on_minutes": _may_go_on(campaign) if may_run else (),
+        "go_on_key": new_uuid(),
         "left_out": [
             {
                 "home": line.asset.hub.home.name,
@@ -211,6 +221,12 @@ def _actions(request: HttpRequest, campaign: Campaign) -> list[Action]:
         warning = _("It cannot be taken up again. Hubs that know of it are told to carry on as usual.")
         actions.append(Action(Verb.CANCEL, _("Cancel the campaign"), "danger", warning))
     return actions
+
+
+def _may_go_on(campaign: Campaign) -> tuple[int, ...]:
+    """For how many minutes it can go on after its end; none when it does not run or ends at an odd minute."""
+    is_running = campaign.state in amending.RUNNING and clock.now() < campaign.ends_at
+    return amending.MINUTES if is_running and is_half_hour(campaign.ends_at) else ()
 
 
 def _live_url(request: HttpRequest, campaign: Campaign) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -18,7 +18,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 import campaigns.policy
 import campaigns.queries
 import settlement.policy
-from campaigns import approving, cancelling, creating, freezing, opting, planning, reporting, stopping
+from campaigns import (
+    amending,
+    approving,
+    cancelling,
+    creating,
+    freezing,
+    opting,
+    planning,
+    reporting,
+    stopping,
+)
 from campaigns.life import Verb
 from campaigns.models import Campaign, OptRecord, Participation
 from members.policy import has_role, require_role
@@ -28,7 +38,7 @@ from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.periods import civil_date
 from opendsr.web import campaign_page, evidence, measured, wording
 from opendsr.web.entering import signed_in
-from opendsr.web.forms import CampaignForm
+from opendsr.web.forms import CampaignForm, asked_before
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
 from opendsr.web.statement_pdf import PdfUnavailable
@@ -40,6 +50,7 @@ CAMPAIGNS_SHOWN: Final = 25
 HOMES_SHOWN: Final = 50
 FIELD_OF: Final = {"size_w": "size_kw", "starts_at": "starts", "ends_at": "ends"}
 SETTLE: Final = "settle"
+LIKE: Final = "like"
 UNEARNED: Final = "unearned"
 REFUSED_FOR_GOOD: Final = (403, 404)
 EVIDENCE_TYPES: Final = {
@@ -86,18 +97,60 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @signed_in
 def campaign_new(request: HttpRequest) -> HttpResponse:
-    """Create a campaign and plan it; the form sent twice makes one."""
+    """Create a campaign and plan it; the form sent twice makes one. `?like=` fills it in from another."""
     campaigns.policy.require_runs_campaigns(request.user)
     at = clock.now()
-    tomorrow = civil_date(at) + timedelta(days=1)
+    known: dict[str, object] = {"day": civil_date(at) + timedelta(days=1)}
+    if like := _uuid(request.GET.get(LIKE, "")):
+        known = asked_before(campaigns.policy.access_campaign(request.user, like))
     form = CampaignForm(
-        request.POST if request.method == "POST" else None, initial={"day": tomorrow, "key": new_uuid()}
+        request.POST if request.method == "POST" else None, initial=known | {"key": new_uuid()}
     )
     if request.method == "POST" and form.is_valid():
         campaign = _create(request, form, at=at)
         if campaign is not None:
             return redirect("campaign_detail", campaign.pk)
-    context = {"form": form, "zones": form.known_zones(), "has_programme": form.has_programme()}
+    return _campaign_form(request, form, like=like)
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def campaign_change(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
+    """Ask for something else in a campaign that is not approved yet; it is planned anew."""
+    campaign = campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    form = CampaignForm(
+        request.POST if request.method == "POST" else None,
+        initial=asked_before(campaign) | {"key": campaign.pk},
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            amending.amend_campaign(
+                campaign_id=campaign_id,
+                at=clock.now(),
+                by=request.user,  # type: ignore[arg-type]
+                **_asked(form),
+            )
+        except creating.CampaignInvalid as error:
+            _say_at_fields(form, error)
+        except DomainError as error:
+            messages.error(request, sentence(error))
+            return redirect("campaign_detail", campaign_id)
+        else:
+            messages.success(request, _("Changed, and planned anew. Nothing has been sent."))
+            return redirect("campaign_detail", campaign_id)
+    return _campaign_form(request, form, campaign=campaign)
+
+
+def _campaign_form(
+    request: HttpRequest, form: CampaignForm, *, campaign: Campaign | None = None, like: UUID | None = None
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "campaign": campaign,
+        "like": like,
+        "zones": form.known_zones(),
+        "has_programme": form.has_programme(),
+    }
     return render(request, "campaigns/campaign_new.html", context, status=422 if form.errors else 200)
 
 
@@ -191,30 +244,48 @@ def event_evidence(request: HttpRequest, campaign_id: UUID, form: str) -> HttpRe
 
 def _create(request: HttpRequest, form: CampaignForm, *, at: datetime) -> Campaign | None:
     """The campaign of a valid form, planned; None when the service refuses it, said at the fields."""
-    data = form.cleaned_data
     try:
         campaign = creating.create_campaign(
-            campaign_id=data["key"],
-            programme=data["programme"],
-            name=data["name"],
-            direction=data["direction"],
-            zone_kind=data["zone_kind"],
-            zone=data["zone"],
-            size_w=int(data["size_kw"] * Decimal(1000)),
-            starts_at=data["starts_at"],
-            ends_at=data["ends_at"],
-            hold_out_pct=data["hold_out_pct"],
-            reason=data["reason"],
+            campaign_id=form.cleaned_data["key"],
             at=at,
             by=request.user,  # type: ignore[arg-type]
+            **_asked(form),
         )
     except creating.CampaignInvalid as error:
-        for field, words in error.errors.items():
-            form.add_error(FIELD_OF.get(field, field), words)
+        _say_at_fields(form, error)
         return None
     if campaign.state == Campaign.State.DRAFT:
         planning.plan_campaign(campaign_id=campaign.pk, at=at)
     return campaign
+
+
+def _asked(form: CampaignForm) -> dict[str, Any]:
+    """What a valid form asks, as the service takes it."""
+    data = form.cleaned_data
+    same = (
+        "programme",
+        "name",
+        "direction",
+        "zone_kind",
+        "zone",
+        "starts_at",
+        "ends_at",
+        "hold_out_pct",
+        "reason",
+    )
+    return {field: data[field] for field in same} | {"size_w": int(data["size_kw"] * Decimal(1000))}
+
+
+def _say_at_fields(form: CampaignForm, error: creating.CampaignInvalid) -> None:
+    for field, words in error.errors.items():
+        form.add_error(FIELD_OF.get(field, field), words)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _plan(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
@@ -248,6 +319,23 @@ def _stop(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRespo
     stopping.stop_campaign(campaign_id=campaign_id, at=at, by=request.user, reason=reason)  # type: ignore[arg-type]
     messages.success(request, _("Stopped. Hubs that run it are being told; what was done until now counts."))
     return redirect("campaign_detail", campaign_id)
+
+
+def _go_on(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    """Draft and plan what begins where this one ends; it is approved on its own page."""
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    key, minutes = _uuid(request.POST.get("key", "")), request.POST.get("minutes", "")
+    if key is None:
+        raise Http404
+    continuation = amending.continue_campaign(
+        campaign_id=campaign_id,
+        continuation_id=key,
+        minutes=int(minutes) if minutes.isdecimal() and len(minutes) < 4 else 0,
+        at=at,
+        by=request.user,  # type: ignore[arg-type]
+    )
+    messages.success(request, _("This is what would follow. Look through the plan and approve it in time."))
+    return redirect("campaign_detail", continuation.pk)
 
 
 def _leave_out(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
@@ -287,10 +375,10 @@ def _ask_again(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> Http
 
 
 def _occupancy(request: HttpRequest) -> UUID:
-    try:
-        return UUID(request.POST.get("occupancy", ""))
-    except ValueError:
-        raise Http404 from None
+    found = _uuid(request.POST.get("occupancy", ""))
+    if found is None:
+        raise Http404
+    return found
 
 
 def _settle(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
@@ -320,6 +408,7 @@ ACTIONS: Final[Mapping[str, Callable[..., HttpResponse]]] = {
     Verb.APPROVE.value: _approve,
     Verb.CANCEL.value: _cancel,
     campaign_page.STOP: _stop,
+    campaign_page.GO_ON: _go_on,
     campaign_page.LEAVE_OUT: _leave_out,
     campaign_page.ASK_AGAIN: _ask_again,
     SETTLE: _settle,

@@ -10,7 +10,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator, ProhibitNullCharactersValidator
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.models import MOST_HELD_OUT_PCT, Direction, Programme, ZoneKind
+from campaigns.models import MOST_HELD_OUT_PCT, Campaign, Direction, Programme, ZoneKind
 from members.models import Home
 from opendsr.kernel.periods import LONDON
 from opendsr.web import wording
@@ -130,3 +130,21 @@ class CampaignForm(forms.Form):
             )
             return None
         return instant
+
+
+def asked_before(campaign: Campaign) -> dict[str, object]:
+    """What a campaign asks, as the form says it."""
+    starts, ends = (each.astimezone(LONDON) for each in (campaign.starts_at, campaign.ends_at))
+    return {
+        "name": campaign.name,
+        "programme": campaign.programme_id,
+        "direction": campaign.direction,
+        "zone_kind": campaign.zone_kind,
+        "zone": campaign.zone,
+        "size_kw": f"{Decimal(campaign.size_w) / 1000:f}",
+        "day": starts.date(),
+        "starts": f"{starts:%H:%M}",
+        "ends": f"{ends:%H:%M}",
+        "hold_out_pct": campaign.hold_out_pct,
+        "reason": campaign.reason,
+    }

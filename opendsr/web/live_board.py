@@ -183,6 +183,16 @@ def _displaced(detail: Mapping[str, Any]) -> str:
     }
 
 
+def _amended(detail: Mapping[str, Any]) -> str:
+    changed = detail.get("changed") or {}
+    told = "; ".join(
+        _("%(field)s from %(old)s to %(new)s")
+        % {"field": AMENDABLE.get(field, field), "old": old or wording.NOTHING, "new": new or wording.NOTHING}
+        for field, (old, new) in changed.items()
+    )
+    return _("Changed before it was approved: %(told)s.") % {"told": told}
+
+
 def _stopped(detail: Mapping[str, Any]) -> str:
     return _because(_("Stopped early: what was done until then counts."), detail)
 
@@ -201,6 +211,18 @@ def _told(words: str | Promise) -> Callable[[Mapping[str, Any]], str]:
     return lambda detail: str(words)
 
 
+AMENDABLE: Final[Mapping[str, str | Promise]] = {
+    "name": _lazy("name"),
+    "programme": _lazy("programme"),
+    "reason": _lazy("why"),
+    "direction": _lazy("direction"),
+    "zone_kind": _lazy("kind of zone"),
+    "zone": _lazy("zone"),
+    "size_w": _lazy("size in W"),
+    "hold_out_pct": _lazy("homes held out in percent"),
+    "starts_at": _lazy("start"),
+    "ends_at": _lazy("end"),
+}
 STEPS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "campaign.created": _told(_lazy("Created.")),
     "campaign.draft": _told(_lazy("Created by a network operator's signal.")),
@@ -209,6 +231,7 @@ STEPS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "campaign.approved": _approved,
     "campaign.dispatched": _dispatched,
     "campaign.displaced": _displaced,
+    "campaign.amended": _amended,
     "campaign.stopped_early": _stopped,
     "campaign.cancelled": _cancelled,
     "campaign.completed": _told(_lazy("Over: what everybody answered is written down.")),

@@ -93,7 +93,8 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     **dict.fromkeys(("campaign_list", "campaign_new", "campaign_rules"), ("campaigns", "running campaigns")),
     **dict.fromkeys(
-        ("campaign_detail", "campaign_live", "campaign_action"), ("a campaign", "running a campaign")
+        ("campaign_detail", "campaign_live", "campaign_action", "campaign_change"),
+        ("a campaign", "running a campaign"),
     ),
     **dict.fromkeys(
         (

@@ -113,8 +113,23 @@ def _invalid_field(error: DomainError) -> str:
     return str(words) % error.data
 
 
+def _campaign_invalid(error: DomainError) -> str:
+    return " ".join(str(words) for words in cast(Mapping[str, str], error.data["errors"]).values())
+
+
+def _not_amendable(error: DomainError) -> str:
+    return _("It is %(state)s, so what it asks stays as homes were told it.") % {
+        "state": wording.state(str(error.data["state"])).lower()
+    }
+
+
 SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "wrong_state": _wrong_state,
+    "campaign_invalid": _campaign_invalid,
+    "not_amendable": _not_amendable,
+    "asked_from_outside": _told(
+        _lazy("An operator's signal or a buyer's order asked for this, so what is asked is theirs to change.")
+    ),
     "second_approver_needed": _told(
         _lazy("You approved it already. At this size a second person has to approve it too.")
     ),

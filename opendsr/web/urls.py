@@ -149,6 +149,7 @@ urlpatterns = [
         )
         for form in console.EVIDENCE_TYPES
     ),
+    path("campaigns/<uuid:campaign_id>/change/", console.campaign_change, name="campaign_change"),
     path("campaigns/<uuid:campaign_id>/<slug:verb>/", console.campaign_action, name="campaign_action"),
     path("", include(intake_urls)),
     path("", include("opendsr.web.baseline_urls")),

@@ -136,6 +136,47 @@ def test_a_form_that_was_sent_before_does_not_swallow_another_campaign(scene: Sc
     assert Campaign.objects.filter(name="Cold snap").count() == 1
 
 
+def test_what_is_asked_can_be_changed_before_it_is_approved(scene: Scene, sams: Client) -> None:
+    url = reverse("campaign_change", args=[scene.planned.pk])
+    form = seen(sams.get(url)).tree.forms[-1]
+    told = dict(form.form_values()) | {"size_kw": "7.5", "reason": "Colder than forecast"}
+
+    refused = sams.post(url, told | {"size_kw": "0"})
+    answer = sams.post(url, told, follow=True)
+
+    assert refused.status_code == 422
+    assert "Changed, and planned anew." in seen(answer).text("//body")
+    assert "7.5 kW less" in seen(answer).text()
+    assert "size in W from 40000 to 7500" in seen(answer).text()
+    assert sams.post(reverse("campaign_change", args=[scene.next.pk]), told).status_code == 302
+    scene.next.refresh_from_db()
+    assert scene.next.size_w == 40_000
+
+
+def test_another_like_it_is_filled_in(scene: Scene, sams: Client) -> None:
+    form = seen(sams.get(NEW, {"like": str(scene.next.pk)})).tree.forms[-1]
+
+    assert form.fields["name"] == scene.next.name
+    assert form.fields["starts"] == "17:00"
+    assert form.fields["key"] != str(scene.next.pk)
+    assert sams.get(NEW, {"like": "nonsense"}).status_code == 200
+
+
+def test_what_runs_can_go_on_by_a_campaign_that_follows(scene: Scene, sams: Client) -> None:
+    freeze(NEXT_STARTS_AT + timedelta(minutes=10))
+    (form,) = look(sams, scene.next).tree.xpath("//form[contains(@action, '/go-on/')]")
+    told = dict(form.form_values()) | {"minutes": "60"}
+
+    page = do(sams, scene.next, "go-on", **told)
+    again = do(sams, scene.next, "go-on", **told)
+    wrong = do(sams, scene.next, "go-on", **(told | {"key": str(new_uuid()), "minutes": "7"}))
+
+    assert page.heading == again.heading == "Thursday tea-time, continued"
+    assert "Choose one of 30, 60, 90, 120 minutes." in wrong.text("//body")
+    follows = Campaign.objects.get(name="Thursday tea-time, continued")
+    assert (follows.starts_at, follows.state) == (scene.next.ends_at, "planned")
+
+
 def test_an_end_before_the_start_is_on_the_next_day(scene: Scene, sams: Client) -> None:
     response = sams.post(
         NEW, {**GOOD, "key": str(new_uuid()), "starts": "23:00", "ends": "01:00"}, follow=True

@@ -260,6 +260,12 @@ DOORS = [
     Door("campaign_new", {**STAFF_LIST, "fay": 403}),
     Door("campaign_new", {"anonymous": 302, "alice": 403, "fay": 403, "sam": 422}, method="post"),
     *(Door("campaign_detail", STAFF_ONLY, of=each) for each in ("past", "next", "planned")),
+    *(
+        Door(
+            "campaign_change", {"anonymous": 302, "alice": 404, "fay": 403, "sam": status}, method, "planned"
+        )
+        for method, status in (("get", 200), ("post", 422))
+    ),
     *(Door("campaign_live", STAFF_ONLY, of=each) for each in ("past", "next", "planned")),
     *(Door("event_report", STAFF_ONLY, of=each) for each in ("past", "next", "planned")),
     *(Door(f"event_evidence_{form}", STAFF_ONLY, of="past") for form in ("csv", "json", "pdf")),
