@@ -13,6 +13,7 @@ from django.db import transaction
 from assets import shadowing, vtn_door
 from assets.installing import PlannedHub, plan_hub, reissue_code
 from assets.models import Asset, Cad, Hub
+from members import entry
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError, NotFound
 
@@ -92,8 +93,10 @@ def restore_asset(*, asset_id: UUID, at: datetime, by: str, reason: str = "") ->
 def retire_hub(*, hub_id: UUID, at: datetime, by: str, reason: str = "") -> Hub:
     """Take the hub and its assets out of use and end its certificates; retiring it again changes nothing.
 
-    Another hub can then be commissioned in the home, whose past stays. Records `assets.hub.retired`.
+    Another hub can then be commissioned in the home, whose past stays. Records `assets.hub.retired`. Raises
+    HubNotFound and InvalidField.
     """
+    reason = entry.one_line(reason, field="reason", longest=200, may_be_empty=True)
     hub = Hub.objects.select_for_update().filter(pk=hub_id).first()
     if hub is None:
         raise HubNotFound(hub_id=str(hub_id))

@@ -1,7 +1,7 @@
 """The figures of a month over 10,000 homes and 20 events: hours after each event, the month, the page's read.
 
-Run it as `python benchmarks/settlement_figures.py`; BENCH_HOMES=200 BENCH_EVENTS=3 makes a smoke test of it. A
-scratch database, loaded and settled as `settlement_rounds.py` does, which is not timed.
+Run it as `python benchmarks/settlement_figures.py`; BENCH_HOMES=200 BENCH_EVENTS=3 makes a smoke test of it.
+A scratch database, loaded and settled as `settlement_rounds.py` does, which is not timed.
 """
 
 from __future__ import annotations

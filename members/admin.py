@@ -357,5 +357,5 @@ class ChampionCodeAdmin(RecordAdmin):
     """Codes of those who bring others in."""
 
     list_display = ("code", "name", "made_at", "ended_at")
-    search_fields = ("code", "name")
+    search_fields = ("code",)
     ordering = ("code",)

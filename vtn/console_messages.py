@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET
 
 from vtn.lists import chosen, paged, search_words
-from vtn.models import MessageLog
+from vtn.models import MessageLog, Ven
 from vtn.policy import Deed
 from vtn.staff_door import StaffRequest, door, show
 
@@ -45,6 +45,7 @@ def message_list(request: StaffRequest) -> HttpResponse:
         "pager": pager,
         "words": words,
         "ven_id": ven_id,
+        "is_ven": bool(ven_id) and Ven.objects.filter(ven_id=ven_id).exists(),
         "kind": kind,
         "kinds": KINDS.items(),
         "service": service,

@@ -152,7 +152,7 @@ def hub_action(request: HttpRequest, hub_id: UUID, verb: str) -> HttpResponse:
         if verb == "restore":
             planned = servicing.restore_hub(hub_id=hub.pk, at=at, by=by)
             return _hub_page(request, planned.hub, code=planned.enrolment_code)
-        servicing.retire_hub(hub_id=hub.pk, at=at, by=by, reason=request.POST.get("reason", "")[:200])
+        servicing.retire_hub(hub_id=hub.pk, at=at, by=by, reason=request.POST.get("reason", ""))
         messages.success(request, _("The hub is retired; its certificate speaks for nobody any more."))
     except DomainError as error:
         if verb == "replace":
