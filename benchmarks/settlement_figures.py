@@ -1,4 +1,4 @@
-"""The figures of a month over 10,000 homes and 20 events: hours after each event, the month, the page's read.
+"""The figures of months over 10,000 homes and 20 events: hours after each, the months, the page's read.
 
 Run it as `python benchmarks/settlement_figures.py`; BENCH_HOMES=200 BENCH_EVENTS=3 makes a smoke test of it.
 A scratch database, loaded and settled as `settlement_rounds.py` does, which is not timed.
