@@ -24,6 +24,8 @@ SEES_CAMPAIGNS: Final = (
 )
 RUNS_CAMPAIGNS: Final = (Role.ADMINISTRATOR, Role.DISPATCHER)
 SEES_OPERATORS: Final = (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+SEES_EVIDENCE: Final = (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+"""The evidence of a month for a load control licence: totals and decisions, never a home."""
 MANAGES_OPERATORS: Final = (Role.ADMINISTRATOR,)
 ANSWERS_FOR_MEMBERS: Final = (Role.ADMINISTRATOR, Role.DISPATCHER, Role.MEMBER_SERVICES)
 

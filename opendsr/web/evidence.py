@@ -108,6 +108,11 @@ def pack(campaign: Campaign) -> dict[str, Any]:
             }
             for starts_at, each in measured.by_period(run).items()
         ]
+    return sealed(document)
+
+
+def sealed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the SHA-256 of itself: of its JSON, keys sorted, without blanks."""
     written = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return {**document, "sha256": hashlib.sha256(written.encode()).hexdigest()}
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 import vtn.policy
 from assets.policy import ARRANGES_VISITS, DEVICE_STAFF
-from campaigns.policy import SEES_CAMPAIGNS, SEES_OPERATORS
+from campaigns.policy import SEES_CAMPAIGNS, SEES_EVIDENCE, SEES_OPERATORS
 from members.models import Member, Role
 from members.policy import (
     DECIDES_ENQUIRIES,
@@ -116,6 +116,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
             Page("campaign_list", _("Campaigns"), holding(*SEES_CAMPAIGNS)),
             Page("night_plans", _("Plans"), holding(*SEES_CAMPAIGNS)),
             Page("market_list", _("Market"), holding(*SEES_OPERATORS)),
+            Page("licence_evidence", _("Licence evidence"), holding(*SEES_EVIDENCE)),
         ),
     ),
     (

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from opendsr.web import kpis_page
+from opendsr.web import kpis_page, licence_page
 
 urlpatterns = [
     path("figures/", kpis_page.kpis, name="kpis"),
     path("figures/figures.csv", kpis_page.kpis_csv, name="kpis_csv"),
+    path("load-control/", licence_page.licence_evidence, name="licence_evidence"),
+    path("load-control/<slug:month>.zip", licence_page.licence_pack, name="licence_pack"),
 ]

@@ -108,6 +108,7 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
         ("the report of an event", "reporting an event"),
     ),
     **dict.fromkeys(("kpis", "kpis_csv"), ("the co-op's figures", "telling how the co-op does")),
+    **dict.fromkeys(("licence_evidence", "licence_pack"), ("load control evidence", "showing a regulator")),
     "answer_event": ("an event at a home", "answering an event for a household"),
     **dict.fromkeys(("night_plans", "sending_action"), ("plans of the night", "running campaigns")),
     **dict.fromkeys(

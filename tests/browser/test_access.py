@@ -131,6 +131,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
             (f"/market/{page}", scene.sam)
             for page in ("", "new/", "file/", "choose/", "buyers/", "may-enter/", _market(scene))
         ),
+        ("/load-control/", scene.sam),
         ("/campaigns/", scene.sam),
         ("/campaigns/new/", scene.sam),
         (f"/campaigns/{scene.next.pk}/", scene.sam),

@@ -30,6 +30,7 @@ VERBS = {
     "step_page.step": "move",
     "survey.occasion": "joining",
     "home_export.form": "csv",
+    "licence_pack.month": "2026-01",
     "setup_try.what": "letters",
 }
 
