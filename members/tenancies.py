@@ -23,6 +23,7 @@ from members.queries import current_occupancies
 from members.rows import Reject, RowsUnusable, read_rows, reject_lines
 from opendsr.kernel import audit
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.house import contrast_to_white
 from opendsr.kernel.periods import civil_date
 
 REQUIRED: Final = ("reference", "address", "postcode")
@@ -118,17 +119,6 @@ def set_brand(
     held.save()
     audit.record(at=at, actor=by, verb="partner.brand_set", target=f"partner:{partner.pk}")
     return held
-
-
-def contrast_to_white(colour: str) -> float:
-    """The contrast of white letters on `#rrggbb`, by WCAG 2.2."""
-
-    def linear(part: int) -> float:
-        share = part / 255
-        return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
-
-    red, green, blue = (linear(int(colour[place : place + 2], 16)) for place in (1, 3, 5))
-    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 
 
 @transaction.atomic

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Count
 from django.utils import translation
@@ -23,7 +22,7 @@ from members.models import Member
 from notices import channels, choosing, facts, links, quiet, words
 from notices.kinds import Channel, Kind, NoticeClass, is_wanted
 from notices.models import Contact, Language, Notice
-from opendsr.kernel import clock, encryption, installation
+from opendsr.kernel import clock, encryption, house, installation
 from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import civil_date, day_interval
 
@@ -47,6 +46,8 @@ class _Round:
     coop: str
     mail: channels.Mail
     at: datetime
+    quiet: quiet.Hours
+    most_a_day: int
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -89,6 +90,8 @@ def _send_batch(batch: Sequence[Notice], mail: channels.Mail, at: datetime) -> C
             coop=installation.current().coop_name,
             mail=mail,
             at=at,
+            quiet=quiet.in_force(),
+            most_a_day=house.number("notices_a_day"),
         )
         for notice in batch:
             _send(notice, round)
@@ -143,10 +146,10 @@ def _last_look(notice: Notice, round: _Round) -> tuple[datetime | None, str, str
         return None, Reason.NO_ADDRESS, ""
     if is_safety:
         return None, "", to
-    if quiet.is_quiet(round.at):
-        return quiet.may_leave_at(round.at), "", ""
-    if round.sent_today[notice.member_id] >= settings.NOTICES_A_DAY:
-        return quiet.next_morning(round.at), "", ""
+    if quiet.is_quiet(round.at, round.quiet):
+        return quiet.may_leave_at(round.at, round.quiet), "", ""
+    if round.sent_today[notice.member_id] >= round.most_a_day:
+        return quiet.next_morning(round.at, round.quiet), "", ""
     return None, "", to
 
 
@@ -174,7 +177,7 @@ def _hand_over(notice: Notice, to: str, round: _Round) -> str:
 def _put_off(notice: Notice, later: datetime, round: _Round) -> None:
     """Held, not dropped; unless what it tells is over by then."""
     if later >= notice.expires_at:
-        reason = Reason.HELD_PAST_START if quiet.is_quiet(round.at) else Reason.TOO_MANY
+        reason = Reason.HELD_PAST_START if quiet.is_quiet(round.at, round.quiet) else Reason.TOO_MANY
         _end(notice, State.DROPPED, reason, round)
         return
     notice.due_at, notice.attempts = later, notice.attempts - 1

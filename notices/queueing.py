@@ -66,7 +66,7 @@ def queue_many(
     manner = MANNERS[kind]
     reach = _reach([each.member_id for each in people])
     choices = choosing.choices_of([each.member_id for each in people])
-    leaves_at = at if manner.notice_class is NoticeClass.SAFETY else quiet.may_leave_at(at)
+    leaves_at = at if manner.notice_class is NoticeClass.SAFETY else quiet.may_leave_at(at, quiet.in_force())
     is_held = before is not None and leaves_at >= before
     wall = clock.wall_now()
     rows: list[Notice] = []

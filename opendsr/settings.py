@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "opendsr.web.watching.WatchingMiddleware",
     "opendsr.web.second_factor.MustHaveSecondFactor",
+    "opendsr.web.step_up.StepUpMiddleware",
     "opendsr.web.middleware.DomainErrorMiddleware",
 ]
 
@@ -163,6 +164,7 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_PRODUCTION  # http://localhost counts as secure for browsers alone
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
+STEP_UP_MINUTES = env_int("STEP_UP_MINUTES", default=15)  # how fresh the second factor is for what matters
 STAFF_SECOND_FACTOR = env_bool("STAFF_SECOND_FACTOR", default=ENVIRONMENT != "test")
 OCTOPUS_URL = env_str("OCTOPUS_URL", default="https://api.octopus.energy/v1/")
 ALLAUTH_TRUSTED_PROXY_COUNT = env_int("TRUSTED_PROXY_COUNT", default=0)

@@ -7,7 +7,14 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from opendsr.kernel import outbox
-from opendsr.kernel.models import AuditEntry, Heartbeat, Installation, OutboxDelivery, OutboxFact
+from opendsr.kernel.models import (
+    AuditEntry,
+    Heartbeat,
+    HouseSetting,
+    Installation,
+    OutboxDelivery,
+    OutboxFact,
+)
 from opendsr.kernel.records import ReadOnlyAdmin
 
 
@@ -47,3 +54,9 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 @admin.register(Installation)
 class InstallationAdmin(ReadOnlyAdmin):
     list_display = ("coop_name", "is_demo", "founded_at")
+
+
+@admin.register(HouseSetting)
+class HouseSettingAdmin(ReadOnlyAdmin):
+    list_display = ("key", "value", "set_at", "set_by", "why")
+    list_filter = ("key",)

@@ -192,6 +192,7 @@ class Installation(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     coop_name = models.CharField(max_length=200)
+    colour = models.CharField(max_length=7, blank=True, default="", help_text="Such as #0b6b4f, or none")
     is_demo = models.BooleanField(default=False)
     founded_at = models.DateTimeField(help_text="World time.")
 
@@ -204,6 +205,29 @@ class Installation(models.Model):
 
     def __str__(self) -> str:
         return self.coop_name
+
+
+class HouseSetting(models.Model):
+    """One value of one thing that the co-op sets for itself (`house.py`); the newest of a key is in force.
+
+    Append-only: the history of a setting is its rows. A null value is what the house comes with.
+    """
+
+    key = models.CharField(max_length=40)
+    value = models.JSONField(null=True)
+    why = models.CharField(max_length=200)
+    set_at = models.DateTimeField(help_text="World time.")
+    set_by = models.CharField(max_length=40, help_text="As in the audit trail, such as user:7")
+
+    class Meta:
+        db_table = "house_setting"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(why="") & ~Q(set_by=""), name="house_setting_says_why"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["key", "-id"], name="house_setting_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.set_at:%Y-%m-%d %H:%M}Z"
 
 
 class Heartbeat(models.Model):

@@ -36,7 +36,7 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.periods import civil_date
-from opendsr.web import campaign_page, evidence, measured, wording
+from opendsr.web import campaign_page, evidence, measured, step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.forms import CampaignForm, asked_before
 from opendsr.web.paging import paged
@@ -296,6 +296,7 @@ def _plan(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRespo
 
 def _approve(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    step_up.require(request, _("Approve the campaign"))
     made = approving.approve_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
     messages.success(
         request,

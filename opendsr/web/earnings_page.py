@@ -19,7 +19,7 @@ import members.queries
 import settlement.queries
 from members.models import Member
 from opendsr.kernel import clock
-from opendsr.web import wording
+from opendsr.web import step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
 from settlement import bank_details, ledger, policies
@@ -86,6 +86,7 @@ def change_bank(request: HttpRequest) -> HttpResponse:
     member, at = _member(request), clock.now()
     form = BankForm(request.POST)
     if form.is_valid():
+        step_up.require(request, _("Change where you are paid"))
         try:
             bank_details.change(
                 member=member,

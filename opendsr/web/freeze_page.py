@@ -12,6 +12,7 @@ import campaigns.policy
 from campaigns import freezing, releasing
 from members.models import User
 from opendsr.kernel import clock
+from opendsr.web import step_up
 from opendsr.web.entering import signed_in
 
 
@@ -28,6 +29,7 @@ def sending_action(request: HttpRequest, verb: str) -> HttpResponse:
         freezing.freeze(at=at, by=by, reason=reason)
         messages.success(request, _("Frozen: nothing new leaves for any home."))
     elif verb == "thaw":
+        step_up.require(request, _("Thaw: let what waited go out"))
         freezing.thaw(at=at, by=by)
         messages.success(request, _("Thawed: what waited goes out now."))
     else:

@@ -22,7 +22,7 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.money import MP_PER_POUND
 from opendsr.kernel.periods import civil_date
-from opendsr.web import payments_page, policies_page, rounds_page, surplus_page
+from opendsr.web import payments_page, policies_page, rounds_page, step_up, surplus_page
 from opendsr.web.entering import signed_in
 from opendsr.web.money_forms import (
     BatchForm,
@@ -92,6 +92,8 @@ def round_action(request: HttpRequest, round_id: UUID, verb: str) -> HttpRespons
     }
     if verb not in actions:
         raise Http404
+    if verb == "approve":
+        step_up.require(request, _("Approve and post the round"))
     if _refusable(request, actions[verb]) is not None and verb == "approve":
         messages.success(request, _("Approved and posted. The statements are out."))
     return redirect("round_page", round_id)
@@ -124,6 +126,7 @@ def payment_list(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         settlement.policy.require_may_settle(request.user)
         if form.is_valid():
+            step_up.require(request, _("Propose the payments"))
             data = form.cleaned_data
             batch = _refusable(
                 request,
@@ -163,6 +166,8 @@ def batch_action(request: HttpRequest, batch_id: UUID, verb: str) -> HttpRespons
     }
     if verb not in actions:
         raise Http404
+    if verb == "approve":
+        step_up.require(request, _("Approve the payments"))
     if _refusable(request, actions[verb]) is not None and verb == "approve":
         messages.success(request, _("Approved. The payments have left the households' balances."))
     return redirect("payment_batch", batch_id)
@@ -174,6 +179,7 @@ def batch_file(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     """The file for the bank; only of an approved batch, only for those who may settle."""
     settlement.policy.require_may_settle(request.user)
     batch = paying.batch_by_id(batch_id)
+    step_up.require(request, _("Take the file for the bank"))
     made = _refusable(request, lambda: payment_files.export(batch, created=civil_date(clock.now())))
     if not isinstance(made, payment_files.PaymentFile):
         return redirect("payment_batch", batch_id)
@@ -348,6 +354,8 @@ def surplus_action(request: HttpRequest, proposal_id: UUID, verb: str) -> HttpRe
     }
     if verb not in actions:
         raise Http404
+    if verb == "approve":
+        step_up.require(request, _("Approve and post the surplus"))
     if _refusable(request, actions[verb]) is not None and verb == "approve":
         messages.success(request, _("Approved and posted."))
     return redirect("surplus")

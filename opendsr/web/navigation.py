@@ -154,6 +154,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
     (
         _("Site"),
         (
+            Page("settings_list", _("Settings"), holding(Role.ADMINISTRATOR, Role.AUDITOR)),
             Page("setup", _("Setup"), holding(Role.ADMINISTRATOR)),
             Page("admin:index", _("Records"), has_records),
         ),

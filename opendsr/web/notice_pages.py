@@ -19,7 +19,7 @@ from members import entry
 from members.models import Member
 from members.policy import MemberNotFound
 from members.queries import member_of
-from notices import channels, choosing
+from notices import channels, choosing, quiet
 from notices import queries as notice_queries
 from notices.kinds import Channel, Kind, NoticeClass, is_wanted
 from notices.models import Contact, Language, Notice
@@ -172,6 +172,7 @@ def _page(
     told, pager = paged(request, notice_queries.of_member(member), size=SHOWN, anchor="told")
     contact = Contact.objects.filter(member=member).first()
     context = {
+        "quiet": quiet.in_force(),
         "form": form or ChoicesForm(initial=_chosen(member)),
         "number_form": number_form or NumberForm(),
         "code_form": code_form or CodeForm(),

@@ -53,6 +53,7 @@ OWN: Final = frozenset(
         "revoke_token",
         "setup",
         "setup_try",
+        "step_up",
         "survey",
         "take_back_opt_out",
         "take_copy",
@@ -67,7 +68,9 @@ OWN: Final = frozenset(
 OWN_PREFIXES: Final = ("account_", "mfa_", "usersessions_", "member_api:")
 """Pages of the own sign-in, and what a member's own program asks."""
 
-NOBODYS: Final = frozenset({"brand_css", "brand_logo", "livez", "readyz", "receipts_in", "sms_in"})
+NOBODYS: Final = frozenset(
+    {"brand_css", "brand_logo", "house_css", "livez", "readyz", "receipts_in", "sms_in"}
+)
 """What is served to everybody and is of nobody."""
 
 PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
@@ -109,6 +112,7 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     **dict.fromkeys(("kpis", "kpis_csv"), ("the co-op's figures", "telling how the co-op does")),
     **dict.fromkeys(("licence_evidence", "licence_pack"), ("load control evidence", "showing a regulator")),
+    **dict.fromkeys(("settings_list", "setting"), ("settings", "setting how the co-op works")),
     "answer_event": ("an event at a home", "answering an event for a household"),
     **dict.fromkeys(("night_plans", "sending_action"), ("plans of the night", "running campaigns")),
     **dict.fromkeys(

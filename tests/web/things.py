@@ -31,6 +31,7 @@ VERBS = {
     "survey.occasion": "joining",
     "home_export.form": "csv",
     "licence_pack.month": "2026-01",
+    "setting.key": "colour",
     "setup_try.what": "letters",
 }
 
