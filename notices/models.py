@@ -153,6 +153,46 @@ class Notice(SealedModel):
         return f"{self.kind} by {self.channel} ({self.state})"
 
 
+class Circular(models.Model):
+    """A notice in the co-op's own words to its members: written, looked at again, then sent or dropped.
+
+    News is sent by somebody else than wrote it; people are named as in the audit trail (user:7).
+    """
+
+    class State(models.TextChoices):
+        WRITTEN = "written"
+        SENT = "sent"
+        DROPPED = "dropped", "not sent"
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    kind = models.CharField(max_length=20, choices=[(Kind.SAFETY_WORD, "safety"), (Kind.NEWS, "news")])
+    subject = models.CharField(max_length=120)
+    body = models.TextField(max_length=6_000)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.WRITTEN)
+    written_by = models.CharField(max_length=40)
+    written_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=40, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    counts = models.JSONField(default=dict, help_text="Members told by each channel, and why others were not")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(state="written", decided_at__isnull=True)
+                | (~Q(state="written") & Q(decided_at__isnull=False) & ~Q(decided_by="")),
+                name="circular_decided_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="news", state="sent") | ~Q(decided_by=F("written_by")),
+                name="circular_news_takes_two",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["-written_at"], name="circular_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.written_at:%Y-%m-%d %H:%M}Z"
+
+
 class InboundSms(models.Model):
     """A text message that came in: its id at the provider, so that it counts once, and what it came to."""
 

@@ -64,7 +64,7 @@ def queue_many(
     is kept in the log and never sent. `by_sms` False keeps a kind that may go by text to email alone.
     """
     manner = MANNERS[kind]
-    reach = _reach([each.member_id for each in people])
+    reached = reach([each.member_id for each in people])
     choices = choosing.choices_of([each.member_id for each in people])
     leaves_at = at if manner.notice_class is NoticeClass.SAFETY else quiet.may_leave_at(at, quiet.in_force())
     is_held = before is not None and leaves_at >= before
@@ -73,7 +73,7 @@ def queue_many(
     told: set[str] = set()
     held: set[str] = set()
     for each in people:
-        for channel in reach.get(each.member_id, ()):
+        for channel in reached.get(each.member_id, ()):
             if channel is Channel.SMS and not (manner.by_sms and by_sms):
                 continue
             if not is_wanted(choices.get(each.member_id, {}), manner.notice_class, channel):
@@ -108,7 +108,7 @@ def _expires_at(manner: Manner, at: datetime, leaves_at: datetime, before: datet
     return before if before is not None and before > at else leaves_at + manner.stale_after
 
 
-def _reach(member_ids: Sequence[UUID]) -> dict[UUID, tuple[Channel, ...]]:
+def reach(member_ids: Sequence[UUID]) -> dict[UUID, tuple[Channel, ...]]:
     """The channels by which each member can be reached: an account in use, a number that was confirmed."""
     phones = set(confirmed().filter(member__in=among(member_ids)).values_list("member_id", flat=True))
     accounts = Member.objects.filter(pk__in=among(member_ids), user__is_active=True).exclude(user__email="")

@@ -127,6 +127,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
             Page("register_import", _("Members"), holding(*TAKES_IN_REGISTERS)),
             Page("partner_list", _("Partners"), holding(*MANAGES_PARTNERS)),
             Page("notice_log", _("Notices"), holding(*SEES_NOTICES)),
+            Page("circular_list", _("Write to members"), holding(*SEES_NOTICES)),
             Page("rights_list", _("Requests"), holding(*SEES_RIGHTS), ("/data-processing/",)),
         ),
     ),

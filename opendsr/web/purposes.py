@@ -113,6 +113,9 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
     **dict.fromkeys(("kpis", "kpis_csv"), ("the co-op's figures", "telling how the co-op does")),
     **dict.fromkeys(("licence_evidence", "licence_pack"), ("load control evidence", "showing a regulator")),
     **dict.fromkeys(("settings_list", "setting"), ("settings", "setting how the co-op works")),
+    **dict.fromkeys(
+        ("circular_list", "circular", "circular_action"), ("writing to members", "telling members something")
+    ),
     "answer_event": ("an event at a home", "answering an event for a household"),
     **dict.fromkeys(("night_plans", "sending_action"), ("plans of the night", "running campaigns")),
     **dict.fromkeys(

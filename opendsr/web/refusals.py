@@ -124,6 +124,9 @@ def _not_amendable(error: DomainError) -> str:
 
 
 SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
+    "already_decided": _told(_lazy("It was decided before; look at it again.")),
+    "second_reader_needed": _told(_lazy("You wrote it: news is sent by somebody else.")),
+    "nobody_to_tell": _told(_lazy("No member would get it.")),
     "wrong_state": _wrong_state,
     "campaign_invalid": _campaign_invalid,
     "not_amendable": _not_amendable,

@@ -132,6 +132,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
             for page in ("", "new/", "file/", "choose/", "buyers/", "may-enter/", _market(scene))
         ),
         ("/load-control/", scene.sam),
+        ("/notices/write/", mo),
         ("/settings/", make_staff("ada@example.org", Role.ADMINISTRATOR)),
         ("/campaigns/", scene.sam),
         ("/campaigns/new/", scene.sam),

@@ -16,6 +16,7 @@ from members import applying, asking, opting_out
 from members.asking import Kind
 from members.models import Channel
 from members.partnering import make_partner
+from notices import writing
 from tests.web.scene import NOW, Scene
 from vtn.models import Event
 
@@ -32,6 +33,7 @@ VERBS = {
     "home_export.form": "csv",
     "licence_pack.month": "2026-01",
     "setting.key": "colour",
+    "circular_action.verb": "send",
     "setup_try.what": "letters",
 }
 
@@ -106,4 +108,5 @@ def things_of(scene: Scene) -> dict[str, Any]:
         "event_id": Event.objects.filter(ven__ven_id=hub.ven_id).latest("pk").event_id,
         "partner_id": make_partner(name="Calder Homes", by="test", at=NOW).pk,
         "object_id": alice.member.pk,
+        "circular_id": writing.write(kind="safety_word", subject="Cut", body="Tonight", at=NOW, by="test").pk,
     }
