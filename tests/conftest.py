@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
@@ -15,7 +16,7 @@ from django.dispatch import receiver
 from members.models import Member, User
 from opendsr.kernel import clock
 from opendsr.kernel.models import Installation
-from tests import cast
+from tests import cast, premade
 from tests.factories import HubKit, Resident, make_coop
 
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -55,6 +56,12 @@ def _tests_may_empty_the_ledger(connection: BaseDatabaseWrapper, **_: object) ->
     """Tests that commit clean up by TRUNCATE, which append-only tables refuse to everybody else."""
     with connection.cursor() as cursor:
         cursor.execute("SET opendsr.allow_truncate = 'on'")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Test databases are copied from one that is migrated already."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = premade.ensure(os.environ["DATABASE_URL"])
 
 
 @pytest.fixture(autouse=True)
