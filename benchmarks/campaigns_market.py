@@ -107,9 +107,9 @@ def main() -> None:
     else:
         sys.stdout.write("_milp_market.py not run: `make bench-campaigns` sets its environment up\n")
     wanted, power, out = made_up(HOMES, 8, seed=1)
-    began = time.perf_counter()
+    began = time.process_time()
     found = income.best_choice(wanted, power, out, ask_mp=ASK_MP)
-    line("market_choice_10000_assets_8_requests", time.perf_counter() - began, "s", 5)
+    line("market_choice_10000_assets_8_requests_cpu", time.process_time() - began, "s", 5)
     line("market_choice_accepted", sum(1 for each in found.income_mp if each > 0), "requests")
 
 

@@ -146,12 +146,17 @@ def movable_w(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing) 
 @dataclass(frozen=True, slots=True)
 class Engaged:
     """Assets that another campaign holds, those of them that would give way, and the power each occupancy has
-    promised where it does not.
+    promised where it does not. `own` are those held for the offer that the campaign serves: they come first.
     """
 
     busy: frozenset[UUID]
     giving_way: frozenset[UUID]
     committed_w: Mapping[UUID, int]
+    own: frozenset[UUID] = frozenset()
+
+    def is_second(self, asset_id: UUID) -> bool:
+        """Whether others are to be asked before it: it would be taken from somebody, or was not offered."""
+        return asset_id in self.giving_way or bool(self.own and asset_id not in self.own)
 
 
 def engaged(interval: Interval, campaign: Campaign) -> Engaged:
@@ -170,9 +175,11 @@ def engaged(interval: Interval, campaign: Campaign) -> Engaged:
             busy.add(asset_id)
             committed_w[occupancy_id] += expected_w
     busy.update(_compared_with(interval, campaign))
+    own: set[UUID] = set()
     if not comes_first:
-        busy.update(_promised(interval, campaign))
-    return Engaged(frozenset(busy), frozenset(giving_way - busy), committed_w)
+        promised, own = _promised(interval, campaign)
+        busy.update(promised)
+    return Engaged(frozenset(busy), frozenset(giving_way - busy), committed_w, frozenset(own))
 
 
 def asked_lately(campaign: Campaign, *, at: datetime) -> dict[UUID, int]:
@@ -185,13 +192,16 @@ def asked_lately(campaign: Campaign, *, at: datetime) -> dict[UUID, int]:
     )
 
 
-def _promised(interval: Interval, campaign: Campaign) -> QuerySet[MarketOfferAsset, UUID]:
-    """Assets held for an offer to a market in the interval, but for the offer that the campaign serves."""
+def _promised(interval: Interval, campaign: Campaign) -> tuple[set[UUID], set[UUID]]:
+    """Assets held in the interval for offers to a market, and those for the offer the campaign serves."""
     held = MarketOfferAsset.objects.filter(
         is_held=True, starts_at__lt=interval.ends_at, ends_at__gt=interval.starts_at
     )
-    own = MarketStretch.objects.filter(campaign=campaign.pk).values("order__offer")
-    return held.exclude(offer__in=own).values_list("asset_id", flat=True)
+    rows = list(held.values_list("asset_id", "offer_id"))
+    stretch = MarketStretch.objects.filter(campaign=campaign.pk).values_list("order__offer_id", flat=True)
+    own_offer = stretch.first()
+    own = {asset_id for asset_id, offer_id in rows if offer_id == own_offer}
+    return {asset_id for asset_id, offer_id in rows if offer_id != own_offer}, own
 
 
 def _compared_with(interval: Interval, campaign: Campaign) -> QuerySet[PlanLine, UUID]:
@@ -290,7 +300,7 @@ def _choose(
                 chance_out=chances.get(home_of[asset.asset_id], NEVER_ASKED),
                 asked_lately=recent.get(home_of[asset.asset_id], 0),
                 substation=substations.get(asset.home_id, ""),
-                is_held=asset.asset_id in others.giving_way,
+                is_held=others.is_second(asset.asset_id),
             )
             for asset in willing
         },

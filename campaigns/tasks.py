@@ -15,6 +15,7 @@ from django.conf import settings
 
 from campaigns import (
     approving,
+    cancelling,
     completing,
     dispatching,
     freezing,
@@ -26,7 +27,7 @@ from campaigns import (
     tariffs,
 )
 from campaigns.life import WrongState
-from campaigns.market import offering
+from campaigns.market import offering, ordering
 from campaigns.market import receiving as market_receiving
 from campaigns.models import PlanLine
 from campaigns.servicing import receiving
@@ -120,6 +121,12 @@ def market_deadline(*, fact: Fact) -> None:
 def market_offer_over(*, fact: Fact) -> None:
     """The offer was not ordered in time: it lapses, and its assets are free."""
     offering.lapse_offer(offer_id=_uuid(fact, "offer_id"), at=clock.now())
+
+
+@outbox.consumer(cancelling.CANCELLED, "campaigns.market_cancelled")
+def market_campaign_cancelled(*, fact: Fact) -> None:
+    """A campaign of an order was called off: what was held for nothing else is free."""
+    ordering.let_go(campaign_id=_uuid(fact, "campaign_id"))
 
 
 @outbox.consumer("members.standing_opt_out.started", "campaigns.standing_opt_out")

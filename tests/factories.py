@@ -24,6 +24,8 @@ from assets.models import Asset, AssetKind, Hub
 from assets.rights import GRANTS as ASSET_GRANTS
 from assets.rights import VISIT_GRANTS
 from assets.sql import ASSET_KINDS
+from campaigns.market import presets
+from campaigns.models import MarketPreset
 from members import consenting, joining
 from members.models import (
     Consent,
@@ -169,6 +171,24 @@ def make_consent(resident: Resident, purpose: Purpose, *, at: datetime = JOINED_
         granularity=Granularity.NONE if is_control else Granularity.HALF_HOURLY,
         channel="web",
         at=at,
+    )
+
+
+def make_presets() -> None:
+    """The kinds of market that an installation begins with; a test that empties every table loses them."""
+    MarketPreset.objects.bulk_create(
+        (
+            MarketPreset(
+                code=code,
+                name=name,
+                notice_minutes=notice,
+                least_minutes=least,
+                most_minutes=most,
+                least_w=least_w,
+            )
+            for code, name, notice, least, most, least_w in presets.FIRST
+        ),
+        ignore_conflicts=True,
     )
 
 

@@ -27,7 +27,7 @@ FEW_ASSETS: Final = 60
 """Of so many, exchanges of two assets are tried as well."""
 MOST_EXCHANGED: Final = 3
 """Of how many of the best beginnings exchanges are tried."""
-CELLS: Final = 400_000
+CELLS: Final = 100_000
 """How much is looked at by single moves before the answer has to do."""
 ROOM_MP: Final = 0.5
 
@@ -151,7 +151,7 @@ class _Search:
         self.can = mean_w > 0
         whole = meets.astype(np.int64)
         self.meets_number = whole
-        self.rounds = max(4, CELLS // mean_w.size)
+        self.rounds = max(1, CELLS // mean_w.size)
 
     def filled(self, order: Sequence[int], *, is_thrifty: bool = False) -> Bools:
         """Each request of the order takes its best few of the assets that are left; thrifty, just enough."""

@@ -19,7 +19,14 @@ from campaigns import creating, planning
 from campaigns.market import telling
 from campaigns.market.offering import price_mp
 from campaigns.market.receiving import RequestClosed, locked
-from campaigns.models import MarketOffer, MarketOrder, MarketRequest, MarketStretch
+from campaigns.models import (
+    Campaign,
+    MarketOffer,
+    MarketOfferAsset,
+    MarketOrder,
+    MarketRequest,
+    MarketStretch,
+)
 from opendsr.kernel.errors import DomainError, Invalid
 from opendsr.kernel.interval import HALF_HOUR
 
@@ -110,6 +117,19 @@ def receive_order(
     if not is_trial(request):
         _make_campaigns(order, request, at=at, by=by)
     return order
+
+
+@transaction.atomic
+def let_go(*, campaign_id: UUID) -> bool:
+    """Let go of the assets of an order of which every campaign was cancelled; whether any were held."""
+    order_id = MarketStretch.objects.filter(campaign=campaign_id).values_list("order", flat=True).first()
+    if order_id is None:
+        return False
+    parts = MarketStretch.objects.filter(order=order_id)
+    if parts.exclude(campaign__state=Campaign.State.CANCELLED).exists():
+        return False
+    held = MarketOfferAsset.objects.filter(offer__order=order_id, is_held=True)
+    return held.update(is_held=False) > 0
 
 
 def is_trial(request: MarketRequest) -> bool:

@@ -74,7 +74,7 @@ def set_preset(
     preset.save()
     audit.record(
         at=at,
-        actor=f"staff:{by.pk}",
+        actor=f"user:{by.pk}",
         verb="campaigns.market.preset",
         target=f"market_preset:{code}",
         detail={field: pair for field, pair in detail.items() if pair[0] != pair[1]},

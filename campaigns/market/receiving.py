@@ -112,7 +112,7 @@ def add_party(
     )
     audit.record(
         at=at,
-        actor=f"staff:{by.pk}",
+        actor=f"user:{by.pk}",
         verb="campaigns.market.party_added",
         target=f"market_party:{party.pk}",
         detail={"sandbox": is_sandbox, "programme": programme.pk},
@@ -250,9 +250,13 @@ def _word_errors(asked: Asked) -> dict[str, str]:
         errors["reference"] = "Give the buyer's reference: 1 to 80 letters."
     if asked.direction not in Direction.values:
         errors["direction"] = f"Choose one of {', '.join(Direction.values)}."
-    codes = list(MarketPreset.objects.order_by("pk").values_list("pk", flat=True))
-    if asked.preset not in codes:
-        errors["preset"] = f"Choose one of {', '.join(codes)}."
+    presets = {preset.pk: preset for preset in MarketPreset.objects.order_by("pk")}
+    preset, minutes = presets.get(asked.preset), 30 * len(asked.profile_w)
+    if preset is None:
+        errors["preset"] = f"Choose one of {', '.join(presets)}."
+    elif not preset.least_minutes <= minutes <= preset.most_minutes:
+        least, most = preset.least_minutes, preset.most_minutes
+        errors["profile_w"] = f"{preset.name} takes {least} to {most} minutes, not {minutes}."
     return errors
 
 

@@ -30,5 +30,5 @@ def note(
         what=what,
         body=dict(body or {}),
         at=at,
-        actor=f"staff:{by.pk}" if by is not None else "system",
+        actor=f"user:{by.pk}" if by is not None else "system",
     )

@@ -17,6 +17,7 @@ from members.asking import Kind
 from members.models import Channel
 from members.partnering import make_partner
 from notices import writing
+from tests.factories import make_presets
 from tests.web.scene import NOW, Scene
 from vtn.models import Event
 
@@ -43,6 +44,7 @@ def open_request(scene: Scene) -> MarketRequest:
     standing = MarketRequest.objects.filter(reference="NF-1").first()
     if standing is not None:
         return standing
+    make_presets()
     programme = Programme.objects.order_by("pk").first()
     assert programme is not None
     party = receiving.add_party(

@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns import cancelling
 from campaigns.market import declaring, offering, ordering, receiving, rows, weighing
 from campaigns.market.ordering import stretches
 from campaigns.models import (
@@ -83,6 +84,26 @@ def test_an_ordered_offer_becomes_a_planned_campaign_for_each_stretch_of_one_pow
         told.update(what="nothing")
 
 
+def test_those_offered_are_asked_first_and_free_again_once_all_of_an_order_is_called_off(
+    buyer: MarketParty,
+) -> None:
+    request = make_request(buyer, profile_w=(3_000,) * 4)
+    (offer,) = offering.make_offers(request_ids=[request.pk], at=NOON, by=None)
+    offered = set(offer.held.values_list("asset", flat=True))
+    assert 0 < len(offered) < 4
+
+    ordering.receive_order(request_id=request.pk, reference="O-1", at=NOON, by=None)
+
+    campaign = Campaign.objects.get()
+    asked = set(campaign.plan_lines.filter(left_out="").values_list("asset", flat=True))
+    assert asked <= offered
+    cancelling.cancel_campaign(campaign_id=campaign.pk, at=NOON, by=None)
+    outbox.drain()
+    assert not offer.held.filter(is_held=True).exists()
+    again = make_request(buyer, profile_w=(50_000,) * 4)
+    assert weighing.weigh([again], at=NOON)[0].able == 4
+
+
 def test_assets_of_an_offer_are_promised_to_nobody_else_until_it_lapses(
     buyer: MarketParty, it_is: ItIs
 ) -> None:
@@ -142,6 +163,11 @@ def test_what_comes_too_late_or_twice_is_refused_with_the_reason(buyer: MarketPa
     with pytest.raises(receiving.RequestInvalid) as refused:
         receiving.receive_request(party=buyer, asked=late, source="form", at=NOON, by=None)
     assert "has passed" in refused.value.errors["deadline_at"]
+
+    long = asked(profile_w=(4_000,) * 9)
+    with pytest.raises(receiving.RequestInvalid) as refused:
+        receiving.receive_request(party=buyer, asked=long, source="form", at=NOON, by=None)
+    assert refused.value.errors == {"profile_w": "Local network takes 30 to 240 minutes, not 270."}
 
     request = make_request(buyer)
     same = receiving.receive_request(
