@@ -42,6 +42,14 @@ SORT_WORDS: Final[Mapping[str, Mapping[str, str | Promise]]] = {
     "tenure": {**dict(Tenure.choices), "": _lazy("Not known how they hold it")},
     "needs": {"some": _lazy("Told us of needs"), "none": _lazy("Told us of none")},
 }
+SHORT_WORDS: Final[Mapping[str, str | Promise]] = {
+    "owner": _lazy("Owners"),
+    "social": _lazy("Social renters"),
+    "private": _lazy("Private renters"),
+    "": _lazy("Not known"),
+    "some": _lazy("Needs told"),
+    "none": _lazy("None told"),
+}
 TENURE_WORDS: Final = {
     Tenure.OWNER: _lazy("Own their home"),
     Tenure.SOCIAL: _lazy("Rent from a council or housing association"),
@@ -309,7 +317,7 @@ def _groups(social: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _groups_figure(social: Mapping[str, Any]) -> Any | None:
     told = [
-        (_group_words(sort, group), each)
+        (str(SHORT_WORDS[group]), each)
         for sort in ("tenure", "needs")
         for group, each in social[sort].items()
         if each is not None and each["homes"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -49,7 +49,15 @@ def licence_evidence(request: HttpRequest) -> HttpResponse:
             for each in told["answers"]
         ],
         "consents": [each | {"purpose": Purpose(each["purpose"]).label} for each in told["consents"]],
-        "incidents": [each | {"by": names.get(each["by"], each["by"])} for each in told["incidents"]],
+        "incidents": [
+            each
+            | {
+                "by": names.get(each["by"], each["by"]),
+                "starts_at": _moment(each["starts_at"]),
+                "ends_at": _moment(each["ends_at"]),
+            }
+            for each in told["incidents"]
+        ],
         "refused": sum(each["times"] for each in told["refused_at_the_door"]),
     }
     return render(request, "campaigns/licence.html", context)
@@ -103,12 +111,17 @@ def _campaign(each: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
     approvers = [names.get(each[key], each[key]) for key in ("first_approved_by", "approved_by") if each[key]]
     return {
         **each,
-        "when": f"{each['starts_at'][:16].replace('T', ' ')} UTC",
+        "when": _moment(each["starts_at"]),
         "approvers": ", ".join(dict.fromkeys(approvers)) or wording.NOTHING,
         "asked": wording.kw(each["asked_w"]),
         "state": wording.state(each["state"]),
         "tag": wording.tag(each["state"]),
     }
+
+
+def _moment(written: str | None) -> str:
+    """An instant of the pack as pages write it."""
+    return wording.moment(datetime.fromisoformat(written)) if written else ""
 
 
 def _held_back(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ from settlement.models import SharePolicyVersion, Society
 SEES_SETTINGS: Final = (Role.ADMINISTRATOR, Role.AUDITOR)
 SETS: Final = (Role.ADMINISTRATOR,)
 SHOWN: Final = 25
+MAY_BE_EMPTY: Final = ("colour",)
 Words = str | Promise
 
 
@@ -127,6 +128,7 @@ def setting(request: HttpRequest, key: str) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     form = SettingForm(posted, initial={"value": house_value(key)})
     form.fields["value"].help_text = told.help  # type: ignore[assignment]
+    form.fields["value"].required = key not in MAY_BE_EMPTY
     if request.method == "POST":
         step_up.require(request, _("Change a setting: %(what)s") % {"what": str(told.label)})
         if form.is_valid() and _put(request, key, form):
@@ -251,11 +253,14 @@ def _elsewhere() -> Iterator[dict[str, Any]]:
         "at": wording.moment(texts.published_at) if texts else "",
         "why": "",
     }
-    kept: Sequence[str] = [str(each) for each in RetentionRule.objects.order_by("kind")]
+    kept: Sequence[str] = [
+        f"{each.get_kind_display()}: {each.keep_days} {_('days')}"
+        for each in RetentionRule.objects.order_by("kind")
+    ]
     yield {
         "label": _("How long readings are kept"),
         "url": reverse("admin:index"),
-        "value": ", ".join(kept) or _("what the house comes with"),
+        "value": "; ".join(kept) or _("what the house comes with"),
         "by": "", "at": "", "why": "",
     }  # fmt: skip
 
