@@ -57,6 +57,11 @@ bench-metering: ## Readings in, on disk, out and on pages (BENCH_HOMES=200 BENCH
 	@$(INSTALL) site server
 	@$(PY) manage.py bench metering_store $(notdir $(basename $(wildcard benchmarks/metering_mqtt.py)))
 
+.PHONY: bench-web
+bench-web: ## Every page over 10,000 members and a year: time, queries, bytes (ARGS="--members 200" for a smoke test)
+	@$(INSTALL) site server dev
+	@$(PY) benchmarks/web_pages.py $(ARGS)
+
 .PHONY: try-home-assistant
 try-home-assistant: ## The hub beside a real Home Assistant (the first time installs it: minutes)
 	@$(INSTALL) dev server tests home-assistant
