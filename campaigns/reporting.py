@@ -9,7 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from django.db.models import Count, Sum
 
 from campaigns.life import CampaignNotFound
 from campaigns.models import Campaign, Participation, PlanLine
@@ -93,23 +96,44 @@ class EventReport:
 
 
 @encryption.remembering()
-def event_report(campaign_id: UUID) -> EventReport:
-    """Report on a campaign in any state; raises CampaignNotFound."""
+def event_report(campaign_id: UUID, *, has_lines: bool = True) -> EventReport:
+    """Report on a campaign in any state; without lines it is counted by the database alone.
+
+    Raises CampaignNotFound.
+    """
     campaign = Campaign.objects.select_related("programme").filter(pk=campaign_id).first()
     if campaign is None:
         raise CampaignNotFound(campaign_id=campaign_id)
-    parts = list(
-        campaign.participations.select_related("asset__kind", "occupancy__home").order_by(
-            "occupancy__home__postcode", "occupancy_id", "asset__name", "id"
+    parts = campaign.participations.order_by()
+    groups: list[Any] = list(
+        parts.values("state", "outcome", "left_out")
+        .annotate(
+            number=Count("pk"),
+            sent=Count("sent_at"),
+            answered=Count("responded_at"),
+            power_w=Sum("expected_w"),
         )
+        .values_list("state", "outcome", "left_out", "number", "sent", "answered", "power_w", named=True)
     )
-    left_out = Counter(campaign.plan_lines.exclude(left_out="").values_list("left_out", flat=True)) + Counter(
-        part.left_out for part in parts if part.left_out
+    asked = parts.exclude(state=State.CANCELLED, sent_at=None).aggregate(
+        participants=Count("occupancy", distinct=True),
+        homes=Count("occupancy__home", distinct=True),
+        assets=Count("pk"),
     )
-    asked = [part for part in parts if part.state != State.CANCELLED or part.sent_at is not None]
-    responding = [part for part in parts if _is_responding(part)]
+    of_plan = campaign.plan_lines.exclude(left_out="").order_by().values_list("left_out")
+    left_out = Counter(dict(of_plan.annotate(number=Count("pk"))))
+    states: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    for group in groups:
+        states[group.state] += group.number
+        if group.outcome:
+            outcomes[group.outcome] += group.number
+        if group.left_out:
+            left_out[group.left_out] += group.number
+    responding = [group for group in groups if _is_responding(group)]
+    count = sum(group.number for group in responding)
     interval = Interval(campaign.starts_at, campaign.ends_at)
-    estimated_w = sum(part.expected_w for part in responding)
+    estimated_w = sum(group.power_w for group in responding)
     return EventReport(
         campaign_id=campaign.pk,
         name=campaign.name,
@@ -119,27 +143,30 @@ def event_report(campaign_id: UUID) -> EventReport:
         starts_at=campaign.starts_at,
         ends_at=campaign.ends_at,
         size_w=campaign.size_w,
-        participants=len({part.occupancy_id for part in asked}),
-        homes=len({part.occupancy.home_id for part in asked}),
-        assets=len(asked),
-        sent=sum(part.sent_at is not None for part in parts),
-        answered=sum(part.responded_at is not None for part in parts),
-        responding=len(responding),
-        responding_share=len(responding) / len(asked) if asked else 0.0,
-        planned_w=sum(part.expected_w for part in parts),
+        participants=asked["participants"],
+        homes=asked["homes"],
+        assets=asked["assets"],
+        sent=sum(group.sent for group in groups),
+        answered=sum(group.answered for group in groups),
+        responding=count,
+        responding_share=count / asked["assets"] if asked["assets"] else 0.0,
+        planned_w=sum(group.power_w for group in groups),
         estimated_w=estimated_w,
         estimated_wh=_energy_wh(estimated_w, interval),
         shortfall_w=max(0, campaign.size_w - estimated_w),
-        states=dict(Counter(part.state for part in parts)),
-        outcomes=dict(Counter(part.outcome for part in parts if part.outcome)),
-        opt_outs=sum(_ended_as(part, State.OPTED_OUT, Outcome.OPTED_OUT) for part in parts),
-        overrides=sum(_ended_as(part, State.OVERRIDDEN, Outcome.OVERRIDDEN) for part in parts),
+        states=dict(states),
+        outcomes=dict(outcomes),
+        opt_outs=_ended_as(groups, State.OPTED_OUT, Outcome.OPTED_OUT),
+        overrides=_ended_as(groups, State.OVERRIDDEN, Outcome.OVERRIDDEN),
         left_out=dict(left_out),
-        lines=_home_lines(parts, interval),
+        lines=_home_lines(campaign, interval) if has_lines else (),
     )
 
 
-def _home_lines(parts: Sequence[Participation], interval: Interval) -> tuple[HomeLine, ...]:
+def _home_lines(campaign: Campaign, interval: Interval) -> tuple[HomeLine, ...]:
+    parts = campaign.participations.select_related("asset__kind", "occupancy__home").order_by(
+        "occupancy__home__postcode", "occupancy_id", "asset__name", "id"
+    )
     by_household: dict[UUID, list[Participation]] = defaultdict(list)
     for part in parts:
         by_household[part.occupancy_id].append(part)
@@ -174,12 +201,12 @@ def _home_line(group: Sequence[Participation], interval: Interval) -> HomeLine:
     )
 
 
-def _is_responding(part: Participation) -> bool:
+def _is_responding(part: Any) -> bool:
     return part.state in RESPONDING
 
 
-def _ended_as(part: Participation, state: str, outcome: str) -> bool:
-    return part.state == state or part.outcome == outcome
+def _ended_as(groups: Sequence[Any], state: str, outcome: str) -> int:
+    return sum(group.number for group in groups if group.state == state or group.outcome == outcome)
 
 
 def _energy_wh(power_w: int, interval: Interval) -> int:

@@ -99,7 +99,7 @@ def board(*, at: datetime) -> Board:
     yesterday = civil_date(at) - ONE_DAY
     streams = expected_streams(yesterday)
     recent = [yesterday - number * ONE_DAY for number in range(DAYS_SILENT)]
-    there: list[bool] = store.day_cube(streams, recent).present.any(axis=(1, 2)).tolist()  # type: ignore[assignment]
+    there = store.streams_with_any(streams, recent)
     return Board(
         completeness=tuple(
             Completeness.objects.filter(day__gte=civil_date(at) - DAYS_SHOWN * ONE_DAY).order_by("-day")
@@ -110,7 +110,7 @@ def board(*, at: datetime) -> Board:
         senders=known.count(),
         refused=_refused(week_ago),
         streams=len(streams),
-        without_readings=tuple(stream for stream, is_in in zip(streams, there, strict=True) if not is_in),
+        without_readings=tuple(stream for stream in streams if stream not in there),
     )
 
 

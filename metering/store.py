@@ -67,6 +67,14 @@ ROWS: Final = """
       AND held.known_at <= coalesce(%s::timestamptz, 'infinity')
     GROUP BY asked.number
 """
+SURELY_THERE: Final = """
+    SELECT asked.stream_id FROM unnest(%s::uuid[]) AS asked (stream_id)
+    WHERE EXISTS (SELECT FROM metering_half_hour AS held WHERE held.stream_id = asked.stream_id
+                  AND held.starts_at >= %s AND held.starts_at < %s)
+    OR EXISTS (SELECT FROM metering_packed AS held WHERE held.stream_id = asked.stream_id
+               AND (held.first_slot >= %s AND held.first_slot < %s
+                    OR held.past_slot > %s AND held.past_slot <= %s))
+"""
 ROW_KINDS: Final = (copying.INT8, copying.INT4, copying.INT4, copying.INT8)
 SPAN: Final = """
     SELECT min(first), max(past) FROM (
@@ -159,6 +167,24 @@ def day_cube(
     slots = np.where(period < count[:, None], first[:, None] + period, -1).ravel()
     wh, present = _gathered(stream_ids, slots, known_at, flow)
     return DayCube(tuple(stream_ids), tuple(days), wh.reshape(shape), present.reshape(shape), flow)
+
+
+def streams_with_any(stream_ids: Sequence[UUID], days: Sequence[date]) -> set[UUID]:
+    """Which of the streams hold any half-hour of these days, one after the other, as known now.
+
+    A row says it by being there, a packed week by its first or last half-hour; only weeks that reach over all
+    of the days are opened.
+    """
+    reads.note_readings(stream_ids)
+    starts, count = civil_day_slots(days)
+    first, past = int(starts.min()), int((starts + count).max())
+    asked: list[Any] = [list(stream_ids), start_of(first), start_of(past), first, past, first, past]
+    with connection.cursor() as cursor:
+        cursor.execute(SURELY_THERE, asked)
+        found = {row[0] for row in cursor.fetchall()}
+    rest = [each for each in stream_ids if each not in found]
+    present = day_cube(rest, days).present
+    return found | {each for number, each in enumerate(rest) if present[number].any()}
 
 
 def series(

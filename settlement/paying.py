@@ -20,6 +20,7 @@ from members.models import LeftReason, Member, User
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError, Invalid, NotAllowed, NotFound
 from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.lookups import among
 from opendsr.kernel.money import MP_PER_PENNY
 from settlement import bank_details, computing, ledger, queries
 from settlement.models import (
@@ -137,7 +138,7 @@ class Imported:
 def payables(*, rail: str, at: datetime, threshold_pence: int = DEFAULT_THRESHOLD_PENCE) -> list[Payable]:
     """Every household's account with a balance, in order of member number; seven queries."""
     accounts = list(
-        Account.objects.filter(kind=Account.Kind.HOUSEHOLD).select_related("occupancy__home").order_by("code")
+        Account.objects.filter(kind=Account.Kind.HOUSEHOLD).select_related("occupancy").order_by("code")
     )
     balances = ledger.balances_mp(account.pk for account in accounts)
     held_by = [
@@ -385,7 +386,11 @@ def _detail_of(member: Member, details: Mapping[UUID, BankDetail], is_estate: bo
 def _payees(household_ids: Iterable[UUID]) -> dict[UUID, list[Member]]:
     """The members of each household, those who stayed longest first."""
     found: dict[UUID, list[Member]] = {}
-    for member in Member.objects.filter(household__in=list(household_ids)).order_by("joined_at", "number"):
+    for member in (
+        Member.objects.filter(household__in=among(household_ids))
+        .defer("full_name", "words")
+        .order_by("joined_at", "number")
+    ):
         found.setdefault(member.household_id, []).append(member)
     return found
 

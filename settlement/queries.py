@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -23,6 +23,9 @@ from settlement.models import (
 )
 
 FINAL_KINDS = (RoundKind.FINAL, RoundKind.CORRECTION)
+
+
+MoneyRow = tuple[UUID, str, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +100,23 @@ def is_final(run: SettlementRun | None) -> bool:
     return run is not None and run.round.kind in FINAL_KINDS
 
 
+def money_rows(run: SettlementRun) -> QuerySet[HomeDelivery, MoneyRow]:
+    """Who delivered and earned what in the run, the largest earner first, not read yet and without names."""
+    found = HomeDelivery.objects.filter(run=run)
+    return found.order_by("-earned_mp", "-paid_wh", "occupancy__home__postcode", "occupancy_id").values_list(
+        "occupancy_id", "standing", "instructed_wh", "delivered_wh", "paid_wh", "earned_mp"
+    )
+
+
+def money_lines(rows: Sequence[MoneyRow]) -> tuple[MoneyLine, ...]:
+    """The rows with what staff call each home."""
+    names = home_names(row[0] for row in rows)
+    return tuple(MoneyLine(row[0], names[row[0]], *row[1:]) for row in rows)
+
+
 def money_table(run: SettlementRun) -> MoneyTable:
     """Who delivered and earned what in the run, the largest earner first; for staff."""
-    found = HomeDelivery.objects.filter(run=run)
-    rows = list(
-        found.order_by("-earned_mp", "-paid_wh", "occupancy__home__postcode", "occupancy_id").values_list(
-            "occupancy_id", "standing", "instructed_wh", "delivered_wh", "paid_wh", "earned_mp"
-        )
-    )
-    names = home_names(row[0] for row in rows)
-    return MoneyTable(run=run, lines=tuple(MoneyLine(row[0], names[row[0]], *row[1:]) for row in rows))
+    return MoneyTable(run=run, lines=money_lines(list(money_rows(run))))
 
 
 def statements_of(member: Member) -> QuerySet[Statement]:
@@ -130,7 +140,10 @@ def earnings_mp(member: Member) -> int:
 def provisional_mp(occupancy_ids: Iterable[UUID]) -> dict[UUID, int]:
     """What of each household's balance rests on provisional runs: it is shown and cannot be paid out yet."""
     newest = approved_runs().order_by("campaign_id", "-sequence").distinct("campaign_id")
-    standing = SettlementRun.objects.filter(pk__in=newest.values("pk"), round__kind=RoundKind.PROVISIONAL)
+    runs = SettlementRun.objects.filter(pk__in=newest.values("pk"), round__kind=RoundKind.PROVISIONAL)
+    standing = list(runs.values_list("pk", flat=True))
+    if not standing:
+        return {}
     rows = (
         HomeDelivery.objects.filter(run__in=standing, occupancy_id__in=list(occupancy_ids))
         .values_list("occupancy_id")

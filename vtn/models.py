@@ -187,8 +187,11 @@ class Event(models.Model):
                 name="vtn_event_delivered_when",
             ),
         ]
-        # Serves the live set of one VEN, asked for at every poll.
-        indexes: ClassVar = [models.Index(fields=["ven", "closes_at"], name="vtn_event_live")]
+        indexes: ClassVar = [
+            # Serves the live set of one VEN, asked for at every poll; then the list, newest first.
+            models.Index(fields=["ven", "closes_at"], name="vtn_event_live"),
+            models.Index(fields=["-starts_at", "-id"], name="vtn_event_newest"),
+        ]
 
     def __str__(self) -> str:
         return self.event_id

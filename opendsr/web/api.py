@@ -138,7 +138,7 @@ class CampaignReport(APIView):
 
     def get(self, request: Request, campaign_id: UUID) -> Response:
         """Answer with the report, the measured half once it is settled; 404 for an unknown campaign."""
-        report = asdict(reporting.event_report(campaign_id))
+        report = asdict(reporting.event_report(campaign_id, has_lines=False))
         report.pop("lines")
         run = settlement.queries.newest_run(campaign_id)
         report["settlement"] = run and {

@@ -66,7 +66,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
     """Every campaign, newest first, a page at a time."""
     require_role(request.user, *campaigns.policy.SEES_CAMPAIGNS)
     wanted = request.GET.get("state", "")
-    rows = campaigns.queries.campaigns_for_staff()
+    rows = campaigns.queries.campaigns_for_staff("homes")
     state = wanted if wanted in Campaign.State.values else ""
     shown, pager = paged(request, rows.filter(state=state) if state else rows, size=CAMPAIGNS_SHOWN)
     context = {
@@ -197,7 +197,7 @@ def campaign_action(request: HttpRequest, campaign_id: UUID, verb: str) -> HttpR
 def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
     """Who answered and what was expected (campaigns), what meters show and what it earned (settlement)."""
     campaign = campaigns.policy.access_campaign(request.user, campaign_id)
-    report = reporting.event_report(campaign_id)
+    report = reporting.event_report(campaign_id, has_lines=False)
     view = measured.measured_report(campaign)
     lines, pager = paged(request, view.lines if view else (), size=HOMES_SHOWN, anchor="money")
     waiting, is_incomplete = ("", False) if view else measured.waiting(campaign)
@@ -208,7 +208,7 @@ def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
         "where": campaign_page.where(campaign),
         "figures": measured.figures(report, view),
         "measured": view,
-        "homes": measured.home_rows(campaign, lines),
+        "homes": measured.home_rows(campaign, settlement.queries.money_lines(lines)),
         "homes_pager": pager,
         "waiting": waiting,
         "is_incomplete": is_incomplete,

@@ -40,7 +40,7 @@ STATUS_WORDS: Final[Mapping[str, str | Promise]] = {
 
 def pack(campaign: Campaign) -> dict[str, Any]:
     """The document; plain values, times ISO 8601 in UTC, power in W and energy in Wh."""
-    report = reporting.event_report(campaign.pk)
+    report = reporting.event_report(campaign.pk, has_lines=False)
     run = settlement.queries.newest_run(campaign.pk)
     signals = ServicingSignal.objects.filter(campaign=campaign).select_related("client")
     document: dict[str, Any] = {
@@ -141,7 +141,7 @@ def as_pdf(campaign: Campaign, document: Mapping[str, Any]) -> bytes:
 def as_html(campaign: Campaign, document: Mapping[str, Any]) -> str:
     """What the PDF is made of, with its style in it."""
     run = settlement.queries.newest_run(campaign.pk)
-    report = reporting.event_report(campaign.pk)
+    report = reporting.event_report(campaign.pk, has_lines=False)
     view = measured.measured_report(campaign) if run is not None else None
     context = {
         "coop": document["coop"],

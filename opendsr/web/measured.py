@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -21,8 +22,8 @@ from opendsr.web.charts import Figure, half_hour_figure
 from settlement import settling
 from settlement.comparing import hold_out_from
 from settlement.event_views import SHARE_WORDS
-from settlement.models import RoundKind, SettlementRun, Standing
-from settlement.queries import MoneyLine
+from settlement.models import HomeDelivery, RoundKind, SettlementRun, Standing
+from settlement.queries import MoneyLine, MoneyRow
 
 NAMED_HOMES = 5
 
@@ -60,7 +61,7 @@ class MeasuredReport:
     figure: Figure
     rows: tuple[PeriodRow, ...]
     total: PeriodRow
-    lines: tuple[MoneyLine, ...]
+    lines: QuerySet[HomeDelivery, MoneyRow]
     members: str
     coop: str
     coop_label: str
@@ -120,7 +121,7 @@ def measured_report(campaign: Campaign) -> MeasuredReport | None:
             for start, each in periods.items()
         ),
         total=_period_row(_("Sum"), together, homes * len(periods)),
-        lines=settlement.queries.money_table(run).lines,
+        lines=settlement.queries.money_rows(run),
         members=wording.millipence(run.members_mp),
         coop=wording.millipence(run.coop_mp),
         coop_label=_("The co-op, %(pct)s %%") % {"pct": f"{run.coop_share_pct.normalize():f}"},

@@ -84,7 +84,7 @@ def today(request: HttpRequest) -> HttpResponse:
 def _running(at: datetime) -> list[dict[str, str]]:
     """Campaigns that run now or begin within two days, the soonest first."""
     live = (Campaign.State.APPROVED, Campaign.State.DISPATCHED)
-    rows = campaigns.queries.campaigns_for_staff().filter(
+    rows = campaigns.queries.campaigns_for_staff("homes", "expected_w", "opted_out").filter(
         state__in=live, ends_at__gt=at, starts_at__lt=at + SOON
     )
     return [

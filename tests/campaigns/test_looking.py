@@ -62,7 +62,7 @@ def test_the_event_report_counts_what_happened(
     complete_campaign(campaign_id=campaign.pk, at=ENDS_AT)
     record_outcomes(campaign_id=campaign.pk, measured={one[0].occupancy.pk: (5_000, 4_000)}, at=AFTER)
 
-    with django_assert_num_queries(4):  # the fourth for the keys of the homes' names  # type: ignore[attr-defined]
+    with django_assert_num_queries(6):  # the sixth for the keys of the homes' names  # type: ignore[attr-defined]
         report = event_report(campaign.pk)
 
     assert (report.participants, report.homes, report.assets, report.sent) == (3, 3, 6, 5)
@@ -106,13 +106,21 @@ def test_staff_see_every_campaign_with_its_counts(
     answer(part_of(campaign, other.assets[0]), "in", at=NOON)
     skip(participation=part_of(campaign, kit.assets[0]), at=NOON, by=None)
 
-    with django_assert_num_queries(1):  # type: ignore[attr-defined]
-        rows = [
-            (row.pk, row.programme.code, row.assets, row.homes, row.expected_w, row.opted_in, row.opted_out)  # type: ignore[attr-defined]
-            for row in queries.campaigns_for_staff()
-        ]
-
-    assert rows == [(draft.pk, "fast-dr", 0, 0, 0, 0, 0), (campaign.pk, "fast-dr", 3, 2, 3_000, 1, 1)]
+    for named in ((), ("assets", "homes", "expected_w", "opted_in", "opted_out")):
+        with django_assert_num_queries(1):  # type: ignore[attr-defined]
+            rows = [
+                (
+                    row.pk,
+                    row.programme.code,
+                    row.assets,
+                    row.homes,
+                    row.expected_w,
+                    row.opted_in,
+                    row.opted_out,
+                )  # type: ignore[attr-defined]
+                for row in queries.campaigns_for_staff(*named)
+            ]
+        assert rows == [(draft.pk, "fast-dr", 0, 0, 0, 0, 0), (campaign.pk, "fast-dr", 3, 2, 3_000, 1, 1)]
 
 
 def test_a_household_sees_what_comes_and_what_was(paper_vtn: PaperVtn) -> None:
