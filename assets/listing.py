@@ -90,14 +90,22 @@ def fitted(homes: Iterable[Home], *, at: datetime, wall: datetime) -> list[Fitte
     return list(found.values())
 
 
-def every(homes: QuerySet[Home], *, at: datetime, wall: datetime) -> Iterator[Fitted]:
-    """All of the homes, however many, some hundreds at a time; their keys are forgotten after each piece."""
+def every(homes: QuerySet[Home], *, at: datetime, wall: datetime, is_named: bool = False) -> Iterator[Fitted]:
+    """All of the homes, however many, some hundreds at a time; their keys are forgotten after each piece.
+
+    With `is_named` names are opened here, a piece's keys in one statement: an answer that streams is read in
+    a context of its own for each row, which forgets the keys.
+    """
     ids = list(homes.values_list("pk", flat=True))
     for first in range(0, len(ids), PIECE):
         piece: Sequence[UUID] = ids[first : first + PIECE]
         with encryption.remembering():
             rows = {home.pk: home for home in Home.objects.filter(pk__in=lookups.among(piece))}
-            yield from fitted((rows[each] for each in piece if each in rows), at=at, wall=wall)
+            made = list(fitted((rows[each] for each in piece if each in rows), at=at, wall=wall))
+            if is_named:
+                for each in made:
+                    str(each.home.name)
+        yield from made
 
 
 def wear_of(asset: Asset, at: datetime) -> Wear | None:

@@ -100,7 +100,7 @@ def home_export(request: HttpRequest, form: str) -> HttpResponse:
             "names": is_named,
         },
     )
-    rows = _file_rows(listing.every(homes, at=at, wall=wall), is_named=is_named)
+    rows = _file_rows(listing.every(homes, at=at, wall=wall, is_named=is_named), is_named=is_named)
     name = f"registry-{civil_date(at):%Y-%m-%d}.{form}"
     if form == "xlsx":
         file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the response

@@ -180,6 +180,14 @@ class TestFinding:
 
 
 class TestFiles:
+    def test_many_homes_are_a_few_statements(self, dev, kit, django_assert_max_num_queries):
+        for number in range(30):
+            make_home(name=f"{number} Bulk Way")
+        with django_assert_max_num_queries(23):
+            answer = dev.get(reverse("home_export", args=["csv"]))
+            text = b"".join(answer.streaming_content).decode("utf-8-sig")
+        assert text.count("Bulk Way") == 30
+
     def test_csv_and_workbook_say_the_same_and_it_is_noted(self, dev, kit):
         _wear(kit, 1_500)
         answer = dev.get(reverse("home_export", args=["csv"]), {"gsp_group": "G"})
