@@ -11,7 +11,7 @@ from django.urls import URLPattern, reverse
 
 from campaigns.models import Campaign, OptRecord
 from members.models import User
-from opendsr.web.urls import api_urls, urlpatterns
+from opendsr.web.urls import api_urls, market_urls, urlpatterns
 from settlement.models import SettlementRun
 from tests.web.conftest import Visit
 from tests.web.scene import Scene
@@ -326,9 +326,9 @@ def test_each_door_opens_to_those_it_should(
 def test_every_address_of_the_site_is_in_the_table() -> None:
     named = {door.name for door in DOORS}
 
-    assert {each.name for each in (*urlpatterns, *api_urls) if isinstance(each, URLPattern)} == {
-        name for name in named if ":" not in name
-    }
+    assert {
+        each.name for each in (*urlpatterns, *market_urls, *api_urls) if isinstance(each, URLPattern)
+    } == {name for name in named if ":" not in name}
 
 
 @pytest.mark.parametrize("door", [door for door in DOORS if ":" not in door.name], ids=str)
