@@ -10,7 +10,6 @@ import pytest
 from django.urls import URLPattern, reverse
 
 from campaigns.models import Campaign, OptRecord
-from members.models import User
 from opendsr.web.urls import api_urls, market_urls, urlpatterns
 from settlement.models import SettlementRun
 from tests.web.conftest import Visit
@@ -304,13 +303,14 @@ CASES = [(door, who, status) for door in DOORS for who, status in door.answers.i
 
 @pytest.mark.parametrize(("door", "who", "status"), CASES, ids=[f"{door} {who}" for door, who, _ in CASES])
 def test_each_door_opens_to_those_it_should(
-    door: Door, who: str, status: int, scene: Scene, visit: Visit, nobody: User, robot: User
+    door: Door, who: str, status: int, scene: Scene, visit: Visit, request: pytest.FixtureRequest
 ) -> None:
     people = {"alice": scene.alice.user, "bob": scene.bob.user, "carol": scene.carol.user}
-    people |= {"sam": scene.sam, "fay": scene.fay, "nobody": nobody, "robot": robot}
+    people |= {"sam": scene.sam, "fay": scene.fay}
+    user = request.getfixturevalue(who) if who in ("nobody", "robot") else people.get(who)
     before = _counts()
 
-    response = getattr(visit(people.get(who)), door.method)(door.url(scene), data=dict(door.data))
+    response = getattr(visit(user), door.method)(door.url(scene), data=dict(door.data))
 
     assert response.status_code == status
     if who == "anonymous" and status == 302:

@@ -147,7 +147,7 @@ def test_something_put_right(scene, visit, mo):
     assert (former.field, former.value) == ("full_name", "Alice Ash")
 
     ask(client, do="rectify", about="email", wanted="Alice.Ash@example.org")
-    asked = newest(scene.alice.member, "rectification")
+    asked = RightsRequest.objects.get(member=scene.alice.member, about="email")
     assert User.objects.get(pk=scene.alice.user.pk).email == "alice@example.org", "staff decide that one"
     assert ask(client, do="rectify", about="mpan", wanted="12").status_code == 422
 
