@@ -13,7 +13,6 @@ INSTALL = $(if $(PYTHON),$(PYTHON) opendsr/run/install.py,$(error OpenDSR needs 
 ROOMS := $(wildcard manage.py opendsr oadr vtn members notices assets metering campaigns settlement hems)
 # Tests keep their files and their PostgreSQL (fsync off) apart from yours.
 TESTING = OPENDSR_ENV=test OPENDSR_VAR="$(CURDIR)/var/test"
-# A file's tests share what is set up once a file, so most runs keep a file with one worker.
 PYTEST = $(TESTING) $(PY) -m pytest -n 2
 
 .PHONY: up demo test unit test-all test-slow test-vtn-alone bench bench-metering bench-vtn lint types migrations-check shell migrate lock clean help
@@ -28,11 +27,11 @@ demo: ## Play one campaign from consent to pence (HOMES=readings.csv, DEMO_DATE=
 
 test: lint types migrations-check ## Everything that must hold before a commit, in minutes
 	@$(INSTALL) server interop tests
-	$(PYTEST) --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 unit: ## The unit part of the tests alone
 	@$(INSTALL) dev server
-	$(PYTEST) --dist loadfile -m "not slow and not process"
+	$(PYTEST) -m "not slow and not process"
 
 test-all: test test-slow test-vtn-alone ## The same and the slow matrices
 
