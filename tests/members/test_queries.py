@@ -109,9 +109,9 @@ def test_what_is_consented_at_any_instant_is_what_a_plain_list_says(db, steps):
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_the_same_over_four_hundred_histories(db, steps):
+def test_the_same_over_a_hundred_histories(db, steps):
     assert_history(steps)
 
 
