@@ -1,13 +1,14 @@
 """Which homes staff look for: every way to narrow the registry, as one value and one query.
 
 Names and addresses lie sealed and are found by the hashes of their words alone (decision 0055); serial
-numbers and wire names are found whole. What is not given does not narrow.
+numbers and wire names are found whole. What is not given does not narrow. Each way to narrow is a list of
+homes of its own, which PostgreSQL hashes once: none is asked home by home.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Final
@@ -71,6 +72,13 @@ def homes(criteria: Criteria, *, at: datetime, wall: datetime, day: date) -> Que
     return rows.order_by("postcode", "pk")
 
 
+def named(home_ids: Sequence[UUID]) -> list[Home]:
+    """These homes in this order, with what a list shows of them."""
+    shown = Home.objects.only("pk", "name", "postcode", "gsp_group", "primary_substation", "cmz")
+    found = shown.in_bulk(home_ids)
+    return [found[each] for each in home_ids if each in found]
+
+
 def worn_assets(at: datetime) -> QuerySet[Asset]:
     """Assets in use of whose relay four fifths of the life are used, by cycles or by years; see `wear`."""
     life = Case(
@@ -98,7 +106,6 @@ def in_area(area: str) -> Q:
 
 
 def _in_health(health: str, at: datetime, wall: datetime) -> Q:
-    """Each part is a list of homes of its own, which PostgreSQL hashes once: none is asked home by home."""
     hubs = Hub.objects.filter(state=Hub.State.COMMISSIONED)
     assets = Asset.objects.exclude(state=Asset.State.RETIRED)
     with_hub = Q(pk__in=hubs.values("home"))
@@ -148,35 +155,33 @@ def _found_by_words(words: str) -> Q:
 
 
 def _has_asset(**narrow: Any) -> Q:
-    in_use = Asset.objects.filter(hub__home=OuterRef("pk")).exclude(state=Asset.State.RETIRED)
-    return Q(Exists(in_use.filter(**narrow)))
+    in_use = Asset.objects.exclude(state=Asset.State.RETIRED)
+    return Q(pk__in=in_use.filter(**narrow).values("hub__home"))
 
 
 def _has_product(text: str) -> Q:
     product = _uuid(text)
     if product is None:
         return Q(pk=None)
-    at_home = {"home": OuterRef("pk"), "product": product}
-    hubs = Hub.objects.filter(**at_home).exclude(state=Hub.State.RETIRED)
-    cads, meters = (
-        Cad.objects.filter(**at_home, retired_at=None),
-        Meter.objects.filter(**at_home, removed_at=None),
-    )
-    return _has_asset(product=product) | Q(Exists(hubs)) | Q(Exists(cads)) | Q(Exists(meters))
+    hubs = Hub.objects.filter(product=product).exclude(state=Hub.State.RETIRED)
+    cads = Cad.objects.filter(product=product, retired_at=None)
+    meters = Meter.objects.filter(product=product, removed_at=None)
+    fitted = Q(pk__in=hubs.values("home")) | Q(pk__in=cads.values("home")) | Q(pk__in=meters.values("home"))
+    return fitted | _has_asset(product=product)
 
 
 def _has_hub_in(state: str) -> Q:
-    return Q(Exists(Hub.objects.filter(home=OuterRef("pk"), state=state)))
+    return Q(pk__in=Hub.objects.filter(state=state).values("home"))
 
 
 def _runs(version: str) -> Q:
-    hubs = Hub.objects.filter(home=OuterRef("pk"), firmware=version).exclude(state=Hub.State.RETIRED)
-    return Q(Exists(hubs)) | _has_asset(firmware=version)
+    hubs = Hub.objects.filter(firmware=version).exclude(state=Hub.State.RETIRED)
+    return Q(pk__in=hubs.values("home")) | _has_asset(firmware=version)
 
 
 def _has_measure(kind: str) -> Q:
-    rows = HomeMeasure.objects.filter(home=OuterRef("pk"), kind=kind, removed_at=None, ended_on=None)
-    return Q(Exists(rows))
+    rows = HomeMeasure.objects.filter(kind=kind, removed_at=None, ended_on=None)
+    return Q(pk__in=rows.values("home"))
 
 
 def _uuid(text: str) -> UUID | None:

@@ -57,9 +57,10 @@ def home_list(request: HttpRequest) -> HttpResponse:
     form = HomeFilter(request.GET or None)
     criteria = form.criteria()
     at, wall = clock.now(), clock.wall_now()
-    homes = finding.homes(criteria, at=at, wall=wall, day=civil_date(at))
-    lean = homes.only("pk", "name", "postcode", "gsp_group", "primary_substation", "cmz")
-    shown, pager = paged(request, lean, size=HOMES_SHOWN)
+    keys = finding.homes(criteria, at=at, wall=wall, day=civil_date(at)).values_list("pk", flat=True)
+    # What narrows is worked out once, for the number and for the page.
+    chosen, pager = paged(request, keys if criteria.is_any else list(keys), size=HOMES_SHOWN)
+    shown = finding.named(chosen)
     context = {
         "form": form,
         "is_narrowed": not criteria.is_any,
