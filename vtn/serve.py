@@ -11,17 +11,23 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 from opendsr.kernel import clock
+from opendsr.kernel.errors import DomainError
 from vtn import pki
 
 KEEP_ALIVE_SECONDS = 120
 """Longer than two poll intervals, so that hubs keep their TLS connection."""
+LOOK_SECONDS = 60
+"""Between two looks whether the server certificate is another one, or should be."""
 CONNECTIONS_A_WORKER = 12_000
 WORKER_CLASS = "vtn.transports.listener.VenWorker"
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -42,14 +48,18 @@ def serve(*, host: str, port: int, workers: int = 2, threads: int = 8, is_legacy
     profile's CBC suites and no others, for devices that know nothing better.
     """
     require_free(host, port)
-    at = clock.wall_now()
-    files = pki.authority().server_files(host=host, at=at)
+    pairs = [False, True] if is_legacy else [False]
+
+    def files_at(at: datetime) -> list[pki.ServerFiles]:
+        return [pki.authority().server_files(host=host, at=at, is_rsa=is_rsa) for is_rsa in pairs]
+
+    files, *others = files_at(clock.wall_now())
     if is_legacy:
         logger.warning(
             "legacy listener on port %s: CBC suites, the weaker door; close it when no device needs it",
             port,
         )
-        context = legacy_context(files, pki.authority().server_files(host=host, at=at, is_rsa=True))
+        context = legacy_context(files, others[0])
     else:
         context = tls_context(files)
     tls: dict[str, Any] = {
@@ -60,7 +70,7 @@ def serve(*, host: str, port: int, workers: int = 2, threads: int = 8, is_legacy
         "cert_reqs": ssl.CERT_REQUIRED,
         "ssl_context": lambda conf, default: context,
     }
-    _Listener({**_options(workers, threads), **tls}).run()
+    _Listener({**_options(workers, threads), **tls}, renewing=lambda: Renewing(context, files_at)).run()
 
 
 def serve_proxy(*, path: Path, workers: int = 2, threads: int = 8) -> None:
@@ -132,11 +142,58 @@ def legacy_context(files: pki.ServerFiles, rsa_files: pki.ServerFiles) -> ssl.SS
     return context
 
 
+class Renewing(threading.Thread):
+    """Renews the server certificate while a worker serves, and takes up what was renewed or replaced.
+
+    A handshake after that gets the new one; what is connected or resumes goes on. What cannot be read or
+    made is logged and tried again; the certificate in use stays.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        files_at: Callable[[datetime], Sequence[pki.ServerFiles]],
+        *,
+        every_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        super().__init__(name="server-certificate", daemon=True)
+        self._context, self._files_at, self._every_seconds = context, files_at, every_seconds
+        self._taken: list[bytes] = []
+
+    def run(self) -> None:
+        """Look every minute, the first time at once."""
+        while True:
+            self.look()
+            time.sleep(self._every_seconds)
+
+    def look(self) -> None:
+        """Load the files where they are not those that were loaded last."""
+        try:
+            files = self._files_at(clock.wall_now())
+            present = [path.read_bytes() for each in files for path in (each.certificate, each.client_ca)]
+            if present == self._taken:
+                return
+            trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            for each in files:  # a pair that does not fit would spoil the context in use
+                trial.load_cert_chain(each.certificate, each.key)
+            for each in files:
+                self._context.load_cert_chain(each.certificate, each.key)
+                self._context.load_verify_locations(cafile=each.client_ca)
+        except (OSError, ValueError, DomainError):
+            logger.exception("the server certificate was not renewed; the one in use stays")
+            return
+        if self._taken:
+            logger.info("the server certificate was renewed: new connections get it")
+        self._taken = present
+
+
 class _Listener(BaseApplication):
     """gunicorn with its options given here and nowhere else."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
+    def __init__(
+        self, options: dict[str, Any], *, renewing: Callable[[], threading.Thread] | None = None
+    ) -> None:
+        self.options, self.renewing = options, renewing
         super().__init__()
 
     def load_config(self) -> None:
@@ -148,4 +205,6 @@ class _Listener(BaseApplication):
         from vtn.wsgi import application
 
         messagelog.start_writer()
+        if self.renewing is not None:
+            self.renewing().start()
         return application
