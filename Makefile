@@ -27,11 +27,11 @@ demo: ## Play one campaign from consent to pence (HOMES=readings.csv, DEMO_DATE=
 
 test: lint types migrations-check ## Everything that must hold before a commit, in minutes
 	@$(INSTALL) server interop tests
-	$(PYTEST) -m "not slow"
+	$(PYTEST) --dist loadfile -m "not slow"
 
 unit: ## The unit part of the tests alone
 	@$(INSTALL) dev server
-	$(PYTEST) -m "not slow and not process"
+	$(PYTEST) --dist loadfile -m "not slow and not process"
 
 test-all: test test-slow test-vtn-alone ## The same and the slow matrices
 

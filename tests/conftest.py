@@ -8,16 +8,19 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.apps import AppConfig
 from django.conf import settings
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 from django.dispatch import receiver
+from pytest_django import DjangoDbBlocker
 
 from members.models import Member, User
 from opendsr.kernel import clock
 from opendsr.kernel.models import Installation
-from tests import cast, premade
+from tests import cast, premade, sown
 from tests.factories import HubKit, Resident, make_coop
 
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -66,6 +69,20 @@ def _tests_may_empty_the_ledger(connection: BaseDatabaseWrapper, **_: object) ->
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Test databases are copied from one that is migrated already."""
     connection.settings_dict["TEST"]["TEMPLATE"] = premade.ensure(os.environ["DATABASE_URL"])
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Tests that empty every table leave what migrations put there."""
+    with django_db_blocker.unblock():
+        sown.keep()
+
+
+@receiver(post_migrate)
+def _sow_again(app_config: AppConfig, **_: object) -> None:
+    """Emptying every table ends by this signal, for one app after the other."""
+    if app_config.label == "settlement":
+        sown.put_back()
 
 
 @pytest.fixture(autouse=True)
