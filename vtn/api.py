@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from django.db import transaction
@@ -28,12 +27,12 @@ from rest_framework.views import APIView, exception_handler
 
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError, Invalid
+from opendsr.kernel.problem import MEDIA_TYPE, problem
 from vtn import policy, tokens
 from vtn.models import IdempotentReply
 from vtn.policy import Deed, Principal
 from vtn.staff_door import sentence
 
-PROBLEM: Final = "application/problem+json"
 KEY_HEADER: Final = "Idempotency-Key"
 LONGEST_KEY: Final = 200
 LONGEST_VALUE: Final = 100
@@ -204,23 +203,15 @@ def problem_handler(exception: Exception, context: dict[str, Any]) -> Response |
         return None
     told = response.data.get("detail", "") if isinstance(response.data, dict) else ""
     code = str(getattr(told, "code", "")) or "refused"
-    problem = _problem(response.status_code, code, str(told), [])
+    answer = _problem(response.status_code, code, str(told), [])
     for header in ("Allow", "WWW-Authenticate", "Retry-After"):
         if header in response.headers:
-            problem[header] = response.headers[header]
-    return problem
+            answer[header] = response.headers[header]
+    return answer
 
 
 def _problem(status: int, code: str, detail: str, errors: list[dict[str, Any]]) -> Response:
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        "errors": errors,
-    }
-    return Response(body, status=status, content_type=PROBLEM)
+    return Response(problem(status, code, detail, errors), status=status, content_type=MEDIA_TYPE)
 
 
 def _fields_of(error: DomainError, request: Request | None) -> list[dict[str, Any]]:

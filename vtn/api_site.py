@@ -14,6 +14,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from opendsr.kernel import problem
 from vtn import api_fields as fields
 from vtn import policy, reporting
 from vtn.api import VtnView
@@ -30,35 +31,6 @@ DESCRIPTION = (
     "Errors are problem+json (RFC 9457), each naming field, value and fix. A creating POST with an "
     "Idempotency-Key is done once."
 )
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "description": "RFC 9457: what was refused, and for each field what stood there and what to do.",
-    "required": ["type", "title", "status", "code", "detail", "errors"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "value", "fix"],
-                "properties": {
-                    "field": {"type": "string"},
-                    "value": {"nullable": True},
-                    "fix": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-PROBLEM_RESPONSE: dict[str, Any] = {
-    "description": "Refused.",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
-METHODS = ("get", "post", "put", "patch", "delete")
 
 
 class Configuration(VtnView):
@@ -102,7 +74,8 @@ class Schema(VtnView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
         """The schema, as YAML."""
-        return HttpResponse(document_yaml(), content_type="application/vnd.oai.openapi; charset=utf-8")
+        body = document_yaml(at_path=request.path.removesuffix("/schema/"))
+        return HttpResponse(body, content_type="application/vnd.oai.openapi; charset=utf-8")
 
 
 @require_GET
@@ -112,7 +85,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     document = schema_document()
     operations: dict[str, list[dict[str, Any]]] = {}
     for path, methods in document["paths"].items():
-        for method in METHODS:
+        for method in problem.METHODS:
             if method in methods:
                 shown = _operation(path, method, methods[method], document)
                 operations.setdefault(shown["group"], []).append(shown)
@@ -131,17 +104,14 @@ def schema_document() -> dict[str, Any]:
     generator = SchemaGenerator(urlconf="vtn.api_urls")
     document: dict[str, Any] = generator.get_schema(request=None, public=True)
     document["info"] = {"title": TITLE, "version": VERSION, "description": DESCRIPTION}
-    document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
-    for methods in document["paths"].values():
-        for method in METHODS:
-            if method in methods:
-                methods[method]["responses"]["default"] = PROBLEM_RESPONSE
+    problem.describe(document)
     return document
 
 
-def document_yaml() -> str:
-    """The same as YAML."""
-    rendered: bytes = OpenApiYamlRenderer().render(schema_document(), renderer_context={})
+def document_yaml(*, at_path: str = "") -> str:
+    """The same as YAML; `at_path` says below which path of this server the addresses lie."""
+    document = schema_document() | ({"servers": [{"url": at_path}]} if at_path else {})
+    rendered: bytes = OpenApiYamlRenderer().render(document, renderer_context={})
     return rendered.decode()
 
 

@@ -28,8 +28,8 @@ from campaigns.servicing_models import Scope
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.problem import MEDIA_TYPE, problem
 
-PROBLEM: Final = "application/problem+json"
 LARGEST_BODY_BYTES: Final = 16 * 1024
 MOST_MINUTES_METERED: Final = 24 * 60
 ADAPTERS: Final[dict[str, Adapter]] = {"reference": cast("Adapter", reference)}
@@ -282,15 +282,8 @@ def _problem(
     errors: list[dict[str, Any]] | None = None,
     allow: list[str] | None = None,
 ) -> HttpResponse:
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail[:300],
-        "errors": errors or [],
-    }
-    response = JsonResponse(body, status=status, content_type=PROBLEM)
+    body = problem(status, code, detail[:300], errors or [])
+    response = JsonResponse(body, status=status, content_type=MEDIA_TYPE)
     if allow:
         response["Allow"] = ", ".join(allow)
     if status == HTTPStatus.UNAUTHORIZED:

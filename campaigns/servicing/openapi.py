@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from campaigns.market_models import MARKET_ZONE_KINDS
 from campaigns.models import Direction, MarketRequest, ServicingSignal
+from opendsr.kernel import problem
 
 PREFIX: Final = "/api/servicing/v1"
 DESCRIPTION: Final = (
@@ -40,7 +41,7 @@ def document() -> dict[str, Any]:
                     answers={
                         "201": ("Done: dispatched, stopped or, of a sandbox, rehearsed.", "Signal"),
                         "202": ("Planned, and waits for the co-op's staff to approve.", "Signal"),
-                        "422": ("Refused: nothing was sent.", "Signal"),
+                        "422": ("Refused: nothing was sent; a problem where it could not be read.", "Signal"),
                     },
                     parameters=[_parameter("Idempotency-Key", TEXT, where="header", is_needed=True)],
                     body="Ask",
@@ -130,13 +131,15 @@ def _operation(
     parameters: list[dict[str, Any]],
     body: str = "",
 ) -> dict[str, Any]:
-    responses = {
+    responses: dict[str, Any] = {
         status: {"description": told, "content": {"application/json": {"schema": _shape(shape)}}}
         for status, (told, shape) in answers.items()
     }
+    if "422" in responses:
+        responses["422"]["content"][problem.MEDIA_TYPE] = {"schema": _shape("Problem")}
     responses["default"] = {
         "description": "Refused at the door, or not understood.",
-        "content": {"application/problem+json": {"schema": _shape("Problem")}},
+        "content": {problem.MEDIA_TYPE: {"schema": _shape("Problem")}},
     }
     found: dict[str, Any] = {"operationId": name, "description": words, "parameters": parameters}
     if body:
@@ -278,16 +281,5 @@ SCHEMAS: Final[dict[str, Any]] = {
             ),
         },
     ),
-    "Problem": _object(
-        ["type", "title", "status", "code", "detail", "errors"],
-        type=TEXT,
-        title=TEXT,
-        status=WHOLE,
-        code=TEXT,
-        detail=TEXT,
-        errors={
-            "type": "array",
-            "items": _object(["field", "fix"], field=TEXT, value={"nullable": True}, fix=TEXT),
-        },
-    ),
+    "Problem": problem.SCHEMA,
 }

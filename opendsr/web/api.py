@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,9 +25,9 @@ from campaigns.models import Campaign
 from members.models import Role
 from members.policy import has_role
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.problem import MEDIA_TYPE, problem
 from opendsr.web.refusals import sentence
 
-PROBLEM: Final = "application/problem+json"
 LONGEST_VALUE: Final = 100
 
 
@@ -45,11 +44,11 @@ def problem_handler(exception: Exception, context: dict[str, Any]) -> Response |
         detail = "; ".join(f"{each['field']}: {each['fix']}" for each in errors[:3])
         return _problem(response.status_code, "invalid", detail, errors)
     told = response.data.get("detail", "") if isinstance(response.data, dict) else ""
-    problem = _problem(response.status_code, str(getattr(told, "code", "")) or "refused", str(told))
+    answer = _problem(response.status_code, str(getattr(told, "code", "")) or "refused", str(told))
     for header in ("Allow", "WWW-Authenticate", "Retry-After"):
         if header in response.headers:
-            problem[header] = response.headers[header]
-    return problem
+            answer[header] = response.headers[header]
+    return answer
 
 
 def _flat(detail: Any, path: str, given: Any) -> Iterator[dict[str, Any]]:
@@ -67,16 +66,7 @@ def _flat(detail: Any, path: str, given: Any) -> Iterator[dict[str, Any]]:
 
 
 def _problem(status: int, code: str, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> Response:
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-    }
-    if errors:
-        body["errors"] = list(errors)
-    return Response(body, status=status, content_type=PROBLEM)
+    return Response(problem(status, code, detail, errors), status=status, content_type=MEDIA_TYPE)
 
 
 class SeesCampaigns(BasePermission):

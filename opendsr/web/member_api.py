@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
+from django.urls import reverse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
@@ -42,7 +43,7 @@ from members.models import Member, Occupancy, User
 from members.recurring import Recurrence, season_day
 from members.token_models import PersonalToken
 from metering import store
-from opendsr.kernel import clock
+from opendsr.kernel import clock, problem
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import period_starts
 from opendsr.web import member_api_fields as fields
@@ -51,6 +52,7 @@ from opendsr.web.usage import used_wh
 from settlement import statements as settled
 from settlement.models import RoundKind, Statement
 from settlement.policy import access_statement
+from vtn.api import BoundedJson
 
 Scope = PersonalToken.Scope
 TITLE: Final = "OpenDSR for members"
@@ -127,6 +129,7 @@ class MemberView(APIView):
 
     authentication_classes = (TokenAuthentication, SessionAuthentication)
     permission_classes = (IsMember,)
+    parser_classes = (BoundedJson,)
     throttle_classes = (PerToken,)
 
     @property
@@ -411,6 +414,8 @@ def schema_document() -> dict[str, Any]:
     """The OpenAPI document of this API alone."""
     document: dict[str, Any] = SchemaGenerator(urlconf="opendsr.web.member_urls").get_schema(public=True)
     document["info"] = {"title": TITLE, "version": "1", "description": DESCRIPTION}
+    document["servers"] = [{"url": reverse("member_api:schema").removesuffix("/schema/")}]
+    problem.describe(document)
     return document
 
 

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.problem import MEDIA_TYPE, problem
 from opendsr.web.refusals import sentence
 
 PAGES = {403: "403.html", 404: "404.html"}
+NO_SUCH_API = {
+    400: ("bad_request", "The address holds what no address may hold."),
+    404: ("not_found", "There is nothing at this address."),
+}
 
 
 class DomainErrorMiddleware:
@@ -30,6 +35,21 @@ class DomainErrorMiddleware:
             return None
         page = PAGES.get(exception.status, "web/error.html")
         return render(request, page, {"error": sentence(exception)}, status=exception.status)
+
+
+class NoSuchApiMiddleware:
+    """Answers addresses of APIs that do not exist by a problem of RFC 9457, as those that do answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        words = NO_SUCH_API.get(response.status_code)
+        if words is None or request.resolver_match is not None or not request.path.startswith("/api/"):
+            return response
+        body = problem(response.status_code, *words)
+        return JsonResponse(body, status=response.status_code, content_type=MEDIA_TYPE)
 
 
 class NoNulMiddleware:
