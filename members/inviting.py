@@ -118,11 +118,31 @@ def invite_housemate(*, member: Member, email: str, at: datetime) -> Invitation:
     return _invite(Invitation.Kind.HOUSEHOLD, email, actor, at, HOUSEMATES_LIFE, household=member.household)
 
 
+def open_to(household: Household, at: datetime) -> list[Invitation]:
+    """The invitations into a household that still lead somewhere, oldest first."""
+    found = Invitation.objects.filter(
+        household=household, taken_at__isnull=True, expires_at__gt=at, made_at__lte=at
+    )
+    return list(found.order_by("made_at", "pk"))
+
+
 @transaction.atomic
-def join_household(*, invitation_id: UUID, full_name: str, password: str, at: datetime) -> Member:
+def take_back(*, household: Household, invitation_id: UUID, by: str, at: datetime) -> None:
+    """Let a link into the household lead nowhere from now on. Raises InvitationNotFound."""
+    found = Invitation.objects.filter(
+        pk=invitation_id, household=household, taken_at__isnull=True, expires_at__gt=at
+    )
+    if not found.update(expires_at=at):
+        raise InvitationNotFound()
+    audit.record(at=at, actor=by, verb="invitation.taken_back", target=f"invitation:{invitation_id}")
+
+
+@transaction.atomic
+def join_household(*, invitation_id: UUID, full_name: str, password: str | None, at: datetime) -> Member:
     """Make the invited person a member of the household, with an account at the address invited.
 
-    They see what the household sees and may answer for it; consents stay as they are.
+    They see what the household sees and may answer for it (`policy.account_holder` says what not); consents
+    stay as they are. Without a password they sign in by a passkey that they make next.
     Raises InvitationNotFound, InvalidField, EmailTaken.
     """
     invitation = Invitation.objects.select_for_update().filter(pk=invitation_id).first()

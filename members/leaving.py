@@ -31,7 +31,7 @@ class NotAMember(DomainError):
 
 
 class NotOfTheHousehold(DomainError):
-    """Only a living member of the same household can take the membership over."""
+    """Nobody else of the household, whose membership runs, is meant."""
 
     field: str
 
@@ -50,6 +50,21 @@ def leave(*, member: Member, at: datetime, by: str) -> Parting:
     """End the membership by the member's own wish, now. Raises NotAMember."""
     member = _current(member, at)
     return _part(member, LeftReason.REQUESTED, EndReason.MEMBERSHIP_ENDED, None, at, by)
+
+
+@transaction.atomic
+def remove_housemate(*, holder: Member, number: str, at: datetime, by: str) -> Parting:
+    """End the membership of somebody of the holder's household, by the holder's wish, now.
+
+    They sign in still and see nothing of the household; what they agreed to ends, as when they leave.
+    `holder` comes from `policy.account_holder`. Raises NotOfTheHousehold, for the holder too, and NotAMember.
+    """
+    found = Member.objects.filter(number=number, household_id=holder.household_id).exclude(pk=holder.pk)
+    housemate = found.first()
+    if housemate is None:
+        raise NotOfTheHousehold(field="person")
+    housemate = _current(housemate, at)
+    return _part(housemate, LeftReason.REMOVED, EndReason.MEMBERSHIP_ENDED, None, at, by)
 
 
 @transaction.atomic

@@ -134,6 +134,7 @@ class LeftReason(models.TextChoices):
 
     REQUESTED = "requested", "Left by their own wish"
     DECEASED = "deceased", "Died"
+    REMOVED = "removed", "Taken out of the household by its account holder"
 
 
 class Member(SealedModel):

@@ -16,7 +16,7 @@ from members.asking import RequestNotFound
 from members.models import Consent, Member, Occupancy, Role, StandingOptOut, User
 from members.partner_models import Partner
 from members.partnering import PartnerNotFound
-from members.queries import member_of, partner_of
+from members.queries import account_holder_of, member_of, partner_of
 from members.rights_models import RightsRequest
 from opendsr.kernel.errors import NotAllowed, NotFound
 
@@ -51,6 +51,12 @@ READS_NEEDS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
 """Roles that may read what a household needs, with a reason that is kept, and write down what it says."""
 
 _HELD: Final = "_roles_held"
+
+
+class NotAccountHolder(NotAllowed):
+    """Only the household's account holder may do this: `holder` names them."""
+
+    holder: str
 
 
 class Forbidden(NotAllowed):
@@ -155,6 +161,43 @@ def own_member(user: Viewer, at: datetime) -> Member:
     if member is None or not member.is_current(at):
         raise MemberNotFound(number="")
     return member
+
+
+def household_member(user: Viewer, at: datetime) -> Member:
+    """The member, to see what is their household's; raises MemberNotFound.
+
+    While their membership runs, and after it where they were the last: what was settled later is theirs.
+    """
+    member = member_of(user)
+    if member is None:
+        raise MemberNotFound(number="")
+    if not member.is_current(at) and not is_account_holder(member, at):
+        raise MemberNotFound(number="")
+    return member
+
+
+def account_holder(user: Viewer, at: datetime) -> Member:
+    """The member, to decide for the household; raises MemberNotFound, and NotAccountHolder for housemates.
+
+    Housemates see everything, answer events, set limits and wishes and take consents back. Where the money
+    goes, who belongs to the household and where it lives is decided by one person alone.
+    """
+    member = household_member(user, at)
+    require_account_holder(member, at)
+    return member
+
+
+def require_account_holder(member: Member, at: datetime) -> None:
+    """Raise NotAccountHolder unless the household's account is this member's."""
+    holder = account_holder_of(member.household_id, at)
+    if holder is not None and holder.pk != member.pk:
+        raise NotAccountHolder(holder=holder.full_name)
+
+
+def is_account_holder(member: Member, at: datetime) -> bool:
+    """Whether the household's account is this member's (`queries.account_holder_of`)."""
+    holder = account_holder_of(member.household_id, at)
+    return holder is not None and holder.pk == member.pk
 
 
 def access_rights_request(user: Viewer, request_id: UUID) -> RightsRequest:

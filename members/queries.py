@@ -352,6 +352,16 @@ def partner_streams(partner_id: UUID, first: date, past: date) -> list[UUID]:
     )
 
 
+def account_holder_of(household_id: UUID, at: datetime) -> Member | None:
+    """Who answers for the household's money and homes: of its members, who has been one for longest.
+
+    Where nobody is one any more, it is who left last: what is still owed is theirs.
+    """
+    people = Member.objects.filter(household_id=household_id, joined_at__lte=at)
+    current = people.filter(Q(left_at=None) | Q(left_at__gt=at)).order_by("joined_at", "number").first()
+    return current or people.order_by("-left_at", "joined_at", "number").first()
+
+
 def member_of(user: User | AnonymousUser) -> Member | None:
     """The member who signs in with this account, with the household; None for staff and strangers."""
     if not user.is_authenticated:

@@ -154,7 +154,7 @@ def payables(*, rail: str, at: datetime, threshold_pence: int = DEFAULT_THRESHOL
     for account, stay in held_by:
         people = payees.get(stay.household_id, [])
         is_estate = _is_estate(people, at)
-        entitled = [each for each in people if (each.left_reason == LeftReason.DECEASED) == is_estate]
+        entitled = _entitled(people, is_estate=is_estate, at=at)
         member = next((each for each in entitled if each.pk in details), entitled[0] if entitled else None)
         detail = _detail_of(member, details, is_estate) if member else None
         is_leaving = (stay.ends_at is not None and stay.ends_at <= at) or not any(
@@ -373,6 +373,16 @@ def _is_estate(people: Iterable[Member], at: datetime) -> bool:
     return any(each.left_reason == LeftReason.DECEASED for each in people) and not any(
         each.is_current(at) for each in people
     )
+
+
+def _entitled(people: Iterable[Member], *, is_estate: bool, at: datetime) -> list[Member]:
+    """Who may be paid what the household is owed: of its members the longest first, then who left last.
+
+    Somebody who left, or was taken out of the household, is paid nothing while others of it are members.
+    """
+    left = [each for each in people if (each.left_reason == LeftReason.DECEASED) == is_estate]
+    current = [each for each in left if each.is_current(at)]
+    return current or sorted(left, key=lambda each: each.left_at or at, reverse=True)
 
 
 def _detail_of(member: Member, details: Mapping[UUID, BankDetail], is_estate: bool) -> BankDetail | None:

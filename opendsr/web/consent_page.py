@@ -35,10 +35,7 @@ SEES_CONSENTS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES, Role.AUDITOR)
 @signed_in
 def my_consents(request: HttpRequest) -> HttpResponse:
     """What my household agreed to, ever, and what came of it."""
-    member = members.queries.member_of(request.user)
-    if member is None:
-        raise members.policy.MemberNotFound(number="")
-    return _page(request, member)
+    return _page(request, members.policy.household_member(request.user, clock.now()))
 
 
 @require_GET

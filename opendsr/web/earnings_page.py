@@ -9,12 +9,13 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.validators import ProhibitNullCharactersValidator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET, require_POST
 
+import members.policy
 import members.queries
 import settlement.queries
 from members.models import Member
@@ -58,14 +59,16 @@ class BankForm(forms.Form):
 @signed_in
 def earnings(request: HttpRequest) -> HttpResponse:
     """The member's own money; nobody else's."""
-    return _page(request, _member(request), clock.now())
+    at = clock.now()
+    return _page(request, members.policy.household_member(request.user, at), at)
 
 
 @require_POST
 @signed_in
 def choose_gift(request: HttpRequest) -> HttpResponse:
     """Give a part of what is earned from now on."""
-    member, at = _member(request), clock.now()
+    at = clock.now()
+    member = members.policy.account_holder(request.user, at)
     form = GiftForm(request.POST)
     if not form.is_valid():
         return _page(request, member, at, gift_form=form)
@@ -83,7 +86,8 @@ def choose_gift(request: HttpRequest) -> HttpResponse:
 @signed_in
 def change_bank(request: HttpRequest) -> HttpResponse:
     """Change where the member is paid."""
-    member, at = _member(request), clock.now()
+    at = clock.now()
+    member = members.policy.account_holder(request.user, at)
     form = BankForm(request.POST)
     if form.is_valid():
         step_up.require(request, _("Change where you are paid"))
@@ -102,13 +106,6 @@ def change_bank(request: HttpRequest) -> HttpResponse:
     return redirect("earnings")
 
 
-def _member(request: HttpRequest) -> Member:
-    member = members.queries.member_of(request.user)
-    if member is None:
-        raise Http404
-    return member
-
-
 def _page(
     request: HttpRequest,
     member: Member,
@@ -125,6 +122,7 @@ def _page(
     shown, pager = paged(request, postings.order_by("-entry__posted_at", "-id"), size=SHOWN)
     gives = policies.special_households(at).get(member.household_id, policies.ORDINARY).donates_pct
     detail = bank_details.newest([member.pk]).get(member.pk)
+    holder = members.queries.account_holder_of(member.household_id, at)
     context: dict[str, Any] = {
         "balance": wording.money(balance_mp),
         "balance_exact": wording.millipence(balance_mp),
@@ -143,6 +141,7 @@ def _page(
         "gift_form": gift_form or GiftForm(initial={"pct": gives.normalize() if gives else Decimal(0)}),
         "bank_form": bank_form or BankForm(),
         "bank": _bank(detail, at),
+        "holder": holder if holder != member else None,
     }
     failed = bool((gift_form and gift_form.errors) or (bank_form and bank_form.errors))
     return render(request, "settlement/earnings.html", context, status=422 if failed else 200)

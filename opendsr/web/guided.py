@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET, require_http_methods
@@ -25,11 +25,20 @@ from assets.models import Asset, Cad, Hub
 from members import entry, inviting, leaving, moving, rectifying, supplying
 from members.enquiry_models import Shareholding
 from members.models import Consent, Member, Occupancy, Role
-from members.policy import Forbidden, MemberNotFound, access_member, has_role, require_role
-from opendsr.kernel import clock, installation
+from members.policy import (
+    Forbidden,
+    MemberNotFound,
+    access_member,
+    has_role,
+    is_account_holder,
+    require_account_holder,
+    require_role,
+)
+from members.queries import account_holder_of
+from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date, day_interval
-from opendsr.web import letters, member_home, wording
+from opendsr.web import housemates, member_home, wording
 from opendsr.web.champions import due_survey
 from opendsr.web.consent_page import SEES_CONSENTS
 from opendsr.web.entering import signed_in
@@ -40,7 +49,9 @@ from opendsr.web.guided_forms import (
     LeaveForm,
     MeterForm,
     MoveForm,
+    RemoveForm,
     StepForm,
+    TakeBackForm,
     offered_consents,
 )
 from opendsr.web.refusals import sentence
@@ -56,13 +67,21 @@ TITLES: Final = {
     "leave": (_lazy("Leave the co-op"), _lazy("Leave")),
     "bereavement": (_lazy("After a death"), _lazy("End the membership")),
     "invite": (_lazy("Invite somebody you live with"), _lazy("Send the invitation")),
+    "take-back": (_lazy("Take an invitation back"), _lazy("Take it back")),
+    "remove": (_lazy("Take somebody out of the household"), _lazy("Take them out")),
 }
+HOLDERS: Final = frozenset({"move", "invite", "take-back", "remove"})
+"""Steps that the household's account holder takes, and nobody else of it."""
+AT_ONCE: Final = frozenset({"invite", "take-back"})
+"""Steps that do nothing to consents, devices or money."""
 FORMS: Final[dict[str, type[StepForm]]] = {
     "move": MoveForm,
     "meter": MeterForm,
     "leave": LeaveForm,
     "bereavement": BereavementForm,
     "invite": InviteForm,
+    "take-back": TakeBackForm,
+    "remove": RemoveForm,
 }
 
 
@@ -76,7 +95,14 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
     stays = members.queries.occupancies_of(member, at)
     suppliers = supplying.suppliers_of([stay.pk for stay in stays], civil_date(at))
     is_current = member.is_current(at)
-    steps = [step for step in TITLES if is_current and (step != "bereavement" or is_staff)]
+    holder, people = account_holder_of(member.household_id, at), leaving.others_of(member, at)
+    invitations = inviting.open_to(member.household, at) if member == holder else []
+    needed = {"bereavement": is_staff, "remove": bool(people), "take-back": bool(invitations)}
+    steps = [
+        step
+        for step in TITLES
+        if is_current and needed.get(step, True) and (member == holder or step not in HOLDERS)
+    ]
     context = {
         "member": member,
         "is_self": member.user_id == request.user.pk,
@@ -92,7 +118,11 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
             for stay in stays
         ],
         "survey": due_survey(member) if member.user_id == request.user.pk else None,
-        "people": leaving.others_of(member, at),
+        "people": people,
+        "holder": holder,
+        "invitations": [
+            (inviting.address_of(each), wording.day(each.expires_at, "j F Y")) for each in invitations
+        ],
         "shares": Shareholding.objects.filter(member=member).order_by("taken_at"),
         "steps": [(step, TITLES[step][0]) for step in steps],
         "is_staff": is_staff,
@@ -131,12 +161,14 @@ def step_page(request: HttpRequest, number: str, step: str) -> HttpResponse:
     if not member.is_current(at):
         messages.error(request, _("That membership has ended."))
         return redirect("household_page", member.number)
+    if step in HOLDERS:
+        require_account_holder(member, at)
     sent = request.POST if request.method == "POST" else None
     initial = {"moved_on": civil_date(at), "changed_on": civil_date(at)}
     form = FORMS[step](sent, member=member, at=at, initial=initial)
     effects: list[tuple[str, list[str]]] = []
     if sent is not None and form.is_valid():
-        if request.POST.get("do") == "confirm" or step == "invite":
+        if request.POST.get("do") == "confirm" or step in AT_ONCE:
             try:
                 said = _done(request, step, form, member, at)
             except DomainError as error:
@@ -156,7 +188,7 @@ def step_page(request: HttpRequest, number: str, step: str) -> HttpResponse:
         "button": button,
         "form": form,
         "effects": effects,
-        "is_asked_twice": step != "invite",
+        "is_asked_twice": step not in AT_ONCE,
         "wordings": [(text.get_purpose_display(), text.body) for text in offered_consents(at)]
         if step == "move"
         else [],
@@ -171,6 +203,8 @@ def effects_of(step: str, form: Any, member: Member, at: datetime) -> list[tuple
     if step == "move":
         stays: Sequence[Occupancy] = [form.chosen]
         ending = members.queries.consents_in_force([form.chosen.pk], at)
+    elif step == "remove":
+        stays, ending = [], leaving.consents_of(form.chosen_person, at)
     else:
         is_over = not leaving.others_of(member, at) and not form.cleaned_data.get("new_name")
         stays = members.queries.occupancies_of(member, at) if is_over else []
@@ -181,7 +215,7 @@ def effects_of(step: str, form: Any, member: Member, at: datetime) -> list[tuple
         (_("Consents"), _consents_ending(ending, step)),
         (_("Devices"), _devices(stays)),
         (_("Money"), _money(step, form, member, at)),
-        *_also(step, form, member),
+        *_also(step, form, member, at),
     ]
 
 
@@ -228,7 +262,7 @@ def _money(step: str, form: Any, member: Member, at: datetime) -> list[str]:
             words = [_("%(sum)s on the household’s account pass to who carries it on.") % balance]
         else:
             words = [_("%(sum)s are owed to the estate, and held until its account is known.") % balance]
-    elif step == "leave" and others:
+    elif step in ("leave", "remove") and others:
         words = [_("%(sum)s stay on the household’s account.") % balance]
     else:
         words = [_("%(sum)s on the account are paid out with the next batch, however little.") % balance]
@@ -249,7 +283,20 @@ def _money(step: str, form: Any, member: Member, at: datetime) -> list[str]:
     return words
 
 
-def _also(step: str, form: Any, member: Member) -> list[tuple[str, list[str]]]:
+def _also(step: str, form: Any, member: Member, at: datetime) -> list[tuple[str, list[str]]]:
+    if step == "remove":
+        told = {"name": form.chosen_person.full_name}
+        words = [
+            _("%(name)s signs in still, and sees nothing of the household any more.") % told,
+            _("Keys of their programs and calendars end, and they are told by email.") % told,
+            _("Shares of theirs stay theirs until the society pays them back by its rules."),
+        ]
+        return [(_("Their sign-in"), words)]
+    others = leaving.others_of(member, at)
+    if step == "leave" and others and is_account_holder(member, at):
+        return [
+            (_("The account"), [_("%(name)s becomes the account holder.") % {"name": others[0].full_name}])
+        ]
     if step == "bereavement":
         words = [_("The sign-in of the person who died is closed, and no letter goes to their address.")]
         if form.cleaned_data.get("new_name"):
@@ -314,12 +361,13 @@ def _done(request: HttpRequest, step: str, form: Any, member: Member, at: dateti
         if parting.is_household_over:
             return _("The membership has ended; what is owed is held for the estate.")
         return _("The membership has ended; the household goes on.")
-    letters.count_asking(request, data["email"])
-    invitation = inviting.invite_housemate(member=member, email=data["email"], at=at)
-    url = request.build_absolute_uri(reverse("join_by", args=[inviting.token_of(invitation)]))
-    context = {"url": url, "coop": installation.current(), "who": member.full_name}
-    subject = _("An invitation from %(who)s") % {"who": member.full_name}
-    if not letters.send(data["email"], subject, "join/letters/housemate.txt", context):
+    if step == "take-back":
+        inviting.take_back(household=member.household, invitation_id=UUID(data["invitation"]), by=by, at=at)
+        return _("Taken back. Its link leads nowhere any more.")
+    if step == "remove":
+        housemates.remove(holder=member, number=data["person"], at=at, by=by)
+        return _("Done. They see nothing of the household any more.")
+    if not housemates.invite(request, member=member, email=data["email"], at=at):
         return _("The letter could not be sent. Try again later.")
     return _("The invitation is on its way; its link works for 14 days.")
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 import members.queries
-from members import applying, consenting, entry, leaving
+from members import applying, consenting, entry, inviting, leaving
 from members.models import ConsentText, Member, Occupancy, Purpose
 from members.mpan import has_valid_check_digit
 from members.supply_models import LONGEST_SUPPLIER
@@ -156,6 +156,35 @@ class InviteForm(StepForm):
     """Whom to invite into the household."""
 
     email = forms.EmailField(label=_lazy("Their email address"))
+
+
+class TakeBackForm(StepForm):
+    """Which invitation."""
+
+    invitation = forms.ChoiceField(label=_lazy("Sent to"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        found = inviting.open_to(self.member.household, self.at)
+        choices = [(str(each.pk), inviting.address_of(each)) for each in found]
+        self.fields["invitation"].choices = choices  # type: ignore[attr-defined]
+
+
+class RemoveForm(StepForm):
+    """Who of the household."""
+
+    person = forms.ChoiceField(label=_lazy("Whom"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.others = {each.number: each for each in leaving.others_of(self.member, self.at)}
+        choices = [(each.number, f"{each.full_name} ({each.number})") for each in self.others.values()]
+        self.fields["person"].choices = choices  # type: ignore[attr-defined]
+
+    @property
+    def chosen_person(self) -> Member:
+        """The person chosen."""
+        return self.others[self.cleaned_data["person"]]
 
 
 class EstateForm(forms.Form):

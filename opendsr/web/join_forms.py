@@ -212,7 +212,7 @@ class AgreeForm(forms.Form):
 
 
 class HousemateForm(forms.Form):
-    """A name and a password, for somebody who was invited into a household."""
+    """A name and a password, for somebody who was invited into a household; or a name, and a passkey next."""
 
     full_name = forms.CharField(
         label=_lazy("Your name"), max_length=120, validators=[NO_NUL],
@@ -227,9 +227,17 @@ class HousemateForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )  # fmt: skip
 
+    def __init__(self, *args: Any, by_passkey: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by_passkey = by_passkey
+        for name in ("password", "again"):
+            self.fields[name].required = not by_passkey
+
     def clean(self) -> dict[str, Any]:
-        """A password that will do, twice."""
+        """A password that will do, twice; with a passkey none."""
         data = super().clean() or {}
+        if self.by_passkey:
+            return data | {"password": None}
         check_password(self, data)
         return data
 

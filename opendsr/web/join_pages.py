@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -71,6 +72,11 @@ ANSWER: Final = {
         "By our rules you cannot take part as things are. Hand it in all the same if you think we should."
     ),
 }
+PASSKEY_NEXT: Final = _lazy(
+    "Welcome. Make your passkey now and tick Passwordless. Should it not work out, the sign-in page sends a "
+    "link by which you choose a password."
+)
+BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
 View = Callable[..., HttpResponse]
 
 
@@ -291,10 +297,11 @@ def join_household(request: HttpRequest, token: str) -> HttpResponse:
     behind = inviting.behind_token(token, at)
     if behind.invitation is None or behind.invitation.household is None:
         raise inviting.InvitationNotFound()
-    form = HousemateForm(request.POST or None)
+    by_passkey = request.POST.get("do") == "passkey"
+    form = HousemateForm(request.POST or None, by_passkey=by_passkey)
     if request.method == "POST" and form.is_valid():
         try:
-            inviting.join_household(
+            member = inviting.join_household(
                 invitation_id=behind.invitation.pk,
                 full_name=form.cleaned_data["full_name"],
                 password=form.cleaned_data["password"],
@@ -303,6 +310,10 @@ def join_household(request: HttpRequest, token: str) -> HttpResponse:
         except DomainError as error:
             form.add_error(None, sentence(error))
         else:
+            if by_passkey:
+                login(request, member.user, backend=BACKEND)
+                messages.success(request, PASSKEY_NEXT)
+                return redirect("mfa_add_webauthn")
             messages.success(request, _("Welcome. Sign in with your address and the password you chose."))
             return redirect("account_login")
     context = {"form": form, "email": inviting.address_of(behind.invitation)}

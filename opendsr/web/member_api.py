@@ -38,7 +38,7 @@ import members.queries
 import settlement.queries
 from campaigns import needs, opting
 from campaigns.models import HomePlan, OptRecord, Participation
-from members import consenting, opting_out, tokens
+from members import consenting, leaving, opting_out, tokens
 from members.models import Member, Occupancy, User
 from members.recurring import Recurrence, season_day
 from members.token_models import PersonalToken
@@ -46,8 +46,8 @@ from metering import store
 from opendsr.kernel import clock, problem
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import period_starts
+from opendsr.web import housemates, member_home
 from opendsr.web import member_api_fields as fields
-from opendsr.web import member_home
 from opendsr.web.usage import used_wh
 from settlement import statements as settled
 from settlement.models import RoundKind, Statement
@@ -181,6 +181,60 @@ class Me(MemberView):
             "scope": request.auth.scope if isinstance(request.auth, PersonalToken) else None,
         }
         return Response(fields.MeField(told).data)
+
+
+class HouseholdPeople(MemberView):
+    """The people who share the member's homes."""
+
+    @extend_schema(operation_id="household", responses=fields.HouseholdField)
+    def get(self, request: Request) -> Response:
+        """Everybody of the household whose membership runs, the account holder before the others."""
+        at = clock.now()
+        you = members.policy.household_member(request.user, at)
+        people = [*leaving.others_of(you, at), *([you] if you.is_current(at) else [])]
+        told = [
+            {
+                "number": each.number,
+                "full_name": each.full_name,
+                "since": each.joined_at,
+                "is_account_holder": place == 0,
+                "is_you": each == you,
+            }
+            for place, each in enumerate(sorted(people, key=lambda each: (each.joined_at, each.number)))
+        ]
+        return Response(fields.HouseholdField({"name": you.household.name, "people": told}).data)
+
+
+class HouseholdInvitation(MemberView):
+    """An invitation into the household."""
+
+    @extend_schema(operation_id="invite", request=fields.NewInvitationField, responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Send a link that works once, within 14 days. Only the account holder may."""
+        at = clock.now()
+        holder = members.policy.account_holder(request.user, at)
+        email = _given(fields.NewInvitationField, request)["email"]
+        if not housemates.invite(request._request, member=holder, email=email, at=at):
+            raise LetterNotSent()
+        return Response(status=202)
+
+
+class HousematesEnd(MemberView):
+    """Somebody taken out of the household."""
+
+    @extend_schema(operation_id="remove_person", request=None, responses={204: None})
+    def post(self, request: Request, number: str) -> Response:
+        """End their membership: they see nothing of the household any more. Only the account holder may."""
+        at = clock.now()
+        holder = members.policy.account_holder(request.user, at)
+        if all(each.number != number for each in leaving.others_of(holder, at)):
+            raise members.policy.MemberNotFound(number=number[:20])
+        housemates.remove(holder=holder, number=number, at=at, by=f"member:{holder.number}")
+        return Response(status=204)
+
+
+class LetterNotSent(DomainError):
+    """The mail server would not take the letter: ask again later."""
 
 
 class Events(MemberView):

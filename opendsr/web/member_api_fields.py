@@ -30,6 +30,29 @@ class MeField(serializers.Serializer):
     scope = serializers.CharField(allow_null=True)
 
 
+class PersonField(serializers.Serializer):
+    """Somebody of the household, a member with a sign-in of their own."""
+
+    number = serializers.CharField()
+    full_name = serializers.CharField()
+    since = serializers.DateTimeField()
+    is_account_holder = serializers.BooleanField()
+    is_you = serializers.BooleanField()
+
+
+class HouseholdField(serializers.Serializer):
+    """Who shares the homes. The account holder alone moves money and homes, and says who belongs to it."""
+
+    name = serializers.CharField()
+    people = PersonField(many=True)
+
+
+class NewInvitationField(serializers.Serializer):
+    """Whom to invite into the household."""
+
+    email = serializers.EmailField(max_length=254)
+
+
 class EventField(serializers.Serializer):
     """What one home is asked for in one campaign."""
 

@@ -9,6 +9,9 @@ from opendsr.web import member_api
 app_name = "member_api"
 urlpatterns = [
     path("me/", member_api.Me.as_view(), name="me"),
+    path("household/", member_api.HouseholdPeople.as_view(), name="household"),
+    path("household/invitations/", member_api.HouseholdInvitation.as_view(), name="invite"),
+    path("household/people/<str:number>/remove/", member_api.HousematesEnd.as_view(), name="remove_person"),
     path("events/", member_api.Events.as_view(), name="events"),
     path("events/<uuid:campaign_id>/<uuid:home_id>/answer/", member_api.EventAnswer.as_view(), name="answer"),
     path("statements/", member_api.Statements.as_view(), name="statements"),

@@ -72,6 +72,12 @@ def _readings_incomplete(error: DomainError) -> str:
     }
 
 
+def _only_the_holder(error: DomainError) -> str:
+    return _("Only %(holder)s may do this, as the account holder of your household.") % {
+        "holder": error.data["holder"]
+    }
+
+
 def _told(words: str | Promise) -> Callable[[DomainError], str]:
     return lambda error: str(words)
 
@@ -168,7 +174,8 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "moved_out_before_moving_in": _told(_lazy("That day is before the household moved in.")),
     "not_their_home": _told(_lazy("The household does not live there.")),
     "not_a_member": _told(_lazy("That membership has ended already, or has only just begun.")),
-    "not_of_the_household": _told(_lazy("Only a member of the same household can take it over.")),
+    "not_of_the_household": _told(_lazy("Choose a member of the same household.")),
+    "not_account_holder": _only_the_holder,
     "colour_too_light": lambda error: (
         _("White letters are hard to read on it (contrast %(contrast)s; it takes 4.5): choose a darker one.")
         % error.data

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from members import inviting
 from tests.browser.conftest import OpenPage, is_too_wide
 from tests.factories import PASSWORD
-from tests.web.scene import Scene
+from tests.web.scene import NOW, Scene
 
 
 def plug_in(page: Page) -> None:
@@ -82,3 +85,23 @@ def test_without_a_passkey_the_page_says_so(scene: Scene, open_page: OpenPage) -
     plug_in(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("alert").filter(has_text="That did not work")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_housemate_joins_by_passkey_alone(scene: Scene, open_page: OpenPage) -> None:
+    invitation = inviting.invite_housemate(member=scene.alice.member, email="ben@example.org", at=NOW)
+    page = open_page(reverse("join_by", args=[inviting.token_of(invitation)]), width=320)
+    assert not is_too_wide(page)
+    plug_in(page)
+    page.get_by_label("Your name").fill("Ben Ash")
+    page.get_by_role("button", name="Join with a passkey instead").click()
+    page.get_by_label("Name").fill("Ben's phone")
+    page.get_by_label("Passwordless").check()
+    page.get_by_role("button", name="Make the passkey").click()
+    page.wait_for_url(lambda url: "/2fa/" in url and "/add/" not in url)
+
+    page.context.clear_cookies()
+    page.goto("/accounts/login/")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("heading", name="Hello, Ben Ash")).to_be_visible()
+    expect(page.get_by_text(scene.next.name).first).to_be_visible()

@@ -13,13 +13,24 @@ from django.urls import reverse
 
 from assets.job_models import InstallJob
 from assets.models import Cad
-from members import terms
+from members import joining, terms
 from members.enquiry_models import Shareholding
 from members.models import Consent, Home, Member, Occupancy, Role
 from members.queries import consents_in_force
 from members.rights_models import RightsRequest
 from opendsr.kernel import blind_index, clock, outbox
-from tests.factories import JOINED_AT, PASSWORD, make_consent_texts, make_hub, make_staff, new_mpan
+from opendsr.kernel.models import AuditEntry
+from settlement.models import BankDetail
+from tests.factories import (
+    JOINED_AT,
+    PASSWORD,
+    make_consent_texts,
+    make_home,
+    make_hub,
+    make_member,
+    make_staff,
+    new_mpan,
+)
 from tests.web.pages import seen
 
 pytestmark = pytest.mark.django_db
@@ -306,6 +317,88 @@ def test_a_member_invites_a_housemate(alice, visit):
 
     take(client, alice.member, "leave")
     assert Client().get(link).status_code == 404, "nobody joins a household that is over"
+
+
+def test_the_account_holder_alone_decides_who_belongs_and_where_the_money_goes(alice, bob, visit):
+    alices, bobs = visit(alice.user), visit(bob.user)
+    page = seen(bobs.get(reverse("household_page", args=[bob.number])))
+    assert page.faults() == []
+    assert f"Alice Ash {alice.member.number} account holder" in page.text()
+    steps = {
+        each.rsplit("/", 2)[1] for each in page.tree.xpath("//section[@aria-labelledby='steps']//a/@href")
+    }
+    assert steps == {"meter", "leave"}
+    for step in ("move", "invite", "take-back", "remove"):
+        for refused in (bobs.get(url(bob, step)), bobs.post(url(bob, step), {"email": "x@example.org"})):
+            assert refused.status_code == 403
+    bank = {"name": "Bob Ash", "sort_code": "401234", "account_number": "01234567"}
+    assert bobs.post(reverse("change_bank"), bank).status_code == 403
+    assert bobs.post(reverse("choose_gift"), {"pct": "100"}).status_code == 403
+    earnings = seen(bobs.get(reverse("earnings")))
+    assert earnings.faults() == []
+    assert "Alice Ash is the account holder of your household" in earnings.text()
+    assert "Alice Ash is the account holder" not in seen(alices.get(reverse("earnings"))).text()
+    assert not BankDetail.objects.exists()
+
+    alices.post(url(alice.member, "invite"), {"email": "ben@example.org"})
+    link = re.search(r"http://testserver(\S+)", str(mail.outbox[0].body)).group(1)
+    mine = seen(alices.get(reverse("household_page", args=[alice.member.number])))
+    assert mine.faults() == []
+    assert "ben@example.org is invited until" in mine.text()
+    (invitation,) = seen(alices.get(url(alice.member, "take-back"))).tree.xpath("//option/@value")
+    assert alices.post(url(alice.member, "take-back"), {"invitation": "x"}).status_code == 422
+    assert alices.post(url(alice.member, "take-back"), {"invitation": invitation}).status_code == 302
+    assert Client().get(link).status_code == 404, "taken back"
+
+
+def test_somebody_taken_out_sees_nothing_and_is_told(alice, bob, carol, visit):
+    alices, bobs = visit(alice.user), visit(bob.user)
+    assert seen(bobs.get(reverse("home"))).faults() == []
+    for nobodys in (alice.member.number, carol.member.number, "x"):
+        wrong = alices.post(url(alice.member, "remove"), {"person": nobodys, "do": "confirm"})
+        assert wrong.status_code == 422
+    words = take(alices, alice.member, "remove", person=bob.number)
+    assert "Bob Ash signs in still, and sees nothing of the household any more." in words
+    assert "stay on the household’s account" in words
+    (letter,) = mail.outbox
+    assert letter.to == [bob.user.email]
+    assert "Alice Ash has taken you out of the household" in letter.body
+    bob.refresh_from_db()
+    assert (bob.left_at, bob.left_reason) == (AT, "removed")
+    assert alice.occupancy.is_current(AT)
+    entry = AuditEntry.objects.get(verb="member.left.removed")
+    assert (entry.actor, entry.target) == (f"member:{alice.member.number}", f"member:{bob.number}")
+
+    assert alice.home.postcode not in seen(bobs.get(reverse("home"))).text()
+    for path in ("earnings", "my_consents", "own_needs"):
+        assert bobs.get(reverse(path)).status_code == 404, path
+    assert alices.get(reverse("earnings")).status_code == 200
+
+
+def test_who_leaves_passes_the_account_to_who_has_been_there_longest(alice, bob, visit):
+    ben = make_member(
+        "Ben Ash", at=AT - timedelta(days=1), household=alice.household, email="ben@example.org"
+    )
+    words = take(visit(alice.user), alice.member, "leave")
+    assert "Bob Ash becomes the account holder." in words
+    assert visit(bob.user).get(url(bob, "move")).status_code == 200
+    assert visit(ben.user).get(url(ben, "move")).status_code == 403
+    clock.configure(AT + timedelta(minutes=1), speed=0)
+    assert "Nothing changes" in take(visit(ben.user), ben, "leave")
+    clock.configure(AT + timedelta(minutes=2), speed=0)
+    take(visit(bob.user), bob, "leave")
+    assert visit(bob.user).get(reverse("earnings")).status_code == 200, "what is owed is the last one's"
+    assert visit(alice.user).get(reverse("earnings")).status_code == 404
+
+
+def test_a_housemate_sees_every_home_of_the_household(alice, bob, visit):
+    second = make_home()
+    joining.move_in(household=alice.household, home=second, at=JOINED_AT)
+    page = seen(visit(bob.user).get(reverse("household_page", args=[bob.number])))
+    homes = page.text("//*[@aria-labelledby='homes']")
+    assert all(name in homes for name in (alice.home.name, second.name))
+    answer = visit(bob.user).post(reverse("choose_tariff", args=[alice.occupancy.pk]), {"tariff": "none"})
+    assert answer.status_code == 302
 
 
 def test_member_services_find_a_member_by_number(alice, mo, visit):

@@ -440,6 +440,24 @@ def test_a_housemate_has_a_sign_in_of_their_own(alice, visit):
     assert client.get(url).status_code == 404, "the link works once"
 
 
+def test_a_housemate_may_join_with_a_passkey(alice, visit):
+    invitation = inviting.invite_housemate(member=alice.member, email="ben@example.org", at=AT)
+    client = visit(None)
+    page = client.get(reverse("join_by", args=[inviting.token_of(invitation)]), follow=True)
+    path = page.request["PATH_INFO"]
+    assert client.post(path, {"full_name": "", "do": "passkey"}).status_code == 422
+    assert client.post(path, {"full_name": "Ben Ash"}).status_code == 422, "a password, without a passkey"
+
+    made = client.post(path, {"full_name": "Ben Ash", "do": "passkey"})
+
+    assert made.url == reverse("mfa_add_webauthn")
+    assert seen(client.get(made.url)).faults() == []
+    ben = Member.objects.get(words__contains=blind_index.words("ben ash"))
+    assert (ben.household, ben.user.has_usable_password()) == (alice.household, False)
+    assert seen(client.get(reverse("home"))).faults() == []
+    assert visit(None).get(path).status_code == 404
+
+
 @pytest.mark.parametrize("token", ["x", "x:y:z", ""])
 def test_a_forged_link_leads_nowhere(visit, token):
     for name in ("join_by", "join_continue", "join_household"):

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import icalendar
 import pytest
+from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
@@ -124,10 +125,37 @@ def test_wishes_and_consents(scene: Scene, program: Program) -> None:
     assert Consent.objects.get(pk=carols.pk).ends_at is None
 
 
+def test_the_account_holder_says_who_belongs_to_the_household(scene: Scene, program: Program) -> None:
+    bobs = Program(tokens.make_token(
+        member=scene.bob, scope="act", name="b", days=None, at=NOW, wall=clock.wall_now(), by="x"
+    ).secret)  # fmt: skip
+    alice, bob = program.get("household/")["people"]
+    assert (alice["number"], alice["is_account_holder"], alice["is_you"]) == (
+        scene.alice.member.number, True, True,
+    )  # fmt: skip
+    assert (bob["full_name"], bob["is_account_holder"], bob["is_you"]) == ("Bob Ash", False, False)
+    assert [each["is_you"] for each in bobs.get("household/")["people"]] == [False, True]
+
+    program.post("household/invitations/", 400, email="x")
+    program.post("household/invitations/", 202, email="ben@example.org")
+    assert [letter.to for letter in mail.outbox] == [["ben@example.org"]]
+    refused = bobs.post("household/invitations/", 403, email="ben@example.org")
+    assert (refused["code"], "Alice Ash" in refused["detail"]) == ("not_account_holder", True)
+    bobs.post(f"household/people/{alice['number']}/remove/", 403)
+    for other in (alice["number"], scene.carol.member.number, "M-99999"):
+        program.post(f"household/people/{other}/remove/", 404)
+    program.post(f"household/people/{bob['number']}/remove/", 204)
+    assert mail.outbox[-1].to == ["bob@example.org"]
+    freeze(NOW + timedelta(minutes=1))
+    assert [each["number"] for each in program.get("household/")["people"]] == [alice["number"]]
+    assert bobs.client.get(API + "me/").status_code == 401
+
+
 ADDRESSES = [
     ("get", "me/"), ("get", "events/"), ("get", "statements/"), ("get", "readings/"), ("get", "plans/"),
     ("get", "consents/"), ("get", "opt-outs/"), ("get", "schema/"), ("post", "opt-outs/"),
     ("post", f"opt-outs/{SOMETHING}/end/"), ("post", f"consents/{SOMETHING}/withdraw/"),
+    ("get", "household/"), ("post", "household/invitations/"), ("post", "household/people/x/remove/"),
     ("get", f"statements/{SOMETHING}/"), ("post", f"events/{SOMETHING}/{SOMETHING}/answer/"),
 ]  # fmt: skip
 

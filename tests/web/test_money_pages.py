@@ -250,7 +250,8 @@ def test_a_member_sees_their_own_money_and_gives_some(scene: Scene, visit: Visit
 
     assert GiftChoice.objects.get().pct == 12.5
     after = seen(visit(scene.bob.user).get(reverse("earnings")))
-    assert "You have not said yet." in after.text()
+    assert "Alice Ash is the account holder of your household" in after.text()
+    assert "ending in 67" not in after.text()
     mine = seen(visit(scene.alice.user).get(reverse("earnings")))
     assert "The account ending in 67. It can be used from" in mine.text()
     assert BankDetail.objects.get().member == scene.alice.member
