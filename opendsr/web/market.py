@@ -42,7 +42,7 @@ from members.rows import RowsUnusable
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import HALF_HOUR
-from opendsr.web import live_board, wording
+from opendsr.web import live_board, step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.market_forms import (
     AvailabilityForm,
@@ -184,6 +184,7 @@ def market_choice(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         chosen = {value for value in request.POST.getlist("request") if len(value) <= 36}
         wanted = [each for each in found if str(each.pk) in chosen]
+        step_up.require(request, _("Make the offers"))
         try:
             made = offering.make_offers(request_ids=[each.pk for each in wanted], at=at, by=_staff(request))
         except DomainError as error:
@@ -339,6 +340,7 @@ def _received(request: HttpRequest, form: MarketRequestForm) -> MarketRequest | 
 
 
 def _make_offer(request: HttpRequest, found: MarketRequest) -> Form | None:
+    step_up.require(request, _("Make the offer"))
     offering.make_offers(request_ids=[found.pk], at=clock.now(), by=_staff(request))
     return None
 
@@ -359,6 +361,7 @@ def _take_order(request: HttpRequest, found: MarketRequest) -> Form | None:
         ordered_w = form.read("ordered_kw", rows.profile_w)
     if form.errors:
         return form
+    step_up.require(request, _("Take the order in"))
     try:
         ordering.receive_order(
             request_id=found.pk,

@@ -24,7 +24,7 @@ from members.models import User
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.models import AuditEntry
-from opendsr.web import live_board, wording
+from opendsr.web import live_board, step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.operator_forms import ContractForm, KeyForm, OperatorForm, RulesForm, watts
 from opendsr.web.paging import paged
@@ -92,10 +92,14 @@ def operator_action(request: HttpRequest, client_id: UUID, verb: str) -> HttpRes
         campaigns.policy.require_manages_operators(request.user)
     if verb in FORMS:
         form = FORMS[verb](request.POST)
+        if form.is_valid():
+            step_up.require(request, str(STEPPED_UP[verb]))
         done = form.is_valid() and _tried(form, lambda: WITH_FORM[verb](request, client, form.cleaned_data))
         if not done:
             return _page(request, client, **{verb: form})
     elif verb in PLAIN:
+        if verb in STEPPED_UP:
+            step_up.require(request, str(STEPPED_UP[verb]))
         try:
             PLAIN[verb](request, client)
         except DomainError as error:
@@ -328,6 +332,12 @@ PLAIN: Final[Mapping[str, Callable[[HttpRequest, ServicingClient], None]]] = {
     "end": _end,
     "close": _close,
 }
+STEPPED_UP: Final = {
+    "key": _lazy("Take the key in"),
+    "contract": _lazy("Agree to the contract"),
+    "confirm": _lazy("Confirm the contract"),
+}
+"""What lets somebody start campaigns, or more of them; what takes that away is done at once."""
 SAID: Final = {
     "key": _lazy("Taken in. Requests signed with it are let in from now on."),
     "contract": _lazy("In force. What it approves in advance holds once a second person has confirmed it."),

@@ -1,4 +1,4 @@
-"""Before what matters, the second factor again: approving, thawing, paying out, bank details.
+"""Before what matters, the second factor again: approving, paying, bank details, operators, the market.
 
 A view that is about to do such a thing calls `require`. Who gave their factor lately goes on; others are sent
 to give it, and what they had filled in is kept in their (sealed) session and shown to be confirmed.

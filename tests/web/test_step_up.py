@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
@@ -18,11 +20,13 @@ from campaigns.models import Campaign, Freeze
 from members.models import User
 from opendsr.kernel.models import Installation
 from settlement.models import BankDetail
+from tests.campaigns.servicing.operating import make_operator
 from tests.factories import PASSWORD
 from tests.web.conftest import Visit
 from tests.web.pages import seen
 from tests.web.scene import NOW, Scene, freeze
 from tests.web.test_second_factor import code_of
+from tests.web.things import open_request
 
 pytestmark = pytest.mark.django_db
 BANK = {"name": "Alice Ash", "sort_code": "401234", "account_number": "01234567"}
@@ -113,6 +117,58 @@ def test_a_member_gives_the_password_before_bank_details_change(scene: Scene, vi
     assert not BankDetail.objects.exists()
     assert "Changed. It can be used in seven days." in seen(post_kept(alices, page)).text()
     assert BankDetail.objects.get().ending == "67"
+
+
+def test_an_operators_key_and_contract_wait_for_the_code_and_taking_away_does_not(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    made = generate_totp_secret()
+    TOTP.activate(ada, made)
+    adas, operator = visit(ada), make_operator()
+    key = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+
+    def act(verb: str, **fields: str) -> Any:
+        return adas.post(reverse("operator_action", args=[operator.client.pk, verb]), fields)
+
+    assert act("key", key_id="", public_key=key).status_code == 422, "what is wrong is said first"
+    waiting = act("confirm", contract=str(operator.contract.pk))
+    assert reverse("mfa_reauthenticate") in waiting["Location"]
+    assert operator.client.keys.count() == 1
+    assert act("revoke-key", key_id=operator.key_id)["Location"] == reverse(
+        "operator", args=[operator.client.pk]
+    )
+    assert operator.client.keys.exclude(ends_wall_at=None).count() == 1
+
+    asked = act("key", key_id="nn-new", public_key=key)
+    page = confirm(adas, asked, code=code_of(made))
+    assert seen(page).heading == "Take the key in"
+    post_kept(adas, page)
+    assert set(operator.client.keys.values_list("key_id", flat=True)) == {operator.key_id, "nn-new"}
+
+
+@pytest.mark.parametrize("verb", ["offer", "order"])
+def test_what_commits_money_on_the_market_waits_for_the_code(
+    scene: Scene, visit: Visit, secret: str, verb: str
+) -> None:
+    found, sams = open_request(scene), visit(scene.sam)
+    action = reverse("market_action", args=[found.pk, verb])
+
+    page = confirm(sams, sams.post(action, {"reference": "O-1"}), code=code_of(secret))
+
+    assert not found.told.filter(is_ours=True).exists()
+    assert page.context["kept"]["fields"] == [["reference", "O-1"]]
+    done = post_kept(sams, page)
+    assert done.redirect_chain[0][0] == reverse("market_request", args=[found.pk])
+
+
+def test_choosing_on_the_market_keeps_every_tick(scene: Scene, visit: Visit, secret: str) -> None:
+    ticks = [str(open_request(scene).pk), "another"]
+    sams = visit(scene.sam)
+
+    page = confirm(sams, sams.post(reverse("market_choice"), {"request": ticks}), code=code_of(secret))
+
+    assert seen(page).heading == "Make the offers"
+    assert page.context["kept"]["fields"] == [["request", each] for each in ticks]
 
 
 def test_what_was_kept_is_of_one_person_for_a_while(scene: Scene, visit: Visit, secret: str) -> None:
