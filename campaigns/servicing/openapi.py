@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from campaigns.market_models import MARKET_ZONE_KINDS
+from campaigns.market_models import MARKET_ZONE_KINDS, MOST_HALF_HOURS
 from campaigns.models import Direction, MarketRequest, ServicingSignal
+from campaigns.servicing.reference import LARGEST_W, LONGEST_MINUTES
 from opendsr.kernel import problem
 
 PREFIX: Final = "/api/servicing/v1"
@@ -21,6 +22,13 @@ TEXT: Final = {"type": "string"}
 WHOLE: Final = {"type": "integer"}
 TIME: Final = {"type": "string", "format": "date-time"}
 ID: Final = {"type": "string", "format": "uuid"}
+POWERS: Final = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MOST_HALF_HOURS,
+    "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_W},
+}
+PENCE: Final = {"type": "string", "pattern": r"^[0-9]{1,6}(\.[0-9]{1,3})?$"}
 
 
 def document() -> dict[str, Any]:
@@ -61,10 +69,10 @@ def document() -> dict[str, Any]:
                     "What a zone could give, up to the contract's limit: the mean, and what is sure.",
                     answers={"200": ("What it could give.", "Availability")},
                     parameters=[
-                        _parameter("zone", TEXT, is_needed=True),
+                        _parameter("zone", _words(60), is_needed=True),
                         _parameter("direction", {"type": "string", "enum": list(Direction.values)}),
                         _parameter("starts_at", TIME),
-                        _parameter("minutes", WHOLE),
+                        _parameter("minutes", {**WHOLE, "minimum": 1, "maximum": LONGEST_MINUTES}),
                     ],
                 )
             },
@@ -102,7 +110,7 @@ def document() -> dict[str, Any]:
                     "What a zone takes, minute by minute, over many homes together and never of few.",
                     answers={"200": ("A row a minute.", "Metering")},
                     parameters=[
-                        _parameter("zone", TEXT, is_needed=True),
+                        _parameter("zone", _words(60), is_needed=True),
                         _parameter("starts_at", TIME),
                         _parameter("minutes", WHOLE),
                     ],
@@ -161,17 +169,41 @@ def _object(needed: list[str], **fields: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": needed, "properties": fields}
 
 
+def _exactly(needed: list[str], **fields: dict[str, Any]) -> dict[str, Any]:
+    return {**_object(needed, **fields), "additionalProperties": False}
+
+
+def _only(value: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [str(value)]}
+
+
+def _words(longest: int) -> dict[str, Any]:
+    return {**TEXT, "minLength": 1, "maxLength": longest}
+
+
 SCHEMAS: Final[dict[str, Any]] = {
-    "Ask": _object(
-        ["signal"],
-        signal={"type": "string", "enum": list(ServicingSignal.Kind.values)},
-        zone={**TEXT, "description": "Of a start; of an emergency stop, left out for every zone."},
+    "Ask": {"oneOf": [_shape(each) for each in ("Start", "Stop", "EmergencyStop")]},
+    "Start": _exactly(
+        ["signal", "zone", "size_w", "minutes"],
+        signal=_only(ServicingSignal.Kind.START),
+        zone=_words(60),
         direction={"type": "string", "enum": list(Direction.values)},
-        size_w={**WHOLE, "description": "Of a start."},
-        minutes={**WHOLE, "description": "Of a start: how long, 240 at most."},
-        starts_at={**TIME, "description": "Of a start; left out, as soon as the contract's notice allows."},
-        of={**ID, "description": "Of a stop: the signal_id of the start."},
-        reference={**TEXT, "description": "The operator's own, kept with it."},
+        size_w={**WHOLE, "minimum": 1, "maximum": LARGEST_W},
+        minutes={**WHOLE, "minimum": 1, "maximum": LONGEST_MINUTES, "description": "How long."},
+        starts_at={**TIME, "description": "Left out, as soon as the contract's notice allows."},
+        reference={**_words(80), "description": "The operator's own, kept with it."},
+    ),
+    "Stop": _exactly(
+        ["signal", "of"],
+        signal=_only(ServicingSignal.Kind.STOP),
+        of={**ID, "description": "The signal_id of the start."},
+        reference=_words(80),
+    ),
+    "EmergencyStop": _exactly(
+        ["signal"],
+        signal=_only(ServicingSignal.Kind.EMERGENCY_STOP),
+        zone={**_words(60), "description": "Left out, for every zone."},
+        reference=_words(80),
     ),
     "Signal": _object(
         ["signal_id", "state"],
@@ -232,25 +264,42 @@ SCHEMAS: Final[dict[str, Any]] = {
             ),
         },
     ),
-    "Said": _object(
-        ["message", "reference"],
-        message={"type": "string", "enum": ["request", "order", "withdrawal"]},
-        reference={**TEXT, "description": "The buyer's own, of the request; one a request."},
-        kind={**TEXT, "description": "Of a request: the kind of market, such as local."},
+    "Said": {"oneOf": [_shape(each) for each in ("Request", "Order", "Withdrawal")]},
+    "Request": _exactly(
+        [
+            "message",
+            "reference",
+            "kind",
+            "direction",
+            "zone_kind",
+            "starts_at",
+            "profile_w",
+            "price_pence_per_kwh",
+            "deadline_at",
+        ],
+        message=_only("request"),
+        reference={**_words(80), "description": "The buyer's own; one a request."},
+        kind={**_words(20), "description": "The kind of market, such as local."},
         direction={"type": "string", "enum": list(Direction.values)},
         zone_kind={"type": "string", "enum": [code for code, _ in MARKET_ZONE_KINDS]},
-        zone=TEXT,
-        starts_at={**TIME, "description": "Of a request: a whole half-hour."},
-        profile_w={"type": "array", "items": WHOLE, "description": "Of a request: W by half-hour."},
-        price_pence_per_kwh={**TEXT, "description": "At most three decimals."},
-        penalty_pence_per_kwh={**TEXT, "description": "For what was offered and lacks."},
-        deadline_at={**TIME, "description": "Of a request: until when offers are taken."},
-        order_reference={**TEXT, "description": "Of an order: the buyer's own."},
-        ordered_w={
-            "type": "array",
-            "items": WHOLE,
-            "description": "Of an order: at most what was offered; left out, all of it.",
-        },
+        zone={**_words(60), "description": "Left out where the zone kind is everywhere."},
+        starts_at={**TIME, "description": "A whole half-hour."},
+        profile_w={**POWERS, "description": "W by half-hour."},
+        price_pence_per_kwh={**PENCE, "description": "At most three decimals."},
+        penalty_pence_per_kwh={**PENCE, "description": "For what was offered and lacks."},
+        deadline_at={**TIME, "description": "Until when offers are taken."},
+    ),
+    "Order": _exactly(
+        ["message", "reference", "order_reference"],
+        message=_only("order"),
+        reference={**_words(80), "description": "Of the request."},
+        order_reference={**_words(80), "description": "The buyer's own."},
+        ordered_w={**POWERS, "description": "At most what was offered; left out, all of it."},
+    ),
+    "Withdrawal": _exactly(
+        ["message", "reference"],
+        message=_only("withdrawal"),
+        reference={**_words(80), "description": "Of the request."},
     ),
     "Standing": _object(
         ["request_id", "reference", "state", "offer", "order"],
