@@ -155,7 +155,7 @@ def standing(home_ids: Iterable[UUID], interval: Interval, *, at: datetime) -> S
         occupancy_by_home=staying,
         consenting=members.queries.consenting_throughout(Purpose.FLEXIBILITY, to_come, among=among),
         opted_out=wishes.left_out,
-        limits=_limits(wishes, caring.care_of(among)),
+        limits=limits_with(wishes, caring.care_of(among)),
     )
 
 
@@ -165,10 +165,11 @@ def limits_of(occupancy_ids: Collection[UUID], interval: Interval, *, at: dateti
         return {}
     to_come = Interval(max(at, interval.starts_at), interval.ends_at)
     wishes = members.queries.standing_wishes(to_come, among=occupancy_ids)
-    return _limits(wishes, caring.care_of(occupancy_ids))
+    return limits_with(wishes, caring.care_of(occupancy_ids))
 
 
-def _limits(wishes: StandingWishes, care_of: Mapping[UUID, Care]) -> dict[UUID, Limits]:
+def limits_with(wishes: StandingWishes, care_of: Mapping[UUID, Care]) -> dict[UUID, Limits]:
+    """The limits that standing wishes and households' needs make together, by stay."""
     limits = {occupancy_id: Limits(least_pct=pct) for occupancy_id, pct in wishes.least_pct.items()}
     for occupancy_id, care in care_of.items():
         limits[occupancy_id] = limits.get(occupancy_id, NO_LIMITS).with_care(care)

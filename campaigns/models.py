@@ -348,6 +348,8 @@ class Freeze(models.Model):
 
 # Tariffs and homes' own plans lie in a file of their own.
 # The market: who buys, what they ask for, what was offered and ordered.
+# What was forecast, and what was there.
+from campaigns.forecast_models import FlexibilityForecast as FlexibilityForecast  # noqa: E402
 from campaigns.market_models import MarketAvailability as MarketAvailability  # noqa: E402
 from campaigns.market_models import MarketOffer as MarketOffer  # noqa: E402
 from campaigns.market_models import MarketOfferAsset as MarketOfferAsset  # noqa: E402

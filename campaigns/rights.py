@@ -1,4 +1,4 @@
-"""What each role may see and change of campaigns in the stock admin; 0001, 0005 to 0007 and 0009 grant it."""
+"""What each role may see of campaigns in the stock admin; 0001, 0005 to 0007, 0009 and 0010 grant it."""
 
 from __future__ import annotations
 
@@ -61,4 +61,8 @@ MARKET_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
         "markettold": VIEW,
     }
     for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+}
+
+FORECAST_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {"flexibilityforecast": VIEW} for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
 }

@@ -98,7 +98,10 @@ class HomeTariff(models.Model):
 
 
 class HomePlan(models.Model):
-    """The least-cost plan of one home from noon of `night` to the next noon, in London."""
+    """The least-cost plan of one home from noon of `night` to the next noon, in London.
+
+    Costs are of energy and of what the night adds to a demand charge, which stands apart too.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     night = models.DateField(help_text="Europe/London date on whose noon it begins")
@@ -109,6 +112,17 @@ class HomePlan(models.Model):
     cost_mp = models.BigIntegerField()
     unplanned_cost_mp = models.BigIntegerField(help_text="The same need without a plan")
     left_out = models.CharField(max_length=24, blank=True, help_text="Why it was not sent")
+    peak_w = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The home's highest half-hour with the plan; empty: no demand charge"
+    )
+    peak_so_far_w = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The month's highest half-hour when it was planned"
+    )
+    unplanned_peak_w = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The highest half-hour if everything started by itself"
+    )
+    demand_cost_mp = models.BigIntegerField(default=0, help_text="What its peak adds to the month's charge")
+    unplanned_demand_cost_mp = models.BigIntegerField(default=0)
 
     class Meta:
         constraints: ClassVar = [

@@ -26,6 +26,7 @@ from campaigns import (
     opting,
     tariffs,
 )
+from campaigns.forecasting import issuing
 from campaigns.life import WrongState
 from campaigns.market import offering, ordering
 from campaigns.market import receiving as market_receiving
@@ -184,6 +185,15 @@ def work_out_habits(**_: object) -> None:
     at = clock.now()
     if habits.is_due(at=at):
         habits.work_out(at=at)
+
+
+@shared_task(ignore_result=True)
+def forecast_flexibility(**_: object) -> None:
+    """Every six hours what could be turned up or down; what was there, once that is known."""
+    at = clock.now()
+    if issuing.is_due(at=at):
+        issuing.issue(at=at)
+    issuing.compare(at=at)
 
 
 @outbox.consumer("members.care.changed", "campaigns.care")

@@ -266,6 +266,11 @@ _celery["beat_schedule"]["work-out-habits"] = {
     "schedule": 900.0,
     "options": {"queue": "default", "expires": 800},
 }
+_celery["beat_schedule"]["forecast-flexibility"] = {
+    "task": "campaigns.tasks.forecast_flexibility",
+    "schedule": 900.0,
+    "options": {"queue": "default", "expires": 800},
+}
 _celery["beat_schedule"]["settle-again"] = {
     "task": "settlement.tasks.settle_again",
     "schedule": 6 * 3600,

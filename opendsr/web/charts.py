@@ -20,6 +20,7 @@ from opendsr.web import wording
 
 METERED_COLOUR, BASELINE_COLOUR, EVENT_COLOUR = "#2f7fb8", "#d9730d", "rgba(224, 161, 0, 0.22)"
 BEFORE_COLOUR = "#8a949e"
+FAN_COLOUR = "rgba(47, 127, 184, 0.25)"
 BAR_WIDTH: Final = 0.86
 PRICE_COLOUR: Final = "#7a4fb5"
 MOST_TICKS: Final = 8
@@ -216,6 +217,60 @@ def months_figure(
             "automargin": True,
         },
         "yaxis": LAYOUT["yaxis"] | {"title": {"text": unit, "standoff": 6}, "automargin": True},
+    }
+    return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
+
+
+def fan_figure(
+    *,
+    element_id: str,
+    label: str,
+    starts: Sequence[datetime],
+    fan_kw: Sequence[Sequence[float]],
+    lines: Sequence[tuple[str, str, Sequence[float | None]]] = (),
+) -> Figure:
+    """A band from 10 to 90 in 100 with the middle as a line, and further lines (name, colour, values).
+
+    `fan_kw` is the three quantiles, each by half-hour; the axis counts half-hours and is labelled by UK day.
+    """
+    names = [
+        f"{wording.day(start, WEEK_DAY)} {wording.half_hour(start, start + HALF_HOUR)}" for start in starts
+    ]
+    low, middle, high = (_steps(values, names) for values in fan_kw)
+    told = "%{customdata}: %{y:,.1f} kW<extra></extra>"
+    band = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hovertemplate": told}
+    traces: list[dict[str, Any]] = [
+        {**band, **low, "name": _("10 in 100"), "showlegend": False},
+        {**band, **high, "name": _("10 to 90 in 100"), "fill": "tonexty", "fillcolor": FAN_COLOUR},
+        {
+            "type": "scatter",
+            **middle,
+            "name": _("As likely more as less"),
+            "mode": "lines",
+            "line": {"color": METERED_COLOUR, "width": 3},
+            "hovertemplate": told,
+        },
+        *(
+            {
+                "type": "scatter",
+                **_steps(values, names),
+                "name": name,
+                "mode": "lines",
+                "line": {"color": colour, "width": 2, "dash": "dot"},
+                "hovertemplate": told,
+            }
+            for name, colour, values in lines
+        ),
+    ]
+    ticks = _midnights(starts)
+    layout = LAYOUT | {
+        "xaxis": {
+            "fixedrange": True,
+            "range": [0, len(starts)],
+            "tickvals": [place for place, _text in ticks],
+            "ticktext": [text for _place, text in ticks],
+        },
+        "yaxis": LAYOUT["yaxis"] | {"title": {"text": "kW", "standoff": 6}, "automargin": True},
     }
     return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
 

@@ -115,6 +115,7 @@ GROUPS: Final[tuple[tuple[Words, tuple[Page, ...]], ...]] = (
         (
             Page("campaign_list", _("Campaigns"), holding(*SEES_CAMPAIGNS)),
             Page("night_plans", _("Plans"), holding(*SEES_CAMPAIGNS)),
+            Page("forecast", _("Forecast"), holding(*SEES_CAMPAIGNS)),
             Page("market_list", _("Market"), holding(*SEES_OPERATORS)),
             Page("licence_evidence", _("Licence evidence"), holding(*SEES_EVIDENCE)),
         ),

@@ -110,6 +110,7 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
         ),
         ("the report of an event", "reporting an event"),
     ),
+    **dict.fromkeys(("forecast", "forecast_csv"), ("the flexibility forecast", "running campaigns")),
     **dict.fromkeys(("kpis", "kpis_csv"), ("the co-op's figures", "telling how the co-op does")),
     **dict.fromkeys(("licence_evidence", "licence_pack"), ("load control evidence", "showing a regulator")),
     **dict.fromkeys(("settings_list", "setting"), ("settings", "setting how the co-op works")),

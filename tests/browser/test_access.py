@@ -124,7 +124,14 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         *_devices(scene),
         *(
             (path, scene.sam)
-            for path in ("/today/", "/search/?q=h", "/campaign-rules/", "/network-operators/", "/plans/")
+            for path in (
+                "/today/",
+                "/search/?q=h",
+                "/campaign-rules/",
+                "/network-operators/",
+                "/plans/",
+                "/forecast/",
+            )
         ),
         ("/figures/", scene.fay),
         *(

@@ -187,6 +187,8 @@ DOORS = [
         method="post",
     ),
     Door("night_plans", STAFF_LIST),
+    Door("forecast", STAFF_LIST),
+    Door("forecast_csv", STAFF_LIST),
     Door("today", STAFF_LIST),
     Door("search", STAFF_LIST),
     *(
