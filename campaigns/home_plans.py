@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from assets.models import Asset, Hub
-from campaigns import eligibility, freezing, needs, tariffs, vtn_door
+from campaigns import eligibility, freezing, needs, peaks, tariffs, vtn_door
 from campaigns.least_cost import stepped, tank
 from campaigns.least_cost.stepped import Bools, Ints
 from campaigns.models import (
@@ -33,6 +33,7 @@ from campaigns.models import (
 )
 from campaigns.needs import Night, Thing
 from campaigns.vtn_door import EventNotice, Signal, SignalInterval, VenId, VtnEventId
+from members.models import Occupancy
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.periods import civil_date
@@ -42,6 +43,8 @@ PENCE_A_POUND: Final = 100
 PER_MP: Final = stepped.PENCE // 1_000
 NO_TERMS: Final = UUID(int=0)
 """A tariff's saving is on the household's own bill: nothing is settled under these programmes."""
+CHARGED_LAST: Final = ("immersion_heater", "storage_heater", "ev_charger")
+"""Under a demand charge a home's assets are planned one after the other, the one with most choice last."""
 PROGRAMMES: Final = {
     "residential-ev-tou": "Residential EV TOU",
     "critical-peak-pricing": "Critical Peak Pricing",
@@ -72,6 +75,26 @@ class _Planned:
     power_w: Ints
     unplanned_power_w: Ints
     shortfall_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    """A home's highest half-hour, the month's so far, and what is added to the charge, planned and not."""
+
+    peak_w: int
+    unplanned_peak_w: int
+    so_far_w: int
+    cost_mp: int
+    unplanned_cost_mp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What homes under a demand charge draw already [home, half-hour], one asset of each to be planned."""
+
+    homes: peaks.Homes
+    used_wh: Ints
+    pence_per_kw: int
 
 
 @transaction.atomic
@@ -159,7 +182,14 @@ def send_night(*, night: date, at: datetime) -> NightReport:
         plan.sent_at = at
         for line, reason in zip(lines[plan.pk], reasons, strict=True):
             if not reason:
-                told_notice = _notice(line, price_of[plan.tariff_id], over, programmes, at=at)
+                told_notice = _notice(
+                    line,
+                    price_of[plan.tariff_id],
+                    over,
+                    programmes,
+                    demand_pence=plan.tariff.demand_pence_per_kw,
+                    at=at,
+                )
                 notices[f"home-plan:{line.pk}"] = (line, told_notice)
     event_ids = vtn_door.vtn().publish_many({key: each for key, (_, each) in notices.items()}, at=at)
     for key, (line, _) in notices.items():
@@ -269,14 +299,24 @@ def _reason(
 
 
 def _notice(
-    line: HomePlanLine, price: Ints, over: Night, programmes: Mapping[str, Programme], *, at: datetime
+    line: HomePlanLine,
+    price: Ints,
+    over: Night,
+    programmes: Mapping[str, Programme],
+    *,
+    demand_pence: int,
+    at: datetime,
 ) -> EventNotice:
-    """From the next half-hour to noon: the price, for whoever follows prices, and the power for the asset."""
+    """From the next half-hour to noon: the price, and the charge on the peak where there is one, for whoever
+    follows prices; and the power for the asset.
+    """
     first = next(n for n, start in enumerate(over.starts) if start >= at)
     is_car = line.asset.kind_id == "ev_charger"
     programme = programmes["residential-ev-tou" if is_car else "critical-peak-pricing"]
     pounds = [int(each) / tariffs.SCALE / PENCE_A_POUND for each in price[first:]]
     ends_at = over.interval.ends_at
+    charge = demand_pence / PENCE_A_POUND
+    charges = (Signal("DEMAND_CHARGE", "price", _held([charge] * len(pounds)), "gbp_per_kw"),)
     return EventNotice(
         ven_id=VenId(str(line.asset.hub.ven_id)),
         market_context=programme.market_context,
@@ -284,6 +324,7 @@ def _notice(
         signals=(
             Signal("ELECTRICITY_PRICE", "price", _held(pounds), "gbp_per_kwh"),
             Signal("LOAD_DISPATCH", "setpoint", _held([float(each) for each in line.power_w[first:]]), "w"),
+            *(charges if charge else ()),
         ),
         resource_ids=(line.asset.resource_id,),
     )
@@ -317,12 +358,16 @@ def _plans(
     )
     free = _free(found, over, is_open)
     planned: dict[UUID, _Planned] = {}
-    for kind in needs.PLANNED_KINDS:
-        of_kind = [asset for asset in found if asset.kind_id == kind]
-        if of_kind:
-            planned.update(
-                _of_kind(kind, of_kind, price, over, np.array([free[each.pk] for each in of_kind]))
-            )
+    charged: dict[UUID, _Charged] = {}
+    if tariff.demand_pence_per_kw:
+        planned, charged = _under_a_charge(found, occupancy_of, tariff, price, over, free, at=at)
+    else:
+        for kind in needs.PLANNED_KINDS:
+            of_kind = [asset for asset in found if asset.kind_id == kind]
+            if of_kind:
+                planned.update(
+                    _of_kind(kind, of_kind, price, over, np.array([free[each.pk] for each in of_kind]))
+                )
     plan_of: dict[UUID, HomePlan] = {}
     lines = []
     for asset in found:
@@ -350,7 +395,62 @@ def _plans(
         plan.cost_mp += line.cost_mp
         plan.unplanned_cost_mp += line.unplanned_cost_mp
         lines.append(line)
+    for home_id, each in charged.items():
+        plan = plan_of[occupancy_of[home_id].pk]
+        plan.peak_w, plan.peak_so_far_w = each.peak_w, each.so_far_w
+        plan.unplanned_peak_w = each.unplanned_peak_w
+        plan.demand_cost_mp, plan.unplanned_demand_cost_mp = each.cost_mp, each.unplanned_cost_mp
+        plan.cost_mp += each.cost_mp
+        plan.unplanned_cost_mp += each.unplanned_cost_mp
     return list(plan_of.values()), lines
+
+
+def _under_a_charge(
+    found: Sequence[Asset],
+    occupancy_of: Mapping[UUID, Occupancy],
+    tariff: Tariff,
+    price: Ints,
+    over: Night,
+    free: Mapping[UUID, Bools],
+    *,
+    at: datetime,
+) -> tuple[dict[UUID, _Planned], dict[UUID, _Charged]]:
+    """Plans by asset, and the peak by home: one asset of each home at a time, the car last, each beside what
+    the others draw.
+    """
+    pence = tariff.demand_pence_per_kw
+    homes = sorted({asset.hub.home_id for asset in found})
+    of_home = {home_id: [each for each in found if each.hub.home_id == home_id] for home_id in homes}
+    ids = [[asset.pk for asset in of_home[home_id]] for home_id in homes]
+    stays = [occupancy_of[home_id].pk for home_id in homes]
+    read = peaks.read(stays, ids, over, at=at)
+    used_wh, unplanned_wh = read.base_wh.copy(), read.base_wh.copy()
+    place = {home_id: number for number, home_id in enumerate(homes)}
+    planned: dict[UUID, _Planned] = {}
+    for kind in CHARGED_LAST:
+        left = {home_id: [each for each in of_home[home_id] if each.kind_id == kind] for home_id in homes}
+        while turn := [each.pop(0) for each in left.values() if each]:
+            rows = [place[asset.hub.home_id] for asset in turn]
+            beside = Beside(peaks.Homes(read.base_wh[rows], read.so_far_wh[rows]), used_wh[rows], pence)
+            told = _of_kind(
+                kind, turn, price, over, np.array([free[each.pk] for each in turn]), beside=beside
+            )
+            planned.update(told)
+            for row, asset in zip(rows, turn, strict=True):
+                used_wh[row] += told[asset.pk].power_w // stepped.HALF_HOURS_AN_HOUR
+                unplanned_wh[row] += told[asset.pk].unplanned_power_w // stepped.HALF_HOURS_AN_HOUR
+    above_wh = read.above_wh(used_wh)
+    unplanned_above_wh = peaks.without_plans(read, stays, over).above_wh(unplanned_wh)
+    return planned, {
+        home_id: _Charged(
+            peak_w=int(used_wh[row].max()) * stepped.HALF_HOURS_AN_HOUR,
+            unplanned_peak_w=int(unplanned_wh[row].max()) * stepped.HALF_HOURS_AN_HOUR,
+            so_far_w=int(read.floor_wh[row]) * stepped.HALF_HOURS_AN_HOUR,
+            cost_mp=peaks.charge_mp(int(above_wh[row]), pence),
+            unplanned_cost_mp=peaks.charge_mp(int(unplanned_above_wh[row]), pence),
+        )
+        for home_id, row in place.items()
+    }
 
 
 def _cost_mp(power_w: Ints, price: Ints) -> int:
@@ -374,22 +474,41 @@ def _free(found: Sequence[Asset], over: Night, is_open: Bools) -> dict[UUID, Boo
 
 
 def _of_kind(
-    kind: str, of_kind: Sequence[Asset], price: Ints, over: Night, free: Bools
+    kind: str,
+    of_kind: Sequence[Asset],
+    price: Ints,
+    over: Night,
+    free: Bools,
+    *,
+    beside: Beside | None = None,
 ) -> dict[UUID, _Planned]:
     things = [Thing(kind, asset.rated_w, asset.kind.typical_daily_wh, asset.needs) for asset in of_kind]
     if kind == "immersion_heater":
-        return _tanks(of_kind, things, price, over, free)
+        return _tanks(of_kind, things, price, over, free, beside)
     loads = needs.cars(things, over, free) if kind == "ev_charger" else needs.heaters(things, over, free)
-    plans, unplanned = stepped.least_cost(price, loads), needs.at_once(loads)
+    unplanned = needs.at_once(loads)
+    if beside is None:
+        plans = stepped.least_cost(price, loads)
+    else:
+        plans = peaks.plan_steps(price, loads, beside.homes, beside.used_wh, pence_per_kw=beside.pence_per_kw)
     watts = (loads.step_wh * stepped.HALF_HOURS_AN_HOUR)[:, None]
     return _told(of_kind, plans.steps * watts, unplanned * watts, plans.shortfall_wh)
 
 
 def _tanks(
-    of_kind: Sequence[Asset], things: Sequence[Thing], price: Ints, over: Night, free: Bools
+    of_kind: Sequence[Asset],
+    things: Sequence[Thing],
+    price: Ints,
+    over: Night,
+    free: Bools,
+    beside: Beside | None,
 ) -> dict[UUID, _Planned]:
     told = needs.tanks(things, over, free)
-    plans, unplanned = tank.least_cost_heat(price, told), tank.always_on(price, told)
+    unplanned = tank.always_on(price, told)
+    if beside is None:
+        plans = tank.least_cost_heat(price, told)
+    else:
+        plans = peaks.plan_heat(price, told, beside.homes, beside.used_wh, pence_per_kw=beside.pence_per_kw)
     hour = stepped.HALF_HOURS_AN_HOUR
     return _told(of_kind, plans.taken_wh * hour, unplanned.taken_wh * hour, plans.missing_wh)
 

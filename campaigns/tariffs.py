@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,9 @@ PUBLISHED_FROM, PUBLISHED_TO = time(16), time(20)
 WHEN_DUE, OTHERWISE = timedelta(minutes=10), timedelta(hours=6)
 AHEAD: Final = timedelta(days=2)
 MOST_PENCE: Final = 1_000
+MOST_DEMAND_PENCE: Final = 100_000
+DEMAND_COLUMN: Final = "demand_charge_gbp_per_kw"
+"""A month, on the highest half-hour."""
 
 PUT: Final = """
     INSERT INTO campaigns_tariffrate AS held (tariff_id, starts_at, pence_per_kwh, known_at)
@@ -68,9 +71,12 @@ def set_bands(
     bands: Mapping[time, Decimal],
     at: datetime,
     by: str,
-    demand_pence_per_kw: int = 0,
+    demand_pence_per_kw: int | None = None,
 ) -> Tariff:
-    """Make or change a tariff given by times of the London day; the first band is at midnight."""
+    """Make or change a tariff given by times of the London day; the first band is at midnight.
+
+    A demand charge that is not given stays as it is, none at first.
+    """
     if time(0) not in bands:
         raise BadTariff(field="bands", given="no band at 00:00", expected="a price from 00:00 on")
     for from_time, pence in bands.items():
@@ -79,9 +85,11 @@ def set_bands(
         if not pence.is_finite() or abs(pence) > MOST_PENCE:
             raise BadTariff(field="bands", given=f"{pence}", expected="pence per kWh, between ±1,000")
     _ensure_code(code)
-    tariff, _ = Tariff.objects.update_or_create(
-        code=code, defaults={"name": name, "product_code": "", "demand_pence_per_kw": demand_pence_per_kw}
-    )
+    told: dict[str, str | int] = {"name": name, "product_code": ""}
+    if demand_pence_per_kw is not None:
+        _ensure_charge(demand_pence_per_kw)
+        told["demand_pence_per_kw"] = demand_pence_per_kw
+    tariff, _ = Tariff.objects.update_or_create(code=code, defaults=told)
     tariff.bands.all().delete()
     TariffBand.objects.bulk_create(
         TariffBand(tariff=tariff, from_time=from_time, pence_per_kwh=pence)
@@ -112,16 +120,66 @@ class FromFile:
 
 @transaction.atomic
 def from_file(*, code: str, name: str, file: Path, at: datetime, by: str) -> FromFile:
-    """A tariff's half-hours from a file, in any form that `import_rates` reads; raises RatesUnusable."""
-    found, refused = rate_files.read(rate_files.open_table(file, name=file.name))
+    """A tariff's half-hours from a file, in any form that `import_rates` reads; raises RatesUnusable.
+
+    A column DEMAND_COLUMN with one value in all of it is its demand charge in GBP/kW a month; without the
+    column the charge stays as it is.
+    """
+    table = rate_files.open_table(file, name=file.name)
+    found, refused = rate_files.read(table)
+    pence = demand_pence_of(table)
     rates = {
         start_of(rate.slot): rate.value for rate in found if rate.kind == HalfHourlyRate.Kind.IMPORT_PRICE
     }
     _ensure_code(code)
     tariff, _ = Tariff.objects.get_or_create(code=code, defaults={"name": name})
+    if pence is not None:
+        set_demand_charge(code=code, pence_per_kw=pence, at=at, by=by)
     stored = store_rates(tariff=tariff, rates=rates, at=at)
     audit.record(at=at, actor=by, verb="tariff.filed", target=f"tariff:{code}", detail={"stored": stored})
     return FromFile(stored, len(refused))
+
+
+@transaction.atomic
+def set_demand_charge(*, code: str, pence_per_kw: int, at: datetime, by: str) -> Tariff:
+    """What a month's highest half-hour costs a kW from the next plan on, 0 nothing. Raises TariffNotFound."""
+    _ensure_charge(pence_per_kw)
+    tariff = Tariff.objects.select_for_update().filter(pk=code).first()
+    if tariff is None:
+        raise TariffNotFound(tariff=code[:60])
+    detail = {"demand_pence_per_kw": pence_per_kw, "before": tariff.demand_pence_per_kw}
+    tariff.demand_pence_per_kw = pence_per_kw
+    tariff.save(update_fields=["demand_pence_per_kw"])
+    audit.record(at=at, actor=by, verb="tariff.demand_charge", target=f"tariff:{code}", detail=detail)
+    return tariff
+
+
+def demand_pence(pounds: str) -> int:
+    """A charge in GBP/kW a month as whole pence; raises BadTariff."""
+    try:
+        pence = Decimal(pounds.strip()) * 100
+    except InvalidOperation:
+        pence = Decimal("NaN")
+    if not pence.is_finite() or pence != int(pence) or not 0 <= pence <= MOST_DEMAND_PENCE:
+        raise BadTariff(
+            field=DEMAND_COLUMN, given=pounds[:20], expected="pounds a kW, such as 6.50, to 1,000"
+        )
+    return int(pence)
+
+
+def demand_pence_of(table: rate_files.Table) -> int | None:
+    """The demand charge that a file tells, in pence; None without the column. Raises BadTariff."""
+    if DEMAND_COLUMN not in table.header:
+        return None
+    place = table.header.index(DEMAND_COLUMN)
+    told = {fields[place].strip() for _, fields in table.rows if place < len(fields)} - {""}
+    if len(told) > 1:
+        raise BadTariff(
+            field=DEMAND_COLUMN,
+            given=", ".join(sorted(told))[:60],
+            expected="one charge in the whole file: make a tariff of each",
+        )
+    return demand_pence(told.pop()) if told else 0
 
 
 @transaction.atomic
@@ -200,6 +258,13 @@ def _ensure_code(code: str) -> None:
     if not CODE.fullmatch(code):
         raise BadTariff(
             field="code", given=code[:60], expected="letters, digits, dots and dashes, at most 60"
+        )
+
+
+def _ensure_charge(pence_per_kw: int) -> None:
+    if not 0 <= pence_per_kw <= MOST_DEMAND_PENCE:
+        raise BadTariff(
+            field=DEMAND_COLUMN, given=f"{pence_per_kw} p", expected="0 to 1,000 pounds a kW a month"
         )
 
 

@@ -24,7 +24,7 @@ START = Cursor(0)
 OptChoice = Literal["in", "out", "none"]
 OptSource = Literal["created_event", "create_opt"]
 AcknowledgementState = Literal["queued", "delivered", "acknowledged", "cancelled", "expired"]
-SignalUnit = Literal["", "w", "kw", "wh", "kwh", "gbp_per_kwh", "pct"]
+SignalUnit = Literal["", "w", "kw", "wh", "kwh", "gbp_per_kwh", "gbp_per_kw", "pct"]
 
 
 @dataclass(frozen=True, slots=True)

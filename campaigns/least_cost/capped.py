@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from campaigns.least_cost.stepped import (
     AWAY,
@@ -23,6 +24,8 @@ from campaigns.least_cost.stepped import (
     wanted_steps,
 )
 
+UNREACHED: Final = np.int64(2**61)
+"""More than any sum costs, and far enough from the end of the integers to add prices to."""
 WH_A_KW: Final = 1_000 // HALF_HOURS_AN_HOUR
 """A kW of demand, held for a half-hour."""
 
@@ -151,15 +154,24 @@ def _weighed(price: Ints, one: SteppedLoads, steps_left: Ints) -> Ints:
     most_sum = min(int(left.sum()), room + least)
     cost = np.full(most_sum + 1, AWAY)
     cost[0] = 0
+    sums = np.arange(most_sum + 1)
     taken = np.zeros((slots, most_sum + 1), np.int64)
     for slot in range(slots):
-        so_far = cost.copy()
-        for steps in range(least, min(int(left[slot]), most_sum) + 1):
-            before = so_far[: most_sum + 1 - steps]
-            told = np.where(before == AWAY, AWAY, before + price[slot] * steps)
-            is_less = told < cost[steps:]
-            cost[steps:][is_less] = told[is_less]
-            taken[slot, steps:][is_less] = steps
+        most = min(int(left[slot]), most_sum)
+        if most < least:
+            continue
+        # What a sum costs before the half-hour, less its steps at the half-hour's price: then every number of
+        # steps costs alike, and the least of a window of sums is the best of all of them, fewest first.
+        freed = np.append(
+            np.full(most, UNREACHED), np.where(cost == AWAY, UNREACHED, cost - price[slot] * sums)
+        )
+        window = sliding_window_view(freed[: most_sum + 1 + most - least], most - least + 1)[:, ::-1]
+        fewest = window.argmin(axis=1)
+        best = window[sums, fewest]
+        told = best + price[slot] * sums
+        is_less = (best < UNREACHED) & (told < cost)
+        cost[is_less] = told[is_less]
+        taken[slot, is_less] = fewest[is_less] + least
     can_be = np.nonzero(cost != AWAY)[0]
     enough = can_be[(can_be >= need) & (can_be <= room)]
     if len(enough):

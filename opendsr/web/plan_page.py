@@ -34,6 +34,7 @@ from opendsr.web.refusals import sentence
 
 HOMES_SHOWN: Final = 50
 NIGHTS_ADDED_UP: Final = 30
+MP_A_PENNY: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ class HomeNight:
     saved: str
     saved_lately: str
     nights: int
+    charge: str
+    peak: str
+    why_peak: str
 
 
 @require_GET
@@ -170,7 +174,35 @@ def _home(stay: Occupancy) -> HomeNight:
         saved=wording.money(latest.saved_mp) if latest else "",
         saved_lately=wording.money(sum(plan.saved_mp for plan in sent)),
         nights=len(sent),
+        charge=wording.money(latest.demand_cost_mp) if latest and latest.peak_w is not None else "",
+        peak=wording.power(latest.peak_w) if latest and latest.peak_w is not None else "",
+        why_peak=_why_peak(latest) if latest and latest.peak_w is not None else "",
     )
+
+
+def _why_peak(plan: HomePlan) -> str:
+    so_far_w, peak_w = plan.peak_so_far_w or 0, plan.peak_w or 0
+    words = {
+        "charge": wording.money(plan.tariff.demand_pence_per_kw * MP_A_PENNY),
+        "so_far": wording.power(so_far_w),
+        "added": wording.money(plan.demand_cost_mp),
+        "otherwise": wording.money(plan.unplanned_demand_cost_mp),
+    }
+    told = (
+        _(
+            "Your tariff charges %(charge)s a month for each kW of your home's highest half-hour;"
+            " this month's is %(so_far)s so far."
+        )
+        % words
+    )
+    if peak_w <= so_far_w:
+        told += " " + _("So tonight nothing goes above that.")
+    elif plan.demand_cost_mp < plan.unplanned_demand_cost_mp:
+        told += " " + _("So what runs tonight is spread out.")
+    else:
+        told += " " + _("What is needed tonight cannot be had below that, or cheap hours make up for it.")
+    added = _("It adds %(added)s to the month's charge, %(otherwise)s if everything started by itself.")
+    return f"{told} {added % words}"
 
 
 def _line(row: HomePlanLine, over: Night) -> LineRow:

@@ -42,6 +42,23 @@ def test_a_member_chooses_a_tariff_and_sees_plan_reason_and_saving(scene: Scene,
     assert scene.alice.home.name in sam
 
 
+def test_under_a_demand_charge_the_member_sees_the_peak_and_why(scene: Scene, visit: Visit) -> None:
+    make_tariff()
+    tariffs.set_demand_charge(code="e7", pence_per_kw=650, at=clock.now(), by="test")
+    alice = visit(scene.alice.user)
+    alice.post(reverse("choose_tariff", args=[scene.alice.occupancy.pk]), {"tariff": "e7"})
+    at = clock.now()
+    home_plans.plan_night(night=civil_date(at), at=at)
+
+    page = alice.get(reverse("my_plan")).content.decode()
+
+    plan = HomePlan.objects.get()
+    assert plan.demand_cost_mp < plan.unplanned_demand_cost_mp
+    assert "Your highest half-hour" in page
+    assert "£6.50 a month for each kW" in page
+    assert "what runs tonight is spread out" in page
+
+
 def test_a_stranger_and_a_wrong_tariff_change_nothing(scene: Scene, visit: Visit) -> None:
     make_tariff()
     address = reverse("choose_tariff", args=[scene.alice.occupancy.pk])

@@ -22,12 +22,12 @@ class Command(BaseCommand):
 
     help = (
         "tariff bands CODE NAME 00:00=9.5 07:00=28.1 | tariff csv CODE NAME FILE | "
-        "tariff octopus PRODUCT REGION | tariff fetch"
+        "tariff octopus PRODUCT REGION | tariff fetch | tariff demand CODE POUNDS_A_KW"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """One of four verbs with its words."""
-        parser.add_argument("verb", choices=["bands", "csv", "octopus", "fetch"])
+        """One of five verbs with its words."""
+        parser.add_argument("verb", choices=["bands", "csv", "octopus", "fetch", "demand"])
         parser.add_argument("words", nargs="*")
         parser.add_argument("--url", default=octopus.URL, help="where Octopus answers")
 
@@ -59,6 +59,13 @@ class Command(BaseCommand):
         name = f"{product}, region {region}"
         tariffs.follow(code=code, name=name, product_code=product, at=clock.now(), by=BY)
         self.stdout.write(f"{code} is followed from now on")
+
+    def _demand(self, words: list[str], _: str) -> None:
+        if len(words) != 2:
+            raise CommandError("Say code and pounds a kW a month, such as: tariff demand e7 6.50 (0: none)")
+        pence = tariffs.demand_pence(words[1])
+        tariffs.set_demand_charge(code=words[0], pence_per_kw=pence, at=clock.now(), by=BY)
+        self.stdout.write(f"{words[0]}: {pence / 100:.2f} pounds a kW of a month's highest half-hour")
 
     def _fetch(self, _: list[str], url: str) -> None:
         found = tariffs.fetch_due(client=octopus.Client(url), at=clock.now())
