@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 
 import assets.queries
 import members.queries
+from assets.models import Asset
 from assets.queries import ZoneAsset
 from campaigns import eligibility, habits, vtn_door
 from campaigns.eligibility import Standing
@@ -58,12 +59,18 @@ class Gathered:
         return Interval(self.axis.starts[0], self.axis.starts[-1] + HALF_HOUR)
 
 
-def gather(starts: Sequence[datetime], *, at: datetime) -> Gathered:
-    """Who may take part in each half-hour, as far as is known now, for whoever lived there at `at`."""
+def gather(starts: Sequence[datetime], *, at: datetime, home_id: UUID | None = None) -> Gathered:
+    """Who may take part in each half-hour, as far as is known now, for whoever lived there at `at`; of one
+    home alone where it is named.
+    """
     axis = likelihood.axis_of(starts)
     interval = Interval(starts[0], starts[-1] + HALF_HOUR)
-    everything = assets.queries.assets_in_zone(*EVERYWHERE)
-    stays = members.queries.stays_at(None, at)
+    if home_id is None:
+        everything = assets.queries.assets_in_zone(*EVERYWHERE)
+        stays = members.queries.stays_at(None, at)
+    else:
+        everything = assets.queries.zone_assets(Asset.objects.filter(hub__home_id=home_id))
+        stays = members.queries.stays_at([home_id], at)
     lived_in = [each for each in everything if each.home_id in stays]
     homes = sorted({each.home_id for each in lived_in})
     place = {home_id: number for number, home_id in enumerate(homes)}

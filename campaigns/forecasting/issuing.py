@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 from django.db import transaction
@@ -29,6 +30,7 @@ LEARN_FROM: Final = timedelta(days=28)
 LEAST_KNOWN: Final = 0.8
 """Of the power of assets that may take part, so much has to be known of a half-hour to stand for all."""
 BEFORE: Final = 96
+SHOWN: Final = 96
 A_DAY: Final = 48
 ALL_KINDS: Final = ""
 Key = tuple[str, str, str, str]
@@ -90,6 +92,28 @@ def issue(*, at: datetime) -> int:
     FlexibilityForecast.objects.bulk_create(rows, batch_size=500)
     FlexibilityForecast.objects.filter(issued_at__lt=at - KEEP).delete()
     return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class OfAsset:
+    """One asset by half-hour: W moved when it is there, the chance that it is, and that its home comes."""
+
+    starts: tuple[datetime, ...]
+    power_w: Floats
+    chance_there: Floats
+    chance_comes: float
+
+
+def of_asset(asset_id: UUID, *, home_id: UUID, direction: str, at: datetime) -> OfAsset | None:
+    """What one asset could turn up or down in the next two days; None where nobody lives in its home."""
+    starts_at = at.replace(minute=at.minute // 30 * 30, second=0, microsecond=0) + HALF_HOUR
+    starts = [starts_at + number * HALF_HOUR for number in range(SHOWN)]
+    gathered = gathering.gather(starts, at=at, home_id=home_id)
+    row = next((n for n, each in enumerate(gathered.assets) if each.asset_id == asset_id), None)
+    if row is None:
+        return None
+    there = gathering.to_come(gathered, at=at)[direction]
+    return OfAsset(tuple(starts), there.power_w[row], there.chance[row], float(gathered.chance_comes[row]))
 
 
 def compare(*, at: datetime) -> int:

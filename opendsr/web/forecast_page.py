@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from django import forms
@@ -19,8 +20,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET
 
+import assets.policy
 import campaigns.policy
 from assets.models import AssetKind
+from assets.policy import AssetNotFound
 from campaigns.forecasting import fans, issuing
 from campaigns.models import Direction, FlexibilityForecast
 from members.policy import require_role
@@ -31,7 +34,6 @@ from opendsr.web import wording
 from opendsr.web.charts import BASELINE_COLOUR, BEFORE_COLOUR, fan_figure
 from opendsr.web.entering import signed_in
 
-SHOWN: Final = 96
 SCORED_OVER: Final = timedelta(days=28)
 EVERYWHERE: Final = "everywhere:"
 ZONE_WORDS: Final[Mapping[str, str | Promise]] = {
@@ -87,6 +89,8 @@ def forecast(request: HttpRequest) -> HttpResponse:
     require_role(request.user, *campaigns.policy.SEES_CAMPAIGNS)
     at = clock.now()
     form, rows = _asked(request)
+    if request.GET.get("asset"):
+        return _of_asset(request, form.where()["direction"], at)
     shown = _shown(rows, at)
     past = list(rows.filter(issued_at__gt=at - SCORED_OVER).exclude(was_w=None).order_by("issued_at"))
     context: dict[str, Any] = {
@@ -144,6 +148,34 @@ def forecast_csv(request: HttpRequest) -> HttpResponse:
     return answer
 
 
+def _of_asset(request: HttpRequest, direction: str, at: datetime) -> HttpResponse:
+    try:
+        asked = UUID(request.GET["asset"])
+    except ValueError:
+        raise AssetNotFound(asset_id=request.GET["asset"][:40]) from None
+    asset = assets.policy.access_asset(request.user, asked, at)
+    told = issuing.of_asset(asset.pk, home_id=asset.hub.home_id, direction=direction, at=at)
+    rows = []
+    if told is not None:
+        for start, power_w, chance in zip(told.starts, told.power_w, told.chance_there, strict=True):
+            rows.append(
+                {
+                    "when": f"{wording.day(start, 'D j M')} {wording.half_hour(start, start + HALF_HOUR)}",
+                    "power": wording.power(round(power_w)),
+                    "there": f"{100 * chance:.0f} %",
+                    "asked": f"{100 * chance * told.chance_comes:.0f} %",
+                    "expected": wording.power(round(power_w * chance * told.chance_comes)),
+                }
+            )
+    context = {
+        "asset": asset,
+        "rows": rows,
+        "direction": direction,
+        "directions": [(each, wording.DIRECTIONS[each]) for each in Direction.values],
+    }
+    return render(request, "campaigns/asset_forecast.html", context)
+
+
 def _asked(request: HttpRequest) -> tuple[ForecastFilter, QuerySet[FlexibilityForecast]]:
     newest = FlexibilityForecast.objects.order_by("-issued_at").values_list("issued_at", flat=True).first()
     of_newest = FlexibilityForecast.objects.filter(kind="", direction=Direction.TURN_DOWN)
@@ -163,7 +195,7 @@ def _shown(rows: QuerySet[FlexibilityForecast], at: datetime) -> Shown:
     # What began already is shown until it is over.
     begun = max(0, (at - row.starts_at) // HALF_HOUR)
     starts = [row.starts_at + number * HALF_HOUR for number in range(len(row.most_w))]
-    piece = slice(begun, begun + SHOWN)
+    piece = slice(begun, begun + issuing.SHOWN)
     asked_w, there_w = (issuing.fan_of(each)[:, piece] for each in (row.asked_w, row.there_w))
     return Shown(row, tuple(starts[piece]), asked_w, there_w)
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as plotly
 import pytest
 from django.urls import reverse
 
+from assets.models import Asset
 from campaigns.forecasting import issuing
 from campaigns.models import FlexibilityForecast
 from opendsr.web import charts
@@ -66,6 +67,20 @@ def test_the_file_has_the_fan_by_half_hour_and_gaps_where_nothing_is_known(
     assert {row["direction"] for row in rows} == {"turn_up"}
     assert all(int(row["asked_10_w"]) <= int(row["asked_90_w"]) <= int(row["most_w"]) for row in rows)
     assert {row["was_w"] for row in rows} == {""}
+
+
+def test_one_asset_by_half_hour_and_none_that_is_not_there(scene: Scene, visit: Visit) -> None:
+    asset = Asset.objects.filter(hub__home=scene.alice.home).order_by("pk")[0]
+    sam = visit(scene.sam)
+
+    page = seen(sam.get(reverse("forecast"), {"asset": str(asset.pk), "direction": "turn_up"}))
+
+    assert page.faults() == []
+    assert asset.name in page.text()
+    assert len(page.tree.xpath("//tbody/tr")) == 96
+    for wrong in ("nonsense", "00000000-0000-0000-0000-000000000000"):
+        assert sam.get(reverse("forecast"), {"asset": wrong}).status_code == 404
+    assert visit(scene.alice.user).get(reverse("forecast"), {"asset": str(asset.pk)}).status_code == 403
 
 
 @pytest.mark.parametrize("hours", [46, 48, 50])
