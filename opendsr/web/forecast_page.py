@@ -240,6 +240,8 @@ def _most(shown: Shown) -> dict[str, str]:
     """The half-hour with most that is nearly sure, and how much."""
     place = int(shown.asked_w[0].argmax())
     start = shown.starts[place]
+    if not shown.asked_w[0, place]:
+        return {"power": wording.power(0), "when": wording.NOTHING}
     return {
         "power": wording.power(int(shown.asked_w[0, place])),
         "when": f"{wording.day(start, 'D j M')} {wording.half_hour(start, start + HALF_HOUR)}",
