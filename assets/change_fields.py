@@ -93,7 +93,12 @@ def within(kind: Field, homes: QuerySet[Home], *, asset_kind: str = "", product:
 
 def current(kind: Field, ids: Collection[UUID]) -> dict[UUID, Target]:
     """The rows as they are now, locked until the transaction is over, by id."""
-    rows = _rows(kind).filter(pk__in=lookups.among(ids)).select_for_update(of=("self",)).order_by("pk")
+    rows = (
+        _rows(kind)
+        .filter(pk__in=lookups.among(ids))
+        .select_for_update(of=("self",), no_key=True)
+        .order_by("pk")
+    )
     return {each.id: each for each in _targets(kind, rows)}
 
 

@@ -86,7 +86,7 @@ def replace_asset(
     """
     product = product_of(product_id, Product.Category.ASSET)
     old = (
-        Asset.objects.select_for_update(of=("self",))
+        Asset.objects.select_for_update(of=("self",), no_key=True)
         .select_related("hub", "kind")
         .filter(pk=asset_id)
         .first()

@@ -27,7 +27,12 @@ def set_limit(*, asset_id: UUID, field: str, watts: int, at: datetime, by: str) 
     """
     if field not in LIMITS:
         raise entry.InvalidField(field="field", problem="not_a_choice")
-    asset = Asset.objects.select_for_update(of=("self",)).select_related("kind").filter(pk=asset_id).first()
+    asset = (
+        Asset.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("kind")
+        .filter(pk=asset_id)
+        .first()
+    )
     if asset is None:
         raise AssetNotFound(asset_id=str(asset_id))
     if asset.state == Asset.State.RETIRED:

@@ -186,7 +186,12 @@ def retire_cad(*, cad_id: UUID, at: datetime) -> Cad:
 def _set_state(
     asset_id: UUID, state: Asset.State, at: datetime, by: str, reason: str, *, is_restored: bool = False
 ) -> Asset:
-    asset = Asset.objects.select_for_update(of=("self",)).select_related("hub").filter(pk=asset_id).first()
+    asset = (
+        Asset.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("hub")
+        .filter(pk=asset_id)
+        .first()
+    )
     if asset is None:
         raise AssetNotFound(asset_id=str(asset_id))
     if asset.state == state:

@@ -104,7 +104,7 @@ def set_needs(*, asset_id: UUID, needs: Mapping[str, Any], at: datetime, by: str
             raise UnknownNeed(field="needs", given=name[:40], known=", ".join(NEEDS))
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise UnknownNeed(field=name, given=repr(value)[:40], known=NEEDS[name])
-    asset = Asset.objects.select_for_update(of=("self",)).select_related("hub").get(pk=asset_id)
+    asset = Asset.objects.select_for_update(of=("self",), no_key=True).select_related("hub").get(pk=asset_id)
     earlier, asset.needs = asset.needs, dict(needs)
     if earlier != asset.needs:
         asset.save(update_fields=["needs"])

@@ -188,7 +188,7 @@ def put_on(*, occupancy: Occupancy, code: str, at: datetime, by: str) -> HomeTar
     tariff = Tariff.objects.filter(pk=code).first() if CODE.fullmatch(code) else None
     if tariff is None:
         raise TariffNotFound(tariff=code[:60])
-    Occupancy.objects.select_for_update().get(pk=occupancy.pk)
+    Occupancy.objects.select_for_update(no_key=True).get(pk=occupancy.pk)
     current = HomeTariff.objects.filter(occupancy=occupancy, ends_at=None).first()
     if current is not None and current.tariff_id == code:
         return current

@@ -104,7 +104,7 @@ def move_out(*, occupancy: Occupancy, at: datetime, reason: EndReason = EndReaso
 
     Records `members.occupancy.ended` and a fact for each consent that ends with it.
     """
-    stay = Occupancy.objects.select_for_update().get(pk=occupancy.pk)
+    stay = Occupancy.objects.select_for_update(no_key=True).get(pk=occupancy.pk)
     if stay.ends_at is not None:
         return stay
     if at <= stay.starts_at:

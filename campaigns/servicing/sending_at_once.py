@@ -48,8 +48,12 @@ from opendsr.kernel.interval import Interval
 
 LeftOut = PlanLine.LeftOut
 State = ServicingSignal.State
-HELD_STILL: Final = (Participation, Occupancy, Consent, StandingOptOut, HouseholdCare, Hub, Asset)
-"""Whoever writes one of these waits for this transaction, a second at most, and it for them."""
+HELD_STILL: Final = (Occupancy, Consent, StandingOptOut, HouseholdCare, Hub, Asset)
+"""Whoever writes one of these waits for this transaction, a second at most, and it for them.
+
+Rows of participations are taken from others here, so whoever has locked one is waited for besides; of a stay
+or an asset others lock the row without its key (`no_key`), which leaves a participation free to name it.
+"""
 WRITE_PARTS: Final = """
     INSERT INTO campaigns_participation
         (id, campaign_id, asset_id, occupancy_id, ven_id, vtn_event_id, starts_at, ends_at, expected_w, state,
@@ -194,7 +198,9 @@ def explain_again(campaign: Campaign) -> None:
 
 def _hold_still() -> None:
     tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in HELD_STILL)
+    participations = connection.ops.quote_name(Participation._meta.db_table)
     with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {participations} IN EXCLUSIVE MODE")
         cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
 
 
