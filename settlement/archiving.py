@@ -94,6 +94,7 @@ def packed(given: Input) -> Iterator[tuple[int, int, bytes]]:
         "kind": kind,
         "holds_unearned": given.holds_unearned,
         "temperatures": _temperatures_as_data(given, days, slots),
+        **({"covered_seconds": given.covered_seconds} if given.covered_seconds else {}),
     }
     values = net_wh.astype(kind)
     window = window_half_hours(rule, given.event)
@@ -244,6 +245,7 @@ def unpack(data: bytes, *, only: Sequence[int] | None = None) -> Input:
         delivered_from_pct=head["delivered_from_pct"],
         holds_unearned=head.get("holds_unearned", False),
         temperatures=_temperatures(head.get("temperatures"), slots),
+        covered_seconds=tuple(head.get("covered_seconds", ())),
     )
 
 
@@ -270,6 +272,7 @@ def joined(parts: Sequence[Input]) -> Input:
         delivered_from_pct=first.delivered_from_pct,
         holds_unearned=first.holds_unearned,
         temperatures=first.temperatures,
+        covered_seconds=first.covered_seconds,
     )
 
 

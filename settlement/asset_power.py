@@ -61,7 +61,7 @@ def asset_power(campaign: Campaign, occupancy_id: UUID, *, reader: str) -> tuple
     commanded is all there is, and the confidence says so.
     """
     parts = _parts(campaign, [occupancy_id])[occupancy_id]
-    window = Interval(campaign.starts_at - BEFORE, campaign.ends_at)
+    window = _window(campaign)
     home_w, has_reading = _home_power([occupancy_id], window, reader=reader)[occupancy_id]
     return _of_home(parts, _told([part.asset_id for part in parts], window), home_w, has_reading, campaign)
 
@@ -76,7 +76,7 @@ def keep_device_estimates(run: SettlementRun) -> int:
     campaign = run.campaign
     if DeviceEstimate.objects.filter(run__campaign=campaign).exists():
         return 0
-    window = Interval(campaign.starts_at - BEFORE, campaign.ends_at)
+    window = _window(campaign)
     own = _told_any(campaign, window)
     if not own and not live.is_any_told(window):
         return 0
@@ -113,6 +113,12 @@ def keep_device_estimates(run: SettlementRun) -> int:
     return len(rows)
 
 
+def _window(campaign: Campaign) -> Interval:
+    """The half-hours that the campaign touches, and the one before."""
+    event = gathering.event_half_hours(campaign)
+    return Interval(event[0] - BEFORE, event[-1] + HALF_HOUR)
+
+
 def _parts(campaign: Campaign, occupancy_ids: Sequence[UUID]) -> dict[UUID, list[Participation]]:
     """What the campaign asked of each home, by name of the asset."""
     found = (
@@ -134,7 +140,7 @@ def _of_home(
     has_reading: Bools,
     campaign: Campaign,
 ) -> tuple[AssetPower, ...]:
-    window = Interval(campaign.starts_at - BEFORE, campaign.ends_at)
+    window = _window(campaign)
     event = gathering.event_half_hours(campaign)
     found: dict[UUID, AssetPower] = {}
     guessed: list[Participation] = []
@@ -226,11 +232,11 @@ def _commanded(part: Participation, rows: Told, window: Interval, campaign: Camp
     commanded nothing, so its asset is taken to have gone on as before.
     """
     steps = (window.ends_at - window.starts_at) // STEP
-    starts = (campaign.starts_at - window.starts_at) // STEP
+    starts, ends = ((at - window.starts_at) // STEP for at in (campaign.starts_at, campaign.ends_at))
     is_down = campaign.direction == Direction.TURN_DOWN
     watts = np.full(steps, part.expected_w if is_down else 0, np.int64)
     if part.state in COMMANDED:
-        watts[starts:] = 0 if is_down else part.expected_w
+        watts[starts:ends] = 0 if is_down else part.expected_w
     for at, _, is_on in rows:
         if is_on is not None:
             watts[(at - window.starts_at) // STEP :] = part.expected_w if is_on else 0

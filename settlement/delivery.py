@@ -2,10 +2,15 @@
 
 Pure numpy over whole Wh [stream, half-hour] with masks. Delivered is baseline less metered for a turn-down,
 metered less baseline for a turn-up; a half-hour lacking either is not measured and earns nothing.
+
+A half-hour that the event covers in part is instructed by that part. Its meter tells it as a whole: outside
+of the event a home is taken to have done as its baseline says, so the whole difference counts, up to what was
+instructed of the part and, where it used more, down to as much.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -16,6 +21,8 @@ from numpy.typing import NDArray
 from settlement.baselines import Mask, Wh
 from settlement.households import STANDINGS
 
+A_HALF_HOUR: Final = 1_800
+"""Seconds."""
 SIGN: Final = {"turn_down": 1, "turn_up": -1}
 OUTCOME_OF: Final = {
     "overridden": "overridden",
@@ -62,6 +69,14 @@ class Delivery:
     paid_wh: Wh
 
 
+def instructed_wh(a_half_hour_wh: Wh, half_hours: int, covered_seconds: Sequence[int] = ()) -> Wh:
+    """Wh [stream, half-hour] instructed in an event: a half-hour's, or of one covered in part that part,
+    rounded down. Without `covered_seconds` all are covered whole.
+    """
+    covered = np.array(covered_seconds or [A_HALF_HOUR] * half_hours, np.int64)
+    return np.asarray(a_half_hour_wh, np.int64)[:, None] * covered // A_HALF_HOUR
+
+
 def measure(
     *,
     baseline_wh: Wh,
@@ -72,18 +87,25 @@ def measure(
     instructed_half_hour_wh: Wh,
     takes_part: Mask,
     rule: DeliveryRule,
+    covered_seconds: Sequence[int] = (),
 ) -> Delivery:
     """What each stream delivered in the event and which part is paid.
 
     Paid is the sum over measured half-hours, each capped at what was instructed where the rule says so, and
     never below zero: over the whole event, or in each half-hour under Floor.HALF_HOUR. Streams that do not
-    take part are measured and paid nothing.
+    take part are measured and paid nothing. `covered_seconds` are the event's of each half-hour, none when it
+    covers all of them whole.
     """
+    half_hours = baseline_wh.shape[1]
+    asked_wh = instructed_wh(instructed_half_hour_wh, half_hours, covered_seconds)
     measured = has_baseline & has_reading
     half_hour_wh = np.where(measured, SIGN[direction] * (baseline_wh - metered_wh), 0)
+    if covered_seconds:
+        is_part = np.array(covered_seconds) < A_HALF_HOUR
+        half_hour_wh = np.where(is_part, np.clip(half_hour_wh, -asked_wh, asked_wh), half_hour_wh)
     counted = half_hour_wh
     if rule.cap is Cap.INSTRUCTED:
-        counted = np.minimum(counted, instructed_half_hour_wh[:, None])
+        counted = np.minimum(counted, asked_wh)
     if rule.floor is Floor.HALF_HOUR:
         counted = np.maximum(counted, 0)
     paid_wh = np.where(takes_part, np.maximum(counted.sum(axis=1), 0), 0)

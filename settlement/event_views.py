@@ -18,7 +18,7 @@ from settlement.baselines.explaining import Explanation, explain
 from settlement.baselines.presets import PRESETS
 from settlement.baselines.rules import CERTAINTY_WORDS, Certainty
 from settlement.comparing import HoldOut, hold_out_from
-from settlement.delivery import outcome_of
+from settlement.delivery import A_HALF_HOUR, outcome_of
 from settlement.households import HELD_OUT, OVERRIDDEN, Household
 from settlement.models import (
     Cap,
@@ -62,13 +62,30 @@ MOST_COMPARED: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class HalfHour:
-    """One settlement period: whole Wh, None where there is no reading or no baseline."""
+    """One settlement period: whole Wh, None where there is no reading or no baseline.
+
+    `covered_seconds` of it are the event's; covered in part, what was delivered is bounded by what was
+    instructed (`delivery.py`).
+    """
 
     starts_at: datetime
     baseline_wh: int | None
     metered_wh: int | None
     delivered_wh: int | None
     outcome: str
+    covered_seconds: int
+    instructed_wh: int
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the event covers less than all of it."""
+        return self.covered_seconds < A_HALF_HOUR
+
+    @property
+    def covered_words(self) -> str:
+        """How much of it is the event's, as in "23 min of 30", or nothing for all of it."""
+        minutes, seconds = divmod(self.covered_seconds, 60)
+        return f"{minutes} min{f' {seconds} s' if seconds else ''} of 30" if self.is_part else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +155,7 @@ class EventView:
     outcome_words: str
     takes_part: bool
     instructed_wh: int
+    instructed_half_hour_wh: int
     assets: int
     terms: str
     rule: str
@@ -222,7 +240,8 @@ def event_view(
     """The event of one household, `row` in `given` and `result`; `compared` is `compare(given)`."""
     campaign, terms = run.campaign, run.terms
     agreement, home = given.agreement, given.households[row]
-    shares = _shares(run, line, home, len(given.event), agreement.override_policy)
+    instructed = given.instructed_wh[row].tolist()
+    shares = _shares(run, line, home, sum(instructed), agreement.override_policy)
     return EventView(
         run_id=run.pk,
         run_number=run.sequence,
@@ -244,6 +263,7 @@ def event_view(
         outcome_words=str(Outcome(line.outcome).label),
         takes_part=line.takes_part,
         instructed_wh=line.instructed_wh,
+        instructed_half_hour_wh=home.instructed_wh,
         assets=home.assets,
         terms=str(terms),
         rule=run.rule["name"],
@@ -251,7 +271,7 @@ def event_view(
         rule_title=run.rule["title"],
         rule_source=run.rule["source"],
         rule_certainty=CERTAINTY_WORDS[Certainty(run.rule["certainty"])],
-        half_hours=_half_hours(given, result, row),
+        half_hours=_half_hours(given, result, row, instructed),
         explanation=explain(result.baseline, row),
         delivered_wh=line.delivered_wh,
         sold_wh=int(result.delivery.paid_wh[row]),
@@ -308,9 +328,12 @@ def _standing_words(line: HomeDelivery, override_cost: str, reduced_by_pct: Deci
     return words
 
 
-def _half_hours(given: Input, result: Measured, row: int) -> tuple[HalfHour, ...]:
+def _half_hours(
+    given: Input, result: Measured, row: int, instructed_wh: Sequence[int]
+) -> tuple[HalfHour, ...]:
     baseline, delivery, home = result.baseline, result.delivery, given.households[row]
     found = []
+    covered = given.covered_seconds or [A_HALF_HOUR] * len(given.event)
     for column, start in enumerate(given.event):
         has_baseline = bool(baseline.present[row, column])
         has_reading = bool(result.has_reading[row, column])
@@ -325,17 +348,19 @@ def _half_hours(given: Input, result: Measured, row: int) -> tuple[HalfHour, ...
                 outcome=outcome_of(
                     standing=home.standing,
                     delivered_wh=delivered,
-                    instructed_wh=home.instructed_wh,
+                    instructed_wh=instructed_wh[column],
                     has_meter=is_measured,
                     from_pct=given.delivered_from_pct,
                 ),
+                covered_seconds=covered[column],
+                instructed_wh=instructed_wh[column],
             )
         )
     return tuple(found)
 
 
 def _shares(
-    run: SettlementRun, line: HomeDelivery, home: Household, half_hours: int, override: Any
+    run: SettlementRun, line: HomeDelivery, home: Household, available_wh: int, override: Any
 ) -> tuple[ShareLine, ...]:
     stands = line.takes_part or line.is_forgiven
     hold_out = hold_out_from(run.hold_out)
@@ -346,7 +371,6 @@ def _shares(
         policy_from({key: value for key, value in run.policy.items() if key != "name"}),
         in_hardship=home.in_hardship,
     )
-    available_wh = home.instructed_wh * half_hours
     if home.standing == OVERRIDDEN:
         available_wh = paid_after_override(available_wh, override)
     weights = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from settlement import terms as terms_service
 from settlement.baselines import Cube, EventDays, Mask, Wh, days_needed, window_half_hours
 from settlement.baselines.rules import BaselineRule, Method
 from settlement.comparing import LIKE
+from settlement.delivery import A_HALF_HOUR
 from settlement.households import CODE_OF, HELD_OUT, ID, Households, Ids, ids_of, order_of
 from settlement.models import SettlementTerms, Standing
 from settlement.reckoning import Agreement, Input, Temperatures
@@ -136,6 +137,7 @@ def given_of(asked: Asked, cube: Cube, *, holds_unearned: bool = False) -> Input
         delivered_from_pct=asked.campaign.programme.delivered_from_pct,
         holds_unearned=holds_unearned,
         temperatures=temperatures,
+        covered_seconds=covered_seconds(asked.campaign),
     )
 
 
@@ -187,8 +189,19 @@ def _days_needed(rule: BaselineRule, event: Sequence[datetime], homes: Household
 
 
 def event_half_hours(campaign: Campaign) -> tuple[datetime, ...]:
-    """UTC starts of the campaign's half-hours, in order."""
-    return tuple(Interval(campaign.starts_at, campaign.ends_at).half_hours())
+    """UTC starts of the half-hours that the campaign touches, in order."""
+    into = timedelta(minutes=campaign.starts_at.minute % 30, seconds=campaign.starts_at.second)
+    began_at = campaign.starts_at.replace(microsecond=0) - into
+    return tuple(Interval(began_at, campaign.ends_at).half_hours())
+
+
+def covered_seconds(campaign: Campaign) -> tuple[int, ...]:
+    """How much of each of `event_half_hours` the campaign covers; nothing when it covers all of it whole."""
+    covered = tuple(
+        int((min(start + HALF_HOUR, campaign.ends_at) - max(start, campaign.starts_at)).total_seconds())
+        for start in event_half_hours(campaign)
+    )
+    return covered if min(covered, default=A_HALF_HOUR) < A_HALF_HOUR else ()
 
 
 def agreement_of(terms: SettlementTerms, rule: BaselineRule, at: datetime) -> Agreement:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from settlement import baselines, sharing
 from settlement.baselines import Baseline, Cube, Mask, Wh
 from settlement.baselines.rules import BaselineRule
 from settlement.comparing import HoldOut, compare_with_held_out
-from settlement.delivery import Delivery, DeliveryRule, measure
+from settlement.delivery import A_HALF_HOUR, Delivery, DeliveryRule, instructed_wh, measure
 from settlement.households import HELD_OUT, NOBODY, OVERRIDDEN, STANDINGS, Household, Households
 from settlement.overriding import OverridePolicy, paid_after_override
 from settlement.revenue import Contract, Revenue, earned_revenue
@@ -46,8 +47,10 @@ __all__ = [
     "result_sha256",
 ]
 
-METHOD: Final = "settlement-3"
-"""Until 2 an override cost nothing of a floor and an equal part; `verifying` reads those statements too."""
+METHOD: Final = "settlement-4"
+"""Until 2 an override cost nothing of a floor and an equal part; until 3 an event was the half-hours that
+began inside it, each whole. `verifying` reads those statements too.
+"""
 OUR_FAILURES: Final = ("not_reached", "device_error")
 
 
@@ -79,7 +82,8 @@ class Input:
 
     Households given one by one become columns. `declared_w` is what was offered to the buyer,
     `delivered_from_pct` where partial ends; `holds_unearned` when somebody chose to hold for the fund what no
-    home earned; `temperatures` are there for a rule that goes by them.
+    home earned; `temperatures` are there for a rule that goes by them. `covered_seconds` are the event's of
+    each half-hour, none when it covers all of them whole.
     """
 
     campaign_id: UUID
@@ -93,9 +97,20 @@ class Input:
     delivered_from_pct: int = 75
     holds_unearned: bool = False
     temperatures: Temperatures | None = None
+    covered_seconds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "households", Households.of(self.households))
+
+    @property
+    def instructed_wh(self) -> Wh:
+        """Wh [household, half-hour of the event]."""
+        return instructed_wh(self.households.instructed_wh, len(self.event), self.covered_seconds)
+
+    @property
+    def hours(self) -> Fraction:
+        """How long the event is."""
+        return Fraction(sum(self.covered_seconds) or A_HALF_HOUR * len(self.event), 3_600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +174,7 @@ def measure_homes(given: Input) -> Measured:
         instructed_half_hour_wh=homes.instructed_wh,
         takes_part=homes.takes_part,
         rule=agreement.delivery_rule,
+        covered_seconds=given.covered_seconds,
     )
     return Measured(result, metered_wh, has_reading, delivery)
 
@@ -172,18 +188,19 @@ def reckon(given: Input) -> Reckoning:
     measured = measure_homes(given)
     takes_part = homes.takes_part
     paid_wh = _after_overrides(measured.delivery.paid_wh, homes, agreement)
-    half_hours = len(given.event)
+    asked_wh = given.instructed_wh
     owed = earned_revenue(
         agreement.contract,
         sold_wh=int(measured.delivery.paid_wh.sum()),
         portfolio_wh=measured.delivery.half_hour_wh[takes_part].sum(axis=0).tolist(),
-        instructed_wh=[int(homes.instructed_wh[takes_part].sum())] * half_hours,
+        instructed_wh=asked_wh[takes_part].sum(axis=0).tolist(),
         declared_w=given.declared_w,
+        hours=given.hours,
     )
     shares = sharing.share_by(
         agreement.share_policy,
         revenue_mp=owed.total_mp,
-        participants=_participants(homes, paid_wh, half_hours, agreement),
+        participants=_participants(homes, paid_wh, asked_wh.sum(axis=1), agreement),
         day=civil_date(given.event[0]),
         holds_unearned=given.holds_unearned,
     )
@@ -250,6 +267,7 @@ def input_sha256(given: Input, measured: Measured) -> str:
         "agreement": agreement_data(given.agreement),
         "households": [],
         **({"holds_unearned": True} if given.holds_unearned else {}),
+        **({"covered_seconds": given.covered_seconds} if given.covered_seconds else {}),
     }
     text = json.dumps(head, sort_keys=True, separators=(",", ":"), default=str)
     before, after = text.split('"households":[]')
@@ -294,11 +312,11 @@ def _after_overrides(sold_wh: Wh, homes: Households, agreement: Agreement) -> Wh
     return wh
 
 
-def _participants(homes: Households, paid_wh: Wh, half_hours: int, agreement: Agreement) -> Participants:
+def _participants(homes: Households, paid_wh: Wh, asked_wh: Wh, agreement: Agreement) -> Participants:
     """The homes in the split; what an override costs, it costs of a floor and an equal part too."""
     stands = homes.takes_part | forgiven(homes, agreement)
     keeps = agreement.override_policy.keeps
-    ready_wh = np.where(stands, homes.instructed_wh * half_hours, 0)
+    ready_wh = np.where(stands, asked_wh, 0)
     return Participants(
         ids=homes.occupancy_ids,
         paid_wh=paid_wh,

@@ -95,20 +95,16 @@ def _half_hours(given: Input, result: Reckoning, takes_part: Mask) -> list[list[
         np.where(measured, result.measured.metered_wh, 0).sum(axis=0).tolist(),
         np.where(measured, result.delivery.half_hour_wh, 0).sum(axis=0).tolist(),
         measured.sum(axis=0).tolist(),
-        [_instructed_wh(given, takes_part)] * len(given.event),
+        given.instructed_wh[takes_part].sum(axis=0).tolist(),
     )
     starts = [start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for start in given.event]
     return [[start, *sums] for start, *sums in zip(starts, *columns, strict=True)]
 
 
-def _instructed_wh(given: Input, takes_part: Mask) -> int:
-    return int(given.households.instructed_wh[takes_part].sum())
-
-
 def _write_lines(run: SettlementRun, given: Input, result: Reckoning) -> None:
     """A line for each household, in groups that share their words."""
     homes = given.households
-    instructed_wh = homes.instructed_wh * len(given.event)
+    instructed_wh = given.instructed_wh.sum(axis=1)
     measured_count = result.delivery.measured.sum(axis=1)
     outcomes = outcome_codes(
         standing=homes.standing,

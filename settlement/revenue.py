@@ -85,10 +85,12 @@ def earned_revenue(
     portfolio_wh: Sequence[int],
     instructed_wh: Sequence[int],
     declared_w: int,
+    hours: Fraction | None = None,
 ) -> Revenue:
     """What the contract pays: `portfolio_wh` and `instructed_wh` by half-hour, of all homes that take part.
 
-    `declared_w` is what was offered to the buyer for the whole event. Raises PriceMissing, RevenueImpossible.
+    `declared_w` is what was offered to the buyer for the `hours` of the event (when not said,
+    of its half-hours). Raises PriceMissing, RevenueImpossible.
     """
     prices = _prices(contract)
     if sold_wh < 0 or declared_w < 0 or min(prices) < 0:
@@ -106,7 +108,8 @@ def earned_revenue(
         utilisation = round(sum((wh * price * f for wh, f in zip(capped, factors, strict=True)), Fraction(0)))
     else:
         utilisation = round(sold_wh * price * event_factor)
-    hours = Fraction(len(instructed_wh), HALF_HOURS_AN_HOUR)
+    if hours is None:
+        hours = Fraction(len(instructed_wh), HALF_HOURS_AN_HOUR)
     availability = round(declared_w * hours * Fraction(contract.availability_pence_per_kw_hour))
     return Revenue(
         utilisation_mp=utilisation,

@@ -158,6 +158,9 @@ def _half_hours(view: EventView) -> Iterator[Row]:
         note = "" if half_hour.metered_wh is not None else "no meter reading: earns nothing"
         yield "half-hour", "metered", start, None, half_hour.metered_wh, "Wh", note
         yield "half-hour", "delivered", start, None, half_hour.delivered_wh, "Wh", half_hour.outcome
+        if half_hour.is_part:
+            note = f"the event covers {half_hour.covered_words}: delivered counts up to this, down to as much"
+            yield "half-hour", "instructed", start, None, half_hour.instructed_wh, "Wh", note
     for device in view.devices:
         for half_hour, (watts, sure) in zip(view.half_hours, device.half_hours, strict=True):
             note = (

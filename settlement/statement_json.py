@@ -72,6 +72,11 @@ def _event(event: EventView) -> dict[str, Any]:
         "outcome": event.outcome,
         "takes_part": event.takes_part,
         "instructed_wh": event.instructed_wh,
+        **(
+            {"instructed_half_hour_wh": event.instructed_half_hour_wh}
+            if any(each.is_part for each in event.half_hours)
+            else {}
+        ),
         "assets": event.assets,
         "terms": event.terms,
         "baseline_rule": event.rule_data,
@@ -83,6 +88,7 @@ def _event(event: EventView) -> dict[str, Any]:
                 "metered_wh": each.metered_wh,
                 "delivered_wh": each.delivered_wh,
                 "outcome": each.outcome,
+                **({"covered_seconds": each.covered_seconds} if each.is_part else {}),
             }
             for each in event.half_hours
         ],

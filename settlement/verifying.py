@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 FORMAT = "opendsr.statement/1"
 # A regression is fitted in floating point and kept to a millionth of a Wh: a half may go either way.
 HALF_A_WH = Fraction(1, 2) + Fraction(1, 100_000)
+HALF_HOUR = 1_800
 METHODS = {"mean", "rolling", "regression", "zero", "profile"}
 
 
@@ -197,18 +198,21 @@ def _delivery(event: Mapping[str, Any]) -> Iterator[str]:
         sure = [sure for _, sure in device["half_hours"]]
         if len(sure) != len(half_hours) or not all(0 <= each <= 100 for each in sure):
             yield f"what {device['name']} drew is not told of each half-hour with its confidence"
-    counted = []
-    for each in half_hours:
+    counted, asked = [], list(_asked(event))
+    if sum(asked) != event["instructed_wh"]:
+        yield f"instructed in all is {sum(asked)} Wh, not {event['instructed_wh']}"
+    for each, limit in zip(half_hours, asked, strict=True):
         known = each["baseline_wh"] is not None and each["metered_wh"] is not None
         worked = sign * (each["baseline_wh"] - each["metered_wh"]) if known else None
+        if worked is not None and _covered(each) < HALF_HOUR:
+            worked = max(-limit, min(worked, limit))
         if worked != each["delivered_wh"]:
             yield f"delivered in {each['starts_at']} is {worked} Wh, not {each['delivered_wh']}"
         counted.append(worked or 0)
     if sum(counted) != event["delivered_wh"]:
         yield f"delivered in all is {sum(counted)} Wh, not {event['delivered_wh']}"
-    asked = event["instructed_wh"] // len(half_hours)
     if event["cap"] == "instructed":
-        counted = [min(wh, asked) for wh in counted]
+        counted = [min(wh, limit) for wh, limit in zip(counted, asked, strict=True)]
     if event["floor"] == "half_hour":
         counted = [max(wh, 0) for wh in counted]
     sold = max(sum(counted), 0) if event["takes_part"] else 0
@@ -217,6 +221,20 @@ def _delivery(event: Mapping[str, Any]) -> Iterator[str]:
     paid = floor(sold * _keeps(event)) if event["standing"] == "overridden" else sold
     if paid != event["paid_wh"]:
         yield f"paid is {paid} Wh, not {event['paid_wh']}"
+
+
+def _covered(half_hour: Mapping[str, Any]) -> int:
+    """How many seconds of the half-hour are the event's; until settlement-3, and without a word, all."""
+    seconds: int = half_hour.get("covered_seconds", HALF_HOUR)
+    return seconds
+
+
+def _asked(event: Mapping[str, Any]) -> Iterator[int]:
+    """What was instructed in each half-hour; an event that covers some in part says what a whole one is."""
+    half_hours = event["half_hours"]
+    whole = event.get("instructed_half_hour_wh", event["instructed_wh"] // len(half_hours))
+    for each in half_hours:
+        yield whole * _covered(each) // HALF_HOUR
 
 
 def _keeps(event: Mapping[str, Any]) -> Fraction:
@@ -247,7 +265,7 @@ def _revenue(event: Mapping[str, Any]) -> Iterator[str]:
         exact = told["sold_wh"] * price * _factor(told["pay_curve"], *whole)
     if half_even(exact) != told["utilisation_mp"]:
         yield f"utilisation is {half_even(exact)} mp, not {told['utilisation_mp']}"
-    hours = Fraction(len(portfolio), 2)
+    hours = Fraction(sum(_covered(each) for each in event["half_hours"]), 3_600)
     ready = half_even(told["declared_w"] * hours * Fraction(told["availability_pence_per_kw_hour"]))
     if ready != told["availability_mp"]:
         yield f"availability is {ready} mp, not {told['availability_mp']}"

@@ -22,7 +22,7 @@ from settlement import beside, statement_json
 from settlement.baselines.explaining import LEFT_OUT_WORDS, Explanation, PartExplanation
 from settlement.baselines.rules import Method
 from settlement.beside import EventSavings
-from settlement.event_views import EventView, ShareLine
+from settlement.event_views import EventView, HalfHour, ShareLine
 from settlement.models import Basis, Standing
 from settlement.savings import Saving
 from settlement.statements import StatementView
@@ -165,7 +165,7 @@ def _event(view: EventView, saved: EventSavings, mark: str, *, is_one_of_many: b
         figure=None if is_one_of_many else _figure(view, mark),
         rows=tuple(
             HalfHourRow(
-                label=wording.half_hour(each.starts_at, each.starts_at + HALF_HOUR),
+                label=_label(each),
                 baseline=wording.kwh(each.baseline_wh),
                 metered=wording.kwh(each.metered_wh),
                 delivered=wording.kwh(each.delivered_wh),
@@ -251,8 +251,20 @@ def _correction(view: StatementView) -> str:
     return words % {"before": wording.millipence(view.previous_mp), "now": wording.millipence(view.posted_mp)}
 
 
+def _label(half_hour: HalfHour) -> str:
+    label = wording.half_hour(half_hour.starts_at, half_hour.starts_at + HALF_HOUR)
+    return f"{label} ({half_hour.covered_words})" if half_hour.is_part else label
+
+
 def _missing(view: EventView) -> str:
     words = []
+    if any(each.is_part for each in view.half_hours):
+        words.append(
+            _(
+                "Of a half-hour that the event covers in part, what your meter shows of all of it counts,"
+                " up to what was asked of that part."
+            )
+        )
     if view.missing_half_hours:
         some = ngettext(
             "%(n)s half-hour has no meter reading and earns nothing.",
