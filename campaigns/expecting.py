@@ -86,6 +86,8 @@ def home_limit_w(*, usual_w: int, is_turn_down: bool, committed_w: int = 0) -> i
 
 def share_limit_w(flexible_w: Sequence[int], limit_w: int) -> list[int]:
     """Each asset's expected power: its flexible_w, scaled so that the home's total is within limit_w."""
+    if len(flexible_w) == 1:
+        return [min(flexible_w[0], limit_w)]
     total_w = sum(flexible_w)
     if total_w <= limit_w:
         return list(flexible_w)

@@ -31,7 +31,7 @@ from campaigns.life import WrongState
 from campaigns.market import offering, ordering
 from campaigns.market import receiving as market_receiving
 from campaigns.models import PlanLine
-from campaigns.servicing import receiving
+from campaigns.servicing import explaining, receiving
 from members import recurring
 from members.models import Purpose
 from opendsr.kernel import clock, outbox
@@ -110,6 +110,12 @@ def occupancy_ended(*, fact: Fact) -> None:
 def signal_received(*, fact: Fact) -> None:
     """Decide a signal that nobody has decided by now; all others are left as they are."""
     receiving.decide(signal_id=_uuid(fact, "signal_id"), at=clock.now())
+
+
+@outbox.consumer(explaining.TO_EXPLAIN, "campaigns.explain")
+def signal_sent(*, fact: Fact) -> None:
+    """Write down why each asset of the zone is in or out of what was sent."""
+    explaining.write(_uuid(fact, "campaign_id"), fact.payload["told"])
 
 
 @outbox.consumer(market_receiving.DEADLINE, "campaigns.market_deadline")

@@ -18,7 +18,6 @@ from campaigns import cancelling, freezing, stopping
 from campaigns.models import Campaign, ServicingContract, ServicingSignal
 from campaigns.servicing import sending_at_once
 from campaigns.servicing.port import Ask
-from campaigns.servicing.sending_at_once import Started
 from opendsr.kernel import clock
 from opendsr.kernel.errors import Invalid, NotFound
 
@@ -56,14 +55,12 @@ class NothingToStop(NotFound):
     of: str
 
 
-def act(signal: ServicingSignal, ask: Ask, *, at: datetime) -> Started | None:
+def act(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
     """Do what the signal asks and set its state, answer, contract and campaign; the caller saves it.
-
-    Returns what a start came to, to be explained once it is committed.
 
     Inside a transaction. Raises a DomainError for what is refused: then nothing was done.
     """
-    return ACTS[ask.kind](signal, ask, at=at)
+    ACTS[ask.kind](signal, ask, at=at)
 
 
 def contract_for(client_id: UUID, zone: str, *, at: datetime) -> ServicingContract:
@@ -79,7 +76,7 @@ def contract_for(client_id: UUID, zone: str, *, at: datetime) -> ServicingContra
     return found
 
 
-def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> Started:
+def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
     contract = contract_for(signal.client_id, ask.zone, at=at)
     signal.contract = contract
     starts_at, ends_at = _when(contract, ask, at=at)
@@ -114,7 +111,6 @@ def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> Started:
         "events": sent.events,
         "displaced": sent.displaced,
     }
-    return sent
 
 
 def _stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
@@ -183,7 +179,7 @@ def _require_within(contract: ServicingContract, ask: Ask, *, starts_at: datetim
         raise OverContract(field="size_w", asked=ask.size_w, limit=max(0, contract.max_w - asked_w))
 
 
-ACTS: Final[Mapping[Kind, Callable[..., Started | None]]] = {
+ACTS: Final[Mapping[Kind, Callable[..., None]]] = {
     Kind.START: _start,
     Kind.STOP: _stop,
     Kind.EMERGENCY_STOP: _emergency_stop,

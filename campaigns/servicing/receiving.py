@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import transaction
 
 from campaigns.models import ServicingClient, ServicingSignal
-from campaigns.servicing import acting, sending_at_once
+from campaigns.servicing import acting
 from campaigns.servicing.admitting import Admitted
 from campaigns.servicing.port import Ask, ask_from
 from campaigns.servicing.signatures import Message
@@ -62,12 +62,11 @@ def receive(
 
 def decide(*, signal_id: UUID, at: datetime) -> ServicingSignal:
     """Decide the signal, once; one decided already is returned as it is."""
-    started = None
     try:
         with transaction.atomic():
             signal = _locked(signal_id)
             if signal.state == State.RECEIVED:
-                started = acting.act(signal, ask_from(signal.asked), at=at)
+                acting.act(signal, ask_from(signal.asked), at=at)
                 _close(signal, at=at)
     except DomainError as error:
         # Whatever was begun is undone with its transaction; the refusal stands in one of its own.
@@ -77,10 +76,6 @@ def decide(*, signal_id: UUID, at: datetime) -> ServicingSignal:
                 signal.state, signal.reason = State.REFUSED, error.code[:60]
                 signal.answer = {"reason": error.code, "detail": _plain(error)}
                 _close(signal, at=at)
-    if started is not None:
-        sending_at_once.explain(started)
-    elif signal.kind == Kind.START and signal.campaign is not None:
-        sending_at_once.explain_again(signal.campaign)
     return signal
 
 

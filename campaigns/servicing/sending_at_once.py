@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
 import assets.queries
 import members.queries
@@ -37,8 +37,17 @@ from campaigns import (
 )
 from campaigns.eligibility import Verdict
 from campaigns.life import Verb
-from campaigns.models import Campaign, Direction, Participation, PlanLine, ServicingContract, ServicingSignal
+from campaigns.models import (
+    Campaign,
+    CampaignRule,
+    Direction,
+    Participation,
+    PlanLine,
+    ServicingContract,
+    ServicingSignal,
+)
 from campaigns.selecting import Offer, Selection
+from campaigns.servicing import explaining
 from campaigns.vtn_door import EventNotice, VenId
 from members.care_models import HouseholdCare
 from members.models import Consent, Occupancy, StandingOptOut
@@ -62,19 +71,6 @@ WRITE_PARTS: Final = """
     FROM jsonb_to_recordset(%s::jsonb)
         AS told (asset uuid, occupancy uuid, ven text, event text, expected_w int4)
     ORDER BY asset
-"""
-WRITE_LINES: Final = """
-    INSERT INTO campaigns_planline (campaign_id, asset_id, occupancy_id, expected_w, left_out, why)
-    SELECT %s, asset, occupancy, expected_w, left_out, why
-    FROM jsonb_to_recordset(%s::jsonb)
-        AS told (asset uuid, occupancy uuid, expected_w int4, left_out text, why text)
-"""
-
-
-RESTORE_LINES: Final = """
-    INSERT INTO campaigns_planline (campaign_id, asset_id, occupancy_id, expected_w, left_out, why)
-    SELECT campaign_id, asset_id, occupancy_id, expected_w, '', ''
-    FROM campaigns_participation WHERE campaign_id = %s
 """
 
 
@@ -113,8 +109,6 @@ class Started:
     assets: int
     events: int
     displaced: int
-    found: Found
-    chosen: Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +132,11 @@ def start(order: Order, *, at: datetime) -> Started:
         _hold_still()
     campaign = _campaign(order, at=at)
     found = look(campaign, at=at)
+    rule = rules.in_force()
     chosen = selecting.select(
         found.offers,
         size_w=order.size_w,
-        rule=rules.in_force(),
+        rule=rule,
         stagger_seconds=order.contract.stagger_seconds,
     )
     if not chosen.chosen:
@@ -156,7 +151,7 @@ def start(order: Order, *, at: datetime) -> Started:
     life.note(campaign.pk, "campaign.draft", at=at, by=None, detail={"from": order.client_name})
     life.finish(campaign, Verb.PLAN, at=at, by=None, detail={**detail, "chosen": len(chosen.chosen)})
     if not order.is_approved:
-        _write_lines(campaign, found, chosen)  # staff look at them before they approve
+        explaining.write(campaign.pk, _to_explain(order, found, rule))  # staff approve by them
         return _started(campaign, State.WAITING, found, chosen, events=0, displaced=0)
     displaced = displacing.displace(
         [found.offers[number].asset_id for number in chosen.chosen if found.offers[number].is_held],
@@ -170,6 +165,13 @@ def start(order: Order, *, at: datetime) -> Started:
     life.finish(
         campaign, Verb.DISPATCH, at=at, by=None, detail={"events": len(events), "sent": len(chosen.chosen)}
     )
+    outbox.record(
+        explaining.TO_EXPLAIN,
+        at=at,
+        key=str(campaign.pk),
+        campaign_id=campaign.pk,
+        told=_to_explain(order, found, rule),
+    )
     for topic in (approving.APPROVED, dispatching.DISPATCHED):
         outbox.record(topic, at=at, key=str(campaign.pk), campaign_id=campaign.pk)
     outbox.record(
@@ -179,21 +181,6 @@ def start(order: Order, *, at: datetime) -> Started:
     return _started(
         campaign, State.DISPATCHED, found, chosen, events=len(events), displaced=sum(displaced.values())
     )
-
-
-@transaction.atomic
-def explain(started: Started) -> None:
-    """Write down why each asset of the zone is in or out, once what was sent has been committed."""
-    if started.campaign is not None and not started.campaign.plan_lines.exists():
-        _write_lines(started.campaign, started.found, started.chosen)
-
-
-@transaction.atomic
-def explain_again(campaign: Campaign) -> None:
-    """Write down who was asked, where a process died before it could explain; why is not known any more."""
-    if not campaign.plan_lines.exists():
-        with connection.cursor() as cursor:
-            cursor.execute(RESTORE_LINES, [campaign.pk])
 
 
 def _hold_still() -> None:
@@ -341,27 +328,17 @@ def _write_parts(
         cursor.execute(WRITE_PARTS, [campaign.pk, campaign.starts_at, campaign.ends_at, at, json.dumps(rows)])
 
 
-def _write_lines(campaign: Campaign, found: Found, chosen: Selection) -> None:
-    is_in = set(chosen.chosen)
-    number_of = {offer.asset_id: number for number, offer in enumerate(found.offers)}
-    rows = []
-    for asset in found.candidates:
-        number = number_of.get(asset.asset_id)
-        expected_w = found.offers[number].expected_w if number is not None and number in is_in else 0
-        left_out = "" if expected_w else found.reasons[asset.asset_id] or LeftOut.NOT_NEEDED.value
-        why = "" if number is None else chosen.why(number)
-        stay = found.told.occupancy_by_home.get(asset.home_id)
-        rows.append(
-            {
-                "asset": str(asset.asset_id),
-                "occupancy": stay and str(stay),
-                "expected_w": expected_w,
-                "left_out": str(left_out),
-                "why": why,
-            }
-        )
-    with connection.cursor() as cursor:
-        cursor.execute(WRITE_LINES, [campaign.pk, json.dumps(rows)])
+def _to_explain(order: Order, found: Found, rule: CampaignRule) -> dict[str, Any]:
+    living = found.told.occupancy_by_home
+    looked = explaining.Looked(
+        assets=[asset.asset_id for asset in found.candidates],
+        stays=[living.get(asset.home_id) for asset in found.candidates],
+        reasons=[str(found.reasons[asset.asset_id]) for asset in found.candidates],
+        offers=found.offers,
+    )
+    return explaining.kept(
+        looked, size_w=order.size_w, rule=rule, stagger_seconds=order.contract.stagger_seconds
+    )
 
 
 def _started(
@@ -383,6 +360,4 @@ def _started(
         assets=len(chosen.chosen),
         events=events,
         displaced=displaced,
-        found=found,
-        chosen=chosen,
     )

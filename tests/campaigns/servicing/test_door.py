@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,15 +15,26 @@ from django.test import Client
 from django.urls import reverse
 from drf_spectacular.validation import validate_schema
 
-from campaigns import freezing
+from campaigns import freezing, selecting
 from campaigns.models import (
     Campaign,
+    CampaignRule,
     Participation,
     ServicingNonce,
     ServicingRefusal,
     ServicingSignal,
 )
-from campaigns.servicing import admitting, api, contracting, openapi, receiving, reference, signatures
+from campaigns.selecting import Offer
+from campaigns.servicing import (
+    admitting,
+    api,
+    contracting,
+    explaining,
+    openapi,
+    receiving,
+    reference,
+    signatures,
+)
 from campaigns.servicing.admitting import Admitted
 from campaigns.servicing.port import Ask, Credential
 from campaigns.servicing.signatures import Message
@@ -83,8 +96,11 @@ def test_a_start_is_planned_approved_and_sent_at_once(operator: Operator, paper_
     assert event.key.startswith(f"campaign:{campaign.pk}:")
     verbs = list(AuditEntry.objects.filter(target=f"campaign:{campaign.pk}").values_list("verb", flat=True))
     assert set(verbs) == {"campaign.draft", "campaign.planned", "campaign.approved", "campaign.dispatched"}
+    outbox.drain()
     lines = list(campaign.plan_lines.all())
     assert len(lines) == 4
+    assert sum(not line.left_out for line in lines) == answer["assets"]
+    assert sum(line.expected_w for line in lines) == sum(part.expected_w for part in parts)
     assert all(line.why.startswith("In," if not line.left_out else "Out:") for line in lines)
 
 
@@ -284,6 +300,11 @@ def test_who_said_no_is_not_asked(operator: Operator, street: list[tuple[Residen
     operator.start(size_w=5_000)
 
     asked = set(Participation.objects.values_list("occupancy_id", flat=True))
+    outbox.drain()
+    left_out = dict(Campaign.objects.get().plan_lines.values_list("asset__hub__home", "left_out"))
+    assert left_out[one.home.pk] == "standing_opt_out"
+    assert left_out[two.home.pk] == "no_consent"
+    assert left_out[three.home.pk] == ""
     assert one.occupancy.pk not in asked
     assert two.occupancy.pk not in asked
     assert three.occupancy.pk in asked
@@ -487,3 +508,39 @@ def _pem(key: Ed25519PrivateKey) -> str:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def test_what_was_kept_of_a_start_is_explained_as_it_was_chosen() -> None:
+    dice = Random(11)
+    offers = [
+        Offer(
+            asset_id=UUID(int=number + 1),
+            expected_w=dice.randint(100, 7_000),
+            chance_out=dice.random(),
+            asked_lately=dice.randint(0, 13),
+            substation=dice.choice(["", "Mill", "Weir"]),
+            is_held=dice.random() < 0.2,
+        )
+        for number in range(60)
+    ]
+    assets = [offer.asset_id for offer in offers] + [UUID(int=900)]
+    stays = [UUID(int=2**64 + number) for number in range(60)] + [None]
+    rule = CampaignRule(second_from_w=1, substation_w_per_minute=20_000, chance_pct=90, most_asks=12)
+    told = explaining.kept(
+        explaining.Looked(assets, stays, [""] * 60 + ["no_household"], offers),
+        size_w=60_000,
+        rule=rule,
+        stagger_seconds=120,
+    )
+    chosen = selecting.select(offers, size_w=60_000, rule=rule, stagger_seconds=120)
+
+    lines = explaining._lines(json.loads(json.dumps(told)))
+
+    assert [line["why"] for line in lines] == [chosen.why(number) for number in range(60)] + [""]
+    assert {place for place, line in enumerate(lines) if not line["left_out"]} == set(chosen.chosen)
+    assert [line["occupancy"] for line in lines] == [stay and str(stay) for stay in stays]
+    assert sum(int(str(line["expected_w"])) for line in lines) == sum(
+        offers[number].expected_w for number in chosen.chosen
+    )
+    assert lines[-1]["left_out"] == "no_household"
+    assert {line["left_out"] for line in lines[:-1]} == {"", "not_needed"}
