@@ -294,8 +294,10 @@ def consents_in_force(occupancy_ids: Iterable[UUID], at: datetime) -> list[Conse
 
 
 def standing_opt_outs_to_come(occupancy_ids: Iterable[UUID], at: datetime) -> list[StandingOptOut]:
-    """The occupancies' standing opt-outs that hold at `at` or later, by their start."""
-    not_over = Q(ends_at__isnull=True) | Q(ends_at__gt=at)
+    """The occupancies' standing opt-outs that hold at `at` or later, by their start; none that was taken back
+    before it began.
+    """
+    not_over = Q(ends_at__isnull=True) | Q(ends_at__gt=Greatest(F("starts_at"), Value(at)))
     opt_outs = StandingOptOut.objects.filter(not_over, occupancy_id__in=list(occupancy_ids))
     return list(opt_outs.select_related("occupancy__home").order_by("starts_at", "pk"))
 

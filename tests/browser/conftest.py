@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
-from pytest_django.live_server_helper import LiveServer
+from pytest_django.plugin import DjangoDbBlocker
 
 from members.models import User
-from tests.web.scene import Scene, freeze, set_scene
+from tests.browser.serving import served
+from tests.web.scene import Scene, freeze, scene_of_the_file
 
 # Playwright keeps an event loop in the test's thread, where Django would then refuse the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -30,14 +31,17 @@ SWITCHES = [
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
+    "--lang=en-US",
 ]
+LANGUAGE = {"LANGUAGE": "en_US"}
+"""Of the browser itself, in which it takes days and times: pages are asked for in en-GB all the same."""
 TELL_BREACHES = """
 document.addEventListener("securitypolicyviolation", (breach) =>
   console.error(`policy: ${breach.violatedDirective} ${breach.blockedURI} ${breach.sourceFile}`));
 """
-PATIENCE_MS = 60_000
+PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
-FIRST_LOOK = "test_alice_s_evening_on_a_phone"
+FIRST_LOOK = "test_a_member_skips_comes_back_and_reads_the_statement[no_script]"
 
 OpenPage = Callable[..., Page]
 
@@ -59,18 +63,34 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=SWITCHES)
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=SWITCHES, env={**os.environ, **LANGUAGE}
+        )
         yield chromium
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def _module_scene(
+    browser: Browser, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Scene]:
+    """The scene is set once a file, on the connection that this thread has while the browser's loop runs."""
+    yield from scene_of_the_file(django_db_blocker)
+    connection.close()
+
+
 @pytest.fixture
-def scene(live_server: LiveServer) -> Scene:
-    """The scene, committed, for the server to see; the clock stands still."""
-    cache.clear()
-    made = set_scene()
+def scene(_module_scene: Scene, db: None) -> Scene:
+    """The scene, rolled back to after every test; the clock stands still."""
     freeze()
-    return made
+    return _module_scene
+
+
+@pytest.fixture
+def site(scene: Scene) -> Iterator[str]:
+    """The address at which the site is served."""
+    with served() as url:
+        yield url
 
 
 @pytest.fixture
@@ -80,7 +100,7 @@ def troubles() -> list[str]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, live_server: LiveServer, troubles: list[str]) -> Iterator[OpenPage]:
+def open_page(browser: Browser, site: str, troubles: list[str]) -> Iterator[OpenPage]:
     """Opens pages of the site, signed in as somebody or as nobody, and looks after them."""
     contexts: list[BrowserContext] = []
 
@@ -97,7 +117,7 @@ def open_page(browser: Browser, live_server: LiveServer, troubles: list[str]) ->
         has_javascript: bool = True,
     ) -> Page:
         context = browser.new_context(
-            base_url=live_server.url,
+            base_url=site,
             viewport={"width": width, "height": 800},
             color_scheme=scheme,  # type: ignore[arg-type]
             java_script_enabled=has_javascript,
@@ -106,7 +126,7 @@ def open_page(browser: Browser, live_server: LiveServer, troubles: list[str]) ->
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         if user is not None:
-            context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": live_server.url}])
+            context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": site}])
         page = context.new_page()
         if has_javascript:
             page.add_init_script(TELL_BREACHES)

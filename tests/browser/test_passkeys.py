@@ -48,8 +48,8 @@ def test_a_passkey_takes_the_place_of_the_password(scene: Scene, open_page: Open
     page.get_by_role("button", name="Go on").click()
     page.get_by_label("Name").fill("My phone <b>")
     page.get_by_label("Passwordless").check()
-    page.get_by_role("button", name="Make the passkey").click()
-    page.wait_for_url("**/accounts/2fa/**")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make the passkey").click()
     page.goto("/accounts/2fa/webauthn/")
     expect(page.get_by_role("rowheader", name="My phone <b>")).to_be_visible()
     expect(page.get_by_role("cell", name="by itself")).to_be_visible()

@@ -5,32 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
 from members.models import Role, User
-from opendsr.kernel import clock
 from tests.factories import make_staff
-from tests.web.scene import Scene, freeze, set_scene
+from tests.web.scene import Scene, freeze, scene_of_the_file
 
 Visit = Callable[[User | None], Client]
 
 
 @pytest.fixture(scope="module")
 def _module_scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    """The scene is set once a file, in a transaction around those of the tests."""
-    with django_db_blocker.unblock():
-        around = transaction.atomic()
-        around._from_testcase = True  # type: ignore[attr-defined]
-        around.__enter__()
-        try:
-            scene = set_scene()
-            clock.reset()
-            yield scene
-        finally:
-            transaction.set_rollback(True)
-            around.__exit__(None, None, None)
+    """The scene is set once a file."""
+    yield from scene_of_the_file(django_db_blocker)
 
 
 @pytest.fixture

@@ -6,13 +6,15 @@ at `NOW`, the day after the settled event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
+from django.db import transaction
+from pytest_django.plugin import DjangoDbBlocker
 
 from campaigns import approving, completing, creating, dispatching, monitoring, opting, planning
 from campaigns.models import Campaign, Participation, Programme, UseCase
@@ -102,6 +104,21 @@ def set_scene(*, neighbours: Sequence[tuple[str, str]] = (), is_demo: bool = Tru
     upcoming = _dispatched("Thursday tea-time", NEXT_STARTS_AT, at=NOW, by=sam)
     planned = _planned("Friday tea-time", NEXT_STARTS_AT + timedelta(days=1), at=NOW, by=sam)
     return Scene(alice, bob, carol, sam, fay, homes, past, upcoming, planned, run)
+
+
+def scene_of_the_file(blocker: DjangoDbBlocker) -> Iterator[Scene]:
+    """For a fixture of a file: the scene, in a transaction around those of the tests."""
+    with blocker.unblock():
+        around = transaction.atomic()
+        around._from_testcase = True  # type: ignore[attr-defined]
+        around.__enter__()
+        try:
+            made = set_scene()
+            clock.reset()
+            yield made
+        finally:
+            transaction.set_rollback(True)
+            around.__exit__(None, None, None)
 
 
 def make_programme() -> Programme:
