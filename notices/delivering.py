@@ -44,6 +44,7 @@ class _Round:
     choices: dict[UUID, choosing.Choices]
     sent_today: Counter[UUID]
     coop: str
+    logo_url: str
     mail: channels.Mail
     at: datetime
     quiet: quiet.Hours
@@ -81,13 +82,15 @@ def _send_batch(batch: Sequence[Notice], mail: channels.Mail, at: datetime) -> C
         member__in=among(member_ids), sent_at__gte=today.starts_at, sent_at__lt=today.ends_at
     ).exclude(notice_class=NoticeClass.SAFETY)
     members = Member.objects.select_related("user").filter(pk__in=among(member_ids))
+    coop = installation.current()
     with encryption.remembering():
         round = _Round(
             members={member.pk: member for member in members},
             contacts={each.member_id: each for each in Contact.objects.filter(member__in=among(member_ids))},
             choices=choosing.choices_of(member_ids),
             sent_today=Counter(dict(sent.values_list("member").annotate(Count("pk")).order_by())),
-            coop=installation.current().coop_name,
+            coop=coop.coop_name,
+            logo_url=links.address("house_logo", coop.logo) if coop.logo else "",
             mail=mail,
             at=at,
             quiet=quiet.in_force(),
@@ -169,7 +172,10 @@ def _hand_over(notice: Notice, to: str, round: _Round) -> str:
         if notice.channel == Channel.SMS:
             text = words.text_message(said, about, coop=round.coop)
             return channels.sms().send(to, text, reference=reference)
-        letter = words.letter(said, about, coop=round.coop, notice_class=NoticeClass(notice.notice_class))
+        notice_class = NoticeClass(notice.notice_class)
+        letter = words.letter(
+            said, about, coop=round.coop, notice_class=notice_class, logo_url=round.logo_url
+        )
         headers = {"List-Unsubscribe": f"<{about.stop}>"} if notice.notice_class != NoticeClass.SAFETY else {}
         return round.mail.send(to, letter, reference=reference, headers=headers)
 

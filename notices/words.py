@@ -59,7 +59,7 @@ def say(kind: Kind, facts: Facts) -> Said:
     return SAYINGS[kind](facts)
 
 
-def letter(said: Said, links: Links, *, coop: str, notice_class: NoticeClass) -> Letter:
+def letter(said: Said, links: Links, *, coop: str, notice_class: NoticeClass, logo_url: str = "") -> Letter:
     """The email, plain and HTML, with the footer that says why it came and how to stop it."""
     name, label = said.button
     context = {
@@ -67,6 +67,7 @@ def letter(said: Said, links: Links, *, coop: str, notice_class: NoticeClass) ->
         "button_url": links.by_name.get(name, links.home) if name else "",
         "button_label": label,
         "coop": coop,
+        "logo_url": logo_url,
         "choices_url": links.choices,
         "stop_url": "" if notice_class is NoticeClass.SAFETY else links.stop,
         "is_marketing": notice_class is NoticeClass.MARKETING,

@@ -10,6 +10,7 @@ from opendsr.kernel import outbox
 from opendsr.kernel.models import (
     AuditEntry,
     Heartbeat,
+    HouseLogo,
     HouseSetting,
     Installation,
     OutboxDelivery,
@@ -60,3 +61,9 @@ class InstallationAdmin(ReadOnlyAdmin):
 class HouseSettingAdmin(ReadOnlyAdmin):
     list_display = ("key", "value", "set_at", "set_by", "why")
     list_filter = ("key",)
+
+
+@admin.register(HouseLogo)
+class HouseLogoAdmin(ReadOnlyAdmin):
+    list_display = ("digest", "kept_at")
+    exclude = ("png",)

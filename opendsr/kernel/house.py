@@ -15,7 +15,7 @@ from typing import Final
 from django.conf import settings
 from django.db import transaction
 
-from opendsr.kernel import audit
+from opendsr.kernel import audit, logos
 from opendsr.kernel.errors import Invalid
 from opendsr.kernel.models import HouseSetting, Installation
 
@@ -24,7 +24,7 @@ LEAST_CONTRAST: Final = 4.5
 """Of white letters on the colour: WCAG 2.2, 1.4.3."""
 LONGEST_WHY: Final = 200
 
-ON_INSTALLATION: Final = frozenset({"coop_name", "colour"})
+ON_INSTALLATION: Final = frozenset({"coop_name", "colour", "logo"})
 """Kept on the installation's own row as well, which every page reads."""
 
 Value = int | str
@@ -94,6 +94,7 @@ SPECS: Final[Mapping[str, Spec]] = {
     for spec in (
         Spec("coop_name", lambda: "", line(200)),
         Spec("colour", lambda: "", colour),
+        Spec("logo", lambda: "", logos.known),
         Spec("quiet_from_hour", lambda: 21, whole(18, 23)),
         Spec("quiet_to_hour", lambda: 8, whole(5, 11)),
         Spec("notices_a_day", lambda: settings.NOTICES_A_DAY, whole(1, 50)),

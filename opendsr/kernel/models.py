@@ -193,6 +193,7 @@ class Installation(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     coop_name = models.CharField(max_length=200)
     colour = models.CharField(max_length=7, blank=True, default="", help_text="Such as #0b6b4f, or none")
+    logo = models.CharField(max_length=64, blank=True, default="", help_text="A HouseLogo, or none")
     is_demo = models.BooleanField(default=False)
     founded_at = models.DateTimeField(help_text="World time.")
 
@@ -228,6 +229,23 @@ class HouseSetting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} of {self.set_at:%Y-%m-%d %H:%M}Z"
+
+
+class HouseLogo(models.Model):
+    """A logo that was ever set, made anew as a PNG; named by its SHA-256, so that it can be set again."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    png = models.BinaryField()
+    kept_at = models.DateTimeField(help_text="World time.")
+
+    class Meta:
+        db_table = "house_logo"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(digest__regex=r"^[0-9a-f]{64}$"), name="house_logo_is_named"),
+        ]
+
+    def __str__(self) -> str:
+        return self.digest[:12]
 
 
 class Heartbeat(models.Model):

@@ -24,7 +24,7 @@ import campaigns.queries
 import settlement.queries
 from campaigns import reporting
 from campaigns.models import Campaign, ServicingSignal
-from opendsr.kernel import installation
+from opendsr.kernel import installation, logos
 from opendsr.kernel.spreadsheets import inert
 from opendsr.web import campaign_page, live_board, measured, statement_pdf, wording
 from settlement.models import RoundKind
@@ -157,6 +157,7 @@ def as_html(campaign: Campaign, document: Mapping[str, Any]) -> str:
         "outcomes": [(wording.state(code), count) for code, count in sorted(report.outcomes.items())],
         "left_out": report.left_out_reasons,
         "hash": document["sha256"],
+        "logo": logos.data_uri(),
         "style": (Path(settings.BASE_DIR) / "static" / statement_pdf.SHEET).read_text(),
     }
     return render_to_string("campaigns/evidence_pdf.html", context)

@@ -28,7 +28,7 @@ from campaigns.models import Campaign, Freeze, OptRecord, Participation, PlanLin
 from campaigns.servicing_models import CampaignRule, ServicingRefusal
 from members.models import Consent, Purpose, StandingOptOut
 from members.rights_models import RightsRequest
-from opendsr.kernel import installation, sealing
+from opendsr.kernel import installation, logos, sealing
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.models import AuditSeal
 from opendsr.web import campaign_page, evidence, statement_pdf
@@ -98,7 +98,9 @@ def archive(told: Mapping[str, Any]) -> bytes:
 def as_html(told: Mapping[str, Any]) -> str:
     """What the PDF is made of, with its style in it."""
     style = (Path(settings.BASE_DIR) / "static" / statement_pdf.SHEET).read_text()
-    return render_to_string("campaigns/licence_pdf.html", {"pack": told, "style": style})
+    return render_to_string(
+        "campaigns/licence_pdf.html", {"pack": told, "logo": logos.data_uri(), "style": style}
+    )
 
 
 def months_with_evidence() -> list[date]:

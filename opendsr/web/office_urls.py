@@ -11,6 +11,7 @@ urlpatterns = [
     path("figures/figures.csv", kpis_page.kpis_csv, name="kpis_csv"),
     path("settings/", settings_page.settings_list, name="settings_list"),
     path("settings/house.css", settings_page.house_css, name="house_css"),
+    path("settings/logo/<slug:digest>.png", settings_page.house_logo, name="house_logo"),
     path("settings/<slug:key>/", settings_page.setting, name="setting"),
     path("go-on/", step_up.confirm, name="step_up"),
     path("load-control/", licence_page.licence_evidence, name="licence_evidence"),

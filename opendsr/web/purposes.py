@@ -69,7 +69,7 @@ OWN_PREFIXES: Final = ("account_", "mfa_", "usersessions_", "member_api:")
 """Pages of the own sign-in, and what a member's own program asks."""
 
 NOBODYS: Final = frozenset(
-    {"brand_css", "brand_logo", "house_css", "livez", "readyz", "receipts_in", "sms_in"}
+    {"brand_css", "brand_logo", "house_css", "house_logo", "livez", "readyz", "receipts_in", "sms_in"}
 )
 """What is served to everybody and is of nobody."""
 

@@ -23,23 +23,26 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
+from assets.photos import FORMATS, MOST_BYTES, PhotoUnusable, made_anew
 from campaigns import rules
 from campaigns.models import CampaignRule
 from members.enquiry_models import JoiningRules
 from members.models import ConsentText, Role
 from members.policy import has_role, require_role
 from metering.models import RetentionRule
-from opendsr.kernel import clock, house, installation
+from opendsr.kernel import clock, house, installation, logos
 from opendsr.kernel.models import HouseSetting
 from opendsr.web import live_board, step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
+from opendsr.web.refusals import sentence
 from settlement.models import SharePolicyVersion, Society
 
 SEES_SETTINGS: Final = (Role.ADMINISTRATOR, Role.AUDITOR)
 SETS: Final = (Role.ADMINISTRATOR,)
 SHOWN: Final = 25
-MAY_BE_EMPTY: Final = ("colour",)
+MAY_BE_EMPTY: Final = ("colour", "logo")
+A_YEAR_SECONDS: Final = 31_536_000
 Words = str | Promise
 
 
@@ -60,6 +63,13 @@ TOLD: Final[Mapping[str, Told]] = {
     "colour": Told(
         _lazy("Colour"),
         _lazy("Of the band at the head of every page, such as #0b6b4f. Empty: none."),
+    ),
+    "logo": Told(
+        _lazy("Logo"),
+        _lazy(
+            "On every page, email and printed document, in place of the house. PNG, WebP or JPEG; it is made "
+            "anew as a PNG of at most 320 pixels a side, without anything but the picture."
+        ),
     ),
     "quiet_from_hour": Told(
         _lazy("Quiet from"), _lazy("Notices wait from this hour on, London time: 18 to 23."), _lazy("o’clock")
@@ -89,6 +99,29 @@ class SettingForm(forms.Form):
     why = forms.CharField(
         label=_lazy("Why"), max_length=house.LONGEST_WHY, validators=[ProhibitNullCharactersValidator()]
     )
+
+
+class LogoForm(SettingForm):
+    """A picture, or the digest of one that was set before, and why."""
+
+    value = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    picture = forms.FileField(
+        label=_lazy("Picture"), required=False,
+        widget=forms.FileInput(attrs={"accept": ",".join(f"image/{form.lower()}" for form in FORMATS)}),
+    )  # fmt: skip
+    field_order = ("value", "picture", "why")
+
+    def clean_picture(self) -> bytes | None:
+        """The picture made anew as a PNG."""
+        file = self.cleaned_data["picture"]
+        if file is None:
+            return None
+        if file.size > MOST_BYTES:
+            raise forms.ValidationError(_("The picture is larger than 10 MB."))
+        try:
+            return made_anew(file.read(), longest=logos.LONGEST_SIDE, form="PNG").body
+        except PhotoUnusable as error:
+            raise forms.ValidationError(sentence(error)) from error
 
 
 @require_GET
@@ -126,9 +159,14 @@ def setting(request: HttpRequest, key: str) -> HttpResponse:
     if told is None:
         raise Http404
     posted = request.POST if request.method == "POST" else None
-    form = SettingForm(posted, initial={"value": house_value(key)})
-    form.fields["value"].help_text = told.help  # type: ignore[assignment]
-    form.fields["value"].required = key not in MAY_BE_EMPTY
+    form: SettingForm
+    if key == "logo":
+        form = LogoForm(posted, request.FILES or None)
+        form.fields["picture"].help_text = told.help  # type: ignore[assignment]
+    else:
+        form = SettingForm(posted, initial={"value": house_value(key)})
+        form.fields["value"].help_text = told.help  # type: ignore[assignment]
+        form.fields["value"].required = key not in MAY_BE_EMPTY
     if request.method == "POST":
         step_up.require(request, _("Change a setting: %(what)s") % {"what": str(told.label)})
         if form.is_valid() and _put(request, key, form):
@@ -140,6 +178,7 @@ def setting(request: HttpRequest, key: str) -> HttpResponse:
         "told": told,
         "key": key,
         "value": _value(key),
+        "logo": house_value(key) if key == "logo" else "",
         "default": _words(key, house.SPECS[key].default()),
         "history": [_row(key, row, names, is_newest=place == 0) for place, row in enumerate(shown)],
         "pager": pager,
@@ -160,6 +199,17 @@ def house_css(request: HttpRequest) -> HttpResponse:
     return answer
 
 
+@require_GET
+def house_logo(request: HttpRequest, digest: str) -> HttpResponse:
+    """A logo by its digest, for every page and letter; nothing of anybody's, and never another picture."""
+    body = logos.png(digest)
+    if body is None:
+        raise Http404
+    answer = HttpResponse(body, content_type="image/png")
+    patch_cache_control(answer, public=True, max_age=A_YEAR_SECONDS, immutable=True)
+    return answer
+
+
 def house_value(key: str) -> str:
     """The value in force as a form shows it."""
     return installation.current().coop_name if key == "coop_name" else str(house.value(key))
@@ -168,13 +218,21 @@ def house_value(key: str) -> str:
 def _put(request: HttpRequest, key: str, form: SettingForm) -> bool:
     is_default = request.POST.get("back") == "default"
     text = None if is_default else form.cleaned_data["value"]
+    picture = None if is_default else form.cleaned_data.get("picture")
     try:
+        if picture is not None:
+            text = logos.keep(picture, at=clock.now())
+        elif key == "logo" and not text and not is_default:
+            raise ValueError(_("a picture: choose a file"))
         made = house.put(
             key=key, text=text, why=form.cleaned_data["why"], at=clock.now(), by=f"user:{request.user.pk}"
         )
-    except house.SettingInvalid as error:
-        field = "why" if error.field == "why" else "value"
-        form.add_error(field, _("It has to be %(what)s.") % {"what": error.reason})
+    except (house.SettingInvalid, ValueError) as error:
+        field = "picture" if key == "logo" else "value"
+        reason = str(error)
+        if isinstance(error, house.SettingInvalid):
+            field, reason = ("why" if error.field == "why" else field), error.reason
+        form.add_error(field, _("It has to be %(what)s.") % {"what": reason})
         return False
     messages.success(request, _("Set. It holds from now on.") if made else _("That is how it is already."))
     return True
@@ -187,6 +245,8 @@ def _value(key: str) -> str:
 def _words(key: str, value: object) -> str:
     if value in ("", None):
         return _("none of its own")
+    if key == "logo":
+        return _("a picture")
     unit = str(TOLD[key].unit)
     return f"{value} {unit}" if unit else str(value)
 
@@ -202,6 +262,7 @@ def _row(key: str, row: HouseSetting, names: Mapping[str, str], *, is_newest: bo
     return {
         "value": _("Back to what the house comes with") if is_default else _words(key, row.value),
         "again": "" if is_newest or is_default else str(row.value),
+        "logo": row.value if key == "logo" else "",
         **_set_by(row, names),
     }
 

@@ -5,17 +5,19 @@ WeasyPrint needs the machine's Pango library; where it is missing, `PdfUnavailab
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from opendsr.kernel import installation
+from opendsr.kernel import installation, logos
 from opendsr.kernel.errors import DomainError
 from opendsr.web.statement_page import StatementPage
 
 SHEET: Final = "css/statement-print.css"
+OWN_PICTURE: Final = "data:image/png;base64,"
 TAGGED: Final = "pdf/ua-1"
 
 
@@ -46,9 +48,16 @@ def html(page: StatementPage) -> str:
     style = (Path(settings.BASE_DIR) / "static" / SHEET).read_text()
     coop = installation.current().coop_name
     return render_to_string(
-        "settlement/statement_pdf.html", {"statement": page, "coop": coop, "style": style}
+        "settlement/statement_pdf.html",
+        {"statement": page, "coop": coop, "logo": logos.data_uri(), "style": style},
     )
 
 
-def _refuse(url: str, *_args: object, **_kwargs: object) -> dict[str, object]:
+def _refuse(url: str, *_args: object, **_kwargs: object) -> object:
+    """Read what the document carries in itself, which is the logo alone; refuse all else."""
+    if url.startswith(OWN_PICTURE):
+        from weasyprint.urls import URLFetcherResponse
+
+        body = base64.b64decode(url.removeprefix(OWN_PICTURE))
+        return URLFetcherResponse(url, body, {"Content-Type": "image/png"})
     raise ValueError(f"a document fetches nothing: {url}")
