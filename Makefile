@@ -62,6 +62,11 @@ bench-web: ## Every page over 10,000 members and a year: time, queries, bytes (A
 	@$(INSTALL) site server dev
 	@$(PY) benchmarks/web_pages.py $(ARGS)
 
+.PHONY: screenshots
+screenshots: ## Take a picture of every main page into docs/screenshots and write docs/tour.md
+	@$(INSTALL) dev server tests
+	$(TESTING) $(PY) -m pytest -q -n 0 tests/browser/take_screenshots.py
+
 .PHONY: try-home-assistant
 try-home-assistant: ## The hub beside a real Home Assistant (the first time installs it: minutes)
 	@$(INSTALL) dev server tests home-assistant

@@ -6,10 +6,11 @@ at `NOW`, the day after the settled event.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -27,6 +28,7 @@ from settlement.models import HomeDelivery, SettlementRun, Statement
 from settlement.terms import publish_terms
 from tests.factories import HubKit, Resident, make_hub, make_member, make_resident, make_staff
 
+Made = TypeVar("Made")
 JOINED_AT = datetime(2025, 11, 3, 9, tzinfo=UTC)
 EVENT_DAY = date(2026, 1, 14)
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
@@ -108,12 +110,17 @@ def set_scene(*, neighbours: Sequence[tuple[str, str]] = (), is_demo: bool = Tru
 
 def scene_of_the_file(blocker: DjangoDbBlocker) -> Iterator[Scene]:
     """For a fixture of a file: the scene, in a transaction around those of the tests."""
+    return held(set_scene, blocker)
+
+
+def held(make: Callable[[], Made], blocker: DjangoDbBlocker) -> Iterator[Made]:
+    """What `make` makes, in a transaction around those of a file's tests."""
     with blocker.unblock():
         around = transaction.atomic()
         around._from_testcase = True  # type: ignore[attr-defined]
         around.__enter__()
         try:
-            made = set_scene()
+            made = make()
             clock.reset()
             yield made
         finally:

@@ -39,8 +39,8 @@ VERBS = {
 }
 
 
-def open_request(scene: Scene) -> MarketRequest:
-    """A request of a buyer on trial for tomorrow's evening, open."""
+def open_request(scene: Scene, *, days: int = 1) -> MarketRequest:
+    """A request of a buyer on trial for an evening soon, open."""
     standing = MarketRequest.objects.filter(reference="NF-1").first()
     if standing is not None:
         return standing
@@ -50,7 +50,7 @@ def open_request(scene: Scene) -> MarketRequest:
     party = receiving.add_party(
         name="Northern Flex", programme=programme, is_sandbox=True, at=NOW, by=scene.sam
     )
-    starts_at = (NOW + timedelta(days=1)).replace(hour=17, minute=0, second=0, microsecond=0)
+    starts_at = (NOW + timedelta(days=days)).replace(hour=17, minute=0, second=0, microsecond=0)
     asked = receiving.Asked(
         reference="NF-1",
         preset="local",
