@@ -6,11 +6,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from opendsr.kernel import audit
+from opendsr.kernel import audit, calling_out
 from opendsr.kernel.errors import Invalid
 from vtn.models import Ven
 from vtn.port import UnknownVen
-from vtn.transports import outbound, push
+from vtn.transports import push
 
 
 class AddressRefused(Invalid):
@@ -24,6 +24,6 @@ def set_push_address(*, ven_id: str, url: str, at: datetime, by: str) -> None:
         raise UnknownVen(ven_id=ven_id)
     try:
         push.set_push_url(ven_id=ven_id, url=url)
-    except outbound.NotCalled as error:
+    except calling_out.NotCalled as error:
         raise AddressRefused(field="push_url", reason=str(error)) from error
     audit.record(at=at, actor=by, verb="vtn.push_address.set", target=f"ven:{ven_id}", detail={"url": url})

@@ -14,7 +14,7 @@ import pytest
 
 from oadr import codec
 from oadr import messages as m
-from opendsr.kernel import clock
+from opendsr.kernel import calling_out, clock
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, notice_to, only_event
 from vtn.models import Event, MessageState, QueuedMessage, Ven
@@ -143,7 +143,7 @@ def test_the_reply_in_the_answer_is_taken(home: Home) -> None:
     [
         (500, {}, b""),
         (302, {"Location": "https://127.0.0.1/elsewhere"}, b""),
-        (200, {}, b"x" * (outbound.MOST_BYTES + 1)),
+        (200, {}, b"x" * (calling_out.MOST_BYTES + 1)),
         (200, {"Content-Length": "10", "X": "y" * 70_000}, b""),
     ],
 )
@@ -214,19 +214,19 @@ def test_push_mode_without_an_address_of_staffs_is_refused(db: None) -> None:
     ],
 )  # fmt: skip
 def test_special_addresses_are_not_called(address: str) -> None:
-    assert not outbound.is_allowed(ipaddress.ip_address(address))
+    assert not calling_out.is_allowed(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["9.9.9.9", "2620:fe::fe", "::ffff:9.9.9.9", "64:ff9b::909:909"])
 def test_public_addresses_are(address: str) -> None:
-    assert outbound.is_allowed(ipaddress.ip_address(address))
+    assert calling_out.is_allowed(ipaddress.ip_address(address))
 
 
 def test_a_network_allowed_by_name_is_called_and_no_other() -> None:
     networks = [ipaddress.ip_network("10.8.0.0/16")]
-    assert outbound.is_allowed(ipaddress.ip_address("10.8.1.1"), networks=networks)
-    assert outbound.is_allowed(ipaddress.ip_address("::ffff:10.8.1.1"), networks=networks)
-    assert not outbound.is_allowed(ipaddress.ip_address("10.9.1.1"), networks=networks)
+    assert calling_out.is_allowed(ipaddress.ip_address("10.8.1.1"), networks=networks)
+    assert calling_out.is_allowed(ipaddress.ip_address("::ffff:10.8.1.1"), networks=networks)
+    assert not calling_out.is_allowed(ipaddress.ip_address("10.9.1.1"), networks=networks)
 
 
 @pytest.mark.parametrize(
@@ -238,11 +238,11 @@ def test_a_network_allowed_by_name_is_called_and_no_other() -> None:
     ],
 )  # fmt: skip
 def test_urls_that_are_never_called(url: str) -> None:
-    with pytest.raises(outbound.NotCalled):
+    with pytest.raises(calling_out.NotCalled):
         outbound.parsed(url)
 
 
 @pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]"])
 def test_names_and_spellings_of_this_machine_are_not_called(host: str) -> None:
-    with pytest.raises(outbound.NotCalled):
+    with pytest.raises(calling_out.NotCalled):
         outbound.resolved(outbound.parsed(f"https://{host}/"))

@@ -26,7 +26,7 @@ from django.db.models import F, QuerySet
 from oadr import codec
 from oadr import messages as m
 from oadr.errors import WireError
-from opendsr.kernel import clock
+from opendsr.kernel import calling_out, clock
 from vtn import identifying, messagelog, pki, queueing, securing
 from vtn.models import Event, MessageKind, QueuedMessage, Ven, VenCertificate
 from vtn.refusals import log_refusal
@@ -109,8 +109,8 @@ class Pusher:
                 fingerprints=_fingerprints(ven),
             )
             if answer.status != 200:
-                raise outbound.NotCalled(f"HTTP {answer.status}")
-        except outbound.NotCalled as error:
+                raise calling_out.NotCalled(f"HTTP {answer.status}")
+        except calling_out.NotCalled as error:
             self._failed(row, str(error))
             return False
         self.quiet_until.pop(ven.pk, None)
@@ -201,14 +201,14 @@ def url_of(ven: Ven, service: str) -> str:
 
 
 def set_push_url(*, ven_id: str, url: str) -> None:
-    """Set or clear ("") where this VTN calls a VEN; raises outbound.NotCalled for what it never would."""
+    """Set or clear ("") where this VTN calls a VEN; raises calling_out.NotCalled for what it never would."""
     if url:
-        outbound.parsed(url, ports=caller_ports())
+        calling_out.parsed(url, ports=caller_ports())
     Ven.objects.filter(ven_id=ven_id).update(push_url=url, push_failures=0)
 
 
 def caller_ports() -> frozenset[int]:
-    return frozenset(getattr(settings, "VTN_PUSH_PORTS", outbound.PORTS))
+    return frozenset(getattr(settings, "VTN_PUSH_PORTS", calling_out.PORTS))
 
 
 def caller(*, at: datetime) -> outbound.Caller:

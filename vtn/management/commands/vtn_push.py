@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from opendsr.kernel import clock
+from opendsr.kernel import calling_out, clock
 from vtn.models import Ven
-from vtn.transports import outbound, push
+from vtn.transports import push
 
 
 class Command(BaseCommand):
@@ -38,6 +38,6 @@ class Command(BaseCommand):
             raise CommandError(f"No VEN {ven_id}.")
         try:
             push.set_push_url(ven_id=ven_id, url=url)
-        except outbound.NotCalled as error:
+        except calling_out.NotCalled as error:
             raise CommandError(f"{url}: {error}") from error
         self.stdout.write(f"{ven_id} is {'called at ' + url if url else 'no longer called'}.")
