@@ -104,6 +104,7 @@ class MarketRequest(models.Model):
         FORM = "form", "Form"
         FILE = "file", "File"
         DOOR = "door", "Signed request"
+        UFTP = "uftp", "UFTP"
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     party = models.ForeignKey(MarketParty, on_delete=models.PROTECT, related_name="requests")

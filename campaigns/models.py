@@ -375,3 +375,10 @@ from campaigns.tariff_models import HomeTariff as HomeTariff  # noqa: E402
 from campaigns.tariff_models import Tariff as Tariff  # noqa: E402
 from campaigns.tariff_models import TariffBand as TariffBand  # noqa: E402
 from campaigns.tariff_models import TariffRate as TariffRate  # noqa: E402
+
+# UFTP: who we are, how a buyer speaks it, what was exchanged.
+from campaigns.uftp_models import UftpIdentity as UftpIdentity  # noqa: E402
+from campaigns.uftp_models import UftpMessage as UftpMessage  # noqa: E402
+from campaigns.uftp_models import UftpPoint as UftpPoint  # noqa: E402
+from campaigns.uftp_models import UftpRefusal as UftpRefusal  # noqa: E402
+from campaigns.uftp_models import UftpTerms as UftpTerms  # noqa: E402

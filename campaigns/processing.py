@@ -54,6 +54,9 @@ RECORD: Final = (
             "campaigns.MarketStretch",
             "campaigns.MarketAvailability",
             "campaigns.MarketTold",
+            "campaigns.UftpIdentity",
+            "campaigns.UftpTerms",
+            "campaigns.UftpPoint",
         ),
         what="which member of staff approved an event, froze all sending, agreed to a contract or rule, "
         "took a buyer's request in, offered or declared for it",

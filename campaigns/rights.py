@@ -1,4 +1,4 @@
-"""What each role may see of campaigns in the stock admin; 0001, 0005 to 0007, 0009 and 0010 grant it."""
+"""What each role may see of campaigns in the stock admin; 0001, 0005 to 0007, 0009 to 0011 grant it."""
 
 from __future__ import annotations
 
@@ -65,4 +65,9 @@ MARKET_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
 
 FORECAST_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     role: {"flexibilityforecast": VIEW} for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+}
+
+UFTP_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {"uftpterms": VIEW, "uftppoint": VIEW, "uftpmessage": VIEW, "uftprefusal": VIEW}
+    for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
 }

@@ -32,6 +32,7 @@ from campaigns.market import offering, ordering
 from campaigns.market import receiving as market_receiving
 from campaigns.models import PlanLine
 from campaigns.servicing import explaining, receiving
+from campaigns.uftp import sending as uftp_sending
 from members import recurring
 from members.models import Purpose
 from opendsr.kernel import clock, outbox
@@ -128,6 +129,24 @@ def market_deadline(*, fact: Fact) -> None:
 def market_offer_over(*, fact: Fact) -> None:
     """The offer was not ordered in time: it lapses, and its assets are free."""
     offering.lapse_offer(offer_id=_uuid(fact, "offer_id"), at=clock.now())
+
+
+@outbox.consumer(offering.OFFERED, "campaigns.uftp_offer")
+def uftp_offer(*, fact: Fact) -> None:
+    """Tell a buyer that speaks UFTP of an offer."""
+    uftp_sending.tell_offer(offer_id=_uuid(fact, "offer_id"), at=clock.now())
+
+
+@outbox.consumer(market_receiving.WITHDRAWN, "campaigns.uftp_revocation")
+def uftp_revocation(*, fact: Fact) -> None:
+    """Revoke an offer that such a buyer has."""
+    uftp_sending.tell_revocation(offer_id=_uuid(fact, "offer_id"), at=clock.now())
+
+
+@outbox.consumer(uftp_sending.OUTGOING, "campaigns.uftp_send")
+def uftp_send(*, fact: Fact) -> None:
+    """Post a message to its buyer; what does not arrive is due again by a fact of its own."""
+    uftp_sending.send(message_pk=int(str(fact.payload["message_pk"])), at=clock.now())
 
 
 @outbox.consumer(cancelling.CANCELLED, "campaigns.market_cancelled")

@@ -415,6 +415,8 @@ VTN_REPORT_DAYS = env_int("VTN_REPORT_DAYS", default=90)  # what hubs report; me
 VTN_MQTT_URL = env_str("MQTT_URL", default="")  # set: mqtts://HOST:PORT of the broker's listener for this VTN
 VTN_MQTT_PUBLIC_URL = env_str("MQTT_PUBLIC_URL", default="")  # what VENs are told, when it differs
 VTN_PUSH_NETWORKS = env_list("VTN_PUSH_NETWORKS", default=[])  # called besides public addresses: 10.8.0.0/16
+UFTP_NETWORKS = env_list("UFTP_NETWORKS", default=[])  # called besides public addresses, for DSOs' endpoints
+UFTP_CA = env_str("UFTP_CA", default="")  # a CA file trusted besides the public ones, for DSOs' endpoints
 VTN_SOCKET = env_str("VTN_SOCKET", default="")  # set: a proxy ends TLS and comes in here
 VTN_LEGACY_PORT = env_int("VTN_LEGACY_PORT", default=0)  # 0: no listener with the profile's CBC suites
 VTN_CERTIFICATE_DAYS = env_int("VTN_CERTIFICATE_DAYS", default=365)

@@ -22,5 +22,6 @@ urlpatterns = [
     path("api/member/v1/", include("opendsr.web.member_urls")),
     path("api/vtn/v1/", include("vtn.api_urls")),
     path("api/servicing/v1/", include("campaigns.servicing.urls")),
+    path("shapeshifter/api/v3/", include("campaigns.uftp.urls")),
     path("", include("opendsr.web.urls")),
 ]

@@ -74,6 +74,14 @@ def newest_runs(campaign_ids: Iterable[UUID]) -> dict[UUID, SettlementRun]:
     return {run.campaign_id: run for run in runs.order_by("campaign_id", "-sequence").distinct("campaign_id")}
 
 
+def delivered_wh(campaign_ids: Iterable[UUID]) -> dict[UUID, dict[datetime, int]]:
+    """Wh delivered by the homes that take part, by half-hour, of each campaign that has a run that stands."""
+    return {
+        campaign_id: {datetime.fromisoformat(start): sums[2] for start, *sums in run.half_hours if sums[3]}
+        for campaign_id, run in newest_runs(campaign_ids).items()
+    }
+
+
 def waiting_runs(campaign_ids: Iterable[UUID]) -> QuerySet[SettlementRun]:
     """Runs of rounds that nobody has decided yet."""
     runs = SettlementRun.objects.filter(campaign_id__in=list(campaign_ids), round__decision__isnull=True)

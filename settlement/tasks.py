@@ -7,6 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from campaigns.completing import COMPLETED
+from campaigns.uftp import settling as uftp_settling
 from opendsr.kernel import audit, clock, outbox
 from opendsr.kernel.outbox import Fact
 from settlement import posting, queries, rounds, settling, statement_files, studying
@@ -36,6 +37,18 @@ def tell_campaign(*, fact: Fact) -> None:
     run = queries.newest_run(UUID(str(fact.payload["campaign_id"])))
     if run is not None:
         posting.tell_campaign(run, at=fact.at)
+
+
+@outbox.consumer(uftp_settling.RECEIVED, "settlement.buyer_settlement", queue="settlement")
+def compare_buyer_settlement(*, fact: Fact) -> None:
+    """Hand what the runs that stand measured to the answer of a buyer's settlement."""
+    message_pk = int(str(fact.payload["message_pk"]))
+    uftp_settling.answer(
+        message_pk=message_pk,
+        tries=int(str(fact.payload["tries"])),
+        measured=queries.delivered_wh(uftp_settling.campaigns_of(message_pk=message_pk)),
+        at=clock.now(),
+    )
 
 
 @shared_task(ignore_result=True)

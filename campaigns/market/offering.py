@@ -13,7 +13,13 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from campaigns.market import telling, weighing
-from campaigns.market.receiving import RequestClosed, RequestNotFound, locked, release
+from campaigns.market.receiving import (
+    RequestClosed,
+    RequestNotFound,
+    locked,
+    release,
+    withdraw_offers,
+)
 from campaigns.market.weighing import Weighed
 from campaigns.models import MarketOffer, MarketOfferAsset, MarketRequest
 from opendsr.kernel import outbox
@@ -22,6 +28,7 @@ from opendsr.kernel.errors import DomainError
 if TYPE_CHECKING:
     from members.models import User
 
+OFFERED: Final = "campaigns.market.offered"
 GOOD_UNTIL: Final = "campaigns.market.good_until"
 OFFER_LOCK: Final = 0x6D6B6F66
 """An advisory lock: offers are weighed one after the other."""
@@ -79,8 +86,7 @@ def decline_request(*, request_id: UUID, reason: str, at: datetime, by: User | N
         return request
     if request.state not in (State.OPEN, State.OFFERED):
         raise RequestClosed(state=request.state)
-    for offer in request.offers.filter(state=OfferState.MADE):
-        release(offer, OfferState.WITHDRAWN)
+    withdraw_offers(request, at=at)
     request.state, request.reason = State.DECLINED, reason.strip()[:200]
     request.save(update_fields=["state", "reason"])
     body = {"reason": request.reason}
@@ -101,6 +107,20 @@ def lapse_offer(*, offer_id: UUID, at: datetime) -> None:
         request.state = State.LAPSED
         request.save(update_fields=["state"])
         telling.note("lapsed", party=request.party, request=request, is_ours=True, at=at, by=None)
+
+
+@transaction.atomic
+def take_refusal(*, offer_id: UUID, at: datetime) -> None:
+    """The buyer does not want an offer that stands: its assets are free, its request is open again."""
+    offer = MarketOffer.objects.filter(pk=offer_id).first()
+    if offer is None:
+        raise RequestNotFound(request_id="")
+    request = locked(offer.request_id)
+    offer.refresh_from_db()
+    if offer.state == OfferState.MADE:
+        release(offer, OfferState.WITHDRAWN)
+        request.state = State.OPEN if request.deadline_at > at else State.LAPSED
+        request.save(update_fields=["state"])
 
 
 def latest_order_at(request: MarketRequest) -> datetime:
@@ -152,5 +172,6 @@ def _offer(weighed: Weighed, *, at: datetime, by: User | None) -> MarketOffer:
             "good_until": offer.good_until.isoformat(),
         },
     )
+    outbox.record(OFFERED, at=at, key=str(offer.pk), offer_id=offer.pk)
     outbox.record(GOOD_UNTIL, at=at, due_at=offer.good_until, key=str(offer.pk), offer_id=offer.pk)
     return offer

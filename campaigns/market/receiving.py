@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from members.models import User
 
 DEADLINE: Final = "campaigns.market.deadline"
+WITHDRAWN: Final = "campaigns.market.offer_withdrawn"
 LARGEST_W: Final = 2_000_000_000
 LARGEST_MP: Final = 2_000_000_000
 FURTHEST: Final = timedelta(days=366)
@@ -187,8 +188,7 @@ def withdraw_request(*, request_id: UUID, at: datetime, by: User | None) -> Mark
         raise RequestClosed(state=request.state)
     request.state = State.WITHDRAWN
     request.save(update_fields=["state"])
-    for offer in request.offers.filter(state=MarketOffer.State.MADE):
-        release(offer, MarketOffer.State.WITHDRAWN)
+    withdraw_offers(request, at=at)
     telling.note("withdrawn", party=request.party, request=request, is_ours=False, at=at, by=by)
     return request
 
@@ -221,6 +221,13 @@ def release(offer: MarketOffer, state: MarketOffer.State) -> None:
     offer.state = state
     offer.save(update_fields=["state"])
     offer.held.update(is_held=False)
+
+
+def withdraw_offers(request: MarketRequest, *, at: datetime) -> None:
+    """Take back what is offered for a request and not ordered; what the buyer knows of it, it is told."""
+    for offer in request.offers.filter(state=MarketOffer.State.MADE):
+        release(offer, MarketOffer.State.WITHDRAWN)
+        outbox.record(WITHDRAWN, at=at, key=str(offer.pk), offer_id=offer.pk)
 
 
 def plain(value: object) -> object:
