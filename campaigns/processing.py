@@ -57,6 +57,7 @@ RECORD: Final = (
             "campaigns.UftpIdentity",
             "campaigns.UftpTerms",
             "campaigns.UftpPoint",
+            "campaigns.UftpMessage",
         ),
         what="which member of staff approved an event, froze all sending, agreed to a contract or rule, "
         "took a buyer's request in, offered or declared for it",

@@ -228,7 +228,9 @@ def market_buyers(request: HttpRequest) -> HttpResponse:
             messages.success(request, done)
             return redirect("market_buyers")
     buyers, pager = paged(
-        request, MarketParty.objects.select_related("programme", "client").order_by("name"), size=SHOWN
+        request,
+        MarketParty.objects.select_related("programme", "client", "uftp").order_by("name"),
+        size=SHOWN,
     )
     declared = MarketAvailability.objects.filter(withdrawn_at=None, ends_at__gt=clock.now())
     declared = declared.select_related("party").order_by("starts_at")[:DECLARED_SHOWN]
@@ -291,6 +293,7 @@ def _page(request: HttpRequest, found: MarketRequest, **forms: Form) -> HttpResp
                 "who": _("the co-op") if each.is_ours else found.party.name,
                 "by": people.get(each.actor, ""),
                 "what": each.what,
+                "why": str(each.body.get("reason", "")),
             }
             for each in told
         ],

@@ -88,6 +88,8 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
             "market_file",
             "market_choice",
             "market_buyers",
+            "market_buyer",
+            "market_buyer_action",
             "market_entry",
             "market_request",
             "market_action",

@@ -66,9 +66,9 @@ class Door:
             return reverse(self.name, args=[uuid4()])
         if self.name in ("take_copy", "lift_restriction", "rights_request"):
             return reverse(self.name, args=[uuid4()])
-        if self.name == "market_request":
+        if self.name in ("market_request", "market_buyer"):
             return reverse(self.name, args=[uuid4()])
-        if self.name == "market_action":
+        if self.name in ("market_action", "market_buyer_action"):
             return reverse(self.name, args=[uuid4(), self.verb])
         if self.name == "operator":
             return reverse(self.name, args=[uuid4()])
@@ -228,6 +228,13 @@ DOORS = [
         "market_choice",
         {"anonymous": 302, "alice": 403, "sam": 302, "fay": 403, "nobody": 403},
         method="post",
+    ),
+    Door("market_buyer", {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403}),
+    Door(
+        "market_buyer_action",
+        {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403},
+        method="post",
+        verb="terms",
     ),
     Door("market_request", {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403}),
     Door(
