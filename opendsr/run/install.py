@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 INTEROP_VENV = ROOT / ".venv-interop"
 PYOADR_VENV = ROOT / ".venv-interop-pyoadr"
+UFTP_VENV = ROOT / ".venv-interop-uftp"
 BENCH_VENV = ROOT / ".venv-bench"
 FLEXMEASURES_VENV = ROOT / ".venv-bench-flexmeasures"
 HOME_ASSISTANT_VENV = ROOT / ".venv-home-assistant"
@@ -34,6 +35,7 @@ LOCKS = (
     "requirements-schemas",
     "requirements-interop",
     "requirements-interop-pyoadr",
+    "requirements-interop-uftp",
     "requirements-bench",
     "requirements-bench-campaigns",
     "requirements-home-assistant",
@@ -91,10 +93,11 @@ def server() -> None:
 
 
 def interop() -> None:
-    """The OpenADR clients that others wrote, each in an environment of its own."""
+    """The OpenADR clients and the DSO that others wrote, each in an environment of its own."""
     for venv, name in (
         (INTEROP_VENV, "requirements-interop"),
         (PYOADR_VENV, "requirements-interop-pyoadr"),
+        (UFTP_VENV, "requirements-interop-uftp"),
     ):
         environment(venv)
         wheels(venv, name)

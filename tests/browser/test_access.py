@@ -136,7 +136,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         ("/figures/", scene.fay),
         *(
             (f"/market/{page}", scene.sam)
-            for page in ("", "new/", "file/", "choose/", "buyers/", "may-enter/", _market(scene))
+            for page in ("", "new/", "file/", "choose/", "buyers/", "may-enter/", *_market(scene))
         ),
         ("/load-control/", scene.sam),
         ("/notices/write/", mo),
@@ -150,9 +150,10 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
     ]
 
 
-def _market(scene: Scene) -> str:
-    """A buyer's request, open, whose page shows the forms."""
-    return f"requests/{open_request(scene).pk}/"
+def _market(scene: Scene) -> list[str]:
+    """A buyer's request, open, whose page shows the forms, and the buyer."""
+    made = open_request(scene)
+    return [f"requests/{made.pk}/", f"buyers/{made.party_id}/"]
 
 
 def _notices(scene: Scene, mo: User) -> list[tuple[str, User | None]]:
