@@ -25,7 +25,7 @@ from tests.web.things import VERBS, things_of
 from tests.web.url_map import Address, addresses
 
 PUBLIC_PREFIXES = ("est_", "revocation_list")
-MACHINES = ("vtn_api:", "servicing:", "api_", "emoncms_", "opendsr.web.emoncms.", "vtn.api_site.")
+MACHINES = ("vtn_api:", "servicing:", "uftp:", "api_", "emoncms_", "opendsr.web.emoncms.", "vtn.api_site.")
 VTN = "vtn:"
 RECORDS = "admin:"
 METHODS = ("GET", "POST", "BREW")
@@ -117,7 +117,7 @@ def is_as_it_should(rule: str, who: str, name: str, method: str, answer: Any) ->
         return method != "GET" or status != 200 or name.startswith(("join", "account_", "member_api:schema"))
     if rule == "machines" and name.endswith(("schema", "docs")):
         return True
-    return status in REFUSED or is_to_sign_in(answer) or (rule == "machines" and status == 400)
+    return status in REFUSED or is_to_sign_in(answer) or (rule == "machines" and status in (400, 411))
 
 
 @pytest.mark.slow
