@@ -83,9 +83,9 @@ class HalfHour:
 
     @property
     def covered_words(self) -> str:
-        """How much of it is the event's, as in "23 min of 30", or nothing for all of it."""
+        """How much of it is the event's, as in "23 min", or nothing for all of it."""
         minutes, seconds = divmod(self.covered_seconds, 60)
-        return f"{minutes} min{f' {seconds} s' if seconds else ''} of 30" if self.is_part else ""
+        return f"{minutes} min{f' {seconds} s' if seconds else ''}" if self.is_part else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class EventPage:
     tag: str
     asked: str
     missing: str
+    in_part: str
     figure: Figure | None
     rows: tuple[HalfHourRow, ...]
     delivered: str
@@ -162,6 +163,7 @@ def _event(view: EventView, saved: EventSavings, mark: str, *, is_one_of_many: b
         tag=wording.tag(view.outcome),
         asked=f"{wording.kwh(view.instructed_wh)} kWh",
         missing=_missing(view),
+        in_part=_in_part(view),
         figure=None if is_one_of_many else _figure(view, mark),
         rows=tuple(
             HalfHourRow(
@@ -256,15 +258,17 @@ def _label(half_hour: HalfHour) -> str:
     return f"{label} ({half_hour.covered_words})" if half_hour.is_part else label
 
 
+def _in_part(view: EventView) -> str:
+    if not any(each.is_part for each in view.half_hours):
+        return ""
+    return _(
+        "Of a half-hour that the event covers in part, what your meter shows of all of it counts, up to what"
+        " was asked of that part."
+    )
+
+
 def _missing(view: EventView) -> str:
     words = []
-    if any(each.is_part for each in view.half_hours):
-        words.append(
-            _(
-                "Of a half-hour that the event covers in part, what your meter shows of all of it counts,"
-                " up to what was asked of that part."
-            )
-        )
     if view.missing_half_hours:
         some = ngettext(
             "%(n)s half-hour has no meter reading and earns nothing.",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from campaigns.models import Campaign, Participation
+from opendsr.web.statement_page import in_words
 from settlement import archiving, gathering, statement_json, statements, verifying
 from settlement.delivery import Cap, DeliveryRule, Floor, instructed_wh, measure
 from settlement.models import Cap as CapChoice
@@ -149,8 +150,12 @@ def test_what_a_home_did_beside_the_event_neither_earns_nor_costs_more_than_its_
 
     event = event_of(run, stage.residents[0])
     assert [each.delivered_wh for each in event.half_hours] == [383, 500, -316]
-    assert [each.covered_words for each in event.half_hours] == ["23 min of 30", "", "19 min of 30"]
+    assert [each.covered_words for each in event.half_hours] == ["23 min", "", "19 min"]
     assert event.sold_wh == 567
+    kept = Statement.objects.get(round=run.round, occupancy=stage.residents[0].occupancy)
+    (page,) = in_words(statements.statement_view(kept)).events
+    assert [row.label for row in page.rows] == ["17:00–17:30 (23 min)", "17:30–18:00", "18:00–18:30 (19 min)"]
+    assert page.in_part.startswith("Of a half-hour that the event covers in part")
 
 
 @pytest.mark.django_db
