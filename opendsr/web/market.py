@@ -170,7 +170,8 @@ def market_action(request: HttpRequest, market_request_id: UUID, verb: str) -> H
         return redirect("market_request", found.pk)
     if form is not None:
         return _page(request, found, **{verb: form})
-    messages.success(request, str(SAID[verb]))
+    said = SAID_BY_UFTP if found.source == MarketRequest.Source.UFTP else SAID
+    messages.success(request, str(said.get(verb, SAID[verb])))
     return redirect("market_request", found.pk)
 
 
@@ -597,6 +598,10 @@ SAID: Final = {
     "decline": _lazy("Declined. Tell the buyer."),
     "order": _lazy("Taken in. What it made is planned: look through it and approve it."),
     "withdraw": _lazy("Taken back; what was held for it is free."),
+}
+SAID_BY_UFTP: Final = {
+    "offer": _lazy("Offered: its assets are held. The buyer is told by UFTP."),
+    "decline": _lazy("Declined. What was offered is revoked by UFTP."),
 }
 REFUSALS: Final = {
     "deadline_passed": _lazy("Its deadline has passed: nothing can be offered any more."),
