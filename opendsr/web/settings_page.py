@@ -163,6 +163,8 @@ def setting(request: HttpRequest, key: str) -> HttpResponse:
     if key == "logo":
         form = LogoForm(posted, request.FILES or None)
         form.fields["picture"].help_text = told.help  # type: ignore[assignment]
+        is_old_one = request.POST.get("back") == "default" or request.POST.get("value")
+        form.fields["picture"].required = not is_old_one
     else:
         form = SettingForm(posted, initial={"value": house_value(key)})
         form.fields["value"].help_text = told.help  # type: ignore[assignment]
@@ -222,8 +224,6 @@ def _put(request: HttpRequest, key: str, form: SettingForm) -> bool:
     try:
         if picture is not None:
             text = logos.keep(picture, at=clock.now())
-        elif key == "logo" and not text and not is_default:
-            raise ValueError(_("a picture: choose a file"))
         made = house.put(
             key=key, text=text, why=form.cleaned_data["why"], at=clock.now(), by=f"user:{request.user.pk}"
         )

@@ -187,7 +187,7 @@ def test_a_member_shares_events_with_calendar_and_household(stage: Stage) -> Non
     dee = stage.hand_of(None)
     dee.go(letter_link())
     dee.fill(Your_name="Dee Birch", Choose_a_password=NEW_PASSWORD, The_password_again=NEW_PASSWORD)
-    dee.press("Join")
+    dee.press("Join with the password")
     dee.fill(Email_address="dee@example.org", Password=NEW_PASSWORD)
     dee.press("Sign in")
     dee.sees("Hello, Dee Birch", "Thursday tea-time")
