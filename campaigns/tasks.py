@@ -28,7 +28,7 @@ from campaigns import (
 )
 from campaigns.forecasting import issuing
 from campaigns.life import WrongState
-from campaigns.market import offering, ordering
+from campaigns.market import entering, offering, ordering
 from campaigns.market import receiving as market_receiving
 from campaigns.models import PlanLine
 from campaigns.servicing import explaining, receiving
@@ -214,11 +214,12 @@ def work_out_habits(**_: object) -> None:
 
 @shared_task(ignore_result=True)
 def forecast_flexibility(**_: object) -> None:
-    """Every six hours what could be turned up or down; what was there, once that is known."""
+    """Every six hours what could be turned up or down and entered; what was there, once that is known."""
     at = clock.now()
     if issuing.is_due(at=at):
         issuing.issue(at=at)
     issuing.compare(at=at)
+    entering.entries(at=at)
 
 
 @outbox.consumer("members.care.changed", "campaigns.care")

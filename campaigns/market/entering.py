@@ -1,14 +1,18 @@
 """What the portfolio may enter: for each kind of market, what it could surely give against what is wanted.
 
 Looked at for the next evening at five o'clock, UK time, that leaves the notice: at the shortest and at the
-longest that may be asked, everywhere.
+longest that may be asked, everywhere. Each look plans the whole portfolio, so what was found is kept for six
+hours; the worker looks before anybody asks (`campaigns.tasks.forecast_flexibility`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
+
+from django.core.cache import cache
 
 from campaigns import rules, selecting
 from campaigns.models import Campaign, Direction, MarketPreset, Programme, UseCase, ZoneKind
@@ -17,11 +21,26 @@ from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import LONDON
 
 EVENING: Final = time(17)
+KEPT: Final = "campaigns:what-we-may-enter"
+LASTS: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """What the portfolio would surely give, and when that was worked out."""
+
+    watts: int
+    assets: int
+    homes: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One kind of market for so long: `sure_w` of `assets` in `homes` against the preset's least size."""
+    """One kind of market for so long: `sure_w` of `assets` in `homes` against the preset's least size.
+
+    `at`: when that was worked out.
+    """
 
     preset: MarketPreset
     direction: str
@@ -29,6 +48,7 @@ class Entry:
     sure_w: int
     assets: int
     homes: int
+    at: datetime
 
     @property
     def may(self) -> bool:
@@ -49,25 +69,40 @@ class Entry:
 
 
 def entries(*, at: datetime) -> list[Entry]:
-    """Every kind of market, both directions, shortest and longest."""
-    found: list[Entry] = []
-    seen: dict[tuple[str, Interval], tuple[int, int, int]] = {}
+    """Every kind of market, both directions, shortest and longest; what is not known lately is worked out."""
     programme = Programme.objects.filter(use_case=UseCase.MARKET).order_by("pk").first()
     if programme is None:
-        return found
+        return []
+    kept: dict[tuple[str, Interval], Sure] = cache.get(KEPT, {})
+    found: dict[tuple[str, Interval], Sure] = {}
+    listed = []
+    for preset, direction, interval in _looks(at):
+        key = (direction, interval)
+        if key not in found:
+            known = kept.get(key)
+            is_recent = known is not None and timedelta(0) <= at - known.at < LASTS
+            found[key] = known if known and is_recent else _sure(programme, direction, interval, at=at)
+        sure = found[key]
+        listed.append(Entry(preset, direction, interval, sure.watts, sure.assets, sure.homes, sure.at))
+    if found != kept:
+        cache.set(KEPT, found, LASTS.total_seconds())
+    return listed
+
+
+def forget() -> None:
+    """The next to ask has all of it worked out anew."""
+    cache.delete(KEPT)
+
+
+def _looks(at: datetime) -> Iterator[tuple[MarketPreset, str, Interval]]:
     for preset in MarketPreset.objects.order_by("name"):
         starts_at = _next_evening(at + timedelta(minutes=preset.notice_minutes))
         for direction in Direction.values:
             for minutes in sorted({preset.least_minutes, preset.most_minutes}):
-                interval = Interval(starts_at, starts_at + timedelta(minutes=minutes))
-                key = (direction, interval)
-                if key not in seen:
-                    seen[key] = _sure(programme, direction, interval, at=at)
-                found.append(Entry(preset, direction, interval, *seen[key]))
-    return found
+                yield preset, direction, Interval(starts_at, starts_at + timedelta(minutes=minutes))
 
 
-def _sure(programme: Programme, direction: str, interval: Interval, *, at: datetime) -> tuple[int, int, int]:
+def _sure(programme: Programme, direction: str, interval: Interval, *, at: datetime) -> Sure:
     campaign = Campaign(
         programme=programme,
         direction=direction,
@@ -80,12 +115,12 @@ def _sure(programme: Programme, direction: str, interval: Interval, *, at: datet
     found = sending_at_once.look(campaign, at=at)
     total_w = sum(offer.expected_w for offer in found.offers)
     if not total_w:
-        return 0, 0, 0
+        return Sure(0, 0, 0, at)
     chosen = selecting.select(
         found.offers, size_w=total_w, rule=rules.in_force(), stagger_seconds=campaign.spread_seconds
     )
     homes = {found.able[number].home_id for number in chosen.chosen}
-    return chosen.sure_w, len(chosen.chosen), len(homes)
+    return Sure(chosen.sure_w, len(chosen.chosen), len(homes), at)
 
 
 def _next_evening(earliest: datetime) -> datetime:

@@ -254,14 +254,20 @@ def market_buyers(request: HttpRequest) -> HttpResponse:
 def market_entry(request: HttpRequest) -> HttpResponse:
     """What the portfolio may enter, and the form that keeps the kinds of market true."""
     campaigns.policy.require_sees_operators(request.user)
-    form = PresetForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST":
+    is_change = request.method == "POST" and request.POST.get("do") != "anew"
+    form = PresetForm(request.POST if is_change else None)
+    if request.method == "POST" and not is_change:
+        entering.forget()
+        return redirect("market_entry")
+    if is_change:
         campaigns.policy.require_manages_operators(request.user)
         if form.is_valid() and _set_preset(request, form):
             messages.success(request, _("Set. Offers made from now on keep to it."))
             return redirect("market_entry")
+    found = entering.entries(at=clock.now())
     context = {
-        "entries": [_entry(each) for each in entering.entries(at=clock.now())],
+        "entries": [_entry(each) for each in found],
+        "worked_out": wording.moment(min(each.at for each in found)) if found else "",
         "presets": [_preset(each) for each in MarketPreset.objects.order_by("name")],
         "form": form,
         **_may(request),

@@ -18,7 +18,7 @@ from opendsr.web import wording
 from opendsr.web.money_forms import StatusForm
 from opendsr.web.paging import paged
 from settlement import paying, queries
-from settlement.models import Dispute, PaymentBatch, Rail, Remittance, Verdict
+from settlement.models import Dispute, PaymentBatch, Remittance, Verdict
 from settlement.paying import HELD_WORDS
 
 SHOWN = 25
@@ -31,7 +31,7 @@ def list_page(request: HttpRequest, form: Form, *, at: datetime) -> dict[str, An
         pence=Sum("payments__gross_pence")
     )
     shown, pager = paged(request, batches.order_by("-number"), size=SHOWN)
-    everybody = paying.payables(rail=Rail.BANK_CSV, at=at)
+    everybody, worked_out_at = paying.waiting(at=at)
     waiting, waiting_pager = paged(
         request, everybody, size=WAITING_SHOWN, parameter="balances", anchor="balances"
     )
@@ -43,7 +43,7 @@ def list_page(request: HttpRequest, form: Form, *, at: datetime) -> dict[str, An
         "status_form": StatusForm(),
         "balances": [
             {
-                "member": each.member.number if each.member else wording.NOTHING,
+                "member": each.member_number or wording.NOTHING,
                 "balance": wording.millipence(each.balance_mp),
                 "final": wording.millipence(each.final_mp),
                 "pay": wording.money(each.pence * MP_PER_PENNY) if each.pence else wording.NOTHING,
@@ -53,6 +53,7 @@ def list_page(request: HttpRequest, form: Form, *, at: datetime) -> dict[str, An
             for each in waiting
         ],
         "balances_pager": waiting_pager,
+        "worked_out": wording.moment(worked_out_at),
         "total": wording.money(sum(each.pence for each in everybody) * MP_PER_PENNY),
         "payable": sum(1 for each in everybody if each.pence),
         "held": [(HELD_WORDS[why], count) for why, count in sorted(held.items())],

@@ -89,6 +89,25 @@ def test_whole_pence_leave_and_the_rest_carries_forward(stage, fay, ada):
     assert ledger.trial_balance().total_mp == 0
 
 
+def test_the_list_of_balances_is_kept_until_something_changes(stage, fay, ada):
+    shown, worked_out_at = paying.waiting(at=LATER)
+    wanted = sorted((each.balance_mp, each.pence, each.held) for each in payables_at(LATER))
+    assert sorted((each.balance_mp, each.pence, each.held) for each in shown) == wanted
+    assert paying.waiting(at=LATER + timedelta(minutes=4)) == (shown, worked_out_at)
+
+    batch = proposed(fay)
+    paying.approve_batch(batch_id=batch.pk, at=LATER, by=ada)
+    paid, _ = paying.waiting(at=LATER + timedelta(minutes=4))
+    assert sum(each.pence for each in paid) == 0 < sum(each.pence for each in shown)
+
+    bank_details.change(member=stage.residents[1].member, payee=ALICE, at=LATER, by=None)
+    assert paying.waiting(at=LATER)[0] != paid
+
+
+def payables_at(at):
+    return paying.payables(rail="bank_csv", at=at)
+
+
 def test_provisional_money_waits(fay):
     stage = make_measured(700, published=make_terms(pence_per_kwh="3108"))
     settle(stage)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
+from assets.models import Asset
 from campaigns import vtn_door
 from campaigns.models import Campaign, MarketAvailability, MarketParty, MarketPreset, MarketRequest
 from members.models import Role, User
@@ -148,6 +149,27 @@ def test_what_the_portfolio_may_enter_follows_the_figures_of_each_kind(
     rows = [" ".join(row.text_content().split()) for row in seen(admin.get(page)).tree.xpath("//tbody/tr")]
     assert any(row.startswith("BalancingUse less") and "yes" in row for row in rows)
     assert any("Terms of 2026" in row for row in rows)
+
+
+def test_what_may_be_entered_is_kept_for_six_hours_or_until_somebody_asks(
+    market: MarketParty, ann: User, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, page = visit(ann), reverse("market_entry")
+    seen(admin.get(page))
+    Asset.objects.update(state=Asset.State.FAULTY)
+
+    assert "yes" in seen(admin.get(page)).text()
+
+    again = seen(admin.post(page, {"do": "anew"}, follow=True))
+    assert "no home can be asked for that long" in again.text()
+
+    Asset.objects.update(state=Asset.State.ACTIVE)
+    monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(hours=1))
+    assert "no home can be asked for that long" in seen(admin.get(page)).text()
+    monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(hours=6))
+    later = seen(admin.get(page)).text()
+    assert "Worked out 14 January 2026, 18:00" in later
+    assert "yes" in later
 
 
 def test_on_the_first_day_every_page_says_what_comes_first(sam: User, visit: Visit) -> None:
