@@ -5,15 +5,16 @@ What is fitted points at a model; a model is never deleted, it is not offered an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Count
 
-from assets.models import AssetKind
-from assets.registry_models import Product
+from assets.models import Asset, AssetKind, Cad, Hub
+from assets.registry_models import Meter, Product
 from members import entry
 from members.constraints import refused_as
 from opendsr.kernel import audit
@@ -81,6 +82,21 @@ def save_product(*, product_id: UUID | None, values: Mapping[str, Any], at: date
     verb = "product.added" if product_id is None else "product.changed"
     audit.record(at=at, actor=by, verb=verb, target=f"product:{product.pk}", detail=changed)
     return product
+
+
+def in_use(product_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How many things of each model are in use, whatever they are."""
+    counted = dict.fromkeys(product_ids, 0)
+    for fitted in (
+        Asset.objects.exclude(state=Asset.State.RETIRED),
+        Hub.objects.filter(retired_at=None),
+        Cad.objects.filter(retired_at=None),
+        Meter.objects.filter(removed_at=None),
+    ):
+        rows = fitted.filter(product__in=product_ids).order_by().values_list("product")
+        for product_id, number in rows.annotate(number=Count("pk")):
+            counted[product_id] += number
+    return counted
 
 
 def history_of(product: Product) -> list[AuditEntry]:

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import (
     Aggregate,
@@ -33,6 +34,8 @@ from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import civil_date
 
 INSTANT: Final = timedelta(microseconds=1)
+HOMES_KEPT: Final = "campaigns:homes-taking-part"
+HOMES_KEPT_SECONDS: Final = 86_400
 LEGS: Final = """
     SELECT leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
            percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)
@@ -91,6 +94,21 @@ def campaigns_for_staff(*counts: str) -> QuerySet[Campaign]:
         counted = parts.filter(which).values("campaign").annotate(told=what).values("told")
         rows = rows.annotate(**{name: Coalesce(Subquery(counted), 0, output_field=IntegerField())})
     return rows if counts else _all_counted(rows)
+
+
+def homes_taking_part(campaigns: Iterable[Campaign]) -> dict[UUID, int]:
+    """How many homes each holds. Of what is completed that never changes: counted once, kept for a day."""
+    asked = list(campaigns)
+    kept: dict[UUID, int] = cache.get(HOMES_KEPT, {})
+    over = {each.pk for each in asked if each.state == Campaign.State.COMPLETED}
+    unknown = [each.pk for each in asked if each.pk not in over or each.pk not in kept]
+    parts = Participation.objects.filter(campaign__in=unknown).exclude(state=State.CANCELLED).order_by()
+    rows = parts.values_list("campaign").annotate(homes=Count("occupancy", distinct=True))
+    counted = dict.fromkeys(unknown, 0) | dict(rows)
+    if over & counted.keys():
+        kept = kept | {pk: homes for pk, homes in counted.items() if pk in over}
+        cache.set(HOMES_KEPT, kept, HOMES_KEPT_SECONDS)
+    return {each.pk: counted.get(each.pk, kept.get(each.pk, 0)) for each in asked}
 
 
 def _all_counted(rows: QuerySet[Campaign]) -> QuerySet[Campaign]:

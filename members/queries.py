@@ -257,9 +257,16 @@ def home_ids_of_streams(stream_ids: Collection[UUID]) -> dict[UUID, UUID]:
     return dict(streams.values_list("stream_id", "occupancy__home_id"))
 
 
-def substations() -> dict[UUID, str]:
-    """The primary substation of each home; homes of none on record are left out."""
-    return dict(Home.objects.exclude(primary_substation="").values_list("pk", "primary_substation"))
+def substations(*, beside: Collection[UUID] | None = None) -> dict[UUID, str]:
+    """The primary substation of each home; homes of none on record are left out.
+
+    `beside`: of the homes that share a substation with one of these, and of no others.
+    """
+    homes = Home.objects.exclude(primary_substation="")
+    if beside is not None:
+        theirs = Home.objects.filter(pk__in=lookups.among(beside)).values("primary_substation")
+        homes = homes.filter(primary_substation__in=theirs)
+    return dict(homes.values_list("pk", "primary_substation"))
 
 
 def homes_of_streams(stream_ids: Iterable[UUID]) -> list[StreamHome]:

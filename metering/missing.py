@@ -40,6 +40,10 @@ class DayCauses:
         return sum(self.causes.values())
 
 
+FEW: Final = 50
+"""Of so many homes the neighbours at their substations are read, and not the whole site."""
+
+
 def of_home(home_id: UUID, *, at: datetime, days: int = DAYS_SHOWN) -> list[DayCauses]:
     """The last whole days of the household that lives in a home, newest first, as the store knows them now.
 
@@ -98,9 +102,11 @@ def totals(*, at: datetime, days: int = DAYS_SHOWN) -> list[DayCauses]:
 def known_of(home_ids: Collection[UUID], starts_at: datetime, ends_at: datetime) -> dict[UUID, Known]:
     """What is known of each of the homes over [starts_at, ends_at), some statements for any number."""
     down, up = journals.site_down(starts_at, ends_at), journals.site_up(starts_at, ends_at)
-    places = members.queries.substations()
-    spells = journals.spells_between(starts_at, ends_at)
-    hubs = journals.hubs_in_use(starts_at, ends_at)
+    is_few = len(home_ids) <= FEW
+    places = members.queries.substations(beside=home_ids if is_few else None)
+    read = {*home_ids, *places} if is_few else None
+    spells = journals.spells_between(starts_at, ends_at, home_ids=read)
+    hubs = journals.hubs_in_use(starts_at, ends_at, home_ids=read)
     by_cad = assets.queries.homes_with_cad(starts_at, ends_at)
     dark = _dark(spells, places, hubs)
     of_home: dict[UUID, dict[str, list[Span]]] = {}

@@ -142,7 +142,11 @@ def live_part(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         lines = [_plan_line(line) for line in chosen]
     else:
         totals, title = _taking_part(campaign), _("Taking part")
-        parts, pager = paged(request, _parts(campaign), size=LINES_SHOWN, anchor="taking-part")
+        # Their order first, what they carry for the page alone.
+        keys, pager = paged(
+            request, _parts(campaign).values_list("pk", flat=True), size=LINES_SHOWN, anchor="taking-part"
+        )
+        parts = list(_parts(campaign).filter(pk__in=keys))
         may_act = campaign.state in RUNNING and campaigns.policy.may_run_campaigns(request.user)
         by_staff = campaigns.queries.left_out_by_staff(parts) if may_act else frozenset()
         lines = [_part_line(part, may_act=may_act, is_left_by_staff=part.pk in by_staff) for part in parts]

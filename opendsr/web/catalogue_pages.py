@@ -8,7 +8,6 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -17,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from assets import cataloguing
 from assets.cataloguing import NUMBERS, ProductNotFound
-from assets.models import Asset, AssetKind
+from assets.models import AssetKind
 from assets.policy import DEVICE_STAFF, MANAGES_DEVICES
 from assets.registry_models import Product
 from members.policy import has_role, require_role
@@ -94,18 +93,11 @@ class ProductForm(forms.Form):
 def product_list(request: HttpRequest) -> HttpResponse:
     """Every model, and how many are in use."""
     require_role(request.user, *DEVICE_STAFF)
-    in_use = Count("assets", filter=~Q(assets__state=Asset.State.RETIRED), distinct=True)
-    rows = Product.objects.select_related("kind").annotate(
-        used=in_use
-        + Count("hubs", filter=Q(hubs__retired_at=None), distinct=True)
-        + Count("cads", filter=Q(cads__retired_at=None), distinct=True)
-        + Count("meters", filter=Q(meters__removed_at=None), distinct=True)
-    )
-    shown, pager = paged(
-        request, rows.order_by("-is_offered", "category", "make", "model"), size=PRODUCTS_SHOWN
-    )
+    rows = Product.objects.select_related("kind").order_by("-is_offered", "category", "make", "model")
+    shown, pager = paged(request, rows, size=PRODUCTS_SHOWN)
+    used = cataloguing.in_use([each.pk for each in shown])
     context = {
-        "rows": [_row(each) for each in shown],
+        "rows": [_row(each, used=used[each.pk]) for each in shown],
         "pager": pager,
         "kinds": [
             {
@@ -170,7 +162,7 @@ def _edit(request: HttpRequest, product: Product | None, form: ProductForm) -> H
     return render(request, "assets/product_page.html", context, status=422 if form.errors else 200)
 
 
-def _row(product: Product) -> dict[str, Any]:
+def _row(product: Product, *, used: int | None = None) -> dict[str, Any]:
     sizes = (product.width_mm, product.height_mm, product.depth_mm)
     return {
         "product": product,
@@ -178,7 +170,7 @@ def _row(product: Product) -> dict[str, Any]:
         "power": wording.power(product.rated_w) if product.rated_w else "",
         "size": " × ".join(str(each or "?") for each in sizes) + " mm" if any(sizes) else "",
         "weight": f"{product.weight_g / 1000:.3g} kg" if product.weight_g else "",
-        "used": getattr(product, "used", None),
+        "used": used,
     }
 
 

@@ -104,14 +104,15 @@ def legs(campaign: Campaign) -> list[Leg]:
 
 
 def slowest_first(parts: QuerySet[Participation]) -> QuerySet[Participation]:
-    """The parts in the order in which somebody ought to look at them."""
+    """The parts in the order in which somebody ought to look at them; a home's lie together.
+
+    By nothing of another table: sorting ten thousand joined rows takes fifteen times as long.
+    """
     place = Case(
         *(When(state=state, then=Value(number)) for number, state in enumerate(SLOWEST_FIRST)),
         output_field=IntegerField(),
     )
-    return parts.annotate(place=place).order_by(
-        "place", "sent_at", "occupancy__home__postcode", "occupancy_id", "asset__name", "id"
-    )
+    return parts.annotate(place=place).order_by("place", "sent_at", "occupancy_id", "id")
 
 
 def times(part: Participation) -> str:

@@ -12,7 +12,8 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -103,9 +104,9 @@ def hub_list(request: HttpRequest) -> HttpResponse:
     """Every hub, those in use first."""
     require_role(request.user, *DEVICE_STAFF)
     form = FindForm(request.GET or None)
-    hubs = Hub.objects.select_related("home").annotate(
-        asset_count=Count("assets", filter=~Q(assets__state=Asset.State.RETIRED))
-    )
+    in_use = Asset.objects.filter(hub=OuterRef("pk")).exclude(state=Asset.State.RETIRED).order_by()
+    counted = in_use.values("hub").annotate(number=Count("pk")).values("number")
+    hubs = Hub.objects.select_related("home").annotate(asset_count=Coalesce(Subquery(counted), 0))
     if form.is_bound and form.is_valid():
         if words := form.cleaned_data["q"].strip():
             hubs = hubs.filter(Q(serial__icontains=words) | Q(home__words__contains=blind_index.words(words)))

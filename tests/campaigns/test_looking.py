@@ -14,7 +14,7 @@ from campaigns.cancelling import cancel_campaign
 from campaigns.completing import complete_campaign
 from campaigns.dispatching import dispatch_campaign
 from campaigns.life import CampaignNotFound
-from campaigns.models import PlanLine
+from campaigns.models import Campaign, Participation, PlanLine
 from campaigns.opting import ParticipationNotFound, skip
 from campaigns.outcomes import record_outcomes
 from campaigns.reporting import event_report
@@ -121,6 +121,23 @@ def test_staff_see_every_campaign_with_its_counts(
                 for row in queries.campaigns_for_staff(*named)
             ]
         assert rows == [(draft.pk, "fast-dr", 0, 0, 0, 0, 0), (campaign.pk, "fast-dr", 3, 2, 3_000, 1, 1)]
+
+
+def test_the_homes_of_what_is_over_are_counted_once(
+    paper_vtn: PaperVtn, django_assert_num_queries: Callable[[int], object]
+) -> None:
+    _, kit = make_ready_home("ev_charger", "immersion_heater")
+    _, other = make_ready_home()
+    draft = make_campaign(starts_at=STARTS_AT + timedelta(days=1), ends_at=ENDS_AT + timedelta(days=1))
+    campaign = make_dispatched([*kit.assets, *other.assets])
+    assert queries.homes_taking_part([draft, campaign]) == {draft.pk: 0, campaign.pk: 2}
+    Participation.objects.filter(asset=other.assets[0]).update(state=Participation.State.CANCELLED)
+    assert queries.homes_taking_part([draft, campaign]) == {draft.pk: 0, campaign.pk: 1}
+
+    campaign.state = Campaign.State.COMPLETED
+    assert queries.homes_taking_part([campaign]) == {campaign.pk: 1}
+    with django_assert_num_queries(1):  # type: ignore[attr-defined]
+        assert queries.homes_taking_part([campaign]) == {campaign.pk: 1}
 
 
 def test_a_household_sees_what_comes_and_what_was(paper_vtn: PaperVtn) -> None:

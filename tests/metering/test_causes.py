@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from assets.installing import pair_cad
 from assets.models import Hub
 from assets.registry_models import HubSpell, UpSpell
-from members.models import Purpose
+from members.models import Home, Purpose
 from metering import health, ingest, missing
 from metering.causes import HALF_HOUR, Cause, Known, cause_of, covered, dark_spans, union
 from metering.models import Completeness, MissingDay
@@ -179,6 +179,19 @@ def test_neighbours_off_at_once_make_it_a_power_cut(home):
         other = make_resident(at=AT - timedelta(days=30), primary_substation="Weir")
         spell(make_hub(other.home, at=AT - timedelta(days=30), through_vtn=False).hub, "silent", 9, 11)
     assert of_day(resident.home.pk) == {"hub": 4, "power": 4}
+
+
+def test_of_few_homes_the_same_is_known_as_of_all(home, monkeypatch):
+    _resident, hub = home
+    spell(hub, "no_power", 8, 12)
+    for place in ("Weir", "Weir", "Mill", ""):
+        other = make_resident(at=AT - timedelta(days=30), primary_substation=place)
+        spell(make_hub(other.home, at=AT - timedelta(days=30), through_vtn=False).hub, "silent", 9, 11)
+    homes, day = list(Home.objects.values_list("pk", flat=True)), day_interval(DAY)
+    few = {each: missing.known_of({each}, day.starts_at, day.ends_at)[each] for each in homes}
+    monkeypatch.setattr(missing, "FEW", 0)
+    assert few == missing.known_of(homes, day.starts_at, day.ends_at)
+    assert any(each.dark for each in few.values())
 
 
 def test_while_a_hub_is_silent_nobody_knows(home):

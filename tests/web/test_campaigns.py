@@ -78,7 +78,7 @@ def test_ten_thousand_campaigns_come_25_at_a_time(
     Campaign.objects.bulk_create(many)
 
     # One of them asks whether sending is frozen, one for the key of the own address.
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         page = seen(sams.get("/campaigns/?page=200&state=draft"))
 
     assert len(page.tree.xpath("//tbody/tr")) == 25
