@@ -6,13 +6,15 @@ an asset counts for a request when it can serve all of it. A home's assets share
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import numpy as np
+from django.core.cache import cache
 
 from campaigns.market import income
 from campaigns.market.income import Asked, Choice
@@ -22,6 +24,7 @@ from campaigns.servicing import sending_at_once
 from opendsr.kernel.interval import HALF_HOUR
 
 State = MarketRequest.State
+KEPT: Final = timedelta(minutes=1)
 MOST_WEIGHED: Final = 20
 """So many open requests at once, those with the nearest deadline."""
 
@@ -50,6 +53,45 @@ class Weighed:
     def is_accepted(self) -> bool:
         """Whether to offer."""
         return bool(self.serving)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a list shows of a `Weighed`: the most it offers, by how many assets of how many homes."""
+
+    offered_w: int
+    income_mp: int
+    serving: int
+    homes: int
+    able: int
+    why_not: str
+
+
+def outlines(requests: Sequence[MarketRequest], *, at: datetime) -> tuple[datetime, list[Outline]]:
+    """What `weigh` says of these, in their order, and when it said so: at most a minute ago.
+
+    Ten thousand homes are weighed in most of a second; an offer weighs anew (`offering.make_offers`).
+    """
+    named = " ".join(f"{each.pk}" for each in requests)
+    key = f"campaigns:weighed:{hashlib.sha256(named.encode()).hexdigest()}"
+    kept: tuple[datetime, list[Outline]] | None = cache.get(key)
+    if kept is not None and timedelta(0) <= at - kept[0] < KEPT:
+        return kept
+    found = {each.request.pk: _outline(each) for each in weigh(requests, at=at)}
+    said = (at, [found[each.pk] for each in requests])
+    cache.set(key, said, KEPT.total_seconds())
+    return said
+
+
+def _outline(weighed: Weighed) -> Outline:
+    return Outline(
+        offered_w=max(weighed.offered_w, default=0),
+        income_mp=weighed.income_mp,
+        serving=len(weighed.serving),
+        homes=len({each.occupancy_id for each in weighed.serving}),
+        able=weighed.able,
+        why_not=weighed.why_not,
+    )
 
 
 def open_requests(*, at: datetime) -> list[MarketRequest]:

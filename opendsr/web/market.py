@@ -194,23 +194,24 @@ def market_choice(request: HttpRequest) -> HttpResponse:
             said = _("%(n)s offered. Tell the buyers; an order is taken in on each request's page.")
             messages.success(request, said % {"n": len(made)})
             return redirect("market_list")
-    weighed = weighing.weigh(found, at=at)
+    weighed_at, weighed = weighing.outlines(found, at=at)
     context = {
         "rows": [
             {
-                **_row(each.request, at=at),
-                "is_accepted": each.is_accepted,
-                "offered": wording.power(max(each.offered_w, default=0)),
-                "income": wording.money(each.income_mp),
-                "serving": len(each.serving),
-                "homes": len({one.occupancy_id for one in each.serving}),
-                "able": each.able,
-                "why_not": WHY_NOT.get(each.why_not, ""),
+                **_row(each, at=at),
+                "is_accepted": outline.serving > 0,
+                "offered": wording.power(outline.offered_w),
+                "income": wording.money(outline.income_mp),
+                "serving": outline.serving,
+                "homes": outline.homes,
+                "able": outline.able,
+                "why_not": WHY_NOT.get(outline.why_not, ""),
             }
-            for each in weighed
+            for each, outline in zip(found, weighed, strict=True)
         ],
         "total": wording.money(sum(each.income_mp for each in weighed)),
-        "accepted": sum(1 for each in weighed if each.is_accepted),
+        "accepted": sum(1 for each in weighed if each.serving),
+        "weighed": wording.moment(weighed_at),
     }
     return render(request, "campaigns/market_choice.html", context)
 
