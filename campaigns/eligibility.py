@@ -51,7 +51,7 @@ ANY: Final = frozenset({Need.CAR, Need.HOT_WATER, Need.HEAT})
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Who lives in each home for all of the interval, and which occupancies consent, have opted out, or have
-    limits of their own (those without any are absent).
+    limits of their own (those without any are absent). Of many homes that are asked of, all there are.
     """
 
     occupancy_by_home: Mapping[UUID, UUID]
@@ -102,7 +102,7 @@ def may_take_part(
     is asked the same way right before counts as asked all the while.
     """
     if told is None:
-        told = standing({asset.home_id for asset in assets}, interval, at=at)
+        told = standing([asset.home_id for asset in assets], interval, at=at)
     is_turn_down, duration = direction == Direction.TURN_DOWN, interval.duration
     ran = _ran_until(interval.starts_at, direction)
     verdicts = {}
@@ -111,8 +111,9 @@ def may_take_part(
         occupancy_id = living.get(asset.home_id)
         limits = NO_LIMITS if occupancy_id is None else limits_by_stay.get(occupancy_id, NO_LIMITS)
         reason = _home_reason(occupancy_id, limits, asset.hub_state, asset.ven_id, told)
-        lasting = duration + ran[asset.asset_id] if asset.asset_id in ran else duration
-        reason = reason or _asset_reason(asset, limits, is_turn_down, lasting)
+        if not reason:
+            lasting = duration + ran.get(asset.asset_id, NO_TIME) if ran else duration
+            reason = _asset_reason(asset, limits, is_turn_down, lasting)
         keeps = 0 if reason else limits.least_pct
         verdicts[asset.asset_id] = Verdict(reason, keeps) if reason or keeps else MAY
     return verdicts
@@ -143,13 +144,14 @@ def standing(home_ids: Iterable[UUID], interval: Interval, *, at: datetime) -> S
     start = max(at, interval.starts_at)
     to_come = Interval(start, max(start + INSTANT, interval.ends_at))
     asked = list(home_ids)
-    stays = members.queries.stays_at(asked if len(asked) <= FEW else None, start)
+    are_few = len(asked) <= FEW
+    stays = members.queries.stays_at(asked if are_few else None, start)
     staying = {
-        home_id: stay[0]
-        for home_id in asked
-        if (stay := stays.get(home_id)) is not None and (stay[1] is None or stay[1] >= to_come.ends_at)
+        home_id: stay_id
+        for home_id, (stay_id, ends_at) in stays.items()
+        if ends_at is None or ends_at >= to_come.ends_at
     }
-    among = list(staying.values()) if len(asked) <= FEW else None
+    among = list(staying.values()) if are_few else None
     wishes = members.queries.standing_wishes(to_come, among=among)
     return Standing(
         occupancy_by_home=staying,

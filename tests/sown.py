@@ -9,6 +9,7 @@ from typing import Final
 
 from django.apps import apps
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 OURS: Final = frozenset(
@@ -37,6 +38,23 @@ def put_back() -> None:
             if cursor.fetchone() == (False,):
                 with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as writing:
                     writing.write(rows)
+                _count_on(cursor, table)
+
+
+def _count_on(cursor: CursorWrapper, table: str) -> None:
+    """The next number of the table's rows comes after those that were put back."""
+    cursor.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND is_identity = 'YES'",
+        [table],
+    )
+    for (column,) in cursor.fetchall():
+        name = sql.Identifier(column)
+        cursor.execute(
+            sql.SQL("SELECT setval(pg_get_serial_sequence(%s, %s), max({})) FROM {}").format(
+                name, sql.Identifier(table)
+            ),
+            [table, column],
+        )
 
 
 def _tables() -> list[str]:

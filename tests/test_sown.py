@@ -7,18 +7,22 @@ from django.core.management import call_command
 
 from assets.models import AssetKind
 from campaigns.models import MarketPreset
+from metering.models import Source
 from tests import sown
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_an_installation_begins_with_is_there_again_when_all_was_emptied() -> None:
     kinds, presets = AssetKind.objects.count(), MarketPreset.objects.count()
+    sources = Source.objects.order_by("pk").last()
+    assert sources is not None
     MarketPreset.objects.all().delete()
 
     call_command("flush", interactive=False, verbosity=0)
 
     assert AssetKind.objects.count() == kinds > 0
     assert MarketPreset.objects.count() == presets > 0
+    assert Source.objects.create(code="a new one").pk > sources.pk
 
 
 @pytest.mark.django_db
