@@ -54,6 +54,7 @@ class ParticipationAdmin(ReadOnlyAdmin):
         "expected_w",
         "sent_at",
         "responded_at",
+        "changed_at",
     )
     list_filter = ("state", "outcome", "left_out")
     search_fields = ("vtn_event_id", "ven_id")

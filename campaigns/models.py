@@ -254,6 +254,11 @@ class Participation(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True, help_text="When the hub fetched the event")
     responded_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the device was first seen changed as asked; empty: it told none",
+    )
     dropped_at = models.DateTimeField(
         null=True, blank=True, help_text="When it was taken out of the hub's event; empty while it is in"
     )

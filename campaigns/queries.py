@@ -44,7 +44,8 @@ LEGS: Final = """
         (1, extract(epoch FROM sent_at - approved_at)),
         (2, extract(epoch FROM delivered_at - sent_at)),
         (3, extract(epoch FROM responded_at - delivered_at)),
-        (4, extract(epoch FROM responded_at - approved_at))
+        (4, extract(epoch FROM responded_at - approved_at)),
+        (5, extract(epoch FROM changed_at - greatest(part.starts_at, delivered_at)))
     ) AS leg (leg, seconds)
     WHERE campaign_id = %s AND seconds >= 0
     GROUP BY leg ORDER BY leg
@@ -52,9 +53,11 @@ LEGS: Final = """
 LEGS_BETWEEN: Final = """
     SELECT is_direct, leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
            percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds),
-           count(*) FILTER (WHERE seconds <= CASE WHEN is_direct THEN %(direct)s ELSE %(goal)s END)
+           count(*) FILTER (WHERE seconds <= CASE WHEN is_direct THEN %(direct)s ELSE %(goal)s END
+                                             + CASE WHEN leg = 5 THEN spread_seconds ELSE 0 END)
     FROM (
-        SELECT part.*, campaign.approved_at, programme.use_case = 'load_control' AS is_direct
+        SELECT part.*, campaign.approved_at, programme.use_case = 'load_control' AS is_direct,
+               coalesce(campaign.stagger_seconds, programme.start_tolerance_seconds) AS spread_seconds
         FROM campaigns_participation AS part
         JOIN campaigns_campaign AS campaign ON campaign.id = campaign_id
         JOIN campaigns_programme AS programme ON programme.code = campaign.programme_id
@@ -64,7 +67,8 @@ LEGS_BETWEEN: Final = """
         (1, extract(epoch FROM sent_at - approved_at)),
         (2, extract(epoch FROM delivered_at - sent_at)),
         (3, extract(epoch FROM responded_at - delivered_at)),
-        (4, extract(epoch FROM responded_at - approved_at))
+        (4, extract(epoch FROM responded_at - approved_at)),
+        (5, extract(epoch FROM changed_at - greatest(part.starts_at, delivered_at)))
     ) AS leg (leg, seconds)
     WHERE seconds >= 0
     GROUP BY is_direct, leg ORDER BY is_direct, leg
@@ -225,7 +229,9 @@ def event_days(occupancy_ids: Iterable[UUID], direction: str | None = None) -> d
 def leg_seconds(campaign: Campaign) -> list[tuple[int, int, float, float]]:
     """(leg, assets, median, 95th percentile) in world seconds, of the legs that any asset has come through.
 
-    1: approval to published; 2: published to fetched; 3: fetched to the hub's answer; 4: 1 to 3 together.
+    1: approval to published; 2: published to fetched; 3: fetched to the hub's answer; 4: 1 to 3 together;
+    5: the start, or the fetching where that came later, to the device first seen changed (`changing.py`), of
+    devices that tell; what the hub drew within the campaign's spread is in it.
     """
     with connection.cursor() as cursor:
         cursor.execute(LEGS, [campaign.pk])
@@ -253,7 +259,7 @@ def legs_between(
     since: datetime, until: datetime, *, goal_seconds: int, direct_goal_seconds: int
 ) -> list[tuple[bool, int, int, float, float, int]]:
     """(direct load control, leg, assets, median, 95th percentile, within the goal) of campaigns that begin in
-    [since, until), as in `leg_seconds`.
+    [since, until), as in `leg_seconds`. Leg 5 is held to the goal over the spread that its campaign allowed.
     """
     with connection.cursor() as cursor:
         cursor.execute(

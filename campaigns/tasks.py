@@ -16,6 +16,7 @@ from django.conf import settings
 from campaigns import (
     approving,
     cancelling,
+    changing,
     completing,
     dispatching,
     freezing,
@@ -210,6 +211,12 @@ def work_out_habits(**_: object) -> None:
     at = clock.now()
     if habits.is_due(at=at):
         habits.work_out(at=at)
+
+
+@shared_task(ignore_result=True)
+def note_changes(**_: object) -> None:
+    """Once a minute, which devices are seen changed by what runs or is just over."""
+    changing.note_changes(at=clock.now())
 
 
 @shared_task(ignore_result=True)

@@ -271,6 +271,11 @@ _celery["beat_schedule"]["forecast-flexibility"] = {
     "schedule": 900.0,
     "options": {"queue": "default", "expires": 800},
 }
+_celery["beat_schedule"]["note-changes"] = {
+    "task": "campaigns.tasks.note_changes",
+    "schedule": 60.0,
+    "options": {"queue": "default", "expires": 50},
+}
 _celery["beat_schedule"]["settle-again"] = {
     "task": "settlement.tasks.settle_again",
     "schedule": 6 * 3600,

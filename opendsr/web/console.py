@@ -36,7 +36,7 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.periods import civil_date
-from opendsr.web import campaign_page, evidence, measured, step_up, wording
+from opendsr.web import campaign_page, evidence, live_board, measured, step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.forms import CampaignForm, asked_before
 from opendsr.web.paging import paged
@@ -220,6 +220,8 @@ def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
             for code, count in sorted(report.outcomes.items())
         ],
         "left_out": [{"label": label, "count": f"{count:,}"} for label, count in report.left_out_reasons],
+        "legs": live_board.legs(campaign),
+        "device_note": live_board.device_note(campaign),
     }
     return render(request, "campaigns/event_report.html", context)
 

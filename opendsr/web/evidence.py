@@ -56,6 +56,7 @@ def pack(campaign: Campaign) -> dict[str, Any]:
             "ends_at": report.ends_at.isoformat(),
             "asked_w": report.size_w,
             "state": report.state,
+            "spread_seconds": campaign.spread_seconds,
         },
         "answers": {
             "homes": report.homes,
@@ -153,6 +154,7 @@ def as_html(campaign: Campaign, document: Mapping[str, Any]) -> str:
         "figures": measured.figures(report, view),
         "measured": view,
         "legs": live_board.legs(campaign),
+        "device_note": live_board.device_note(campaign),
         "signals": document["signals"],
         "outcomes": [(wording.state(code), count) for code, count in sorted(report.outcomes.items())],
         "left_out": report.left_out_reasons,

@@ -37,7 +37,9 @@ LEG_WORDS: Final[Mapping[int, str | Promise]] = {
     2: _lazy("Sent to fetched by the hub"),
     3: _lazy("Fetched to the hub’s answer"),
     4: _lazy("Approval to the hub’s answer"),
+    5: _lazy("Start to the change seen at the device"),
 }
+GOAL_LEGS: Final = (4, 5)
 SORT_WORDS: Final[Mapping[str, Mapping[str, str | Promise]]] = {
     "tenure": {**dict(Tenure.choices), "": _lazy("Not known how they hold it")},
     "needs": {"some": _lazy("Told us of needs"), "none": _lazy("Told us of none")},
@@ -346,7 +348,7 @@ def _group_words(sort: str, group: str) -> str:
 
 
 def _leg(told: Mapping[str, Any]) -> dict[str, Any]:
-    is_whole = told["leg"] == 4
+    has_goal = told["leg"] in GOAL_LEGS
     goal = DIRECT_SECONDS if told["is_direct"] else GOAL_SECONDS
     return {
         "leg": LEG_WORDS[told["leg"]],
@@ -354,9 +356,9 @@ def _leg(told: Mapping[str, Any]) -> dict[str, Any]:
         "assets": f"{told['assets']:,}",
         "p50": live_board.seconds(told["p50_seconds"]),
         "p95": live_board.seconds(told["p95_seconds"]),
-        "goal": f"{goal} s" if is_whole else "",
-        "within": _percent(share(told["within_goal"], told["assets"])) if is_whole else "",
-        "is_late": is_whole and told["p95_seconds"] > goal,
+        "goal": f"{goal} s" if has_goal else "",
+        "within": _percent(share(told["within_goal"], told["assets"])) if has_goal else "",
+        "is_late": has_goal and 100 * told["within_goal"] < 95 * told["assets"],
     }
 
 

@@ -37,6 +37,7 @@ LEG_WORDS: Final[Mapping[int, str | Promise]] = {
     2: _lazy("From published to fetched by the hub"),
     3: _lazy("From fetched to the hub's answer"),
     4: _lazy("From approval to the hub's answer"),
+    5: _lazy("From the start to the change seen at the device"),
 }
 
 
@@ -65,6 +66,7 @@ def board(campaign: Campaign) -> dict[str, Any]:
         asked=Count("pk", filter=Q(sent_at__isnull=False)),
         fetched=Count("pk", filter=Q(delivered_at__isnull=False)),
         answered=Count("pk", filter=Q(responded_at__isnull=False)),
+        changed=Count("pk", filter=Q(changed_at__isnull=False)),
         runs=Count("pk", filter=Q(state=State.OPTED_IN)),
         opted_out=Count("pk", filter=Q(state=State.OPTED_OUT)),
         overridden=Count("pk", filter=Q(state=State.OVERRIDDEN)),
@@ -77,6 +79,7 @@ def board(campaign: Campaign) -> dict[str, Any]:
         (_("Fetched by the hub"), sums["fetched"]),
         (_("Answered"), sums["answered"]),
         (_("Taking part"), sums["runs"]),
+        (_("Seen to change at the device"), sums["changed"]),
         (_("Opted out"), sums["opted_out"]),
         (_("Overridden at the device"), sums["overridden"]),
         (_("Silent"), sums["silent"]),
@@ -92,6 +95,7 @@ def board(campaign: Campaign) -> dict[str, Any]:
         "bars": [Bar(label, f"{count:,}", _pct(count, asked)) for label, count in named],
         "powers": [Bar(label, wording.power(watts), _pct(watts, most_w)) for label, watts in powers],
         "legs": legs(campaign),
+        "device_note": device_note(campaign),
     }
 
 
@@ -101,6 +105,17 @@ def legs(campaign: Campaign) -> list[Leg]:
         Leg(str(LEG_WORDS[leg]), f"{assets:,}", seconds(half), seconds(most))
         for leg, assets, half, most in campaigns.queries.leg_seconds(campaign)
     ]
+
+
+def device_note(campaign: Campaign) -> str:
+    """What the leg of the device holds besides the device's own time."""
+    words = _("Devices that tell nothing of themselves are not counted; one is seen at its next report.")
+    spread_seconds = campaign.spread_seconds
+    if spread_seconds:
+        words += " " + _("Hubs spread the start over %(spread)s themselves, which is in it.") % {
+            "spread": seconds(spread_seconds)
+        }
+    return words
 
 
 def slowest_first(parts: QuerySet[Participation]) -> QuerySet[Participation]:
@@ -116,11 +131,12 @@ def slowest_first(parts: QuerySet[Participation]) -> QuerySet[Participation]:
 
 
 def times(part: Participation) -> str:
-    """When the part was sent, fetched and answered, as far as it has come."""
+    """When the part was sent, fetched, answered and seen at the device, as far as it has come."""
     told = (
         (_("sent %(time)s"), part.sent_at),
         (_("fetched %(time)s"), part.delivered_at),
         (_("answered %(time)s"), part.responded_at),
+        (_("changed %(time)s"), part.changed_at),
     )
     return ", ".join(words % {"time": f"{wording.clock_time(at)}:{at:%S}"} for words, at in told if at)
 

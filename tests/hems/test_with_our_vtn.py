@@ -11,13 +11,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.db.models import F
 
+import campaigns.queries
+from assets.models import Asset, Hub
+from campaigns import changing, dispatching
+from campaigns.models import Participation
 from hems.agent import Agent
 from hems.button import press
 from hems.home import Home, make_asset
 from hems.instants import written
+from metering import telemetry
+from metering.intake_models import AssetState
 from opendsr.kernel import clock as kernel_clock
+from opendsr.kernel import outbox
 from opendsr.kernel.interval import Interval
+from tests.campaigns.staging import make_approved, make_programme, make_ready_home
 from tests.hems.conftest import FIVE, HandClock, evening_home
 from tests.hems.local_broker import wait_for
 from tests.vtn import brokering
@@ -204,6 +213,48 @@ def test_the_hub_reports_what_the_vtn_asks_for_and_signs_once_staff_ask(listener
     assert told["res-ev/status/online", AT] == 1
     assert told["res-ev/status/manual_override", AT] == 0
     assert len([at for r_id, at in told if r_id == "res-ev"]) >= 3
+
+
+def test_the_change_at_the_device_is_a_leg_of_the_campaign(listener: Listener, make_folder):
+    folder = make_folder(two_assets())
+    enrolled = enrol(folder)
+    _, kit = make_ready_home("ev_charger", through_vtn=False)
+    Hub.objects.filter(pk=kit.hub.pk).update(ven_id=enrolled.ven_id)
+    Asset.objects.filter(pk=kit.assets[0].pk).update(resource_id="res-ev")
+    kit.assets[0].refresh_from_db()
+    hand = HandClock(AT)
+    with Agent(folder, vtn=url(listener), clock=hand) as agent:
+        agent.contact()
+        reporting.ask_for_report(
+            ven_id=enrolled.ven_id,
+            specifier_id="assets-usage",
+            granularity_seconds=60,
+            report_back_seconds=60,
+            at=AT,
+            by="test",
+        )
+        campaign = make_approved(kit.assets, starts_at=FIVE, ends_at=FIVE + 90 * MINUTE, at=AT)
+        make_programme(start_tolerance_seconds=0)
+        dispatching.dispatch_campaign(campaign_id=campaign.pk, at=AT)
+        agent.contact()
+        hand.at = FIVE - 3 * MINUTE
+        for _ in range(7):
+            agent.step(hand.at)
+            agent.contact()
+            hand.at += MINUTE
+    kernel_clock.configure(AT, speed=0)
+    outbox.drain()
+    telemetry.read_reports(at=hand.at)
+    told = dict(AssetState.objects.values_list("at", "power_w"))
+    assert (told[FIVE - MINUTE], told[FIVE]) == (7_360, 0)
+    # The VTN's clock stands at four: nothing can have come before it was.
+    AssetState.objects.update(received_at=F("at") + MINUTE)
+
+    assert changing.note_changes(at=hand.at) == 1
+    part = Participation.objects.get(campaign=campaign)
+    assert (part.state, part.delivered_at) == ("opted_in", AT)
+    assert part.changed_at == FIVE + timedelta(seconds=1), "to the second in which the hub read it"
+    assert campaigns.queries.leg_seconds(campaign)[-1] == (5, 1, 1.0, 1.0)
 
 
 def test_a_hub_that_polls_once_an_hour_is_woken_for_an_event(

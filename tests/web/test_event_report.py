@@ -145,10 +145,10 @@ def test_homes_come_a_page_at_a_time_and_cost_the_same(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     report(fays, scene)
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(19):
         report(fays, scene)
     monkeypatch.setattr("opendsr.web.console.HOMES_SHOWN", 1)
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(19):
         page = report(fays, scene)
 
     assert len(page.cells("money")) == 1

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -74,6 +75,23 @@ def test_what_was_not_measured_is_an_estimate(scene: Scene, sams: Client) -> Non
         document = json.loads(fetch(sams, campaign, "json"))
         assert (document["status"], document["measured"], document["half_hours"]) == ("estimated", None, [])
     assert "no meter was read yet" in evidence.as_html(scene.next, evidence.pack(scene.next))
+
+
+def test_the_time_to_the_device_is_on_the_page_and_in_every_file(scene: Scene, sams: Client) -> None:
+    part = scene.past.participations.filter(delivered_at__isnull=False)[0]
+    begun_at = max(part.starts_at, part.delivered_at)
+    scene.past.participations.filter(pk=part.pk).update(changed_at=begun_at + timedelta(seconds=4.5))
+
+    leg = {"leg": 5, "assets": 1, "median_seconds": 4.5, "p95_seconds": 4.5}
+    assert leg in json.loads(fetch(sams, scene.past, "json"))["legs"]
+    rows = csv.DictReader(io.StringIO(fetch(sams, scene.past, "csv").decode()))
+    told = {(row["row"], row["name"]): row["value"] for row in rows if row["part"] == "legs"}
+    assert (str(leg["assets"]), "4.5") in {(told[n, "assets"], told[n, "p95_seconds"]) for n, _ in told}
+    page = seen(sams.get(reverse("event_report", args=[scene.past.pk]))).text("//main")
+    for text in (page, evidence.as_html(scene.past, evidence.pack(scene.past))):
+        assert "From the start to the change seen at the device" in text
+        assert "4.5 s" in text
+        assert "Devices that tell nothing of themselves are not counted" in text
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_text(scene: Scene, sams: Client) -> None:

@@ -39,6 +39,8 @@ def test_counts_power_and_legs_are_of_what_came_back(scene: Scene) -> None:
     alice, bob_or_carol, third = scene.next.participations.order_by("pk")
     say(alice, "opted_in", fetched=2, answered=3)
     say(bob_or_carol, "overridden", fetched=4, answered=9)
+    seen_at = scene.next.starts_at + timedelta(seconds=7)
+    Participation.objects.filter(pk=alice.pk).update(changed_at=seen_at)
 
     board = live_board.board(scene.next)
 
@@ -47,6 +49,7 @@ def test_counts_power_and_legs_are_of_what_came_back(scene: Scene) -> None:
     assert counts == {
         "Fetched by the hub": "2",
         "Answered": "2",
+        "Seen to change at the device": "1",
         "Taking part": "1",
         "Opted out": "0",
         "Overridden at the device": "1",
@@ -60,6 +63,10 @@ def test_counts_power_and_legs_are_of_what_came_back(scene: Scene) -> None:
     legs = {leg.label: (leg.assets, leg.half, leg.most) for leg in board["legs"]}
     assert legs["From published to fetched by the hub"] == ("2", "3.0 s", "3.9 s")
     assert legs["From fetched to the hub's answer"] == ("2", "3.0 s", "4.8 s")
+    assert legs["From the start to the change seen at the device"] == ("1", "7.0 s", "7.0 s")
+    assert "spread" not in board["device_note"]
+    scene.next.stagger_seconds = 600
+    assert "Hubs spread the start over 600.0 s themselves" in live_board.device_note(scene.next)
 
 
 def test_silent_hubs_come_first_and_those_that_run_last(scene: Scene, sams: Client) -> None:
