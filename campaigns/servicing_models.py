@@ -19,6 +19,8 @@ from opendsr.kernel.ids import new_uuid
 LONGEST_MINUTES: Final = 240
 MOST_STAGGER_SECONDS: Final = 1_800
 DEFAULT_RATE: Final = 120
+SILENCE_MINUTES: Final = 5
+HOLD_MINUTES: Final = 15
 ZONE_KINDS: Final = [
     ("gsp_group", "GSP group"),
     ("cmz", "Constraint management zone"),
@@ -91,6 +93,18 @@ class ServicingContract(models.Model):
     stagger_seconds = models.PositiveSmallIntegerField(
         default=0, help_text="Hubs spread start and end over this long"
     )
+    import_cap_w = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The import cap that holds on silence; empty: no such caps"
+    )
+    export_cap_w = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The export cap that holds on silence; empty: no such caps"
+    )
+    silence_minutes = models.PositiveSmallIntegerField(
+        default=SILENCE_MINUTES, help_text="Without a cap for this long, the agreed one holds"
+    )
+    hold_minutes = models.PositiveSmallIntegerField(
+        default=HOLD_MINUTES, help_text="What a cap asks of a device, it asks for this long at least"
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
     agreed_by = models.ForeignKey("members.User", null=True, on_delete=models.SET_NULL, related_name="+")
@@ -115,6 +129,12 @@ class ServicingContract(models.Model):
                 ),
                 name="servicingcontract_times_in_range",
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    silence_minutes__range=(1, LONGEST_MINUTES), hold_minutes__range=(1, LONGEST_MINUTES)
+                ),
+                name="servicingcontract_caps_in_range",
+            ),
             models.CheckConstraint(condition=~Q(zone=""), name="servicingcontract_names_its_zone"),
             models.CheckConstraint(
                 condition=Q(confirmed_by=None) | Q(agreed_by=None) | ~Q(confirmed_by=F("agreed_by")),
@@ -135,12 +155,17 @@ class ServicingContract(models.Model):
 
 
 class ServicingSignal(models.Model):
-    """One verified signal and what became of it; one still RECEIVED is decided later, none vanishes."""
+    """One verified signal and what became of it; one still RECEIVED is decided later, none vanishes.
+
+    A cap's signal without a `key_id` is the house's own: the agreed cap after silence, or the cap in force
+    looked at again as time went.
+    """
 
     class Kind(models.TextChoices):
         START = "start", "Start"
         STOP = "stop", "Stop"
         EMERGENCY_STOP = "emergency_stop", "Emergency stop"
+        CAP = "cap", "Cap"
 
     class State(models.TextChoices):
         RECEIVED = "received", "Received"
@@ -148,11 +173,12 @@ class ServicingSignal(models.Model):
         REHEARSED = "rehearsed", "Planned only: sandbox"
         WAITING = "waiting", "Waits for approval"
         STOPPED = "stopped", "Stopped"
+        IN_FORCE = "in_force", "In force"
         REFUSED = "refused", "Refused"
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     client = models.ForeignKey(ServicingClient, on_delete=models.PROTECT, related_name="signals")
-    key_id = models.CharField(max_length=80)
+    key_id = models.CharField(max_length=80, blank=True)
     idempotency_key = models.CharField(max_length=120)
     digest = models.CharField(max_length=64, help_text="SHA-256 of the request, to tell a repeat")
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -186,6 +212,7 @@ class ServicingSignal(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["client", "-received_wall_at"], name="servicingsignal_newest"),
+            models.Index(fields=["contract", "kind", "-received_at"], name="servicingsignal_caps"),
         ]
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ from campaigns.life import WrongState
 from campaigns.market import entering, offering, ordering
 from campaigns.market import receiving as market_receiving
 from campaigns.models import PlanLine
-from campaigns.servicing import explaining, receiving
+from campaigns.servicing import capping, explaining, receiving
 from campaigns.uftp import sending as uftp_sending
 from members import recurring
 from members.models import Purpose
@@ -203,6 +203,12 @@ def plan_tonight(**_: object) -> None:
         home_plans.send_night(night=local.date(), at=at)
     except freezing.Frozen:
         logger.warning("the night of %s is not sent: frozen", local.date())
+
+
+@shared_task(ignore_result=True)
+def follow_caps(**_: object) -> None:
+    """Each minute, the caps of zones: the agreed one after silence, and what the time of day asks."""
+    capping.follow(at=clock.now())
 
 
 @shared_task(ignore_result=True)

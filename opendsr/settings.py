@@ -261,6 +261,11 @@ _celery["beat_schedule"]["plan-tonight"] = {
     "schedule": 600.0,
     "options": {"queue": "default", "expires": 500},
 }
+_celery["beat_schedule"]["follow-caps"] = {
+    "task": "campaigns.tasks.follow_caps",
+    "schedule": 60.0,
+    "options": {"queue": "default", "expires": 50},
+}
 _celery["beat_schedule"]["work-out-habits"] = {
     "task": "campaigns.tasks.work_out_habits",
     "schedule": 900.0,

@@ -7,16 +7,14 @@ asked once, right before the events leave, and nobody is sent to who had said no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Q, Sum
-
-from campaigns import cancelling, freezing, stopping
+from campaigns import freezing
 from campaigns.models import Campaign, ServicingContract, ServicingSignal
-from campaigns.servicing import sending_at_once
+from campaigns.servicing import capping, running, sending_at_once
 from campaigns.servicing.port import Ask
 from opendsr.kernel import clock
 from opendsr.kernel.errors import Invalid, NotFound
@@ -24,13 +22,6 @@ from opendsr.kernel.errors import Invalid, NotFound
 Kind = ServicingSignal.Kind
 State = ServicingSignal.State
 FURTHEST: Final = timedelta(days=7)
-RUNNING: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED)
-
-
-class UnknownZone(NotFound):
-    """The client has no contract for the zone now: `zone`."""
-
-    zone: str
 
 
 class OverContract(Invalid):
@@ -63,21 +54,8 @@ def act(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
     ACTS[ask.kind](signal, ask, at=at)
 
 
-def contract_for(client_id: UUID, zone: str, *, at: datetime) -> ServicingContract:
-    """The client's contract about the zone that holds at `at`; raises UnknownZone."""
-    found = (
-        ServicingContract.objects.filter(Q(ends_at=None) | Q(ends_at__gt=at), client=client_id, zone=zone)
-        .filter(starts_at__lte=at)
-        .select_related("programme")
-        .first()
-    )
-    if found is None:
-        raise UnknownZone(zone=zone)
-    return found
-
-
 def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
-    contract = contract_for(signal.client_id, ask.zone, at=at)
+    contract = running.contract_for(signal.client_id, ask.zone, at=at)
     signal.contract = contract
     starts_at, ends_at = _when(contract, ask, at=at)
     _require_within(contract, ask, starts_at=starts_at, ends_at=ends_at)
@@ -92,7 +70,7 @@ def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
             ends_at=ends_at,
             reference=ask.reference,
             is_rehearsal=signal.client.is_sandbox,
-            is_approved=ask.size_w <= approved_w(contract),
+            is_approved=ask.size_w <= running.approved_w(contract),
         ),
         at=at,
     )
@@ -122,38 +100,24 @@ def _stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
     if started is None or started.state == State.REFUSED:
         raise NothingToStop(of=ask.of)
     signal.contract, signal.campaign = started.contract, started.campaign
-    ended = [] if started.campaign is None else _end([started.campaign], reason="the operator's stop", at=at)
+    ended = (
+        []
+        if started.campaign is None
+        else running.end([started.campaign], reason="the operator's stop", at=at)
+    )
     signal.state, signal.answer = State.STOPPED, {"campaigns": len(ended)}
 
 
 def _emergency_stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
     """End whatever the client has running or waiting, in one zone or all; never refused for want of any."""
-    running = Campaign.objects.filter(signals__client=signal.client_id, ends_at__gt=at).exclude(
+    going_on = Campaign.objects.filter(signals__client=signal.client_id, ends_at__gt=at).exclude(
         state__in=(Campaign.State.CANCELLED, Campaign.State.COMPLETED)
     )
     if ask.zone:
-        running = running.filter(zone=ask.zone)
-    found = list(running.order_by("starts_at", "pk").distinct())
-    ended = _end(found, reason="the operator's emergency stop", at=at)
+        going_on = going_on.filter(zone=ask.zone)
+    found = list(going_on.order_by("starts_at", "pk").distinct())
+    ended = running.end(found, reason="the operator's emergency stop", at=at)
     signal.state, signal.answer = State.STOPPED, {"campaigns": len(ended)}
-
-
-def _end(found: Sequence[Campaign], *, reason: str, at: datetime) -> list[UUID]:
-    ended = []
-    for campaign in found:
-        if campaign.state in RUNNING:
-            stopping.stop_campaign(campaign_id=campaign.pk, at=at, by=None, reason=reason)
-        elif campaign.state in (Campaign.State.DRAFT, Campaign.State.PLANNED):
-            cancelling.cancel_campaign(campaign_id=campaign.pk, at=at, by=None, reason=reason)
-        else:
-            continue
-        ended.append(campaign.pk)
-    return ended
-
-
-def approved_w(contract: ServicingContract) -> int:
-    """Up to what a start is approved in advance: nothing until a second person has confirmed it."""
-    return contract.approved_w if contract.confirmed_at is not None else 0
 
 
 def _when(contract: ServicingContract, ask: Ask, *, at: datetime) -> tuple[datetime, datetime]:
@@ -171,10 +135,7 @@ def _require_within(contract: ServicingContract, ask: Ask, *, starts_at: datetim
     if contract.ends_at is not None and ends_at > contract.ends_at:
         left = int((contract.ends_at - starts_at).total_seconds() // 60)
         raise OverContract(field="minutes", asked=ask.minutes, limit=max(0, left))
-    beside = Campaign.objects.filter(
-        signals__contract=contract, starts_at__lt=ends_at, ends_at__gt=starts_at
-    ).exclude(state__in=(Campaign.State.CANCELLED, Campaign.State.COMPLETED))
-    asked_w = beside.distinct().aggregate(total=Sum("size_w"))["total"] or 0
+    asked_w = running.asked_w(contract, starts_at=starts_at, ends_at=ends_at)
     if asked_w + ask.size_w > contract.max_w:
         raise OverContract(field="size_w", asked=ask.size_w, limit=max(0, contract.max_w - asked_w))
 
@@ -183,4 +144,5 @@ ACTS: Final[Mapping[Kind, Callable[..., None]]] = {
     Kind.START: _start,
     Kind.STOP: _stop,
     Kind.EMERGENCY_STOP: _emergency_stop,
+    Kind.CAP: capping.receive,
 }

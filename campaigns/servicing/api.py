@@ -19,7 +19,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from campaigns.models import Direction
-from campaigns.servicing import acting, admitting, receiving, reference, telling
+from campaigns.servicing import admitting, receiving, reference, running, telling
 from campaigns.servicing.admitting import Admitted
 from campaigns.servicing.openapi import document
 from campaigns.servicing.port import Adapter, RequestInvalid
@@ -151,7 +151,7 @@ class Availability(ServicingView):
     ) -> HttpResponse:
         """Over the time asked, at once for an hour where none is."""
         at = clock.now().replace(microsecond=0)
-        contract = acting.contract_for(admitted.client.pk, _zone(request), at=at)
+        contract = running.contract_for(admitted.client.pk, _zone(request), at=at)
         direction = request.GET.get("direction", Direction.TURN_DOWN.value)
         if direction not in Direction.values:
             raise RequestInvalid(field="direction", value=direction[:80], reason=", ".join(Direction.values))
@@ -194,7 +194,7 @@ class Metering(ServicingView):
     ) -> HttpResponse:
         """The last half-hour where no time is asked; a day at most."""
         at = clock.now().replace(second=0, microsecond=0)
-        contract = acting.contract_for(admitted.client.pk, _zone(request), at=at)
+        contract = running.contract_for(admitted.client.pk, _zone(request), at=at)
         starts_at = _instant(request, "starts_at", otherwise=at - timedelta(minutes=30)).replace(second=0)
         minutes = _whole(request, "minutes", otherwise=30, most=MOST_MINUTES_METERED)
         interval = Interval(starts_at, starts_at + timedelta(minutes=minutes))

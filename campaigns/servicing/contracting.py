@@ -20,8 +20,10 @@ from campaigns import rules
 from campaigns.models import Programme, ServicingClient, ServicingContract, ServicingKey, UseCase
 from campaigns.servicing_models import (
     DEFAULT_RATE,
+    HOLD_MINUTES,
     LONGEST_MINUTES,
     MOST_STAGGER_SECONDS,
+    SILENCE_MINUTES,
     ZONE_KINDS,
     Scope,
 )
@@ -163,10 +165,15 @@ def agree(
     stagger_seconds: int,
     at: datetime,
     by: User,
+    import_cap_w: int | None = None,
+    export_cap_w: int | None = None,
+    silence_minutes: int = SILENCE_MINUTES,
+    hold_minutes: int = HOLD_MINUTES,
 ) -> ServicingContract:
     """Put a contract about a zone in force, in place of the one before; raises FieldInvalid.
 
-    What is approved in advance holds once another person has confirmed it.
+    What is approved in advance holds once another person has confirmed it. The caps are those that hold on
+    silence, in W; None lets the client set none of that kind.
     """
     client = locked_client(client_id)
     zone = zone.strip()
@@ -179,9 +186,19 @@ def agree(
         ("longest_minutes", 0 < longest_minutes <= LONGEST_MINUTES, f"1 to {LONGEST_MINUTES}"),
         ("notice_seconds", 0 <= notice_seconds <= MOST_NOTICE_SECONDS, f"0 to {MOST_NOTICE_SECONDS}"),
         ("stagger_seconds", 0 <= stagger_seconds <= MOST_STAGGER_SECONDS, f"0 to {MOST_STAGGER_SECONDS}"),
+        ("import_cap_w", 0 <= (import_cap_w or 0) <= rules.LARGEST_W, "zero or more"),
+        ("export_cap_w", 0 <= (export_cap_w or 0) <= rules.LARGEST_W, "zero or more"),
+        ("silence_minutes", 0 < silence_minutes <= LONGEST_MINUTES, f"1 to {LONGEST_MINUTES}"),
+        ("hold_minutes", 0 < hold_minutes <= LONGEST_MINUTES, f"1 to {LONGEST_MINUTES}"),
     ):
         if not is_good:
             raise FieldInvalid(field=field, reason=reason)
+    caps = {
+        "import_cap_w": import_cap_w,
+        "export_cap_w": export_cap_w,
+        "silence_minutes": silence_minutes,
+        "hold_minutes": hold_minutes,
+    }
     client.contracts.filter(Q(ends_at=None) | Q(ends_at__gt=at), zone=zone).update(ends_at=at)
     try:
         with transaction.atomic():
@@ -197,10 +214,18 @@ def agree(
                 stagger_seconds=stagger_seconds,
                 starts_at=at,
                 agreed_by=by,
+                **caps,
             )
     except IntegrityError as error:
         raise FieldInvalid(field="zone", reason="another contract about it holds then") from error
-    terms = {"zone": zone, "max_w": max_w, "approved_w": approved_w, "stagger_seconds": stagger_seconds}
+    terms: dict[str, object] = {
+        "zone": zone,
+        "max_w": max_w,
+        "approved_w": approved_w,
+        "stagger_seconds": stagger_seconds,
+    }
+    if import_cap_w is not None or export_cap_w is not None:
+        terms |= caps
     _note("contract.agreed", client, at=at, by=by, detail={"contract": str(made.pk), **terms})
     return made
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from campaigns.market_models import MARKET_ZONE_KINDS, MOST_HALF_HOURS
 from campaigns.models import Direction, MarketRequest, ServicingSignal
-from campaigns.servicing.reference import LARGEST_W, LONGEST_MINUTES
+from campaigns.servicing.reference import CAPS, LARGEST_SEQUENCE, LARGEST_W, LONGEST_MINUTES
 from opendsr.kernel import problem
 
 PREFIX: Final = "/api/servicing/v1"
@@ -45,9 +45,10 @@ def document() -> dict[str, Any]:
             f"{PREFIX}/signals/": {
                 "post": _operation(
                     "signals_create",
-                    "Start, stop or emergency stop. The same Idempotency-Key again gets the same answer.",
+                    "Start, stop, emergency stop, or cap a zone. The same Idempotency-Key again gets the "
+                    "same answer.",
                     answers={
-                        "201": ("Done: dispatched, stopped or, of a sandbox, rehearsed.", "Signal"),
+                        "201": ("Done: dispatched, stopped, in force or, of a sandbox, rehearsed.", "Signal"),
                         "202": ("Planned, and waits for the co-op's staff to approve.", "Signal"),
                         "422": ("Refused: nothing was sent; a problem where it could not be read.", "Signal"),
                     },
@@ -182,7 +183,7 @@ def _words(longest: int) -> dict[str, Any]:
 
 
 SCHEMAS: Final[dict[str, Any]] = {
-    "Ask": {"oneOf": [_shape(each) for each in ("Start", "Stop", "EmergencyStop")]},
+    "Ask": {"oneOf": [_shape(each) for each in ("Start", "Stop", "EmergencyStop", "Cap")]},
     "Start": _exactly(
         ["signal", "zone", "size_w", "minutes"],
         signal=_only(ServicingSignal.Kind.START),
@@ -205,6 +206,26 @@ SCHEMAS: Final[dict[str, Any]] = {
         zone={**_words(60), "description": "Left out, for every zone."},
         reference=_words(80),
     ),
+    "Cap": _exactly(
+        ["signal", "zone", "cap", "cap_w", "sequence"],
+        signal=_only(ServicingSignal.Kind.CAP),
+        zone=_words(60),
+        cap={"type": "string", "enum": list(CAPS)},
+        cap_w={
+            **WHOLE,
+            "minimum": 0,
+            "maximum": LARGEST_W,
+            "description": "What the zone's homes may take or export together. Without another within the "
+            "contract's silence, the cap agreed there holds.",
+        },
+        sequence={
+            **WHOLE,
+            "minimum": 0,
+            "maximum": LARGEST_SEQUENCE,
+            "description": "Above that of the cap before: the operator's count, or seconds since 1970.",
+        },
+        reference=_words(80),
+    ),
     "Signal": _object(
         ["signal_id", "state"],
         signal_id=ID,
@@ -221,7 +242,21 @@ SCHEMAS: Final[dict[str, Any]] = {
         assets=WHOLE,
         events={**WHOLE, "description": "How many hubs were sent an event."},
         displaced={**WHOLE, "description": "How many assets were taken from other campaigns."},
-        campaigns={**WHOLE, "description": "Of a stop: how many were ended."},
+        campaigns={**WHOLE, "description": "Of a stop, or a cap that lets go: how many were ended."},
+        cap={**TEXT, "description": "Of a cap, and so the rest: import or export."},
+        cap_w=WHOLE,
+        since={**TIME, "description": "Since when this cap is in force."},
+        flow_w={
+            **WHOLE,
+            "nullable": True,
+            "description": "What the zone would take or export if nothing were asked; null where too few "
+            "meters tell.",
+        },
+        metered_homes={**WHOLE, "description": "Of how many homes that is known."},
+        wanted_w={**WHOLE, "description": "How much that is over the cap."},
+        given_w={**WHOLE, "description": "What was given before this."},
+        did={"type": "string", "enum": ["asked", "let_go", "kept", "unmet"]},
+        why={**TEXT, "description": "Why it is not met: a word for machines."},
     ),
     "Status": _object(
         ["signal_id", "signal", "state", "asked", "answer", "times"],

@@ -42,7 +42,8 @@ class Ask:
     """A signal as it was understood.
 
     START names `zone`, `direction`, `size_w`, `minutes` and perhaps `starts_at` (None: at once). STOP names
-    the signal it ends by `of`; EMERGENCY_STOP a `zone`, or "" for everything of the client.
+    the signal it ends by `of`; EMERGENCY_STOP a `zone`, or "" for everything of the client. CAP names `zone`,
+    `direction` ("import" or "export"), the cap as `size_w` and a `sequence` that rises.
     """
 
     kind: ServicingSignal.Kind
@@ -53,6 +54,7 @@ class Ask:
     starts_at: datetime | None = None
     of: str = ""
     reference: str = ""
+    sequence: int = 0
 
     def shown(self) -> dict[str, Any]:
         """As it is kept on record."""
@@ -65,6 +67,7 @@ class Ask:
             "starts_at": self.starts_at.isoformat() if self.starts_at else None,
             "of": self.of,
             "reference": self.reference,
+            "sequence": self.sequence,
         }
 
 
@@ -80,6 +83,7 @@ def ask_from(shown: Mapping[str, Any]) -> Ask:
         starts_at=datetime.fromisoformat(starts_at) if starts_at else None,
         of=shown["of"],
         reference=shown["reference"],
+        sequence=shown.get("sequence", 0),
     )
 
 

@@ -15,11 +15,11 @@ from uuid import UUID
 from django.db import transaction
 
 from campaigns.models import ServicingClient, ServicingSignal
-from campaigns.servicing import acting
+from campaigns.servicing import acting, running
 from campaigns.servicing.admitting import Admitted
 from campaigns.servicing.port import Ask, ask_from
 from campaigns.servicing.signatures import Message
-from opendsr.kernel import audit, clock, outbox
+from opendsr.kernel import outbox
 from opendsr.kernel.errors import DomainError, Invalid, NotFound
 
 RECEIVED: Final = "campaigns.servicing.received"
@@ -67,7 +67,7 @@ def decide(*, signal_id: UUID, at: datetime) -> ServicingSignal:
             signal = _locked(signal_id)
             if signal.state == State.RECEIVED:
                 acting.act(signal, ask_from(signal.asked), at=at)
-                _close(signal, at=at)
+                running.close(signal, at=at)
     except DomainError as error:
         # Whatever was begun is undone with its transaction; the refusal stands in one of its own.
         with transaction.atomic():
@@ -75,7 +75,7 @@ def decide(*, signal_id: UUID, at: datetime) -> ServicingSignal:
             if signal.state == State.RECEIVED:
                 signal.state, signal.reason = State.REFUSED, error.code[:60]
                 signal.answer = {"reason": error.code, "detail": _plain(error)}
-                _close(signal, at=at)
+                running.close(signal, at=at)
     return signal
 
 
@@ -121,18 +121,6 @@ def _locked(signal_id: UUID) -> ServicingSignal:
         ServicingSignal.objects.select_for_update(of=("self",))
         .select_related("client", "campaign")
         .get(pk=signal_id)
-    )
-
-
-def _close(signal: ServicingSignal, *, at: datetime) -> None:
-    signal.decided_wall_at = clock.wall_now()
-    signal.save()
-    audit.record(
-        at=at,
-        actor=f"servicing:{signal.client_id}",
-        verb=f"campaigns.servicing.{signal.kind}",
-        target=f"servicing_signal:{signal.pk}",
-        detail={"state": signal.state, "reason": signal.reason, "campaign": signal.campaign_id},
     )
 
 

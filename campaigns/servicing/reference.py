@@ -21,6 +21,8 @@ CLOCK_SECONDS: Final = 60
 LONGEST_NONCE: Final = 120
 LARGEST_W: Final = 2_000_000_000
 LONGEST_MINUTES: Final = 240
+LARGEST_SEQUENCE: Final = 2**53 - 1
+CAPS: Final = ("import", "export")
 Kind = ServicingSignal.Kind
 _PLAIN: Final = re.compile(r"[\x21-\x7e]{8,120}")
 
@@ -63,6 +65,18 @@ def parse(message: Message) -> Ask:
     zone = _text(data, "zone", longest=60, may_be_absent=kind == Kind.EMERGENCY_STOP)
     if kind == Kind.EMERGENCY_STOP:
         return Ask(Kind.EMERGENCY_STOP, zone=zone, reference=reference)
+    if kind == Kind.CAP:
+        cap = data.get("cap")
+        if not isinstance(cap, str) or cap not in CAPS:
+            raise _wrong(data, "cap", f"one of {', '.join(CAPS)}")
+        return Ask(
+            Kind.CAP,
+            zone=zone,
+            direction=cap,
+            size_w=_whole(data, "cap_w", least=0, most=LARGEST_W),
+            sequence=_whole(data, "sequence", least=0, most=LARGEST_SEQUENCE),
+            reference=reference,
+        )
     direction = data.get("direction", Direction.TURN_DOWN.value)
     if not isinstance(direction, str) or direction not in Direction.values:
         raise _wrong(data, "direction", f"one of {', '.join(Direction.values)}")
@@ -86,6 +100,7 @@ FIELDS: Final = {
     Kind.START: {"zone", "direction", "size_w", "minutes", "starts_at"},
     Kind.STOP: {"of"},
     Kind.EMERGENCY_STOP: {"zone"},
+    Kind.CAP: {"zone", "cap", "cap_w", "sequence"},
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -94,6 +95,8 @@ class Order:
     reference: str
     is_rehearsal: bool
     is_approved: bool
+    resting: AbstractSet[UUID] = frozenset()
+    """Assets and stays that are left in peace this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def start(order: Order, *, at: datetime) -> Started:
     if not order.is_rehearsal:
         _hold_still()
     campaign = _campaign(order, at=at)
-    found = look(campaign, at=at)
+    found = look(campaign, at=at, resting=order.resting)
     rule = rules.in_force()
     chosen = selecting.select(
         found.offers,
@@ -191,8 +194,10 @@ def _hold_still() -> None:
         cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
 
 
-def look(campaign: Campaign, *, at: datetime) -> Found:
-    """Who in the campaign's zone could be asked for its time, and what each would give."""
+def look(campaign: Campaign, *, at: datetime, resting: AbstractSet[UUID] = frozenset()) -> Found:
+    """Who in the campaign's zone could be asked for its time, and what each would give; assets and stays of
+    `resting` are left in peace.
+    """
     interval = Interval(campaign.starts_at, campaign.ends_at)
     candidates = assets.queries.assets_in_zone(campaign.zone_kind, campaign.zone)
     homes = {asset.home_id for asset in candidates}
@@ -208,6 +213,8 @@ def look(campaign: Campaign, *, at: datetime) -> Found:
             reasons[asset.asset_id] = LeftOut.CERTIFICATE
         elif asset.asset_id in engaged.busy:
             reasons[asset.asset_id] = LeftOut.BUSY
+        elif resting and not resting.isdisjoint((asset.asset_id, told.occupancy_by_home[asset.home_id])):
+            reasons[asset.asset_id] = LeftOut.RESTING
     able = [asset for asset in candidates if not reasons[asset.asset_id]]
     given = _given_w(able, told, campaign, engaged.committed_w, reasons)
     able = [asset for asset in able if asset.asset_id in given]

@@ -12,8 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from campaigns.models import Programme, UseCase
 from campaigns.servicing_models import (
     DEFAULT_RATE,
+    HOLD_MINUTES,
     LONGEST_MINUTES,
     MOST_STAGGER_SECONDS,
+    SILENCE_MINUTES,
     ZONE_KINDS,
     Scope,
 )
@@ -113,6 +115,32 @@ class ContractForm(forms.Form):
         max_value=MOST_STAGGER_SECONDS,
         initial=0,
         help_text=_("What a substation may change in a minute holds whatever is agreed here."),
+    )
+    import_cap_kw = _kw(
+        _("Import cap on silence, in kW"),
+        required=False,
+        help_text=_("It may cap what the zone takes; this holds when it says nothing. Empty: no such caps."),
+    )
+    export_cap_kw = _kw(
+        _("Export cap on silence, in kW"),
+        required=False,
+        help_text=_("The same of what the zone exports."),
+    )
+    silence_minutes = forms.IntegerField(
+        label=_("Silence, in minutes"),
+        min_value=1,
+        max_value=LONGEST_MINUTES,
+        initial=SILENCE_MINUTES,
+        required=False,
+        help_text=_("After this long without a cap, the one above holds."),
+    )
+    hold_minutes = forms.IntegerField(
+        label=_("A cap's asking holds, in minutes"),
+        min_value=1,
+        max_value=LONGEST_MINUTES,
+        initial=HOLD_MINUTES,
+        required=False,
+        help_text=_("A device asked by a cap stays so for this long at least, and let go rests as long."),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -18,11 +20,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 import campaigns.policy
 from campaigns import rules
 from campaigns.models import CampaignRule, ServicingClient, ServicingContract, ServicingSignal
-from campaigns.servicing import contracting
+from campaigns.servicing import capping, contracting, telling
 from campaigns.servicing_models import ZONE_KINDS, Scope
 from members.models import User
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.interval import Interval
 from opendsr.kernel.models import AuditEntry
 from opendsr.web import live_board, step_up, wording
 from opendsr.web.entering import signed_in
@@ -35,11 +38,14 @@ HISTORY_SHOWN: Final = 20
 FIELD_OF: Final = {
     "max_w": "max_kw",
     "approved_w": "approved_kw",
+    "import_cap_w": "import_cap_kw",
+    "export_cap_w": "export_cap_kw",
     "second_from_w": "second_from_kw",
     "substation_w_per_minute": "substation_kw_per_minute",
 }
 TAGS: Final = {
     "dispatched": "good",
+    "in_force": "good",
     "stopped": "info",
     "rehearsed": "info",
     "waiting": "warn",
@@ -166,6 +172,7 @@ def _page(request: HttpRequest, client: ServicingClient, **forms: Form) -> HttpR
         "operator": client,
         "scopes": [str(scope.label) for scope in Scope if scope.value in client.scopes],
         "contracts": [_contract(each, at=at) for each in contracts[:SHOWN]],
+        "caps": _caps(client, at=at),
         "keys": [
             {"row": key, "is_good": key.ends_wall_at is None or key.ends_wall_at > wall}
             for key in client.keys.order_by("-pk")[:SHOWN]
@@ -200,8 +207,12 @@ def _signal(signal: ServicingSignal) -> dict[str, Any]:
     what = [str(ServicingSignal.Kind(signal.kind).label)]
     if asked["zone"]:
         what.append(asked["zone"])
-    if asked["size_w"]:
+    if signal.kind == ServicingSignal.Kind.CAP:
+        what.append(str(CAP_KINDS[asked["direction"]]))
+    if asked["size_w"] or signal.kind == ServicingSignal.Kind.CAP:
         what.append(wording.power(asked["size_w"]))
+    if not signal.key_id:
+        what.append(_("the site itself"))
     if asked["minutes"]:
         what.append(_("%(n)s min") % {"n": asked["minutes"]})
     answer = signal.answer
@@ -217,7 +228,7 @@ def _signal(signal: ServicingSignal) -> dict[str, Any]:
         "state": str(ServicingSignal.State(signal.state).label),
         "tag": TAGS[signal.state],
         "why": signal.reason.replace("_", " "),
-        "got": got if "homes" in answer else "",
+        "got": _cap_words(answer) if "cap" in answer else got if "homes" in answer else "",
         "took": _("%(s)s s") % {"s": f"{took.total_seconds():.2f}"} if took else "",
         "campaign": signal.campaign,
     }
@@ -234,7 +245,63 @@ def _contract(contract: ServicingContract, *, at: Any) -> dict[str, Any]:
         "until": wording.moment(contract.ends_at) if contract.ends_at else "",
         "is_in_force": is_in_force,
         "waits": is_in_force and contract.approved_w and contract.confirmed_at is None,
+        "caps": [
+            CAP_TERMS[kind] % {"power": wording.power(agreed_w)}
+            for kind in capping.ANSWERS
+            if (agreed_w := capping.agreed_w(contract, kind)) is not None
+        ],
     }
+
+
+def _caps(client: ServicingClient, *, at: datetime) -> list[dict[str, Any]]:
+    """The caps of the contracts in force: each with what was done about it last and who is held by it."""
+    contracts = client.contracts.filter(Q(ends_at=None) | Q(ends_at__gt=at), starts_at__lte=at)
+    found = []
+    for contract in contracts.order_by("zone").select_related("programme"):
+        kinds = [kind for kind in capping.ANSWERS if capping.agreed_w(contract, kind) is not None]
+        metered_w = _metered_w(contract, at=at) if kinds else None
+        for kind in kinds:
+            cap = capping.in_force(contract, kind)
+            running = capping.given(contract, kind, at=at)
+            now = "–" if metered_w is None else wording.power(metered_w if kind == "import" else -metered_w)
+            found.append(
+                {
+                    "zone": f"{OPERATOR_ZONES[contract.zone_kind]} {contract.zone}",
+                    "kind": str(CAP_KINDS[kind]),
+                    "cap": wording.power(cap.cap_w) if cap else "",
+                    "source": str(CAP_SOURCES[cap.source]) if cap else "",
+                    "since": wording.moment(cap.since) if cap else "",
+                    "metered": now,
+                    "held": [
+                        {"campaign": each.campaign, "given": wording.power(each.given_w)} for each in running
+                    ],
+                    "homes": capping.held_homes(running),
+                }
+            )
+    return found
+
+
+def _metered_w(contract: ServicingContract, *, at: datetime) -> int | None:
+    """The zone's net import in the newest minute that enough meters told, in W."""
+    minute = at.replace(second=0, microsecond=0)
+    rows = telling.metering(contract, interval=Interval(minute - capping.TOLD_WITHIN, minute), at=at)
+    told: list[int] = [each["mean_w"] for each in rows if each["mean_w"] is not None]
+    return told[-1] if told else None
+
+
+def _cap_words(answer: Mapping[str, Any]) -> str:
+    """What a cap's signal found and did, in a line."""
+    flow_w = answer["flow_w"]
+    words = {
+        "flow": "–" if flow_w is None else wording.power(flow_w),
+        "over": wording.power(answer["wanted_w"]),
+        "given": wording.power(answer["given_w"]),
+        "asked": wording.power(answer.get("asked_w", 0)),
+        "homes": answer.get("homes", 0),
+        "n": answer.get("campaigns", 0),
+        "why": answer["why"].replace("_", " "),
+    }
+    return str(CAP_SAID[answer["did"]] % words)
 
 
 def _rule_words(rule: CampaignRule) -> list[str]:
@@ -266,15 +333,22 @@ def _add_key(request: HttpRequest, client: ServicingClient, data: Mapping[str, A
 
 
 def _agree(request: HttpRequest, client: ServicingClient, data: Mapping[str, Any]) -> object:
-    terms = {name: value for name, value in data.items() if name not in ("max_kw", "approved_kw")}
+    powers = ("max_kw", "approved_kw", "import_cap_kw", "export_cap_kw")
+    terms = {name: value for name, value in data.items() if name not in powers and value is not None}
     return contracting.agree(
         client_id=client.pk,
         **terms,
+        import_cap_w=_watts_or_none(data["import_cap_kw"]),
+        export_cap_w=_watts_or_none(data["export_cap_kw"]),
         max_w=watts(data["max_kw"]),
         approved_w=watts(data["approved_kw"]),
         at=clock.now(),
         by=_staff(request),
     )
+
+
+def _watts_or_none(kw: Decimal | None) -> int | None:
+    return None if kw is None else watts(kw)
 
 
 def _revoke(request: HttpRequest, client: ServicingClient) -> None:
@@ -324,6 +398,18 @@ def _staff(request: HttpRequest) -> User:
 
 
 OPERATOR_ZONES: Final = dict(ZONE_KINDS)
+CAP_KINDS: Final = {"import": _lazy("import"), "export": _lazy("export")}
+CAP_TERMS: Final = {
+    "import": _lazy("import cap on silence %(power)s"),
+    "export": _lazy("export cap on silence %(power)s"),
+}
+CAP_SOURCES: Final = {"operator": _lazy("the operator"), "silence": _lazy("silence")}
+CAP_SAID: Final = {
+    "asked": _lazy("%(flow)s in the zone, %(over)s over it: asked %(asked)s of %(homes)s homes"),
+    "let_go": _lazy("%(flow)s in the zone, %(over)s over it: let %(n)s campaigns go"),
+    "kept": _lazy("%(flow)s in the zone, %(over)s over it, %(given)s given: nothing changed"),
+    "unmet": _lazy("%(flow)s in the zone, %(over)s over it, not met: %(why)s"),
+}
 FORMS: Final[Mapping[str, type[Form]]] = {"key": KeyForm, "contract": ContractForm}
 WITH_FORM: Final[Mapping[str, Callable[..., object]]] = {"key": _add_key, "contract": _agree}
 PLAIN: Final[Mapping[str, Callable[[HttpRequest, ServicingClient], None]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from django.urls import reverse
 
 from campaigns import rules
 from campaigns.models import Campaign, Programme, ServicingClient, ServicingContract, UseCase
+from campaigns.servicing import capping
 from members.models import User
 from opendsr.kernel import clock
 from tests.web.conftest import Visit
@@ -199,3 +201,26 @@ def test_a_large_campaign_is_sent_by_the_second_person_who_approves(
     assert "The hubs are being told now" in second
     planned.refresh_from_db()
     assert (planned.first_approved_by, planned.approved_by) == (ada, scene.sam)
+
+
+def test_the_cap_in_force_is_told_with_whom_it_is_from(scene: Scene, visit: Visit, ada: User) -> None:
+    make_programme()
+    client = add_operator(visit, ada)
+    page, admin = reverse("operator", args=[client.pk]), visit(ada)
+    agreed = {**CONTRACT, "import_cap_kw": "16.5", "silence_minutes": "5", "hold_minutes": "15"}
+    admin.post(reverse("operator_action", args=[client.pk, "contract"]), {"programme": "dlc", **agreed})
+    contract = ServicingContract.objects.get()
+    assert (contract.import_cap_w, contract.export_cap_w, contract.silence_minutes) == (16_500, None, 5)
+    before = text(admin.get(page))
+    assert "none yet" in before
+
+    capping.follow(at=clock.now() + timedelta(minutes=5))
+
+    shown = text(admin.get(page))
+    assert "none yet" not in shown
+    for words in ("import cap on silence 16.5 kW", "silence", "nobody", "the site itself", "nothing changed"):
+        assert words in shown
+
+
+def text(answer: Any) -> str:
+    return " ".join(answer.content.decode().split())

@@ -1,0 +1,78 @@
+"""What a contract lets its client ask, what runs under it, and how that is ended: for starts and for caps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db.models import Q, Sum
+
+from campaigns import cancelling, stopping
+from campaigns.models import Campaign, ServicingContract, ServicingSignal
+from opendsr.kernel import audit, clock
+from opendsr.kernel.errors import NotFound
+
+OVER: Final = (Campaign.State.CANCELLED, Campaign.State.COMPLETED)
+SENDING: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED)
+WAITING: Final = (Campaign.State.DRAFT, Campaign.State.PLANNED)
+
+
+class UnknownZone(NotFound):
+    """The client has no contract for the zone now: `zone`."""
+
+    zone: str
+
+
+def contract_for(client_id: UUID, zone: str, *, at: datetime) -> ServicingContract:
+    """The client's contract about the zone that holds at `at`; raises UnknownZone."""
+    found = (
+        ServicingContract.objects.filter(Q(ends_at=None) | Q(ends_at__gt=at), client=client_id, zone=zone)
+        .filter(starts_at__lte=at)
+        .select_related("programme")
+        .first()
+    )
+    if found is None:
+        raise UnknownZone(zone=zone)
+    return found
+
+
+def approved_w(contract: ServicingContract) -> int:
+    """Up to what a start is approved in advance: nothing until a second person has confirmed it."""
+    return contract.approved_w if contract.confirmed_at is not None else 0
+
+
+def asked_w(contract: ServicingContract, *, starts_at: datetime, ends_at: datetime) -> int:
+    """What is asked under the contract by campaigns that run or wait in [starts_at, ends_at), in W."""
+    beside = Campaign.objects.filter(
+        signals__contract=contract, starts_at__lt=ends_at, ends_at__gt=starts_at
+    ).exclude(state__in=OVER)
+    return beside.distinct().aggregate(total=Sum("size_w"))["total"] or 0
+
+
+def end(found: Sequence[Campaign], *, reason: str, at: datetime) -> list[UUID]:
+    """Stop what runs and cancel what waits; the ids of those that were ended."""
+    ended = []
+    for campaign in found:
+        if campaign.state in SENDING:
+            stopping.stop_campaign(campaign_id=campaign.pk, at=at, by=None, reason=reason)
+        elif campaign.state in WAITING:
+            cancelling.cancel_campaign(campaign_id=campaign.pk, at=at, by=None, reason=reason)
+        else:
+            continue
+        ended.append(campaign.pk)
+    return ended
+
+
+def close(signal: ServicingSignal, *, at: datetime) -> None:
+    """Write down that the signal is decided, and what came of it."""
+    signal.decided_wall_at = clock.wall_now()
+    signal.save()
+    audit.record(
+        at=at,
+        actor=f"servicing:{signal.client_id}",
+        verb=f"campaigns.servicing.{signal.kind}",
+        target=f"servicing_signal:{signal.pk}",
+        detail={"state": signal.state, "reason": signal.reason, "campaign": signal.campaign_id},
+    )
