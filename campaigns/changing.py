@@ -5,9 +5,10 @@ A pass while an event runs and for LOOKED_AFTER besides, all its assets in one s
     begun     the event's start, or when the hub fetched it where that is later
     seen      a state by its own clock, to the second it falls in, or when it came where that is sooner
     before    the newest state seen by then, at most LOOK_BACK older
-    changed   the first state seen after that and before the end whose power went the asked way from before:
-              by half of what was asked (of what it drew, where a turn-down asked more), and a fifth of what
-              it drew at least; where no power was told before, the first that is off for down, on for up
+    changed   the first state seen after that, before the end and within the spread and LOOK_ON, whose power
+              went the asked way from before: by half of what was asked (of what it drew, where a turn-down
+              asked more), and a fifth of what it drew at least; where no power was told before, the first
+              that is off for down, on for up
 
 A device that told nothing before or since, or that was off already when asked to turn down, has none: nothing
 is guessed. What a device does by itself in that time looks the same. The times are bounds from above: a
@@ -26,6 +27,8 @@ from campaigns.models import Campaign, Direction, Participation
 from metering.asset_shapes import LEAST_DRAWN_W
 
 LOOK_BACK: Final = timedelta(minutes=30)
+LOOK_ON: Final = timedelta(minutes=30)
+"""What changes later, over the spread that hubs were given, is the device's own doing."""
 LOOKED_AFTER: Final = timedelta(hours=2)
 """Hubs report every quarter of an hour, and tell later what waited."""
 SEEN: Final = "least(received_at, at + interval '1 second')"
@@ -33,9 +36,13 @@ CHANGES: Final = f"""
     WITH part AS (
         SELECT part.id, part.asset_id, part.expected_w, part.changed_at,
                greatest(part.starts_at, part.delivered_at) AS begun_at,
-               least(part.ends_at, part.dropped_at) AS over_at,
+               least(part.ends_at, part.dropped_at, greatest(part.starts_at, part.delivered_at)
+                     + %(look_on_seconds)s * interval '1 second'
+                     + coalesce(campaign.stagger_seconds, programme.start_tolerance_seconds)
+                     * interval '1 second') AS over_at,
                CASE campaign.direction WHEN %(down)s THEN -1 ELSE 1 END AS way
         FROM campaigns_campaign AS campaign
+        JOIN campaigns_programme AS programme ON programme.code = campaign.programme_id
         JOIN campaigns_participation AS part ON part.campaign_id = campaign.id
         WHERE campaign.state = ANY(%(running)s)
           AND campaign.starts_at <= %(at)s AND campaign.ends_at > %(since)s
@@ -92,6 +99,7 @@ def note_changes(*, at: datetime) -> int:
                 "at": at,
                 "since": at - LOOKED_AFTER,
                 "look_back_seconds": LOOK_BACK.total_seconds(),
+                "look_on_seconds": LOOK_ON.total_seconds(),
                 "down": Direction.TURN_DOWN,
                 "running": list(RUNNING),
                 "taking_part": list(TAKING_PART),
