@@ -101,7 +101,7 @@ class Given:
 class Seen:
     """The zone against its cap: what it takes or exports before anything is asked, and what follows.
 
-    `flow_w` is None where too few meters tell. `starts_at` is when what is asked would begin.
+    `flow_w` is None where too few meters tell, or told. `starts_at` is when what is asked would begin.
     """
 
     flow_w: int | None
@@ -389,7 +389,7 @@ def _flow(
         stays = members.queries.stays_at({each.home_id for each in zone}, at)
         usual = habits.habits_of([stay for stay, _ in stays.values()], Interval(at, at + HALF_HOUR))
         known = [each.usual_w for each in usual.values() if each.usual_w != habits.UNKNOWN]
-        return sum(known), len(known)
+        return sum(known) if known else None, len(known)
     minute = at.replace(second=0, microsecond=0)
     rows = telling.metering(contract, interval=Interval(minute - TOLD_WITHIN, minute), at=at)
     told = [each for each in rows if each["mean_w"] is not None]

@@ -218,7 +218,7 @@ def test_the_cap_in_force_is_told_with_whom_it_is_from(scene: Scene, visit: Visi
 
     shown = text(admin.get(page))
     assert "none yet" not in shown
-    for words in ("import cap on silence 16.5 kW", "silence", "nobody", "the site itself", "nothing changed"):
+    for words in ("import cap on silence 16.5 kW", "silence", "nobody", "the site itself", "few meters"):
         assert words in shown
 
 
