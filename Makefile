@@ -29,9 +29,9 @@ test: lint types migrations-check ## Everything that must hold before a commit, 
 	@$(INSTALL) server interop tests
 	$(PYTEST) --dist loadfile -m "not slow"
 
-unit: ## The unit part of the tests alone
+unit: ## The unit part alone: what needs neither database nor program
 	@$(INSTALL) dev server
-	$(PYTEST) --dist loadfile -m "not slow and not process"
+	$(PYTEST) --dist loadfile -m "unit and not slow"
 
 test-all: test test-slow test-vtn-alone ## The same and the slow matrices
 

@@ -31,6 +31,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 settings.WHITENOISE_AUTOREFRESH = True
 """Every test's own client would look through all static files before its first request."""
 
+DATABASES = frozenset({"db", "transactional_db", "django_db_setup", "live_server"})
 PROCESS_FOLDERS = ("run", "interop", "browser", "river")
 PROCESS_FILES = (
     "campaigns/test_river.py",
@@ -56,6 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(here)
         if place.parts[0] in PROCESS_FOLDERS or place.as_posix() in PROCESS_FILES:
             item.add_marker(pytest.mark.process)
+        elif item.get_closest_marker("django_db") is None and not DATABASES & set(item.fixturenames):  # type: ignore[attr-defined]
+            item.add_marker(pytest.mark.unit)
 
 
 @receiver(connection_created)
