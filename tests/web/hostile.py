@@ -24,7 +24,7 @@ OURS: Final = frozenset(
 )
 TYPED: Final = frozenset({"checkbox", "radio", "file", "submit", "button", "image", "reset", "hidden"})
 MACHINES: Final = re.compile(
-    r"(^|_)(id|password|sha256|hash|digest|fingerprint|serial|index|token|key|nonce|topic|code|rule|kind|state)$"
+    r"(^|_)(id|password|sha256|hash|digest|fingerprint|serial|index|token|key|nonce|topic|code|rule|kind|state|logo)$"
 )
 """Texts that programs write for programs, which they may rely on."""
 WRONG: Final = ("-1", "9" * 400, "1e999", "2026-02-30", "\N{INFINITY}", "' OR 1=1", "y" * 70_000, "")
