@@ -31,8 +31,9 @@ def keep() -> None:
 
 
 def put_back() -> None:
-    """Write what was kept into tables that are empty."""
+    """Write what was kept into tables that are empty; notes of reads, which no model has, are forgotten."""
     with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE audited.metering_read")
         for table, rows in _kept.items():
             cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table)))
             if cursor.fetchone() == (False,):
