@@ -27,7 +27,7 @@ import assets.queries
 import members.queries
 from campaigns import freezing, habits
 from campaigns.models import Campaign, Direction, Participation, ServicingContract, ServicingSignal
-from campaigns.servicing import running, sending_at_once, telling
+from campaigns.servicing import holding, running, sending_at_once, telling
 from campaigns.servicing.port import Ask
 from campaigns.servicing_models import LONGEST_MINUTES
 from opendsr.kernel import clock
@@ -132,13 +132,13 @@ def receive(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
     Raises UnknownZone, CapNotAgreed and StaleCap. A cap that cannot be met is in force all the same: the
     answer says why, and it is tried again each minute.
     """
-    contract = _locked(running.contract_for(signal.client_id, ask.zone, at=at).pk)
+    contract = running.locked(running.contract_for(signal.client_id, ask.zone, at=at).pk)
     signal.contract = contract
     if agreed_w(contract, ask.direction) is None:
         raise CapNotAgreed(
             field="cap", value=ask.direction, reason="the contract about this zone has no such cap"
         )
-    heard = _newest(contract, ask.direction, is_heard=True)
+    heard = running.newest_cap(contract, ask.direction, is_heard=True)
     if heard is not None and ask.sequence <= heard.asked["sequence"]:
         raise StaleCap(field="sequence", value=ask.sequence, latest=heard.asked["sequence"])
     before = in_force(contract, ask.direction)
@@ -175,7 +175,7 @@ def agreed_w(contract: ServicingContract, kind: str) -> int | None:
 
 def in_force(contract: ServicingContract, kind: str) -> Cap | None:
     """The cap in force under the contract as last decided; None before the first."""
-    signal = _newest(contract, kind)
+    signal = running.newest_cap(contract, kind)
     if signal is None:
         return None
     return Cap(
@@ -226,12 +226,12 @@ def held_homes(running_now: Sequence[Given]) -> int:
 
 @transaction.atomic
 def _follow(contract_id: UUID, kind: str, *, at: datetime) -> bool:
-    contract = _locked(contract_id)
+    contract = running.locked(contract_id)
     agreed = agreed_w(contract, kind)
     if agreed is None:
         return False
-    heard = _newest(contract, kind, is_heard=True)
-    latest = _newest(contract, kind)
+    heard = running.newest_cap(contract, kind, is_heard=True)
+    latest = running.newest_cap(contract, kind)
     before = in_force(contract, kind)
     silent_from = contract.starts_at if heard is None else heard.received_at
     if at - silent_from < contract.silence_minutes * MINUTE:
@@ -346,18 +346,20 @@ def _look(contract: ServicingContract, cap: Cap, *, at: datetime, is_heard_now: 
     band_w = contract.max_w * BAND_PCT // 100
     # What ends soon is followed by what begins as it ends, so that a device asked again never notices.
     ending = {each.campaign.ends_at for each in under if each.covers(soonest) and each.is_of_cap}
+    hold = holding.hold_of(contract, cap.kind, cap_w=cap.cap_w, at=at)
     why = ""
     for moment in [soonest, *sorted(end for end in ending if end <= soonest + LEAD)]:
         now_w = sum(each.given_w for each in under if each.covers(moment))
         ends_at = _ends_at(contract, moment)
         if ends_at - moment < MINUTE:
             break
-        room_w = contract.max_w - running.asked_w(contract, starts_at=moment, ends_at=ends_at)
+        beside_w = running.asked_w(contract, starts_at=moment, ends_at=ends_at)
+        room_w = 0 if hold is not None else contract.max_w - beside_w
         made = step(wanted_w=wanted_w, given_w=now_w, room_w=room_w, band_w=band_w)
         if made.ask_w:
             return Seen(flow_w, homes, wanted_w, given_w, made.ask_w, (), moment, "")
         if wanted_w > now_w and moment == soonest:
-            why = "over_contract"
+            why = "over_contract" if hold is None else holding.HELD
     let_go = step(wanted_w=wanted_w, given_w=given_w, room_w=0, band_w=band_w).let_go_w
     chosen = _to_let_go(contract, under, let_go, is_all=not wanted_w, at=at)
     return Seen(flow_w, homes, wanted_w, given_w, 0, chosen, soonest, why)
@@ -420,7 +422,7 @@ def _resting(contract: ServicingContract, starts_at: datetime) -> frozenset[UUID
 
 def _is_halted(contract: ServicingContract, kind: str) -> bool:
     """Whether the operator's emergency stop is newer than its last cap: then caps ask nothing."""
-    heard = _newest(contract, kind, is_heard=True)
+    heard = running.newest_cap(contract, kind, is_heard=True)
     stops = ServicingSignal.objects.filter(
         client=contract.client_id,
         kind=Kind.EMERGENCY_STOP,
@@ -433,24 +435,6 @@ def _is_halted(contract: ServicingContract, kind: str) -> bool:
     return stops.exists()
 
 
-def _newest(contract: ServicingContract, kind: str, *, is_heard: bool = False) -> ServicingSignal | None:
-    caps = ServicingSignal.objects.filter(contract=contract, kind=Kind.CAP, asked__direction=kind).exclude(
-        state__in=(State.RECEIVED, State.REFUSED)
-    )
-    if is_heard:
-        caps = caps.exclude(key_id="")
-    return caps.order_by("-received_at", "-received_wall_at").first()
-
-
 def _ends_at(contract: ServicingContract, starts_at: datetime) -> datetime:
     ends_at = starts_at + contract.longest_minutes * MINUTE
     return ends_at if contract.ends_at is None else min(ends_at, contract.ends_at)
-
-
-def _locked(contract_id: UUID) -> ServicingContract:
-    """The contract, so that one cap of it is decided at a time."""
-    return (
-        ServicingContract.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("client", "programme")
-        .get(pk=contract_id)
-    )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from campaigns import cancelling, stopping
 from campaigns.models import Campaign, ServicingContract, ServicingSignal
@@ -36,6 +36,30 @@ def contract_for(client_id: UUID, zone: str, *, at: datetime) -> ServicingContra
     if found is None:
         raise UnknownZone(zone=zone)
     return found
+
+
+def locked(contract_id: UUID) -> ServicingContract:
+    """The contract, so that one cap of it is decided at a time; inside a transaction."""
+    return (
+        ServicingContract.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("client", "programme")
+        .get(pk=contract_id)
+    )
+
+
+def caps(contract: ServicingContract, kind: str) -> QuerySet[ServicingSignal]:
+    """Every decided cap of the kind "import" or "export" under the contract, the house's own too."""
+    return ServicingSignal.objects.filter(
+        contract=contract, kind=ServicingSignal.Kind.CAP, asked__direction=kind
+    ).exclude(state__in=(ServicingSignal.State.RECEIVED, ServicingSignal.State.REFUSED))
+
+
+def newest_cap(contract: ServicingContract, kind: str, *, is_heard: bool = False) -> ServicingSignal | None:
+    """The cap decided last; with `is_heard`, the operator sent last."""
+    found = caps(contract, kind)
+    if is_heard:
+        found = found.exclude(key_id="")
+    return found.order_by("-received_at", "-received_wall_at").first()
 
 
 def approved_w(contract: ServicingContract) -> int:

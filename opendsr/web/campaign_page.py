@@ -24,7 +24,8 @@ import campaigns.queries
 import settlement.queries
 from campaigns import amending, life
 from campaigns.life import Verb
-from campaigns.models import Campaign, Direction, Participation, PlanLine
+from campaigns.models import Campaign, Direction, Participation, PlanLine, UseCase
+from campaigns.servicing import holding
 from opendsr.kernel import clock
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.periods import is_half_hour
@@ -36,6 +37,7 @@ LINES_SHOWN: Final = 50
 STOP: Final = "stop"
 GO_ON: Final = "go-on"
 LEAVE_OUT, ASK_AGAIN = "leave-out", "ask-again"
+LET_ASK: Final = "let-ask"
 LINE_ACTIONS: Final[Mapping[str, str | Promise]] = {
     LEAVE_OUT: _lazy("Leave out"),
     ASK_AGAIN: _lazy("Ask again"),
@@ -71,6 +73,8 @@ class Action:
     label: str
     style: str = ""
     warning: str = ""
+    holds: tuple[tuple[str, str], ...] = ()
+    """For how long the cap that asked it asks nobody instead: values and words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ def whole_page(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         "may_run": may_run,
         "go_on_minutes": _may_go_on(campaign) if may_run else (),
         "go_on_key": new_uuid(),
+        "cap_hold": _cap_hold(campaign),
         "left_out": [
             {
                 "home": line.asset.hub.home.name,
@@ -211,6 +216,7 @@ def _actions(request: HttpRequest, campaign: Campaign) -> list[Action]:
     if not campaigns.policy.may_run_campaigns(request.user):
         return []
     possible = life.possible_verbs(campaign)
+    holds = hold_choices(campaign)
     actions = []
     if Verb.APPROVE in possible:
         actions.append(Action(Verb.APPROVE, _("Approve and send")))
@@ -220,11 +226,42 @@ def _actions(request: HttpRequest, campaign: Campaign) -> list[Action]:
         )
     if campaign.state == State.DISPATCHED and campaign.starts_at <= clock.now() < campaign.ends_at:
         warning = _("Hubs let go now, each within the start tolerance. What was done until now counts.")
-        actions.append(Action(STOP, _("Stop early"), "danger", warning))
+        actions.append(Action(STOP, _("Stop early"), "danger", warning, holds))
     if Verb.CANCEL in possible:
         warning = _("It cannot be taken up again. Hubs that know of it are told to carry on as usual.")
-        actions.append(Action(Verb.CANCEL, _("Cancel the campaign"), "danger", warning))
+        actions.append(Action(Verb.CANCEL, _("Cancel the campaign"), "danger", warning, holds))
     return actions
+
+
+def hold_choices(campaign: Campaign) -> tuple[tuple[str, str], ...]:
+    """For how long the cap that asked the campaign may ask nobody once it is ended; none of any other."""
+    if campaign.programme.use_case != UseCase.LOAD_CONTROL or holding.asked_by_cap(campaign) is None:
+        return ()
+    return (
+        (holding.UNTIL_CHANGED, _("until the cap changes")),
+        *((str(each), _("for %(n)s minutes") % {"n": each}) for each in holding.MINUTES),
+        (holding.NOT_AT_ALL, _("not at all: it asks again within a minute")),
+    )
+
+
+def hold_words(hold: holding.Hold) -> str:
+    """Since when, by whom and until when a cap asks nobody."""
+    words = {
+        "when": wording.moment(hold.since),
+        "who": live_board.names({hold.by}).get(hold.by, _("the system")),
+        "cap": wording.power(hold.cap_w),
+    }
+    if hold.until is None:
+        return _("It asks nobody since %(when)s, as %(who)s said, until it is another than %(cap)s.") % words
+    words["until"] = wording.moment(hold.until)
+    return _("It asks nobody since %(when)s, as %(who)s said, until %(until)s.") % words
+
+
+def _cap_hold(campaign: Campaign) -> str:
+    if campaign.programme.use_case != UseCase.LOAD_CONTROL:
+        return ""
+    hold = holding.hold_over(campaign, at=clock.now())
+    return hold_words(hold) if hold is not None else ""
 
 
 def _may_go_on(campaign: Campaign) -> tuple[int, ...]:

@@ -21,16 +21,15 @@ import settlement.policy
 from campaigns import (
     amending,
     approving,
-    cancelling,
     creating,
     freezing,
     opting,
     planning,
     reporting,
-    stopping,
 )
 from campaigns.life import Verb
 from campaigns.models import Campaign, OptRecord, Participation
+from campaigns.servicing import holding
 from members.policy import has_role, require_role
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
@@ -312,16 +311,41 @@ def _approve(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRe
 
 def _cancel(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
-    cancelling.cancel_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
-    messages.success(request, _("Cancelled. Hubs that know of the event are being told."))
+    is_held = _end(request, campaign_id, at=at, is_cancelled=True)
+    messages.success(
+        request, _("Cancelled. Hubs that know of the event are being told.") + _held_words(is_held)
+    )
     return redirect("campaign_detail", campaign_id)
 
 
 def _stop(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
-    reason = request.POST.get("reason", "").replace("\x00", "")
-    stopping.stop_campaign(campaign_id=campaign_id, at=at, by=request.user, reason=reason)  # type: ignore[arg-type]
-    messages.success(request, _("Stopped. Hubs that run it are being told; what was done until now counts."))
+    is_held = _end(request, campaign_id, at=at, is_cancelled=False)
+    words = _("Stopped. Hubs that run it are being told; what was done until now counts.")
+    messages.success(request, words + _held_words(is_held))
+    return redirect("campaign_detail", campaign_id)
+
+
+def _end(request: HttpRequest, campaign_id: UUID, *, at: datetime, is_cancelled: bool) -> bool:
+    return holding.stop(
+        campaign_id=campaign_id,
+        hold=request.POST.get("hold", holding.UNTIL_CHANGED),
+        is_cancelled=is_cancelled,
+        at=at,
+        by=request.user,  # type: ignore[arg-type]
+        reason=request.POST.get("reason", "").replace("\x00", ""),
+    )
+
+
+def _held_words(is_held: bool) -> str:
+    return " " + _("The cap that asked it asks nobody meanwhile.") if is_held else ""
+
+
+def _let_ask(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
+    """The cap that asked it may ask again."""
+    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    holding.let_ask(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
+    messages.success(request, _("The cap asks again, from the next minute on."))
     return redirect("campaign_detail", campaign_id)
 
 
@@ -415,5 +439,6 @@ ACTIONS: Final[Mapping[str, Callable[..., HttpResponse]]] = {
     campaign_page.GO_ON: _go_on,
     campaign_page.LEAVE_OUT: _leave_out,
     campaign_page.ASK_AGAIN: _ask_again,
+    campaign_page.LET_ASK: _let_ask,
     SETTLE: _settle,
 }

@@ -214,6 +214,12 @@ def _stopped(detail: Mapping[str, Any]) -> str:
     return _because(_("Stopped early: what was done until then counts."), detail)
 
 
+def _cap_held(detail: Mapping[str, Any]) -> str:
+    if detail.get("minutes"):
+        return _("The cap that asked it asks nobody for %(n)s minutes.") % {"n": detail["minutes"]}
+    return _("The cap that asked it asks nobody until it changes.")
+
+
 def _cancelled(detail: Mapping[str, Any]) -> str:
     words = _("Cancelled: %(n)s events called off.") % {"n": detail.get("events", 0)}
     return _because(words, detail)
@@ -251,6 +257,8 @@ STEPS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "campaign.amended": _amended,
     "campaign.stopped_early": _stopped,
     "campaign.cancelled": _cancelled,
+    "campaign.cap_held": _cap_held,
+    "campaign.cap_let": _told(_lazy("The cap that asked it may ask again.")),
     "campaign.completed": _told(_lazy("Over: what everybody answered is written down.")),
     "campaign.outcomes": _told(_lazy("Meter readings came in: outcomes were worked out again.")),
 }

@@ -20,14 +20,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 import campaigns.policy
 from campaigns import rules
 from campaigns.models import CampaignRule, ServicingClient, ServicingContract, ServicingSignal
-from campaigns.servicing import capping, contracting, telling
+from campaigns.servicing import capping, contracting, holding, telling
 from campaigns.servicing_models import ZONE_KINDS, Scope
 from members.models import User
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.models import AuditEntry
-from opendsr.web import live_board, step_up, wording
+from opendsr.web import campaign_page, live_board, step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.operator_forms import ContractForm, KeyForm, OperatorForm, RulesForm, watts
 from opendsr.web.paging import paged
@@ -213,6 +213,9 @@ def _signal(signal: ServicingSignal) -> dict[str, Any]:
         what.append(wording.power(asked["size_w"]))
     if not signal.key_id:
         what.append(_("the site itself"))
+    if not signal.key_id and signal.kind == ServicingSignal.Kind.STOP:
+        let = signal.state == ServicingSignal.State.IN_FORCE
+        what.append(_("may ask again") if let else _("asks nobody"))
     if asked["minutes"]:
         what.append(_("%(n)s min") % {"n": asked["minutes"]})
     answer = signal.answer
@@ -263,6 +266,7 @@ def _caps(client: ServicingClient, *, at: datetime) -> list[dict[str, Any]]:
         for kind in kinds:
             cap = capping.in_force(contract, kind)
             running = capping.given(contract, kind, at=at)
+            hold = holding.hold_of(contract, kind, cap_w=cap.cap_w if cap else None, at=at)
             now = "–" if metered_w is None else wording.power(metered_w if kind == "import" else -metered_w)
             found.append(
                 {
@@ -276,6 +280,7 @@ def _caps(client: ServicingClient, *, at: datetime) -> list[dict[str, Any]]:
                         {"campaign": each.campaign, "given": wording.power(each.given_w)} for each in running
                     ],
                     "homes": capping.held_homes(running),
+                    "hold": campaign_page.hold_words(hold) if hold else "",
                 }
             )
     return found

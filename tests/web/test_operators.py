@@ -12,10 +12,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.urls import reverse
 
 from campaigns import rules
-from campaigns.models import Campaign, Programme, ServicingClient, ServicingContract, UseCase
+from campaigns.models import (
+    Campaign,
+    Programme,
+    ServicingClient,
+    ServicingContract,
+    ServicingSignal,
+    UseCase,
+)
 from campaigns.servicing import capping
+from campaigns.servicing.port import Ask
 from members.models import User
 from opendsr.kernel import clock
+from tests.campaigns.servicing.operating import make_operator
 from tests.web.conftest import Visit
 from tests.web.scene import Scene
 
@@ -220,6 +229,65 @@ def test_the_cap_in_force_is_told_with_whom_it_is_from(scene: Scene, visit: Visi
     assert "none yet" not in shown
     for words in ("import cap on silence 16.5 kW", "silence", "nobody", "the site itself", "few meters"):
         assert words in shown
+
+
+@pytest.fixture
+def capped(scene: Scene) -> Campaign:
+    """The scene's next campaign, as if an operator's cap of 16 kW had asked it."""
+    operator = make_operator(import_cap_w=16_000)
+    scene.next.programme = operator.contract.programme
+    scene.next.save()
+    ServicingSignal.objects.create(
+        client=operator.client,
+        contract=operator.contract,
+        campaign=scene.next,
+        key_id=operator.key_id,
+        idempotency_key="a cap",
+        digest="0" * 64,
+        kind="cap",
+        state="dispatched",
+        asked=Ask(ServicingSignal.Kind.CAP, "Calder", "import", 16_000, sequence=1).shown(),
+        answer={"from": "operator", "since": clock.now().isoformat()},
+        received_at=clock.now(),
+        received_wall_at=clock.wall_now(),
+        decided_wall_at=clock.wall_now(),
+    )
+    return scene.next
+
+
+def test_staff_say_for_how_long_a_cap_asks_nobody_and_take_it_back(
+    scene: Scene, capped: Campaign, visit: Visit, ada: User
+) -> None:
+    sam, page = visit(scene.sam), reverse("campaign_detail", args=[capped.pk])
+    cancel, let = (reverse("campaign_action", args=[capped.pk, verb]) for verb in ("cancel", "let-ask"))
+    choice = text(sam.get(page))
+    assert "A cap asked it, and would ask again within a minute." in choice
+    for words in ("until the cap changes", "for 240 minutes", "not at all: it asks again within a minute"):
+        assert words in choice
+    assert "A cap asked it" not in text(sam.get(reverse("campaign_detail", args=[scene.planned.pk])))
+    assert "hold" in text(sam.post(cancel, {"hold": HOSTILE}, follow=True))
+    capped.refresh_from_db()
+    assert capped.state == "dispatched"
+
+    told = text(sam.post(cancel, {"hold": "60"}, follow=True))
+
+    assert "The cap that asked it asks nobody meanwhile." in told
+    assert f"as {scene.sam} said, until" in told
+    assert "The cap that asked it asks nobody for 60 minutes." in told
+    operator = reverse("operator", args=[ServicingClient.objects.get().pk])
+    assert "held by staff" in text(visit(ada).get(operator))
+    assert "asks nobody" in text(visit(ada).get(operator))
+    assert visit(scene.fay).post(let).status_code == 403
+    assert "The cap asks again, from the next minute on." in text(sam.post(let, follow=True))
+    assert "the cap is held" not in text(sam.get(page))
+    assert "may ask again" in text(visit(ada).get(operator))
+    assert sam.post(let).status_code == 404
+
+
+def test_a_stop_without_a_word_holds(scene: Scene, capped: Campaign, visit: Visit) -> None:
+    told = text(visit(scene.sam).post(reverse("campaign_action", args=[capped.pk, "cancel"]), follow=True))
+
+    assert "until it is another than 16 kW" in told
 
 
 def text(answer: Any) -> str:
