@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from rest_framework import serializers
 
-from vtn.console_events import MOMENTS
+from vtn import ven_page
 from vtn.content import EventContent, SignalContent
 from vtn.event_form import MOST_INTERVALS
 from vtn.port import VenId
@@ -357,7 +357,7 @@ class MomentSerializer(serializers.Serializer[Any]):
     """One entry of an event's timeline."""
 
     at = serializers.DateTimeField()
-    what = serializers.ChoiceField(choices=list(MOMENTS))
+    what = serializers.ChoiceField(choices=list(ven_page.MOMENTS))
     detail = serializers.CharField()
 
 

@@ -15,7 +15,8 @@ from vtn import api_fields as fields
 from vtn import report_pages, reporting
 from vtn.api import VtnView, created_once, principal_of
 from vtn.api_events import KEY, checked
-from vtn.api_vens import asked, instant, only_ven, queued_shown
+from vtn.api_queue import queued_shown
+from vtn.api_vens import asked, instant, only_ven
 from vtn.models import ReportOffer, ReportRequest
 from vtn.policy import Deed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from vtn import api_events, api_reports, api_site, api_vens
+from vtn import api_events, api_groups, api_queue, api_reports, api_site, api_vens
 
 app_name = "vtn_api"
 VEN = "vens/<str:ven_id>"
@@ -20,7 +20,13 @@ urlpatterns = [
     ),
     path(f"{VEN}/cancel-registration/", api_vens.VenCancelRegistration.as_view(), name="ven_cancel"),
     path(f"{VEN}/clean-registration/", api_vens.VenCleanRegistration.as_view(), name="ven_clean"),
-    path(f"{VEN}/queue/", api_vens.VenQueue.as_view(), name="ven_queue"),
+    path(f"{VEN}/queue/", api_queue.VenQueue.as_view(), name="ven_queue"),
+    path(
+        f"{VEN}/queue/<int:queued_id>/withdraw/",
+        api_queue.MessageWithdraw.as_view(),
+        name="message_withdraw",
+    ),
+    path(f"{VEN}/queue/<int:queued_id>/retry/", api_queue.MessageRetry.as_view(), name="message_retry"),
     path(f"{VEN}/certificates/", api_vens.VenCertificates.as_view(), name="ven_certificates"),
     path(
         f"{VEN}/certificates/<str:fingerprint>/revoke/",
@@ -49,8 +55,8 @@ urlpatterns = [
     path("drafts/", api_events.DraftList.as_view(), name="drafts"),
     path("drafts/<uuid:draft_id>/", api_events.DraftDetail.as_view(), name="draft"),
     path("drafts/<uuid:draft_id>/publish/", api_events.DraftPublish.as_view(), name="draft_publish"),
-    path("groups/", api_vens.GroupList.as_view(), name="groups"),
-    path("groups/<slug:name>/", api_vens.GroupDetail.as_view(), name="group"),
+    path("groups/", api_groups.GroupList.as_view(), name="groups"),
+    path("groups/<slug:name>/", api_groups.GroupDetail.as_view(), name="group"),
     path("market-contexts/", api_events.MarketContextList.as_view(), name="market_contexts"),
     path("certificates/", api_vens.CertificateList.as_view(), name="certificates"),
     path("messages/", api_vens.MessageList.as_view(), name="messages"),

@@ -1,8 +1,7 @@
-"""The API's VENs: found, enrolled, changed, told; their certificates, opts and messages; groups."""
+"""The API's VENs: found, enrolled, changed, told; their certificates, opts and messages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -19,7 +18,8 @@ from opendsr.kernel.errors import DomainError, NotFound
 from vtn import api_fields as fields
 from vtn import desk, enrolling, enrolment_codes, registering, ven_page
 from vtn.api import VtnView, created_once, principal_of
-from vtn.models import EventOpt, MessageLog, QueuedMessage, Ven, VenCertificate, VenGroup
+from vtn.api_queue import queued_shown
+from vtn.models import EventOpt, MessageLog, Ven, VenCertificate
 from vtn.policy import Deed
 from vtn.port import UnknownVen
 from vtn.push_address import set_push_address
@@ -34,14 +34,6 @@ class VenInUse(DomainError):
 
 class UnknownMessage(NotFound):
     """No such exchange in the VEN's log: `message_id`."""
-
-
-class UnknownVenGroup(NotFound):
-    """No such group: `name`."""
-
-
-class GroupExists(DomainError):
-    """A group of that name is there already: `field`, `reason`."""
 
 
 def asked(request: Request, name: str, longest: int = 200) -> str:
@@ -233,18 +225,6 @@ class VenCleanRegistration(VtnView):
         return Response(status=204)
 
 
-class VenQueue(VtnView):
-    """Messages that this VTN began with a VEN."""
-
-    deeds: ClassVar = {"GET": Deed.SEE}
-
-    @extend_schema(operation_id="vens_queue_list", responses=fields.QueuedSerializer(many=True))
-    def get(self, request: Request, ven_id: str) -> Response:
-        """The queue, newest first, what is over included."""
-        rows = QueuedMessage.objects.filter(ven=only_ven(ven_id)).order_by("-pk")
-        return self.page(request, rows, queued_shown)
-
-
 class VenCertificates(VtnView):
     """Certificates of a VEN."""
 
@@ -431,68 +411,6 @@ class VenMessages(MessageList):
         return self.log(request, MessageLog.objects.filter(ven=only_ven(ven_id)))
 
 
-class GroupList(VtnView):
-    """Groups of VENs."""
-
-    deeds: ClassVar = {"GET": Deed.SEE, "POST": Deed.MANAGE_VENS}
-
-    @extend_schema(operation_id="groups_list", responses=fields.GroupSerializer(many=True))
-    def get(self, request: Request) -> Response:
-        """Every group by name."""
-        return self.page(request, VenGroup.objects.prefetch_related("vens").order_by("name"), group_shown)
-
-    @extend_schema(
-        operation_id="groups_create",
-        request=fields.GroupSerializer,
-        responses={201: fields.GroupSerializer},
-        parameters=[OpenApiParameter("Idempotency-Key", QUERY, OpenApiParameter.HEADER)],
-    )
-    def post(self, request: Request) -> Response:
-        """Make a group."""
-        body = fields.GroupSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-
-        def make() -> Mapping[str, Any]:
-            if VenGroup.objects.filter(name=body.validated_data["name"]).exists():
-                raise GroupExists(
-                    field="name", reason="there is such a group already: change it, or take another name"
-                )
-            return save_group(VenGroup(name=body.validated_data["name"]), body.validated_data)
-
-        return created_once(request, make)
-
-
-class GroupDetail(VtnView):
-    """One group."""
-
-    deeds: ClassVar = {"GET": Deed.SEE, "PUT": Deed.MANAGE_VENS, "DELETE": Deed.MANAGE_VENS}
-
-    @extend_schema(operation_id="groups_retrieve", responses=fields.GroupSerializer)
-    def get(self, request: Request, name: str) -> Response:
-        """A group and its VENs."""
-        return Response(group_shown(only_group(name)))
-
-    @extend_schema(
-        operation_id="groups_replace", request=fields.GroupSerializer, responses=fields.GroupSerializer
-    )
-    def put(self, request: Request, name: str) -> Response:
-        """Say anew which VENs a group has; a new name renames it."""
-        group = only_group(name)
-        body = fields.GroupSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data["name"]
-        if wanted != name and VenGroup.objects.filter(name=wanted).exists():
-            raise GroupExists(field="name", reason="there is such a group already: take another name")
-        group.name = wanted
-        return Response(save_group(group, body.validated_data))
-
-    @extend_schema(operation_id="groups_delete", responses={204: None})
-    def delete(self, request: Request, name: str) -> Response:
-        """Dissolve a group; its VENs stay."""
-        only_group(name).delete()
-        return Response(status=204)
-
-
 # ---- as the API shows them
 
 
@@ -502,27 +420,6 @@ def only_ven(ven_id: str) -> Ven:
     if found is None:
         raise UnknownVen(ven_id=ven_id)
     return found
-
-
-def only_group(name: str) -> VenGroup:
-    """The group; raises UnknownVenGroup."""
-    found = VenGroup.objects.filter(name=name).first()
-    if found is None:
-        raise UnknownVenGroup(name=name)
-    return found
-
-
-@transaction.atomic
-def save_group(group: VenGroup, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a group down with exactly these VENs; raises UnknownVen."""
-    wanted = set(data["ven_ids"])
-    found = dict(Ven.objects.filter(ven_id__in=wanted).values_list("ven_id", "pk"))
-    if missing := wanted - found.keys():
-        raise UnknownVen(ven_id=min(missing), field="ven_ids", reason=f"there is no VEN {min(missing)}")
-    group.description = data["description"]
-    group.save()
-    group.vens.set(found.values())
-    return group_shown(group)
 
 
 def instant(request: Request, name: str) -> datetime | None:
@@ -572,11 +469,6 @@ def enrolled_shown(enrolled: enrolling.EnrolledVen) -> dict[str, Any]:
     }
 
 
-def queued_shown(row: QueuedMessage) -> dict[str, Any]:
-    names = ("kind", "state", "queued_at", "delivered_at", "finished_at", "attempts", "answer_code")
-    return {"id": row.pk} | {name: getattr(row, name) for name in names}
-
-
 def certificate_shown(row: VenCertificate, *, wall: datetime) -> dict[str, Any]:
     return {
         "ven_id": row.ven.ven_id,
@@ -608,12 +500,4 @@ def message_shown(row: MessageLog, *, may_read: bool) -> dict[str, Any]:
         **{name: getattr(row, name) for name in names},
         "request_body": row.request_body if may_read else None,
         "reply_body": row.reply_body if may_read else None,
-    }
-
-
-def group_shown(group: VenGroup) -> dict[str, Any]:
-    return {
-        "name": group.name,
-        "description": group.description,
-        "ven_ids": sorted(ven.ven_id for ven in group.vens.all()),
     }

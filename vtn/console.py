@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
-from vtn import desk, enrolling, enrolment_codes, messagelog, policy, registering, ven_page
+from vtn import desk, enrolling, enrolment_codes, messagelog, outgoing, policy, registering, ven_page
 from vtn.forms import CodeForm, CsrForm, EnrolForm
 from vtn.lists import chosen, paged, search_words
 from vtn.models import Security, Ven, VenGroup
@@ -236,6 +236,29 @@ def _unwatch(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -
     return _("No more bodies are kept.")
 
 
+def _poll_interval(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
+    text = request.POST.get("seconds", "").strip()
+    registering.set_poll_seconds(ven_id=ven.ven_id, text=text, at=at, by=request.principal.actor)
+    return _("The poll interval is set. The VEN is told with its next registration.")
+
+
+def _withdraw(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
+    outgoing.withdraw_message(
+        ven_id=ven.ven_id, queued_pk=_message(request), at=at, by=request.principal.actor
+    )
+    return _("Taken back.")
+
+
+def _retry(request: StaffRequest, ven: Ven, *, at: datetime, wall: datetime) -> str:
+    outgoing.retry_message(ven_id=ven.ven_id, queued_pk=_message(request), at=at, by=request.principal.actor)
+    return _("Queued again.")
+
+
+def _message(request: StaffRequest) -> int:
+    text = request.POST.get("message", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
 class ReasonMissing(DomainError):
     """A deed that needs a reason came without one: `field`, `reason`."""
 
@@ -252,6 +275,9 @@ ACTIONS: Final[Mapping[str, tuple[Deed, Callable[..., str]]]] = {
     "clear-registration": (Deed.MANAGE_VENS, _clear_registration),
     "revoke": (Deed.MANAGE_CERTIFICATES, _revoke),
     "push-address": (Deed.MANAGE_VENS, _push_address),
+    "poll-interval": (Deed.MANAGE_VENS, _poll_interval),
+    "withdraw": (Deed.MANAGE_VENS, _withdraw),
+    "retry": (Deed.MANAGE_VENS, _retry),
     "high-security": (Deed.MANAGE_CERTIFICATES, _sign),
     "standard-security": (Deed.MANAGE_CERTIFICATES, _unsign),
     "watch": (Deed.READ_BODIES, _watch),

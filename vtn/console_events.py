@@ -1,9 +1,11 @@
-"""Staff pages: events, one event's life, and an event by hand: written, previewed, sent."""
+"""Staff pages: events, one event's life, and events by hand: written, kept, previewed, sent, changed."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -15,10 +17,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
-from vtn import desk, sending, ven_page
-from vtn.event_form import EventForm
+from vtn import desk, notices, sending, ven_page
+from vtn.api_fields import ContentSerializer, content_from, content_shown
+from vtn.event_form import ChangeForm, EventForm, initial_of, next_full_hour
 from vtn.lists import chosen, paged, search_words
-from vtn.models import EventDraft
+from vtn.models import Event, EventDraft
 from vtn.policy import Deed
 from vtn.staff_door import StaffRequest, door, sentence, show
 
@@ -29,20 +32,6 @@ STATES: Final = {
     "cancelled": _lazy("Cancelled"),
     "undelivered": _lazy("Version in force not delivered"),
     "unanswered": _lazy("Delivered and not answered"),
-}
-MOMENTS: Final = {
-    "published": _lazy("Published"),
-    "delivered": _lazy("Delivered"),
-    "opt_in": _lazy("Opted in"),
-    "opt_out": _lazy("Opted out"),
-    "opt_none": _lazy("Undecided"),
-    "acknowledged": _lazy("Answered"),
-    "notification_due": _lazy("Notification due"),
-    "near": _lazy("Near: ramp-up begins"),
-    "active": _lazy("Active"),
-    "first_end": _lazy("Earliest end"),
-    "completed": _lazy("Completed"),
-    "cancelled": _lazy("Cancelled"),
 }
 
 
@@ -64,7 +53,7 @@ def event_list(request: StaffRequest) -> HttpResponse:
         "filters": filters,
         "is_filtered": any(filters.values()),
         "states": STATES.items(),
-        "drafts": EventDraft.objects.filter(published_at=None).order_by("-pk")[:10],
+        "drafts": EventDraft.objects.filter(published_at=None).order_by("-pk")[:20],
     }
     return show(request, "vtn/event_list.html", context, section="events")
 
@@ -93,7 +82,7 @@ def event_detail(request: StaffRequest, event_id: str) -> HttpResponse:
         "timeline": [
             {
                 "at": each.at,
-                "what": MOMENTS[each.what],
+                "what": ven_page.MOMENTS[each.what],
                 "detail": each.detail,
                 "tag": each.tag,
                 "is_past": each.at <= at,
@@ -104,10 +93,7 @@ def event_detail(request: StaffRequest, event_id: str) -> HttpResponse:
         "xml": sending.document_of(event, at=at),
         "siblings": _siblings(event.key, event.pk),
         "is_owned": sending.is_owned(event),
-        "may_cancel": request.principal.may(Deed.MANAGE_EVENTS)
-        and not sending.is_owned(event)
-        and event.cancelled_at is None
-        and at < event.closes_at,
+        "may_change": _may_change(request, event, at=at),
     }
     return show(request, "vtn/event_detail.html", context, section="events")
 
@@ -131,59 +117,150 @@ def event_cancel(request: StaffRequest, event_id: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @door(Deed.MANAGE_EVENTS)
 def event_compose(request: StaffRequest) -> HttpResponse:
-    """Write an event, see who gets which document, and then send it; pressed twice it is sent once."""
+    """Write an event, see who gets which document, then send it or keep it; pressed twice it is sent once."""
     at = clock.now()
     if request.method == "GET":
-        begin = (at + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
-        initial = {
-            "key": new_uuid(),
-            "ven_ids": request.GET.get("ven", "").replace("\0", "")[:64],
-            "starts_at": begin,
-        }
-        return show(request, "vtn/event_compose.html", {"form": EventForm(initial=initial)}, section="events")
+        form = EventForm(initial=_initial(request, at=at))
+        return show(request, "vtn/event_compose.html", {"form": form}, section="events")
     form = EventForm(request.POST)
     context: dict[str, object] = {"form": form}
-    if form.is_valid():
+    if request.POST.get("add") != "signal" and form.is_valid():
         try:
             content = form.content()
             ven_ids = sending.targets(ven_ids=form.wanted_ven_ids(), groups=form.wanted_groups())
             sending.require_fresh(content, at=at)
+            context |= {
+                "previews": sending.preview(content=content, ven_ids=ven_ids, at=at),
+                "ven_ids": ven_ids,
+            }
+            if request.POST.get("keep") == "yes":
+                sending.save_draft(
+                    draft_id=form.cleaned_data["key"],
+                    content=content_shown(content),
+                    ven_ids=ven_ids,
+                    at=at,
+                    by=request.principal.actor,
+                )
+                messages.success(request, _("Kept as a draft. Nothing is sent."))
+                return redirect("vtn:event_list")
             if request.POST.get("send") == "yes":
-                sent = sending.send_events(
+                sent = sending.send_written(
                     content=content,
+                    shown=content_shown(content),
                     ven_ids=ven_ids,
                     key=form.cleaned_data["key"],
                     at=at,
                     by=request.principal.actor,
                 )
                 messages.success(request, _("Sent to %(n)s VENs.") % {"n": len(sent)})
-                if len(sent) == 1:
-                    return redirect("vtn:event_detail", next(iter(sent.values())))
-                return redirect("vtn:event_list")
-            context |= {
-                "previews": sending.preview(content=content, ven_ids=ven_ids, at=at),
-                "ven_ids": ven_ids,
-            }
+                return redirect("vtn:event_detail", sent[0]) if len(sent) == 1 else redirect("vtn:event_list")
         except DomainError as error:
-            field = FIELDS.get(str(error.data.get("field", "")) or error.code)
-            form.add_error(field, sentence(error))
-    return show(
-        request, "vtn/event_compose.html", context, section="events", status=422 if form.errors else 200
-    )
+            form.add_error(_field_of(error), sentence(error))
+    status = 422 if form.is_bound and form.has_errors else 200
+    return show(request, "vtn/event_compose.html", context, section="events", status=status)
+
+
+@require_http_methods(["GET", "POST"])
+@door(Deed.MANAGE_EVENTS)
+def event_change(request: StaffRequest, event_id: str) -> HttpResponse:
+    """Change an event that was sent by hand: see what its VEN will read, then tell it."""
+    at = clock.now()
+    event = desk.event(event_id, at=at)
+    if not _may_change(request, event, at=at):
+        messages.error(request, _("This event cannot be changed here."))
+        return redirect("vtn:event_detail", event_id)
+    if request.method == "GET":
+        form = ChangeForm(initial=initial_of(notices.content_of_event(event)))
+        return show(request, "vtn/event_change.html", {"form": form, "event": event}, section="events")
+    form = ChangeForm(request.POST)
+    context: dict[str, object] = {"form": form, "event": event}
+    if request.POST.get("add") != "signal" and form.is_valid():
+        try:
+            content = form.content()
+            sending.require_fresh(content, at=at)
+            context["previews"] = sending.preview(content=content, ven_ids=[event.ven.ven_id], at=at)
+            if request.POST.get("send") == "yes":
+                number = sending.change_event(
+                    event_id=event_id,
+                    content=content,
+                    reason=form.cleaned_data["reason"],
+                    at=at,
+                    by=request.principal.actor,
+                )
+                if number == event.modification_number:
+                    messages.info(request, _("Nothing is different, so nothing is sent."))
+                else:
+                    messages.success(request, _("Changed. The VEN is being told."))
+                return redirect("vtn:event_detail", event_id)
+        except DomainError as error:
+            form.add_error(_field_of(error), sentence(error))
+    status = 422 if form.has_errors else 200
+    return show(request, "vtn/event_change.html", context, section="events", status=status)
+
+
+@require_POST
+@door(Deed.MANAGE_EVENTS)
+def draft_delete(request: StaffRequest, draft_id: UUID) -> HttpResponse:
+    """Forget a draft that was not sent."""
+    try:
+        sending.delete_draft(draft_id=draft_id)
+    except DomainError as error:
+        if error.status == 404:
+            raise
+        messages.error(request, sentence(error))
+    else:
+        messages.success(request, _("The draft is gone."))
+    return redirect("vtn:event_list")
 
 
 FIELDS: Final = {
     "unknown_ven": "ven_ids",
+    "unknown_group": "groups",
     "ven_ids": "ven_ids",
     "starts_at": "starts_at",
     "signals": "intervals",
     "market_context": "market_context",
     "comment": "comment",
     "priority": "priority",
+    "resource_ids": "resources",
+    "targets": "targets",
 }
 
 
-def _intervals(starts_at, pairs):  # type: ignore[no-untyped-def]
+def _field_of(error: DomainError) -> str | None:
+    return FIELDS.get(str(error.data.get("field", "")) or error.code)
+
+
+def _initial(request: StaffRequest, *, at: datetime) -> dict[str, object]:
+    """What an empty form shows: a draft, another event's content for a new one, or the house's defaults."""
+    wanted = request.GET.get("draft", "")
+    if wanted:
+        with suppress(ValueError):
+            draft = sending.draft(UUID(wanted))
+            written = ContentSerializer(data=draft.content)
+            if draft.published_at is None and written.is_valid():
+                content = content_from(written.validated_data)
+                return initial_of(content) | {"key": draft.draft_id, "ven_ids": "\n".join(draft.ven_ids)}
+    initial: dict[str, object] = {"ven_ids": request.GET.get("ven", "").replace("\0", "")[:64]}
+    like = request.GET.get("like", "")
+    if like:
+        event = desk.event(like, at=at)
+        initial = initial_of(notices.content_of_event(event)) | {"ven_ids": event.ven.ven_id}
+    if initial.get("starts_at", at) <= at:  # type: ignore[operator]
+        initial["starts_at"] = next_full_hour(at)
+    return initial | {"key": new_uuid()}
+
+
+def _may_change(request: StaffRequest, event: Event, *, at: datetime) -> bool:
+    return (
+        request.principal.may(Deed.MANAGE_EVENTS)
+        and not sending.is_owned(event)
+        and event.cancelled_at is None
+        and at < event.closes_at
+    )
+
+
+def _intervals(starts_at: datetime, pairs: list[tuple[int, float]]) -> list[dict[str, object]]:
     at = starts_at
     shown = []
     for seconds, value in pairs:

@@ -1,17 +1,25 @@
-"""What staff do about a VEN's registration: ask for it again, end it over the wire, or end it here."""
+"""What staff do about a VEN's registration: ask for it again, end it over the wire or here, set its polls."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 
 from opendsr.kernel import audit
+from opendsr.kernel.errors import Invalid
 from vtn import queueing
 from vtn.models import MessageKind, QueuedMessage, Ven
 from vtn.port import UnknownVen
 from vtn.reporting import VenUnregistered as VenUnregistered
 from vtn.services import registration
+
+LONGEST_POLL_SECONDS: Final = 86_400
+
+
+class PollInvalid(Invalid):
+    """No such poll interval: `field`, `reason`."""
 
 
 @transaction.atomic
@@ -45,6 +53,21 @@ def clear_registration(*, ven_id: str, at: datetime, by: str) -> None:
     ven = _registered(ven_id)
     registration.end(ven, at=at, note="cleared by staff")
     _record("vtn.registration.cleared", ven, at=at, by=by)
+
+
+@transaction.atomic
+def set_poll_seconds(*, ven_id: str, text: str, at: datetime, by: str) -> None:
+    """Set a VEN's own poll interval, in whole seconds; "" is the site's. Raises UnknownVen, PollInvalid."""
+    seconds = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else None
+    if text and (seconds is None or not 1 <= seconds <= LONGEST_POLL_SECONDS):
+        raise PollInvalid(
+            field="poll_seconds", reason=f"{text[:20]!r}: whole seconds from 1 to {LONGEST_POLL_SECONDS}"
+        )
+    if not Ven.objects.filter(ven_id=ven_id).update(poll_seconds=seconds):
+        raise UnknownVen(ven_id=ven_id)
+    audit.record(
+        at=at, actor=by, verb="vtn.ven.changed", target=f"ven:{ven_id}", detail={"poll_seconds": seconds}
+    )
 
 
 def _registered(ven_id: str) -> Ven:

@@ -166,6 +166,28 @@ def document_of(event: Event, *, at: datetime) -> str:
 
 
 @transaction.atomic
+def send_written(
+    *,
+    content: EventContent,
+    shown: Mapping[str, Any],
+    ven_ids: Sequence[str],
+    key: UUID,
+    at: datetime,
+    by: str,
+) -> list[str]:
+    """Send what was written, by its `key`; kept as a draft, the draft is sent. Again, it is sent no more.
+
+    Returns the event ids. `shown` is the content as the API gives it.
+    """
+    kept = EventDraft.objects.filter(draft_id=key).first()
+    if kept is None:
+        return sorted(send_events(content=content, ven_ids=ven_ids, key=key, at=at, by=by).values())
+    if kept.published_at is None:
+        save_draft(draft_id=key, content=shown, ven_ids=ven_ids, at=at, by=by)
+    return list(publish_draft(draft_id=key, content=content, at=at, by=by).event_ids)
+
+
+@transaction.atomic
 def save_draft(
     *, draft_id: UUID, content: Mapping[str, Any], ven_ids: Sequence[str], at: datetime, by: str
 ) -> EventDraft:

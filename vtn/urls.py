@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from vtn import console, console_events, console_messages, console_prompts, console_reports, console_tokens
+from vtn import (
+    console,
+    console_events,
+    console_groups,
+    console_messages,
+    console_prompts,
+    console_reports,
+    console_tokens,
+)
 
 app_name = "vtn"
 urlpatterns = [
@@ -26,7 +34,12 @@ urlpatterns = [
     path("events/", console_events.event_list, name="event_list"),
     path("events/new/", console_events.event_compose, name="event_compose"),
     path("events/<str:event_id>/", console_events.event_detail, name="event_detail"),
+    path("events/<str:event_id>/change/", console_events.event_change, name="event_change"),
     path("events/<str:event_id>/cancel/", console_events.event_cancel, name="event_cancel"),
+    path("drafts/<uuid:draft_id>/delete/", console_events.draft_delete, name="draft_delete"),
+    path("groups/", console_groups.group_list, name="group_list"),
+    path("groups/<slug:group>/", console_groups.group_detail, name="group_detail"),
+    path("groups/<slug:group>/dissolve/", console_groups.group_dissolve, name="group_dissolve"),
     path("messages/", console_messages.message_list, name="message_list"),
     path("messages/<int:message_id>/", console_messages.message_detail, name="message_detail"),
     path("prompts/", console_prompts.prompt_list, name="prompt_list"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _lazy
 
 from vtn import desk, lifecycle
-from vtn.models import OPEN_STATES, Ven, VenWatch
+from vtn.models import OPEN_STATES, MessageKind, MessageState, Ven, VenWatch
 from vtn.services.registration import poll_seconds
 
 EVENTS_SHOWN: Final = 20
@@ -93,6 +93,9 @@ def whole(ven: Any, *, at: datetime, wall: datetime) -> dict[str, Any]:
         "schedules": [_schedule(each) for each in ven.opt_schedules.order_by("-received_at")[:OPTS_SHOWN]],
         "queue": [
             {
+                "id": each.pk,
+                "may_withdraw": each.is_open and each.kind != MessageKind.EVENTS,
+                "is_dead": each.state == MessageState.DEAD,
                 "what": each.get_kind_display(),
                 "state": each.get_state_display(),
                 "tag": QUEUE_TAGS.get(each.state, ""),
@@ -141,6 +144,20 @@ DELIVERY_TAGS: Final = {
     "acknowledged": "good",
     "silent": "good",
     "never": "warn",
+}
+MOMENTS: Final = {
+    "published": _lazy("Published"),
+    "delivered": _lazy("Delivered"),
+    "opt_in": _lazy("Opted in"),
+    "opt_out": _lazy("Opted out"),
+    "opt_none": _lazy("Undecided"),
+    "acknowledged": _lazy("Answered"),
+    "notification_due": _lazy("Notification due"),
+    "near": _lazy("Near: ramp-up begins"),
+    "active": _lazy("Active"),
+    "first_end": _lazy("Earliest end"),
+    "completed": _lazy("Completed"),
+    "cancelled": _lazy("Cancelled"),
 }
 OPT_WORDS: Final = {"in": _lazy("In"), "out": _lazy("Out"), "none": _lazy("Undecided")}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,8 +17,10 @@ from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.browser.test_access import NARROW, WIDE, _violations
 from tests.factories import make_staff
 from tests.web.scene import Scene
-from vtn import messagelog, redacting, tokens
+from vtn import api_fields, grouping, messagelog, redacting, sending, tokens
+from vtn.content import EventContent, SignalContent
 from vtn.models import Event, MessageLog, Ven, VenWatch
+from vtn.port import VenId
 
 PICTURES = os.environ.get("OPENDSR_PICTURES", "")
 """A folder to put a picture of each page into, for whoever works on them."""
@@ -57,6 +62,15 @@ def pages() -> list[tuple[str, str]]:
     assert ven is not None
     assert event is not None
     assert entry is not None
+    at = clock.now()
+    signals = (SignalContent("SIMPLE", "level", ((3600, 1.0),)),)
+    written = EventContent(VenId(ven.ven_id), "http://site/by-hand", at + timedelta(hours=1), 3600, signals)
+    sent = sending.send_events(
+        content=replace(written, is_test=True), ven_ids=[ven.ven_id], key=uuid4(), at=at, by="user:1"
+    )
+    shown = api_fields.content_shown(written)
+    sending.save_draft(draft_id=uuid4(), content=shown, ven_ids=[ven.ven_id], at=at, by="user:1")
+    grouping.save_group(name="street-4", description="One feeder", ven_ids=[ven.ven_id], at=at, by="user:1")
     return [
         ("list", "/vtn/"),
         ("none-found", "/vtn/?q=nobody"),
@@ -66,6 +80,9 @@ def pages() -> list[tuple[str, str]]:
         ("events", "/vtn/events/"),
         ("event", f"/vtn/events/{event.event_id}/"),
         ("compose", f"/vtn/events/new/?ven={ven.ven_id}"),
+        ("change", f"/vtn/events/{sent[ven.ven_id]}/change/"),
+        ("groups", "/vtn/groups/"),
+        ("group", "/vtn/groups/street-4/"),
         ("messages", "/vtn/messages/"),
         ("message", f"/vtn/messages/{entry.pk}/"),
         ("prompts", f"/vtn/prompts/?ven={ven.ven_id}"),

@@ -18,7 +18,7 @@ from tests.vtn import hubs
 from tests.vtn.hubs import AT, csr_of, new_key, notice_to, only_event
 from tests.vtn.people import browser
 from vtn import messagelog, tokens
-from vtn.models import Event, IdempotentReply, Ven, VenCertificate
+from vtn.models import Event, IdempotentReply, QueuedMessage, Ven, VenCertificate
 from vtn.policy import GRANTABLE
 from vtn.port import Vtn
 
@@ -161,6 +161,21 @@ def test_registrations_are_asked_for_cancelled_and_cleared(api: Api, hub: hubs.T
     api("post", f"/vens/{hub.ven_id}/clean-registration/", status=204)
     assert not api("get", f"/vens/{hub.ven_id}/")["is_registered"]
     assert api("post", f"/vens/{hub.ven_id}/cancel-registration/", status=409)["code"] == "ven_unregistered"
+
+
+def test_a_message_is_taken_back_and_a_dead_one_tried_again(api: Api, hub: hubs.TestHub) -> None:
+    asked = api("post", f"/vens/{hub.ven_id}/request-reregistration/", status=202)
+    path = f"/vens/{hub.ven_id}/queue/{asked['id']}"
+    assert api("post", f"{path}/retry/", status=409)["code"] == "not_dead"
+
+    assert api("post", f"{path}/withdraw/")["state"] == "withdrawn"
+
+    assert api("post", f"{path}/withdraw/", status=409)["code"] == "not_to_withdraw"
+    QueuedMessage.objects.update(state="dead")
+    assert api("post", f"{path}/retry/", status=202)["state"] == "queued"
+    assert isinstance(hub.polls(), m.RequestReregistration)
+    api("post", f"/vens/{hub.ven_id}/queue/0/retry/", status=404)
+    api("post", f"/vens/VEN-none/queue/{asked['id']}/withdraw/", status=404)
 
 
 def test_certificates_are_listed_issued_and_revoked(api: Api, hub: hubs.TestHub) -> None:

@@ -39,6 +39,7 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
         "fingerprint": hub.fingerprint,
         "report_request_id": "RR-1",
         "subject": "HUB-9",
+        "queued_id": 1,
     }
 
 

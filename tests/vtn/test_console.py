@@ -174,6 +174,50 @@ def test_a_registration_is_asked_for_or_cancelled_by_the_queue(
     assert isinstance(hub.polls(), wanted)
 
 
+def test_a_message_is_taken_back_and_a_dead_one_tried_again(
+    dee: Client, hub: hubs.TestHub, stranger: hubs.TestHub
+) -> None:
+    def act(verb: str, message: int, ven_id: str = hub.ven_id) -> None:
+        dee.post(reverse("vtn:ven_action", args=[ven_id, verb]), {"message": message})
+
+    act("reregister", 0)
+    row = QueuedMessage.objects.get()
+    act("withdraw", row.pk, stranger.ven_id)
+    act("retry", row.pk)
+    row.refresh_from_db()
+    assert row.state == "queued"
+    assert "only a message that was given up" in ven_page(dee, hub).lower()
+
+    act("withdraw", row.pk)
+
+    row.refresh_from_db()
+    assert (row.state, row.note) == ("withdrawn", "withdrawn by staff")
+    QueuedMessage.objects.update(state="dead")
+    assert "Try again" in ven_page(dee, hub)
+    act("retry", row.pk)
+    assert isinstance(hub.polls(), m.RequestReregistration)
+
+
+def test_the_set_of_events_is_not_taken_back(dee: Client, vtn: Vtn, hub: hubs.TestHub) -> None:
+    vtn.publish(notice_to(hub.ven_id), key="k", at=AT)
+    row = QueuedMessage.objects.get()
+
+    dee.post(reverse("vtn:ven_action", args=[hub.ven_id, "withdraw"]), {"message": row.pk})
+
+    assert "cancel the event" in ven_page(dee, hub)
+    only_event(hub.polls())
+
+
+@pytest.mark.parametrize(("text", "kept"), [("30", 30), ("", None), ("0", 99), ("x", 99), ("86401", 99)])
+def test_the_poll_interval_is_set(text: str, kept: int | None, dee: Client, hub: hubs.TestHub) -> None:
+    Ven.objects.update(poll_seconds=99)
+
+    dee.post(reverse("vtn:ven_action", args=[hub.ven_id, "poll-interval"]), {"seconds": text})
+
+    assert Ven.objects.get(pk=hub.ven.pk).poll_seconds == kept
+    assert ("whole seconds from 1" in ven_page(dee, hub)) == (kept == 99)
+
+
 def test_clearing_ends_the_registration_at_once(dee: Client, hub: hubs.TestHub) -> None:
     dee.post(reverse("vtn:ven_action", args=[hub.ven_id, "clear-registration"]))
 

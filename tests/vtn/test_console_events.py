@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -18,8 +20,10 @@ from tests.vtn import hubs
 from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
 from tests.vtn.people import browser
 from vtn import prompting
-from vtn.models import ApiToken, Event, PromptRun, QueuedMessage, VenGroup
-from vtn.port import Vtn
+from vtn.content import EventContent, SignalContent
+from vtn.event_form import ContentForm, initial_of
+from vtn.models import ApiToken, Event, EventDraft, PromptRun, QueuedMessage, VenGroup
+from vtn.port import VenId, Vtn
 
 pytestmark = pytest.mark.django_db
 COMPOSE = "/vtn/events/new/"
@@ -200,6 +204,166 @@ def test_what_another_part_of_the_house_published_is_left_to_it(
     shown = page_of(ada, f"/vtn/events/{event_id}/")
     assert "Another part of the site published this event" in shown
     assert Event.objects.get().cancelled_at is None
+
+
+def change_url(event: Event) -> str:
+    return reverse("vtn:event_change", args=[event.event_id])
+
+
+def test_an_event_by_hand_is_changed_by_hand(ada: Client, hub: hubs.TestHub) -> None:
+    fields = written(hub)
+    ada.post(COMPOSE, fields | {"send": "yes"})
+    event = Event.objects.get()
+    hub.answers(only_event(hub.polls()))
+    url = change_url(event)
+    assert 'value="30:2, 30:1"' in page_of(ada, url)
+    changed = fields | {"intervals": "30:3, 30:1", "reason": "colder"}
+
+    preview = ada.post(url, changed).content.decode()
+
+    assert "Nothing is changed yet" in preview
+    event.refresh_from_db()
+    assert event.modification_number == 0
+    assert ada.post(url, changed | {"send": "yes"}).status_code == 302
+    told = only_event(hub.polls())
+    assert (told.modification_number, told.modification_reason) == (1, "colder")
+    assert [each.value for each in told.signals[0].intervals] == [3.0, 1.0]
+    ada.post(url, changed | {"send": "yes"})
+    assert "Nothing is different" in page_of(ada, f"/vtn/events/{event.event_id}/")
+    assert Event.objects.get().modification_number == 1
+
+
+def test_a_change_that_cannot_be_is_said_and_changes_nothing(
+    ada: Client, hub: hubs.TestHub, settings: Settings
+) -> None:
+    fields = written(hub)
+    ada.post(COMPOSE, fields | {"send": "yes"})
+    event = Event.objects.get()
+    url = change_url(event)
+
+    response = ada.post(url, fields | {"intervals": "30:9", "send": "yes"})
+    assert (response.status_code, "SIMPLE is a level" in response.content.decode()) == (422, True)
+    settings.VTN_OWNED_KEYS = ("hand:",)
+    assert ada.post(url, fields | {"intervals": "30:1", "send": "yes"}).status_code == 302
+    settings.VTN_OWNED_KEYS = ()
+    ada.post(reverse("vtn:event_cancel", args=[event.event_id]))
+    assert ada.get(url).status_code == 302
+    assert "cannot be changed here" in page_of(ada, f"/vtn/events/{event.event_id}/")
+    assert ada.get(reverse("vtn:event_change", args=["none"])).status_code == 404
+    event.refresh_from_db()
+    assert event.modification_number == 1  # by the cancelling alone
+
+
+def test_a_form_describes_what_it_was_filled_with() -> None:
+    first = SignalContent("LOAD_DISPATCH", "setpoint", ((90, 1.25), (1, -3.0)), "kw", ("Water_Heater",))
+    second = SignalContent("ELECTRICITY_PRICE", "price", ((91, 0.301),), "gbp_per_kwh")
+    whole = EventContent(
+        VenId(""),
+        "http://coop.example/x",
+        AT + timedelta(seconds=7),
+        91,
+        (first, second),
+        notification_seconds=61,
+        ramp_up_seconds=-30,
+        recovery_seconds=45,
+        start_tolerance_seconds=1,
+        priority=3,
+        is_response_required=False,
+        is_test=True,
+        comment="Hi",
+        resource_ids=("r1", "r2"),
+        targets=(("group_id", "street: 4"), ("pnode", "p")),
+    )
+    endless = replace(whole, duration_seconds=0, signals=(SignalContent("SIMPLE", "level", ((0, 2.0),)),))
+
+    for content in (whole, endless):
+        form = ContentForm(initial=initial_of(content))
+        data = QueryDict(mutable=True)
+        for each in (form, *form.more):
+            for field in each:
+                value = field.value()
+                if value not in (None, False):
+                    data[field.html_name] = (
+                        field.field.widget.format_value(value) or ""
+                        if field.name == "starts_at"
+                        else str(value)
+                    )
+        data["more"] = str(len(form.more))
+        back = ContentForm(data)
+        assert back.is_valid(), back.errors
+        assert back.content() == content
+
+
+def test_several_signals_one_of_them_left_out(ada: Client, hub: hubs.TestHub) -> None:
+    fields = written(hub, intervals="60:1")
+    assert "more-0-signal" in ada.post(COMPOSE, fields | {"add": "signal", "more": "0"}).content.decode()
+    price = {
+        "more-0-signal": "ELECTRICITY_PRICE",
+        "more-0-signal_type": "price",
+        "more-0-unit": "gbp_per_kwh",
+        "more-0-intervals": "60:0.4",
+    }
+    dropped = {
+        "more-1-signal": "SIMPLE",
+        "more-1-signal_type": "level",
+        "more-1-intervals": "60:3",
+        "more-1-leave_out": "on",
+    }
+
+    bad = ada.post(COMPOSE, fields | price | {"more": "1", "more-0-intervals": "60", "send": "yes"})
+    assert bad.status_code == 422
+    ada.post(COMPOSE, fields | price | dropped | {"more": "2", "send": "yes"})
+
+    told = only_event(hub.polls())
+    assert [each.name for each in told.signals] == ["SIMPLE", "ELECTRICITY_PRICE"]
+    assert Event.objects.count() == 1
+
+
+def test_an_event_without_an_end(ada: Client, hub: hubs.TestHub) -> None:
+    fields = written(hub, open_ended="on")
+    assert "one value" in ada.post(COMPOSE, fields).content.decode()
+
+    ada.post(COMPOSE, fields | {"intervals": "0:2", "send": "yes"})
+
+    assert only_event(hub.polls()).active_period.duration_seconds == 0
+
+
+def test_a_draft_is_kept_opened_again_and_sent_once(ada: Client, hub: hubs.TestHub) -> None:
+    fields = written(hub)
+    ada.post(COMPOSE, fields | {"keep": "yes"})
+    assert not Event.objects.exists()
+    draft = EventDraft.objects.get()
+    link = f"{COMPOSE}?draft={draft.draft_id}"
+    assert link in page_of(ada, "/vtn/events/")
+    assert fields["key"] in page_of(ada, link)
+
+    for _ in range(2):
+        assert ada.post(COMPOSE, fields | {"intervals": "30:3", "send": "yes"}).status_code == 302
+
+    assert [each.value for each in only_event(hub.polls()).signals[0].intervals] == [3.0]
+    assert Event.objects.count() == 1
+    draft.refresh_from_db()
+    assert draft.published_at == AT
+    delete = reverse("vtn:draft_delete", args=[draft.draft_id])
+    ada.post(delete)
+    assert EventDraft.objects.count() == 1  # what was sent stays
+    ada.post(COMPOSE, written(hub) | {"keep": "yes"})
+    other = EventDraft.objects.get(published_at=None)
+    ada.post(reverse("vtn:draft_delete", args=[other.draft_id]))
+    assert not EventDraft.objects.filter(published_at=None).exists()
+    assert ada.post(reverse("vtn:draft_delete", args=[uuid4()])).status_code == 404
+
+
+def test_another_one_like_it_begins_later(ada: Client, vtn: Vtn, hub: hubs.TestHub) -> None:
+    event_id = vtn.publish(notice_to(hub.ven_id), key="k", at=AT)
+    clock.configure(STARTS_AT + timedelta(minutes=5), speed=0)
+
+    shown = page_of(ada, f"{COMPOSE}?like={event_id}")
+
+    assert "https://coop.example/turn-down" in shown
+    assert hub.ven_id in shown
+    assert 'value="2026-11-24T18:00:00"' in shown
+    assert ada.get(f"{COMPOSE}?like=none").status_code == 404
 
 
 def refuse_all(ven_ids: list[str], **_: object) -> dict[str, str]:

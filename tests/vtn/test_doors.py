@@ -16,7 +16,17 @@ from tests.vtn import hubs
 from tests.vtn.hubs import AT, notice_to
 from tests.vtn.people import BACKEND, make_user
 from vtn import console, policy, urls
-from vtn.models import ApiToken, Event, MessageLog, PromptRun, QueuedMessage, Ven, VenCertificate
+from vtn.models import (
+    ApiToken,
+    Event,
+    EventDraft,
+    MessageLog,
+    PromptRun,
+    QueuedMessage,
+    Ven,
+    VenCertificate,
+    VenGroup,
+)
 from vtn.policy import Deed
 from vtn.port import Vtn
 
@@ -31,6 +41,8 @@ EXAMPLES = {
     "name": "far",
     "verb": "reregister",
     "report_request_id": "RR-1",
+    "group": "bench",
+    "draft_id": uuid4(),
 }
 PATTERNS = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
 
@@ -46,6 +58,9 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
     token = ApiToken.objects.create(
         name="x", prefix="p", digest="0" * 64, deeds=["see"], created_by="x", created_wall_at=AT
     )
+    draft = EventDraft.objects.create(
+        draft_id=uuid4(), ven_ids=[hub.ven_id], content={}, created_at=AT, created_by="user:1"
+    )
     run = PromptRun.objects.create(
         run_id=uuid4(), ven=hub.ven, prompt="far", at=AT, started_wall_at=AT, by="user:1"
     )
@@ -58,6 +73,8 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
         "name": "far",
         "verb": "reregister",
         "report_request_id": "RR-1",
+        "group": VenGroup.objects.create(name="bench").name,
+        "draft_id": draft.draft_id,
     }
 
 
@@ -92,6 +109,8 @@ def state() -> tuple[object, ...]:
         list(ApiToken.objects.order_by("pk").values()),
         QueuedMessage.objects.count(),
         PromptRun.objects.count(),
+        list(VenGroup.objects.order_by("pk").values()),
+        EventDraft.objects.count(),
     )
 
 
