@@ -74,7 +74,11 @@ class World:
 
 @contextmanager
 def world(vens: int) -> Iterator[World]:
-    """Make so many registered VENs with certificates of their own, in a scratch database."""
+    """Make so many registered VENs with certificates of their own, in a scratch database.
+
+    Told to stop, the benchmark ends what it began.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with scratch_database(), tempfile.TemporaryDirectory(prefix="opendsr-vtn-") as name:
         folder = Path(name)
         folder.chmod(0o750)
@@ -335,6 +339,14 @@ def wait_for_word(process: subprocess.Popen[str], word: str) -> None:
         if line.strip() == word:
             return
     raise SystemExit(f"the load generator ended before it was {word}")
+
+
+def wait_for_everybody(process: subprocess.Popen[str], *, homes: int) -> None:
+    """Return once each hub has been answered: a campaign to a fleet still on its way says nothing."""
+    from hems.fleet_main import HOMES_A_PROCESS
+
+    for _ in range(-(-homes // HOMES_A_PROCESS)):
+        wait_for_word(process, "met")
 
 
 def figures_of(process: subprocess.Popen[str]) -> dict[str, Any]:

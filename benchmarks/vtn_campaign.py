@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import _vtn_world as w
 
 PATIENCE_SECONDS = 180.0
+COMING = ("--ramp-seconds", "8", "--connecting", "64")
+"""How hubs come at first: a few at a time, for storms are `vtn_storm`'s."""
 
 
 def main() -> None:
@@ -54,12 +56,11 @@ def pull(made: w.World, options: argparse.Namespace) -> dict[str, float]:
         server = stack.enter_context(w.production(made, vens=options.vens, workers=1))
         if server is None:
             server = stack.enter_context(w.embedded(made, workers=1))
-        ramp = max(options.poll_seconds, options.vens / 400)
         words = ["--vtn", server.url, "--poll-seconds", str(options.poll_seconds), "--override", "0"]
-        warm = ramp + 2 * options.poll_seconds
-        process = w.fleet(made, *words, "--ramp-seconds", str(ramp), "--seconds", "0", homes=options.vens)
-        time.sleep(warm)
-        idle_seconds = options.poll_seconds
+        process = w.fleet(made, *words, *COMING, "--seconds", "0", homes=options.vens)
+        w.wait_for_everybody(process, homes=options.vens)
+        time.sleep(2 * options.poll_seconds)
+        idle_seconds = 2 * options.poll_seconds
         before = spent(server.pids)
         time.sleep(idle_seconds)
         idle = spent(server.pids) - before
@@ -72,6 +73,9 @@ def pull(made: w.World, options: argparse.Namespace) -> dict[str, float]:
 
 def mqtt(made: w.World, options: argparse.Namespace) -> dict[str, float]:
     """Every hub waits at the broker."""
+    from django.db.models import F, Value
+    from django.db.models.functions import Concat
+
     from vtn import pki
     from vtn.models import Ven
     from vtn.transports import broker
@@ -79,9 +83,7 @@ def mqtt(made: w.World, options: argparse.Namespace) -> dict[str, float]:
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
         return {}
-    for ven in Ven.objects.all():
-        ven.transport_name, ven.transport_address = "xmpp", f"mqtt:{ven.ven_id}"
-        ven.save(update_fields=["transport_name", "transport_address"])
+    Ven.objects.update(transport_name="xmpp", transport_address=Concat(Value("mqtt:"), F("ven_id")))
     folder = made.folder / "broker"
     site = broker.Site(pki.authority(), "COOP-VTN", folder, "localhost", w.free_port(), w.free_port(), "root")
     path = broker.write(site, at=datetime.now(UTC))
@@ -101,10 +103,10 @@ def mqtt(made: w.World, options: argparse.Namespace) -> dict[str, float]:
                 env={"MQTT_URL": url},
             )
         )
-        ramp = max(2.0, options.vens / 250)
-        words = ["--mqtt", f"mqtts://localhost:{site.port}", "--override", "0", "--ramp-seconds", str(ramp)]
-        process = w.fleet(made, *words, "--seconds", "0", homes=options.vens)
-        time.sleep(ramp * 1.5 + 5)
+        words = ["--mqtt", f"mqtts://localhost:{site.port}", "--override", "0"]
+        process = w.fleet(made, *words, *COMING, "--seconds", "0", homes=options.vens)
+        w.wait_for_everybody(process, homes=options.vens)
+        time.sleep(5)
         pids = (broker_pid, bridge)
         memory = w.memory_mib(pids)
         result = campaign(made, pids, process, options)

@@ -111,6 +111,7 @@ class Manners:
 class Tally:
     """What a fleet has lived through; times of deliveries are wall seconds since the epoch."""
 
+    met: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     poll_seconds: list[float] = field(default_factory=list)
     deliveries: dict[str, list[float]] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class Hub:
         "home",
         "is_garbled",
         "is_late",
+        "is_met",
         "is_often_away",
         "is_pushed_to",
         "manners",
@@ -153,7 +155,13 @@ class Hub:
         self.is_late = self.dice.random() < manners.slow_clock
         self.is_garbled = self.dice.random() < manners.garbage
         self.is_pushed_to = False
+        self.is_met = False
         self.is_often_away = self.dice.random() < manners.offline
+
+    def has_met(self) -> None:
+        """The VTN has answered: the hub counts as there from the first time on."""
+        self.tally.met += not self.is_met
+        self.is_met = True
 
     def now(self) -> datetime:
         now = datetime.now(UTC).replace(microsecond=0)
@@ -183,6 +191,7 @@ def pulling(hub: Hub) -> Life:
         if reply.status != 200:
             yield from _refused(hub, reply)
             continue
+        hub.has_met()
         if b"oadrResponse>" in reply.body or b"oadrResponse " in reply.body:
             if not _is_ok(reply.body):
                 hub.tally.counts["poll_errors"] += 1
@@ -250,11 +259,14 @@ def _join(hub: Hub) -> Life:
 
 
 def _request_events(hub: Hub) -> Life:
-    reply = yield Ask("EiEvent", codec.serialise(m.RequestEvent(_request_id(hub), hub.ven_id)))
-    if reply.status == 200:
-        yield from _answer_events(hub, reply.body)
-    else:
+    """Ask for the full set until it comes: a hub that is not connected is told nothing."""
+    while True:
+        reply = yield Ask("EiEvent", codec.serialise(m.RequestEvent(_request_id(hub), hub.ven_id)))
+        if reply.status == 200:
+            break
         yield from _refused(hub, reply)
+    hub.has_met()
+    yield from _answer_events(hub, reply.body)
 
 
 def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -76,7 +77,9 @@ class Carrier(ABC):
             self.go_on(None)
 
     def begin(self) -> None:
-        """Say what the life asks, connecting first where there is no connection."""
+        """Say what the life asks, connecting first where there is no connection and the loop lets it."""
+        if self.fd < 0 and not self.loop.may_connect(self):
+            return
         self.loop.wake(self, ANSWER_SECONDS)
         try:
             if self.sock is None:
@@ -167,6 +170,7 @@ class Carrier(ABC):
         self.hub.tally.counts["resumed" if self.sock.session_reused else "handshakes"] += 1
         self.is_shaken = True
         self.set_mask(READ)
+        self.loop.has_connected(self)
         self.greet()
         return True
 
@@ -277,7 +281,8 @@ class HttpCarrier(Carrier):
 class Loop:
     """All hubs of one process."""
 
-    def __init__(self, url: str, ca: Path, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str, ca: Path, *, most_connecting: int = 0) -> None:
+        """`most_connecting` hubs shake hands at a time (0: any number); the others wait their turn."""
         parts = urlsplit(url)
         if parts.scheme not in ("https", "mqtts") or not parts.hostname:
             raise BadAddress(f"{url!r}: give https://HOST:PORT/OpenADR2/Simple/2.0b or mqtts://HOST:PORT")
@@ -294,6 +299,9 @@ class Loop:
         self.raw: dict[int, socket.socket] = {}
         self.timers: list[tuple[float, int, Carrier]] = []
         self.number = 0
+        self.most_connecting = most_connecting
+        self.connecting: set[Carrier] = set()
+        self.queue: deque[Carrier] = deque()
         self.heads: dict[str, bytes] = {}
 
     def run(self, carriers: Sequence[Carrier], *, until: Callable[[], bool], is_begun: bool = False) -> None:
@@ -308,6 +316,7 @@ class Loop:
                 found = self.carriers.get(fd)
                 if found is not None:
                     found.happened(event)
+            self.let_connect()
             now = time.monotonic()
             while self.timers and self.timers[0][0] <= now:
                 wake_at, _, carrier = heapq.heappop(self.timers)
@@ -319,6 +328,24 @@ class Loop:
         carrier.wake_at = time.monotonic() + seconds
         self.number += 1
         heapq.heappush(self.timers, (carrier.wake_at, self.number, carrier))
+
+    def may_connect(self, carrier: Carrier) -> bool:
+        """True when it is the hub's turn to connect; else it is called when that has come."""
+        if self.most_connecting and len(self.connecting) >= self.most_connecting:
+            self.queue.append(carrier)
+            carrier.wake_at = 0.0
+            return False
+        self.connecting.add(carrier)
+        return True
+
+    def has_connected(self, carrier: Carrier) -> None:
+        """Its hands are shaken, or it has given up."""
+        self.connecting.discard(carrier)
+
+    def let_connect(self) -> None:
+        """Begin with those that waited, as far as there is room."""
+        while self.queue and len(self.connecting) < self.most_connecting:
+            self.queue.popleft().begin()
 
     def watch_new(self, carrier: Carrier, raw: socket.socket) -> None:
         self.carriers[carrier.fd] = carrier
@@ -342,6 +369,7 @@ class Loop:
         )
 
     def forget(self, carrier: Carrier) -> None:
+        self.has_connected(carrier)
         if self.carriers.pop(carrier.fd, None) is not None:
             self.epoll.unregister(carrier.fd)
         raw = self.raw.pop(carrier.fd, None)

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=0, help=f"one for {HOMES_A_PROCESS} hubs when 0")
     parser.add_argument("--poll-seconds", type=float, help="in place of what the VTN asks for")
     parser.add_argument("--ramp-seconds", type=float, default=1.0, help="connect over this time")
+    parser.add_argument("--connecting", type=int, default=0, help="at most so many at a time; 0: any number")
     parser.add_argument("--warm-seconds", type=float, default=0.0, help="live so long before counting")
     parser.add_argument("--telemetry-seconds", type=float, default=0.0, help="report this often, when asked")
     parser.add_argument("--registered", action="store_true", help="the hubs are registered already")
@@ -85,7 +86,7 @@ def _live(options: argparse.Namespace) -> dict[str, Any]:
     )
     tally = Tally()
     identities = identities_of(options.dir, first=options.first, count=options.homes)
-    loop = Loop(options.mqtt or options.vtn, options.dir / CA)
+    loop = Loop(options.mqtt or options.vtn, options.dir / CA, most_connecting=options.connecting)
     carriers: list[Carrier] = []
     for number, identity in enumerate(identities, options.first):
         hub = Hub(identity.ven_id, manners, tally, seed=number)
@@ -109,9 +110,12 @@ def _live(options: argparse.Namespace) -> dict[str, Any]:
     end = began + options.seconds if options.seconds else float("inf")
     loop.run(
         carriers,
-        until=lambda: bool(is_stopped) or time.monotonic() >= end,
+        until=lambda: bool(is_stopped) or time.monotonic() >= end or tally.met == len(carriers),
         is_begun=bool(options.warm_seconds),
     )
+    if tally.met == len(carriers):
+        _say("met")
+        loop.run(carriers, until=lambda: bool(is_stopped) or time.monotonic() >= end, is_begun=True)
     _say("over")
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
@@ -155,6 +159,7 @@ def _together(options: argparse.Namespace, processes: int) -> dict[str, Any]:
     words += ["--vtn", options.vtn, "--vtn-id", options.vtn_id, "--seconds", str(options.seconds)]
     words += ["--mqtt", options.mqtt] if options.mqtt else []
     words += ["--ramp-seconds", str(options.ramp_seconds), "--warm-seconds", str(options.warm_seconds)]
+    words += ["--connecting", str(-(-options.connecting // processes))]
     words += ["--telemetry-seconds", str(options.telemetry_seconds)]
     words += ["--poll-seconds", str(options.poll_seconds)] if options.poll_seconds is not None else []
     words += ["--registered"] if options.registered else []

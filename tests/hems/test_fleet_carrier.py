@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from hems.fleet_life import AnswerPushed, Life
-from hems.fleet_loop import Broken, HttpCarrier
+from hems.fleet_life import AnswerPushed, Ask, Hub, Life, Manners, Reply, Tally, Wait, listening
+from hems.fleet_loop import Broken, HttpCarrier, Loop
+from tests.oadr.signatures import identity
 
 
 class GoneCarrier(HttpCarrier):
@@ -31,3 +34,44 @@ def test_an_answer_without_a_connection_is_left_and_life_goes_on() -> None:
     carrier.go_on(None)
 
     assert woken == [7.0]
+
+
+class Recorder(HttpCarrier):
+    """One that only notes when it begins to connect."""
+
+    __slots__ = ("begun",)
+
+    def connect(self) -> None:
+        self.begun = True
+
+
+def test_no_more_connect_at_once_than_are_let(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text(ssl.DER_cert_to_PEM_cert(identity().certificate_der))
+    loop = Loop("https://localhost:1/", tmp_path / "ca.pem", most_connecting=2)
+    fleet = [Recorder(loop, cast(Any, None), cast(Life, None), cast(Any, None)) for _ in range(4)]
+    for each in fleet:
+        each.begun = False
+        each.begin()
+    assert [each.begun for each in fleet] == [True, True, False, False]
+
+    loop.has_connected(fleet[0])  # its hands are shaken
+    loop.forget(fleet[1])  # it has given up
+    loop.let_connect()
+
+    assert all(each.begun for each in fleet)
+
+
+def test_a_hub_that_listens_asks_until_it_is_answered() -> None:
+    hub = Hub("VEN-1", Manners(is_registered=True), Tally(), seed=1)
+    life = listening(hub)
+    assert isinstance(next(life), Wait)
+    for _ in range(3):
+        assert isinstance(life.send(None), Ask)
+        assert isinstance(life.send(Reply(0, retry_seconds=1.0)), Wait)
+    assert hub.tally.met == 0
+
+    life.send(None)
+    after = life.send(Reply(200, b"<oadrDistributeEvent/>"))
+
+    assert isinstance(after, Wait)
+    assert hub.tally.met == 1
