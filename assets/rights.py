@@ -1,4 +1,4 @@
-"""What each role may see and change of assets in the stock admin; assets 0001 grants it."""
+"""What each role may see and change of assets in the stock admin; the first migration grants it."""
 
 from __future__ import annotations
 

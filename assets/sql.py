@@ -1,4 +1,4 @@
-"""Rows that assets 0001 seeds: the kinds of asset, from the figures of the founding report.
+"""Rows that the first migration sows: the kinds of asset, from the figures of the founding report.
 
 `typical_flexible_w` is a kind's daily energy times the share of it that falls between 16:00 and 21:00 (all of
 an EV's, 40 % of a water tank's, 20 % of storage heating), over those five hours: a planning figure until the

@@ -1,4 +1,4 @@
-"""What each role may see of campaigns in the stock admin; 0001, 0005 to 0007, 0009 to 0011 grant it."""
+"""What each role may see of campaigns in the stock admin; the first migration grants it."""
 
 from __future__ import annotations
 

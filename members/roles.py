@@ -1,4 +1,4 @@
-"""What each role may see and change in the stock admin; every room's 0001 grants rights over its own models.
+"""What each role may see and change in the stock admin; each room's first migration grants its own part.
 
 Groups are the roles of `models.Role`. Doors in `policy.py` ask for roles; Django permissions made here only
 open admin pages.
@@ -97,7 +97,7 @@ SUPPLY_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
 def grant(app_label: str, grants: Mapping[Role, Mapping[str, str]]) -> migrations.RunPython:
     """Operation that gives roles rights over one app's models: {role: {model: "view add change delete"}}.
 
-    The migration depends on members 0001 and runs it after the models exist; reversing takes the rights back.
+    The migration depends on members 0002 and runs it after the models exist; reversing takes the rights back.
     """
 
     def forwards(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:

@@ -1,4 +1,4 @@
-"""SQL that Django's model language cannot say; members 0001 runs it."""
+"""SQL that Django's model language cannot say; members 0002 runs it."""
 
 from __future__ import annotations
 

@@ -31,10 +31,16 @@ UNTUNE_PACKED: Final = """
         RESET (autovacuum_vacuum_scale_factor, autovacuum_analyze_scale_factor);
 """
 
+SOW_SOURCES: Final = """
+    INSERT INTO energy.metering_source (code)
+    VALUES ('n3rgy_csv'), ('powershaper_csv'), ('supplier'), ('lcl_csv'), ('generic_csv'), ('opendsr_csv'),
+        ('cad'), ('hub'), ('simulated')
+"""
+
 # Days, after the reference's proposal; a co-op changes them in the records.
-PUT_RETENTION_RULES: Final = """
+SOW_RETENTION_RULES: Final = """
     INSERT INTO energy.metering_retention_rule (kind, keep_days)
-    VALUES ('live', 30), ('live_withdrawn', 1), ('half_hourly', 2192), ('withdrawn', 396)
+    VALUES ('live', 30), ('live_withdrawn', 1), ('half_hourly', 2192), ('withdrawn', 396), ('messages', 90)
 """
 
 # The third door: views over the readings that answer only in a transaction that has announced a read, which

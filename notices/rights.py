@@ -1,4 +1,4 @@
-"""What each role may see of notices in the stock admin; 0001 grants it."""
+"""What each role may see of notices in the stock admin; the first migration grants it."""
 
 from __future__ import annotations
 

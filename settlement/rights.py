@@ -8,18 +8,11 @@ from typing import Final
 from members.models import Role
 from members.roles import VIEW
 
-FIRST_MODELS: Final = (
+MODELS: Final = (
     "settlementterms",
-    "settlementrun",
-    "homedelivery",
-    "perioddelivery",
     "account",
     "entry",
     "posting",
-    "statement",
-)
-EVERYTHING: Final = dict.fromkeys(FIRST_MODELS, VIEW)
-ROUND_MODELS: Final = (
     "settlementround",
     "rounddecision",
     "roundprogress",
@@ -36,31 +29,22 @@ ROUND_MODELS: Final = (
     "society",
     "surplusresolution",
 )
+EVERYTHING: Final = dict.fromkeys(MODELS, VIEW)
+OF_STATEMENTS: Final = (
+    "settlementterms",
+    "settlementround",
+    "settlementrun",
+    "homedelivery",
+    "statement",
+    "hardshipmark",
+)
 
-FIRST_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.ADMINISTRATOR: EVERYTHING,
     Role.FINANCE: EVERYTHING,
     Role.AUDITOR: EVERYTHING,
-    Role.MEMBER_SERVICES: dict.fromkeys(
-        ("settlementterms", "settlementrun", "homedelivery", "perioddelivery", "statement"), VIEW
-    ),
-}
-ROUND_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
-    Role.ADMINISTRATOR: dict.fromkeys(ROUND_MODELS, VIEW),
-    Role.FINANCE: dict.fromkeys(ROUND_MODELS, VIEW),
-    Role.AUDITOR: dict.fromkeys(ROUND_MODELS, VIEW),
-    Role.MEMBER_SERVICES: dict.fromkeys(
-        ("settlementround", "settlementrun", "homedelivery", "statement", "hardshipmark"), VIEW
-    ),
+    Role.MEMBER_SERVICES: dict.fromkeys(OF_STATEMENTS, VIEW),
 }
 STUDY_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     role: {"placebostudy": VIEW} for role in (Role.ADMINISTRATOR, Role.FINANCE, Role.AUDITOR)
-}
-GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
-    role: {
-        model: verbs
-        for model, verbs in {**FIRST_GRANTS.get(role, {}), **ROUND_GRANTS.get(role, {})}.items()
-        if model != "perioddelivery"
-    }
-    for role in FIRST_GRANTS
 }

@@ -10,27 +10,17 @@ from typing import Final
 
 from django.db import migrations
 
-FIRST_TABLES: Final = (
+APPEND_ONLY: Final = (
     "settlement_settlementterms",
-    "settlement_settlementrun",
-    "settlement_homedelivery",
-    "settlement_perioddelivery",
-    "settlement_account",
     "settlement_entry",
     "settlement_posting",
-    "settlement_statement",
-)
-FIRST_APPEND_ONLY: Final = tuple(table for table in FIRST_TABLES if table != "settlement_account")
-ROUND_TABLES: Final = (
     "settlement_settlementround",
     "settlement_rounddecision",
-    "settlement_roundprogress",
     "settlement_settlementrun",
     "settlement_runarchive",
     "settlement_homedelivery",
     "settlement_statement",
     "settlement_sharepolicyversion",
-    "settlement_hardshipmark",
     "settlement_giftchoice",
     "settlement_bankdetail",
     "settlement_paymentbatch",
@@ -42,23 +32,20 @@ ROUND_TABLES: Final = (
     "settlement_disputeoutcome",
     "settlement_society",
     "settlement_surplusresolution",
+    "settlement_surplusproposal",
+    "settlement_surplusdecision",
+    "settlement_deviceestimate",
 )
-CHANGEABLE: Final = (
+TABLES: Final = (
+    *APPEND_ONLY,
     "settlement_account",
     "settlement_roundprogress",
     "settlement_hardshipmark",
-)
-ROUND_APPEND_ONLY: Final = tuple(table for table in ROUND_TABLES if table not in CHANGEABLE)
-SURPLUS_TABLES: Final = ("settlement_surplusproposal", "settlement_surplusdecision")
-DEVICE_TABLE: Final = "settlement_deviceestimate"
-FIGURES_TABLES: Final = ("settlement_eventafter", "settlement_monthfigures")
-APPEND_ONLY: Final = (
-    "settlement_settlementterms",
-    "settlement_entry",
-    "settlement_posting",
-    *ROUND_APPEND_ONLY,
-    *SURPLUS_TABLES,
-    DEVICE_TABLE,
+    "settlement_placebostudy",
+    "settlement_statementfiles",
+    "settlement_statementfilespart",
+    "settlement_eventafter",
+    "settlement_monthfigures",
 )
 
 # Not by a check constraint: who proposed is in the round's row.
@@ -120,16 +107,6 @@ FOR EACH ROW EXECUTE FUNCTION money.require_two_sharers();
 DROP_TWO_SHARERS: Final = """
 DROP TRIGGER settlement_surplusdecision_two_people ON money.settlement_surplusdecision;
 DROP FUNCTION money.require_two_sharers();
-"""
-REFUSE_EARLIER_RUNS: Final = """
-DO $$
-BEGIN
-    IF EXISTS (SELECT 1 FROM settlement_settlementrun) THEN
-        RAISE EXCEPTION 'this database holds settlement runs of an unreleased version: there is no path from '
-            'them; start from an empty database';
-    END IF;
-END
-$$
 """
 
 # Tests that commit clean up by TRUNCATE; they say so in their session (tests/conftest.py). Nothing else does.

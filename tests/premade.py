@@ -1,6 +1,6 @@
 """A migrated database, made once for each state of the migrations; every test database is a copy of it.
 
-Running all migrations takes a minute, copying what they made a second. What counts as the state is the text
+Running all migrations takes ten seconds, copying what they made one. What counts as the state is the text
 of every migration, of what migrations import of ours, and of the locked requirements.
 """
 

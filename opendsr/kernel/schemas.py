@@ -1,4 +1,4 @@
-"""The four PostgreSQL schemas and the migration operation that puts a table into one.
+"""The four PostgreSQL schemas and the migration operations that make tables and put them into one.
 
 The connection's search_path names them all, so models keep plain `db_table` names and any query finds its
 table; roles and retention can be granted by kind of data. Kernel 0001 creates the schemas.
@@ -6,14 +6,48 @@ table; roles and retention can be granted by kind of data. Kernel 0001 creates t
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django.db import migrations
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
 
 SCHEMAS: Final = ("identity", "operations", "energy", "money")
 AUDITED: Final = "audited"
 """A door and no place for models: views of `energy` for who may read it only on the record (metering)."""
 SEARCH_PATH: Final = ",".join(("public", *SCHEMAS))
+
+
+class CreateModels(migrations.SeparateDatabaseAndState):
+    """Make many models at once: migrations see them built once for all, not all again after each.
+
+    Django builds anew each model that a new one can be reached from, and here all models reach all others.
+    None of the operations may use what another of them made in the database, beyond a foreign key to it.
+    """
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        super().__init__(state_operations=operations)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        """As `makemigrations` and `squashmigrations` would write it."""
+        return "CreateModels", [self.state_operations], {}
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Add every model to a state that has none built; who asks for one of them builds them all."""
+        state.__dict__.pop("apps", None)
+        state.is_delayed = False
+        super().state_forwards(app_label, state)
+
+    def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
+        """Make the tables, in the order given."""
+        for operation in self.state_operations:
+            operation.database_forwards(app_label, editor, from_state, to_state)
+
+    def database_backwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
+        """Drop the tables, the last one first."""
+        for operation in reversed(self.state_operations):
+            operation.database_backwards(app_label, editor, from_state, to_state)
 
 
 def create_all() -> migrations.RunSQL:
@@ -27,7 +61,7 @@ def create_all() -> migrations.RunSQL:
 def place(schema: str, *tables: str) -> migrations.RunSQL:
     """Operation that moves the tables, with their indexes and sequences, from public into `schema`.
 
-    The last operation of each app's 0001, whose dependencies name ("kernel", "0001_initial").
+    It follows the tables' making; the first migration of a room depends on the kernel's, which makes schemas.
     """
     if schema not in SCHEMAS:
         raise ValueError(f"no schema {schema!r}: choose one of {', '.join(SCHEMAS)}")

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 from django.apps import apps
-from django.db import connection
-from django.db.migrations.state import ProjectState
+from django.db import connection, migrations, models
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState, StateApps
+from django.db.migrations.writer import OperationWriter
 
 from opendsr.kernel import ids, schemas
 
@@ -56,3 +59,61 @@ def test_tokens_are_long_safe_and_never_the_same():
 def test_uuids_are_random():
     assert ids.new_uuid().version == 4
     assert ids.new_uuid() != ids.new_uuid()
+
+
+def two_tables():
+    name = ("id", models.BigAutoField(primary_key=True))
+    return schemas.CreateModels(
+        [
+            migrations.CreateModel("TestOwner", [name]),
+            migrations.CreateModel(
+                "TestThing", [name, ("owner", models.ForeignKey("kernel.testowner", models.PROTECT))]
+            ),
+        ]
+    )
+
+
+@pytest.mark.django_db
+def test_models_made_at_once_are_built_once(monkeypatch):
+    built = []
+    build = StateApps.__init__
+    monkeypatch.setattr(StateApps, "__init__", lambda *given: built.append(1) or build(*given))
+    operation, before, after = two_tables(), ProjectState(), ProjectState()
+    assert after.apps is not None
+    after.is_delayed = True
+
+    operation.state_forwards("kernel", after)
+    assert not after.is_delayed
+    assert len(built) == 1
+
+    def tables():
+        with connection.cursor() as cursor:
+            return {name for name in connection.introspection.table_names(cursor) if "kernel_test" in name}
+
+    with connection.schema_editor(atomic=False) as editor:
+        operation.database_forwards("kernel", editor, before, after)
+        assert tables() == {"kernel_testowner", "kernel_testthing"}
+        operation.database_backwards("kernel", editor, after, before)
+    assert tables() == set()
+    assert len(built) == 2
+
+
+def test_models_made_at_once_can_be_written_down():
+    written, imports = OperationWriter(two_tables()).serialize()
+
+    assert "import opendsr.kernel.schemas" in imports
+    assert written.lstrip().startswith("opendsr.kernel.schemas.CreateModels(")
+    assert written.count("migrations.CreateModel(") == 2
+
+
+@pytest.mark.django_db
+def test_a_database_of_before_the_migrations_were_folded_has_nothing_to_run():
+    folded = MigrationExecutor(connection).loader.replacements
+    assert folded
+    rows = MigrationRecorder.Migration.objects.all()
+    for app, name in folded:
+        assert rows.filter(app=app, name=name).delete()[0] == 1
+
+    executor = MigrationExecutor(connection)
+
+    assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
