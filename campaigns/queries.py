@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db import connection
 from django.db.models import (
     Aggregate,
@@ -29,13 +28,14 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from campaigns.models import Campaign, OptRecord, Participation, PlanLine
+from opendsr.kernel import keeping
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import civil_date
 
 INSTANT: Final = timedelta(microseconds=1)
 HOMES_KEPT: Final = "campaigns:homes-taking-part"
-HOMES_KEPT_SECONDS: Final = 86_400
+HOMES_LAST: Final = timedelta(days=1)
 LEGS: Final = """
     SELECT leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
            percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)
@@ -100,19 +100,20 @@ def campaigns_for_staff(*counts: str) -> QuerySet[Campaign]:
     return rows if counts else _all_counted(rows)
 
 
-def homes_taking_part(campaigns: Iterable[Campaign]) -> dict[UUID, int]:
+def homes_taking_part(campaigns: Iterable[Campaign], *, at: datetime) -> dict[UUID, int]:
     """How many homes each holds. Of what is completed that never changes: counted once, kept for a day."""
     asked = list(campaigns)
-    kept: dict[UUID, int] = cache.get(HOMES_KEPT, {})
-    over = {each.pk for each in asked if each.state == Campaign.State.COMPLETED}
-    unknown = [each.pk for each in asked if each.pk not in over or each.pk not in kept]
-    parts = Participation.objects.filter(campaign__in=unknown).exclude(state=State.CANCELLED).order_by()
+    over = [each.pk for each in asked if each.state == Campaign.State.COMPLETED]
+    kept = keeping.kept_each(HOMES_KEPT, over, at=at, lasts=HOMES_LAST, work=_homes_counted) if over else {}
+    rest = [each.pk for each in asked if each.pk not in kept]
+    counted = _homes_counted(rest) if rest else {}
+    return {each.pk: kept[each.pk][0] if each.pk in kept else counted[each.pk] for each in asked}
+
+
+def _homes_counted(campaign_ids: Sequence[UUID]) -> dict[UUID, int]:
+    parts = Participation.objects.filter(campaign__in=campaign_ids).exclude(state=State.CANCELLED).order_by()
     rows = parts.values_list("campaign").annotate(homes=Count("occupancy", distinct=True))
-    counted = dict.fromkeys(unknown, 0) | dict(rows)
-    if over & counted.keys():
-        kept = kept | {pk: homes for pk, homes in counted.items() if pk in over}
-        cache.set(HOMES_KEPT, kept, HOMES_KEPT_SECONDS)
-    return {each.pk: counted.get(each.pk, kept.get(each.pk, 0)) for each in asked}
+    return dict.fromkeys(campaign_ids, 0) | dict(rows)
 
 
 def _all_counted(rows: QuerySet[Campaign]) -> QuerySet[Campaign]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Count, Max
 
 from members.models import LeftReason, Member, User
-from opendsr.kernel import audit, outbox
+from opendsr.kernel import audit, keeping, outbox
 from opendsr.kernel.errors import DomainError, Invalid, NotAllowed, NotFound
 from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.lookups import among
@@ -42,7 +41,7 @@ from settlement.models import (
 DEFAULT_THRESHOLD_PENCE: Final = 500
 LOCK: Final = "payments"
 PAID: Final = "settlement.batch.approved"
-WAITING_SECONDS: Final = 300
+WAITING_KEPT: Final = timedelta(minutes=5)
 
 
 class BatchUnknown(NotFound):
@@ -204,11 +203,13 @@ def waiting(*, at: datetime) -> tuple[list[Waiting], datetime]:
     Kept for five minutes while no posting, bank detail or member changes: reading ten thousand accounts
     takes a second. What is paid is worked out anew (`propose_batch`).
     """
-    key = f"settlement:waiting:{_stamp()}"
-    kept: tuple[list[Waiting], datetime] | None = cache.get(key)
-    if kept is not None and kept[1] <= at:
-        return kept
-    found = [
+    return keeping.kept(
+        f"settlement:waiting:{_stamp()}", at=at, lasts=WAITING_KEPT, work=lambda: _waiting(at=at)
+    )
+
+
+def _waiting(*, at: datetime) -> list[Waiting]:
+    return [
         Waiting(
             member_number=each.member.number if each.member else "",
             balance_mp=each.balance_mp,
@@ -219,8 +220,6 @@ def waiting(*, at: datetime) -> tuple[list[Waiting], datetime]:
         )
         for each in payables(rail=Rail.BANK_CSV, at=at)
     ]
-    cache.set(key, (found, at), WAITING_SECONDS)
-    return found, at
 
 
 def _stamp() -> str:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 
-from django.core.cache import cache
-
 from campaigns import rules, selecting
 from campaigns.models import Campaign, Direction, MarketPreset, Programme, UseCase, ZoneKind
 from campaigns.servicing import sending_at_once
+from opendsr.kernel import keeping
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import LONDON
 
@@ -27,45 +26,39 @@ LASTS: Final = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True)
 class Sure:
-    """What the portfolio would surely give, and when that was worked out."""
+    """What the portfolio would surely give, of how many assets in how many homes."""
 
     watts: int
     assets: int
     homes: int
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One kind of market for so long: `sure_w` of `assets` in `homes` against the preset's least size.
-
-    `at`: when that was worked out.
-    """
+    """One kind of market for so long, what is sure of it against the preset's least size, as of `at`."""
 
     preset: MarketPreset
     direction: str
     interval: Interval
-    sure_w: int
-    assets: int
-    homes: int
+    sure: Sure
     at: datetime
 
     @property
     def may(self) -> bool:
         """Whether what is sure reaches the least size."""
-        return self.sure_w >= self.preset.least_w
+        return self.sure.watts >= self.preset.least_w
 
     @property
     def lacks_w(self) -> int:
         """What it lacks of the least size."""
-        return max(0, self.preset.least_w - self.sure_w)
+        return max(0, self.preset.least_w - self.sure.watts)
 
     @property
     def homes_wanted(self) -> int | None:
         """How many homes more, each like those there are; None where there are none to go by."""
-        if not self.homes or not self.sure_w:
+        if not self.sure.homes or not self.sure.watts:
             return None
-        return -(-self.lacks_w * self.homes // self.sure_w)
+        return -(-self.lacks_w * self.sure.homes // self.sure.watts)
 
 
 def entries(*, at: datetime) -> list[Entry]:
@@ -73,25 +66,23 @@ def entries(*, at: datetime) -> list[Entry]:
     programme = Programme.objects.filter(use_case=UseCase.MARKET).order_by("pk").first()
     if programme is None:
         return []
-    kept: dict[tuple[str, Interval], Sure] = cache.get(KEPT, {})
-    found: dict[tuple[str, Interval], Sure] = {}
-    listed = []
-    for preset, direction, interval in _looks(at):
-        key = (direction, interval)
-        if key not in found:
-            known = kept.get(key)
-            is_recent = known is not None and timedelta(0) <= at - known.at < LASTS
-            found[key] = known if known and is_recent else _sure(programme, direction, interval, at=at)
-        sure = found[key]
-        listed.append(Entry(preset, direction, interval, sure.watts, sure.assets, sure.homes, sure.at))
-    if found != kept:
-        cache.set(KEPT, found, LASTS.total_seconds())
-    return listed
+    looks = list(_looks(at))
+    found = keeping.kept_each(
+        KEPT,
+        [(direction, interval) for _, direction, interval in looks],
+        at=at,
+        lasts=LASTS,
+        work=lambda missing: {each: _sure(programme, *each, at=at) for each in missing},
+    )
+    return [
+        Entry(preset, direction, interval, *found[direction, interval])
+        for preset, direction, interval in looks
+    ]
 
 
 def forget() -> None:
     """The next to ask has all of it worked out anew."""
-    cache.delete(KEPT)
+    keeping.forget(KEPT)
 
 
 def _looks(at: datetime) -> Iterator[tuple[MarketPreset, str, Interval]]:
@@ -115,12 +106,12 @@ def _sure(programme: Programme, direction: str, interval: Interval, *, at: datet
     found = sending_at_once.look(campaign, at=at)
     total_w = sum(offer.expected_w for offer in found.offers)
     if not total_w:
-        return Sure(0, 0, 0, at)
+        return Sure(0, 0, 0)
     chosen = selecting.select(
         found.offers, size_w=total_w, rule=rules.in_force(), stagger_seconds=campaign.spread_seconds
     )
     homes = {found.able[number].home_id for number in chosen.chosen}
-    return Sure(chosen.sure_w, len(chosen.chosen), len(homes), at)
+    return Sure(chosen.sure_w, len(chosen.chosen), len(homes))
 
 
 def _next_evening(earliest: datetime) -> datetime:

@@ -14,13 +14,13 @@ from typing import Final
 from uuid import UUID
 
 import numpy as np
-from django.core.cache import cache
 
 from campaigns.market import income
 from campaigns.market.income import Asked, Choice
 from campaigns.models import Campaign, MarketRequest
 from campaigns.selecting import ASK_MP
 from campaigns.servicing import sending_at_once
+from opendsr.kernel import keeping
 from opendsr.kernel.interval import HALF_HOUR
 
 State = MarketRequest.State
@@ -67,20 +67,18 @@ class Outline:
     why_not: str
 
 
-def outlines(requests: Sequence[MarketRequest], *, at: datetime) -> tuple[datetime, list[Outline]]:
+def outlines(requests: Sequence[MarketRequest], *, at: datetime) -> tuple[list[Outline], datetime]:
     """What `weigh` says of these, in their order, and when it said so: at most a minute ago.
 
     Ten thousand homes are weighed in most of a second; an offer weighs anew (`offering.make_offers`).
     """
-    named = " ".join(f"{each.pk}" for each in requests)
-    key = f"campaigns:weighed:{hashlib.sha256(named.encode()).hexdigest()}"
-    kept: tuple[datetime, list[Outline]] | None = cache.get(key)
-    if kept is not None and timedelta(0) <= at - kept[0] < KEPT:
-        return kept
-    found = {each.request.pk: _outline(each) for each in weigh(requests, at=at)}
-    said = (at, [found[each.pk] for each in requests])
-    cache.set(key, said, KEPT.total_seconds())
-    return said
+    named = hashlib.sha256(" ".join(f"{each.pk}" for each in requests).encode()).hexdigest()
+
+    def work() -> list[Outline]:
+        found = {each.request.pk: _outline(each) for each in weigh(requests, at=at)}
+        return [found[each.pk] for each in requests]
+
+    return keeping.kept(f"campaigns:weighed:{named}", at=at, lasts=KEPT, work=work)
 
 
 def _outline(weighed: Weighed) -> Outline:

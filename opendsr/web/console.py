@@ -68,7 +68,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
     rows = Campaign.objects.select_related("programme").order_by("-starts_at", "-created_at")
     state = wanted if wanted in Campaign.State.values else ""
     shown, pager = paged(request, rows.filter(state=state) if state else rows, size=CAMPAIGNS_SHOWN)
-    homes = campaigns.queries.homes_taking_part(shown)
+    homes = campaigns.queries.homes_taking_part(shown, at=clock.now())
     context = {
         "campaigns": [
             {

@@ -194,7 +194,7 @@ def market_choice(request: HttpRequest) -> HttpResponse:
             said = _("%(n)s offered. Tell the buyers; an order is taken in on each request's page.")
             messages.success(request, said % {"n": len(made)})
             return redirect("market_list")
-    weighed_at, weighed = weighing.outlines(found, at=at)
+    weighed, weighed_at = weighing.outlines(found, at=at)
     context = {
         "rows": [
             {
@@ -551,9 +551,9 @@ def _entry(entry: entering.Entry) -> dict[str, Any]:
         "direction": wording.DIRECTIONS[entry.direction],
         "when": wording.stretch(entry.interval.starts_at, entry.interval.ends_at, form=wording.SHORT_DAY),
         "least": wording.power(entry.preset.least_w),
-        "sure": wording.power(entry.sure_w),
-        "homes": f"{entry.homes:,}",
-        "assets": f"{entry.assets:,}",
+        "sure": wording.power(entry.sure.watts),
+        "homes": f"{entry.sure.homes:,}",
+        "assets": f"{entry.sure.assets:,}",
         "may": entry.may,
         "lacks": lacks,
     }

@@ -130,14 +130,14 @@ def test_the_homes_of_what_is_over_are_counted_once(
     _, other = make_ready_home()
     draft = make_campaign(starts_at=STARTS_AT + timedelta(days=1), ends_at=ENDS_AT + timedelta(days=1))
     campaign = make_dispatched([*kit.assets, *other.assets])
-    assert queries.homes_taking_part([draft, campaign]) == {draft.pk: 0, campaign.pk: 2}
+    assert queries.homes_taking_part([draft, campaign], at=NOON) == {draft.pk: 0, campaign.pk: 2}
     Participation.objects.filter(asset=other.assets[0]).update(state=Participation.State.CANCELLED)
-    assert queries.homes_taking_part([draft, campaign]) == {draft.pk: 0, campaign.pk: 1}
+    assert queries.homes_taking_part([draft, campaign], at=NOON) == {draft.pk: 0, campaign.pk: 1}
 
     campaign.state = Campaign.State.COMPLETED
-    assert queries.homes_taking_part([campaign]) == {campaign.pk: 1}
+    assert queries.homes_taking_part([campaign], at=NOON) == {campaign.pk: 1}
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
-        assert queries.homes_taking_part([campaign]) == {campaign.pk: 1}
+        assert queries.homes_taking_part([campaign], at=NOON) == {campaign.pk: 1}
 
 
 def test_a_household_sees_what_comes_and_what_was(paper_vtn: PaperVtn) -> None:
