@@ -2,18 +2,20 @@
 
 A pass while an event runs and for LOOKED_AFTER besides, all its assets in one statement. The rule:
 
-    begun     the event's start, or when the hub fetched it where that is later
+    begun     the event's start, later by what the hub drew where it told that, or when the hub fetched it
+              where that is later
     seen      a state by its own clock, to the second it falls in, or when it came where that is sooner
     before    the newest state seen by then, at most LOOK_BACK older
-    changed   the first state seen after that, before the end and within the spread and LOOK_ON, whose power
+    changed   the first state seen after that, before the end and within LOOK_ON and, where the hub told no
+              draw, the spread, whose power
               went the asked way from before: by half of what was asked (of what it drew, where a turn-down
               asked more), and a fifth of what it drew at least; where no power was told before, the first
               that is off for down, on for up
 
 A device that told nothing before or since, or that was off already when asked to turn down, has none: nothing
 is guessed. What a device does by itself in that time looks the same. The times are bounds from above: a
-device that reports every five minutes is seen up to five minutes late, and hubs draw their delay within the
-campaign's spread themselves and do not tell it.
+device that reports every five minutes is seen up to five minutes late, and a hub that does not tell its draw
+(`staggering.py`) has it in its time.
 """
 
 from __future__ import annotations
@@ -32,13 +34,16 @@ LOOK_ON: Final = timedelta(minutes=30)
 LOOKED_AFTER: Final = timedelta(hours=2)
 """Hubs report every quarter of an hour, and tell later what waited."""
 SEEN: Final = "least(received_at, at + interval '1 second')"
+BEGUN: Final = "part.starts_at + coalesce(part.start_delay_seconds, 0) * interval '1 second'"
+"""When the device was to begin, as far as is known; never later than the fetching in `begun`."""
 CHANGES: Final = f"""
     WITH part AS (
         SELECT part.id, part.asset_id, part.expected_w, part.changed_at,
-               greatest(part.starts_at, part.delivered_at) AS begun_at,
-               least(part.ends_at, part.dropped_at, greatest(part.starts_at, part.delivered_at)
-                     + %(look_on_seconds)s * interval '1 second'
-                     + coalesce(campaign.stagger_seconds, programme.start_tolerance_seconds)
+               greatest({BEGUN}, part.delivered_at) AS begun_at,
+               least(part.ends_at + coalesce(end_delay_seconds, 0) * interval '1 second', part.dropped_at,
+                     greatest({BEGUN}, part.delivered_at) + %(look_on_seconds)s * interval '1 second'
+                     + CASE WHEN start_delay_seconds IS NULL
+                       THEN coalesce(campaign.stagger_seconds, programme.start_tolerance_seconds) ELSE 0 END
                      * interval '1 second') AS over_at,
                CASE campaign.direction WHEN %(down)s THEN -1 ELSE 1 END AS way
         FROM campaigns_campaign AS campaign

@@ -16,6 +16,7 @@ from members.models import TsTzRange
 from opendsr.kernel.ids import new_uuid
 
 MOST_HELD_OUT_PCT: Final = 50
+MOST_SPREAD_SECONDS: Final = 1_800
 
 
 class Direction(models.TextChoices):
@@ -43,7 +44,7 @@ class Programme(models.Model):
     settlement_terms_id = models.UUIDField(help_text="Versioned terms owned by settlement/; id only")
     notification_seconds = models.PositiveIntegerField(default=900)
     start_tolerance_seconds = models.PositiveIntegerField(
-        default=0, help_text="OpenADR startafter: hubs spread start and end over this long"
+        default=600, help_text="OpenADR startafter: hubs spread start and end over this long"
     )
     delivered_from_pct = models.PositiveSmallIntegerField(
         default=75, help_text="Delivered from this share of what was asked, partial below"
@@ -59,7 +60,8 @@ class Programme(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(start_tolerance_seconds__lte=1800), name="programme_spreads_at_most_1800"
+                condition=Q(start_tolerance_seconds__lte=MOST_SPREAD_SECONDS),
+                name="programme_spreads_at_most_1800",
             ),
             models.CheckConstraint(condition=Q(delivered_from_pct__lte=100), name="programme_share_in_range"),
             models.CheckConstraint(
@@ -142,7 +144,7 @@ class Campaign(models.Model):
                 condition=Q(hold_out_pct__lte=MOST_HELD_OUT_PCT), name="campaign_holds_out_at_most_half"
             ),
             models.CheckConstraint(
-                condition=Q(stagger_seconds=None) | Q(stagger_seconds__lte=1800),
+                condition=Q(stagger_seconds=None) | Q(stagger_seconds__lte=MOST_SPREAD_SECONDS),
                 name="campaign_spreads_at_most_1800",
             ),
         ]
@@ -260,6 +262,12 @@ class Participation(models.Model):
         blank=True,
         help_text="When the device was first seen changed as asked; empty: it told none",
     )
+    start_delay_seconds = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="So long after the start, as its hub drew; empty: the hub told none"
+    )
+    end_delay_seconds = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="So long after the end, or the calling off; empty: the hub told none"
+    )
     dropped_at = models.DateTimeField(
         null=True, blank=True, help_text="When it was taken out of the hub's event; empty while it is in"
     )
@@ -274,6 +282,11 @@ class Participation(models.Model):
                 condition=~Q(state__in=["sent", "delivered_to_hub", "opted_in"])
                 | (~Q(vtn_event_id="") & Q(sent_at__isnull=False)),
                 name="participation_sent_has_an_event",
+            ),
+            models.CheckConstraint(
+                condition=(Q(start_delay_seconds=None) | Q(start_delay_seconds__lte=MOST_SPREAD_SECONDS))
+                & (Q(end_delay_seconds=None) | Q(end_delay_seconds__lte=MOST_SPREAD_SECONDS)),
+                name="participation_delays_at_most_1800",
             ),
             ExclusionConstraint(
                 name="participation_no_overlap",

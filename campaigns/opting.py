@@ -37,6 +37,8 @@ SAVED = [
     "delivered_at",
     "responded_at",
     "dropped_at",
+    "start_delay_seconds",
+    "end_delay_seconds",
 ]
 
 

@@ -27,6 +27,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
+from campaigns.changing import BEGUN
 from campaigns.models import Campaign, OptRecord, Participation, PlanLine
 from opendsr.kernel import keeping
 from opendsr.kernel.interval import Interval
@@ -36,7 +37,7 @@ from opendsr.kernel.periods import civil_date
 INSTANT: Final = timedelta(microseconds=1)
 HOMES_KEPT: Final = "campaigns:homes-taking-part"
 HOMES_LAST: Final = timedelta(days=1)
-LEGS: Final = """
+LEGS: Final = f"""
     SELECT leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
            percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)
     FROM campaigns_participation AS part JOIN campaigns_campaign AS campaign ON campaign.id = campaign_id,
@@ -45,16 +46,17 @@ LEGS: Final = """
         (2, extract(epoch FROM delivered_at - sent_at)),
         (3, extract(epoch FROM responded_at - delivered_at)),
         (4, extract(epoch FROM responded_at - approved_at)),
-        (5, extract(epoch FROM changed_at - greatest(part.starts_at, delivered_at)))
+        (5, extract(epoch FROM changed_at - greatest({BEGUN}, delivered_at)))
     ) AS leg (leg, seconds)
     WHERE campaign_id = %s AND seconds >= 0
     GROUP BY leg ORDER BY leg
-"""
-LEGS_BETWEEN: Final = """
+"""  # noqa: S608
+LEGS_BETWEEN: Final = f"""
     SELECT is_direct, leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
            percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds),
            count(*) FILTER (WHERE seconds <= CASE WHEN is_direct THEN %(direct)s ELSE %(goal)s END
-                                             + CASE WHEN leg = 5 THEN spread_seconds ELSE 0 END)
+                                             + CASE WHEN leg = 5 AND start_delay_seconds IS NULL
+                                               THEN spread_seconds ELSE 0 END)
     FROM (
         SELECT part.*, campaign.approved_at, programme.use_case = 'load_control' AS is_direct,
                coalesce(campaign.stagger_seconds, programme.start_tolerance_seconds) AS spread_seconds
@@ -68,11 +70,11 @@ LEGS_BETWEEN: Final = """
         (2, extract(epoch FROM delivered_at - sent_at)),
         (3, extract(epoch FROM responded_at - delivered_at)),
         (4, extract(epoch FROM responded_at - approved_at)),
-        (5, extract(epoch FROM changed_at - greatest(part.starts_at, delivered_at)))
+        (5, extract(epoch FROM changed_at - greatest({BEGUN}, delivered_at)))
     ) AS leg (leg, seconds)
     WHERE seconds >= 0
     GROUP BY is_direct, leg ORDER BY is_direct, leg
-"""
+"""  # noqa: S608
 State = Participation.State
 IN_FORCE: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED, Campaign.State.COMPLETED)
 
@@ -232,7 +234,7 @@ def leg_seconds(campaign: Campaign) -> list[tuple[int, int, float, float]]:
 
     1: approval to published; 2: published to fetched; 3: fetched to the hub's answer; 4: 1 to 3 together;
     5: the start, or the fetching where that came later, to the device first seen changed (`changing.py`), of
-    devices that tell; what the hub drew within the campaign's spread is in it.
+    devices that tell; what the hub drew within the campaign's spread is in it only where it told none.
     """
     with connection.cursor() as cursor:
         cursor.execute(LEGS, [campaign.pk])

@@ -136,6 +136,7 @@ def put_back(
     part.left_out = ""
     part.sent_at = at
     part.delivered_at = part.dropped_at = None
+    part.start_delay_seconds = part.end_delay_seconds = None
 
 
 def is_in_event(part: Participation) -> bool:

@@ -25,6 +25,7 @@ from campaigns import (
     monitoring,
     octopus,
     opting,
+    staggering,
     tariffs,
 )
 from campaigns.forecasting import issuing
@@ -83,6 +84,16 @@ def opt_received(*, fact: Fact) -> None:
         received_at=_instant(fact, "received_at"),
         resource_ids=_texts(fact, "resource_ids"),
         resources_apart=_texts(fact, "resources_apart"),
+    )
+
+
+@outbox.consumer("vtn.event.delays_told", "campaigns.delays")
+def delays_told(*, fact: Fact) -> None:
+    """A hub told what it drew within the spread of its event."""
+    staggering.note_delays(
+        event_id=_text(fact, "event_id"),
+        start_seconds=_seconds(fact, "start_seconds"),
+        end_seconds=_seconds(fact, "end_seconds"),
     )
 
 
@@ -248,6 +259,12 @@ def _text(fact: Fact, name: str) -> str:
 def _texts(fact: Fact, name: str) -> tuple[str, ...]:
     found = fact.payload.get(name, ())
     return tuple(str(each) for each in found) if isinstance(found, list | tuple) else ()
+
+
+def _seconds(fact: Fact, name: str) -> dict[str, int]:
+    found = fact.payload.get(name)
+    drawn = found.items() if isinstance(found, dict) else ()
+    return {name: each for name, each in drawn if isinstance(each, int)}
 
 
 def _uuid(fact: Fact, name: str) -> UUID:

@@ -18,6 +18,8 @@ from typing import Protocol
 from hems.absence import Absence, ScheduleNote, ended, is_away
 from hems.devices import Order
 from hems.signals import LONGEST, SignalUnsupported, Slice, ends_of, slices_of
+from oadr import delays
+from oadr.delays import Delays
 from oadr.messages import (
     INVALID_DATA,
     OUT_OF_SEQUENCE,
@@ -136,7 +138,8 @@ class Book:
                 entries[event.event_id] = entry
             if opt is not None and event.is_response_required:
                 about = QualifiedEventId(event.event_id, event.modification_number)
-                answers.append(EventResponse(about, opt, message.request_id, code, reason))
+                told = reason or delays.written(self._delays(entry, known, at, assets))
+                answers.append(EventResponse(about, opt, message.request_id, code, told))
         named = {event.event_id for event in message.events}
         for event_id, entry in entries.items():
             if event_id not in named and entry.stopped_at is None and at < entry.ends_at:
@@ -314,6 +317,20 @@ class Book:
                     )
                 )
         return orders
+
+    def _delays(
+        self, entry: Entry | None, known: Entry | None, at: datetime, assets: Collection[Rated]
+    ) -> Delays:
+        """What the VTN is told of the draws: both of what is to be done, the end's of what was called off."""
+        if entry is None or entry.is_test or not entry.tolerance_seconds or entry.opt != "optIn":
+            return Delays()
+        names = [each.resource_id for each in assets if _targeted(entry.resource_ids, [each])]
+        if entry.stopped_at is None:
+            drawn = {name: self._draw(entry.tolerance_seconds, entry.event_id, name) for name in names}
+            return Delays(drawn, drawn)
+        if known is None or not known.is_live(at) or at < entry.starts_at:
+            return Delays()
+        return Delays(end_seconds=dict.fromkeys(names, int((entry.stopped_at - at).total_seconds())))
 
     def _cancelled(self, known: Entry | None, number: int, at: datetime) -> Entry | None:
         """The known event called off by its VTN; one that is over or called off already stays as it was."""

@@ -148,6 +148,7 @@ def _publish_terms(*, at: datetime) -> None:
         market_context="http://caldervale.example/capacity-bidding",
         settlement_terms_id=published.pk,
         notification_seconds=900,
+        start_tolerance_seconds=0,  # played in minutes and read by the half-hour: at once
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Sum, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -110,11 +110,20 @@ def legs(campaign: Campaign) -> list[Leg]:
 def device_note(campaign: Campaign) -> str:
     """What the leg of the device holds besides the device's own time."""
     words = _("Devices that tell nothing of themselves are not counted; one is seen at its next report.")
-    spread_seconds = campaign.spread_seconds
-    if spread_seconds:
-        words += " " + _("Hubs spread the start over %(spread)s themselves, which is in it.") % {
-            "spread": seconds(spread_seconds)
-        }
+    if not campaign.spread_seconds:
+        return words
+    told = campaign.participations.filter(sent_at__isnull=False).aggregate(
+        asked=Count("pk"), drawn=Count("start_delay_seconds"), most=Max("start_delay_seconds", default=0)
+    )
+    words += " " + _("Hubs spread start and end over %(spread)s themselves.") % {
+        "spread": seconds(campaign.spread_seconds)
+    }
+    if told["drawn"]:
+        words += " " + _(
+            "Of %(n)s of %(asked)s assets they told what they drew, %(most)s at most: not in it."
+        ) % {"n": f"{told['drawn']:,}", "asked": f"{told['asked']:,}", "most": seconds(told["most"])}
+    if told["drawn"] < told["asked"]:
+        words += " " + _("Where a hub tells no draw, its delay is in it.")
     return words
 
 
@@ -138,7 +147,23 @@ def times(part: Participation) -> str:
         (_("answered %(time)s"), part.responded_at),
         (_("changed %(time)s"), part.changed_at),
     )
-    return ", ".join(words % {"time": f"{wording.clock_time(at)}:{at:%S}"} for words, at in told if at)
+    said = [words % {"time": f"{wording.clock_time(at)}:{at:%S}"} for words, at in told if at]
+    return ", ".join([*said, *drawn(part)])
+
+
+def drawn(part: Participation) -> list[str]:
+    """How long after start and end the asset follows, as its hub drew; nothing where it told none."""
+    start, end = part.start_delay_seconds, part.end_delay_seconds
+    if start == end:
+        named = [(_("start and end %(time)s later, as drawn"), start)]
+    else:
+        named = [(_("start %(time)s later, as drawn"), start), (_("end %(time)s later, as drawn"), end)]
+    return [words % {"time": _minutes(each)} for words, each in named if each is not None]
+
+
+def _minutes(whole_seconds: int) -> str:
+    minutes, rest = divmod(whole_seconds, 60)
+    return _("%(m)s min %(s)s s") % {"m": minutes, "s": rest} if minutes else _("%(s)s s") % {"s": rest}
 
 
 def log(campaign: Campaign) -> list[dict[str, str]]:

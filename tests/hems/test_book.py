@@ -18,6 +18,7 @@ from hems.home import Home, make_asset
 from hems.signals import LONGEST
 from hems.simulation import SimulatedHome
 from hems.ven import Registration
+from oadr import delays
 from oadr.messages import ActivePeriod, DistributeEvent, Target
 from tests.hems.conftest import DAY, FIVE, make_event
 
@@ -251,6 +252,48 @@ def test_assets_and_hubs_are_spread_within_the_tolerance():
     assert 0 <= min(offsets) < 60
     assert 540 < max(offsets) <= 600
     assert 240 < sum(offsets) / len(offsets) < 360
+
+
+@given(
+    st.integers(0, 1_800),
+    st.integers(0, 50),
+    st.one_of(st.none(), st.integers(1, 89)),
+    st.sampled_from(["a", ""]),
+)
+def test_what_is_told_of_the_draws_is_what_is_done(tolerance, number, called_off_after, only):
+    target = Target(resource_ids=(only,) if only else ())
+    asked = make_event(tolerance_seconds=tolerance, target=target)
+    book, (answer,) = take(Book(f"hub-{number}"), asked, at=FIVE - MINUTE)
+    told, done = delays.read(answer.description), book.orders(ASSETS)
+    if not tolerance:
+        assert (answer.description, told) == ("", None)
+        return
+    assert told.start_seconds == {o.resource_id: (o.starts_at - FIVE).total_seconds() for o in done}
+    assert told.start_seconds == told.end_seconds
+    assert all(0 <= each <= tolerance for each in told.start_seconds.values())
+    if called_off_after is None:
+        return
+
+    at = FIVE + called_off_after * MINUTE
+    off = make_event(number=1, status="cancelled", tolerance_seconds=tolerance, target=target)
+    book, (answer,) = take(book, off, at=at)
+
+    told = delays.read(answer.description)
+    assert told.start_seconds == {}
+    assert told.end_seconds.keys() == {"a"} if only else {"a", "b"}
+    for order in book.orders(ASSETS):
+        assert order.ends_at <= at + timedelta(seconds=told.end_seconds[order.resource_id])
+        if order.ends_at < order.planned_ends_at:
+            assert order.ends_at == at + timedelta(seconds=told.end_seconds[order.resource_id])
+    _, (again,) = take(book, off, at=at + MINUTE)
+    assert again.description == ""
+
+
+def test_who_says_no_tells_no_draw():
+    asked = make_event(tolerance_seconds=600, target=Target())
+    _, (answer,) = take(Book("h"), asked, at=FIVE - MINUTE, says_no=True)
+
+    assert (answer.opt_type, answer.description) == ("optOut", "")
 
 
 def test_a_cancelled_event_with_tolerance_ends_within_it_but_the_button_ends_it_now():

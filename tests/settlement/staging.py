@@ -91,6 +91,7 @@ def make_stage(
             "use_case": UseCase.MARKET,
             "market_context": "http://coop.example/winter",
             "settlement_terms_id": published.pk,
+            "start_tolerance_seconds": 0,
         },
     )
     campaign = Campaign.objects.create(

@@ -264,6 +264,40 @@ def test_the_same_answer_again_says_nothing_new(hub: hubs.TestHub, event_id: Vtn
     assert OutboxFact.objects.filter(topic="vtn.opt.received").count() == 1
 
 
+def told_delays(hub: hubs.TestHub, event: m.Event, description: str) -> list[dict[str, object]]:
+    """What has gone upward of draws, once the hub has answered with this description."""
+    answer = hub.answer_to(event)
+    (response,) = answer.event_responses
+    hub.says("EiEvent", replace(answer, event_responses=(replace(response, description=description),)))
+    return [fact.payload for fact in OutboxFact.objects.filter(topic="vtn.event.delays_told").order_by("at")]
+
+
+def test_what_a_hub_tells_of_its_draws_goes_upward_once_a_version(
+    vtn: Vtn, hub: hubs.TestHub, event_id: VtnEventId
+) -> None:
+    event, drawn = only_event(hub.polls()), '{"start_seconds": {"ev": 240}, "end_seconds": {"ev": 240}}'
+    told = {"event_id": event_id, "start_seconds": {"ev": 240}, "end_seconds": {"ev": 240}}
+    assert told_delays(hub, event, drawn) == [told]
+    assert told_delays(hub, event, drawn) == [told]
+    assert EventOpt.objects.get().reason == ""
+
+    vtn.cancel(event_id, at=AT)
+    called_off = only_event(hub.polls())
+
+    later = told_delays(hub, called_off, '{"end_seconds": {"ev": 9}}')
+    assert {"event_id": event_id, "start_seconds": {}, "end_seconds": {"ev": 9}} in later
+
+
+@pytest.mark.parametrize(
+    "description", ["", "OK", '{"start_seconds": {"ev": -1}}', '{"end_seconds": {"\\ud800": 1}}']
+)
+def test_other_words_beside_an_answer_are_no_draws(
+    hub: hubs.TestHub, event_id: VtnEventId, description: str
+) -> None:
+    assert told_delays(hub, only_event(hub.polls()), description) == []
+    assert EventOpt.objects.get().opt == "in"
+
+
 def test_the_latest_answer_holds(vtn: Vtn, hub: hubs.TestHub, event_id: VtnEventId) -> None:
     event = only_event(hub.polls())
     for opt in ("optIn", "optOut", "optIn"):

@@ -146,6 +146,7 @@ def make_programme() -> Programme:
         use_case=UseCase.MARKET,
         market_context="http://coop.example/fast-dr",
         settlement_terms_id=terms.pk,
+        start_tolerance_seconds=0,
     )
 
 

@@ -66,7 +66,26 @@ def test_counts_power_and_legs_are_of_what_came_back(scene: Scene) -> None:
     assert legs["From the start to the change seen at the device"] == ("1", "7.0 s", "7.0 s")
     assert "spread" not in board["device_note"]
     scene.next.stagger_seconds = 600
-    assert "Hubs spread the start over 600.0 s themselves" in live_board.device_note(scene.next)
+    assert "Hubs spread start and end over 600.0 s themselves. Where a hub tells no draw" in (
+        live_board.device_note(scene.next)
+    )
+    Participation.objects.filter(pk=alice.pk).update(start_delay_seconds=240, end_delay_seconds=240)
+    assert "Of 1 of 3 assets they told what they drew, 240.0 s at most: not in it." in (
+        live_board.device_note(scene.next)
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        (240, 240, ["start and end 4 min 0 s later, as drawn"]),
+        (61, 0, ["start 1 min 1 s later, as drawn", "end 0 s later, as drawn"]),
+        (None, 59, ["end 59 s later, as drawn"]),
+        (None, None, []),
+    ],
+)
+def test_a_home_says_when_it_was_drawn_to_act(start: int | None, end: int | None, words: list[str]) -> None:
+    assert live_board.drawn(Participation(start_delay_seconds=start, end_delay_seconds=end)) == words
 
 
 def test_silent_hubs_come_first_and_those_that_run_last(scene: Scene, sams: Client) -> None:

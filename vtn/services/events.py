@@ -8,7 +8,9 @@ from typing import Final
 
 from django.db import transaction
 
+from oadr import delays
 from oadr import messages as m
+from oadr.delays import Delays
 from oadr.messages import EiResponse, EventResponse
 from vtn.models import Event, OptChoice, OptSource, Ven
 from vtn.services import distributing, opting
@@ -46,6 +48,7 @@ def created_events(answers: Sequence[tuple[Ven, m.CreatedEvent]], *, at: datetim
     rows = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk").only(*_ANSWERED)
     events = {(event.ven_id, event.event_id): event for event in rows}
     sayings: list[opting.Saying] = []
+    told: list[tuple[Event, Delays]] = []
     replies: list[m.Response] = []
     for ven, message in answers:
         failures: list[tuple[int, str]] = []
@@ -57,9 +60,13 @@ def created_events(answers: Sequence[tuple[Ven, m.CreatedEvent]], *, at: datetim
                 failures.append((m.OUT_OF_SEQUENCE, "not the modificationNumber in force"))
             else:
                 sayings.append(_saying(ven, event, response))
+                drawn = delays.read(response.description) if response.description else None
+                if drawn and event.acknowledged_modification != event.modification_number:
+                    told.append((event, drawn))
         code, description = failures[0] if failures else (m.OK, "OK")
         echoed = EiResponse(code, description, message.response.request_id)
         replies.append(m.Response(response=echoed, ven_id=ven.ven_id))
+    opting.record_delays(told, at=at)
     opting.record_opts(sayings, at=at)
     distributing.settle({ven.pk: ven for ven, _ in answers}.values(), at=at)
     return replies

@@ -10,11 +10,13 @@ from typing import Final
 
 from django.db import connection
 
+from oadr.delays import Delays
 from opendsr.kernel import outbox
 from vtn.models import Event, EventOpt, OptChoice, OptSource, Ven
 
 LONGEST_REASON: Final = 120
 RECEIVED: Final = "vtn.opt.received"
+DELAYS_TOLD: Final = "vtn.event.delays_told"
 RECEIVED_FOR_RESOURCES: Final = "vtn.opt.received_for_resources"
 
 
@@ -85,6 +87,23 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
         ],
         at=at,
     )
+
+
+def record_delays(told: Iterable[tuple[Event, Delays]], *, at: datetime) -> None:
+    """Tell upward what VENs drew within startafter, once a version; the VTN itself has no use for it."""
+    facts: list[tuple[str, dict[str, object]]] = [
+        (
+            "",
+            {
+                "event_id": event.event_id,
+                "start_seconds": dict(drawn.start_seconds),
+                "end_seconds": dict(drawn.end_seconds),
+            },
+        )
+        for event, drawn in told
+    ]
+    if facts:
+        outbox.record_many(DELAYS_TOLD, facts, at=at)
 
 
 def _resources_apart(
