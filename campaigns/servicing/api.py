@@ -106,7 +106,10 @@ class Signals(ServicingView):
         wall: datetime,
         **kwargs: Any,
     ) -> HttpResponse:
-        """201 with what came of it, 202 where staff have to approve, 422 where it is refused, and why."""
+        """201 with what came of it, 202 where staff have to approve, 422 where it is refused, and why.
+
+        503 where it is written down and not decided yet.
+        """
         ask = adapter.parse(message)
         signal, is_new = receiving.receive(
             admitted=admitted, ask=ask, message=message, at=clock.now(), wall=wall
@@ -271,7 +274,10 @@ def _refused(error: DomainError) -> HttpResponse:
     if field:
         reason = error.data.get("reason") or str(error)
         errors.append({"field": str(field), "value": error.data.get("value"), "fix": str(reason)})
-    return _problem(error.status, error.code, str(error), errors=errors)
+    answer = _problem(error.status, error.code, str(error), errors=errors)
+    if isinstance(error, receiving.Delayed):
+        answer["Retry-After"] = str(error.retry_after_seconds)
+    return answer
 
 
 def _problem(

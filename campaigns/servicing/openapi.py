@@ -51,6 +51,10 @@ def document() -> dict[str, Any]:
                         "201": ("Done: dispatched, stopped, in force or, of a sandbox, rehearsed.", "Signal"),
                         "202": ("Planned, and waits for the co-op's staff to approve.", "Signal"),
                         "422": ("Refused: nothing was sent; a problem where it could not be read.", "Signal"),
+                        "503": (
+                            "Written down and decided within seconds: ask again after Retry-After, same key.",
+                            "Problem",
+                        ),
                     },
                     parameters=[_parameter("Idempotency-Key", TEXT, where="header", is_needed=True)],
                     body="Ask",
@@ -146,6 +150,8 @@ def _operation(
     }
     if "422" in responses:
         responses["422"]["content"][problem.MEDIA_TYPE] = {"schema": _shape("Problem")}
+    if "503" in responses:
+        responses["503"]["content"] = {problem.MEDIA_TYPE: {"schema": _shape("Problem")}}
     responses["default"] = {
         "description": "Refused at the door, or not understood.",
         "content": {problem.MEDIA_TYPE: {"schema": _shape("Problem")}},

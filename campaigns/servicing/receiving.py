@@ -8,11 +8,13 @@ that every signal ends as sent, waiting, stopped or refused with a reason.
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from campaigns.models import ServicingClient, ServicingSignal
 from campaigns.servicing import acting, running
@@ -22,8 +24,10 @@ from campaigns.servicing.signatures import Message
 from opendsr.kernel import outbox
 from opendsr.kernel.errors import DomainError, Invalid, NotFound
 
+logger = logging.getLogger(__name__)
 RECEIVED: Final = "campaigns.servicing.received"
 LEFT_BEHIND: Final = timedelta(seconds=5)
+TRIES: Final = 3
 State = ServicingSignal.State
 Kind = ServicingSignal.Kind
 
@@ -48,20 +52,50 @@ class SignalNotFound(NotFound):
     signal_id: str
 
 
+class Delayed(DomainError):
+    """The signal is written down, and others hold what it needs: `signal_id`.
+
+    It is decided within `retry_after_seconds`; the same key again is answered by then.
+    """
+
+    status = 503
+    signal_id: str
+    retry_after_seconds: int
+
+
 def receive(
     *, admitted: Admitted, ask: Ask, message: Message, at: datetime, wall: datetime
 ) -> tuple[ServicingSignal, bool]:
     """The signal, decided, and whether it is new; the same key again is answered as the first time.
 
-    Raises IdempotencyKeyInvalid and IdempotencyKeyReused. What cannot be done is no error: it is decided as
-    refused, with the reason.
+    Raises IdempotencyKeyInvalid, IdempotencyKeyReused and Delayed. What cannot be done is no error: it is
+    decided as refused, with the reason.
     """
     signal, is_new = _write_down(admitted, ask, message, at=at, wall=wall)
     return decide(signal_id=signal.pk, at=at), is_new
 
 
 def decide(*, signal_id: UUID, at: datetime) -> ServicingSignal:
-    """Decide the signal, once; one decided already is returned as it is."""
+    """Decide the signal, once; one decided already is returned as it is.
+
+    Where the database ends it because it and others wait for each other, it is decided anew, TRIES times in
+    all; then, or when a lock is not to be had, it raises Delayed and the outbox decides it.
+    """
+    for number in range(TRIES):
+        try:
+            return _decide(signal_id, at=at)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected | LockNotAvailable):
+                raise
+            is_over = number + 1 == TRIES or isinstance(error.__cause__, LockNotAvailable)
+            logger.warning("servicing: signal %s met a lock: %s", signal_id, type(error.__cause__).__name__)
+            if is_over:
+                seconds = int(LEFT_BEHIND.total_seconds())
+                raise Delayed(signal_id=str(signal_id), retry_after_seconds=seconds) from error
+    raise AssertionError("the last try returns or raises")
+
+
+def _decide(signal_id: UUID, *, at: datetime) -> ServicingSignal:
     try:
         with transaction.atomic():
             signal = _locked(signal_id)

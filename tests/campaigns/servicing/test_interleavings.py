@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -328,3 +329,87 @@ def test_whoever_holds_a_row_that_a_start_needs_goes_first(
     assert not isinstance(changed, Exception), changed
     assert isinstance(answer, dict), answer
     assert answer["state"] == "dispatched", answer
+
+
+def lock(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_that_is_a_deadlocks_victim_is_tried_again(
+    it_is: ItIs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it_is(NOON)
+    resident, _ = make_ready_home(cmz="Calder", through_vtn=True)
+    make_habits(resident)
+    operator = make_operator()
+    has_tables, has_campaigns = threading.Event(), threading.Event()
+    hold_still, tries = sending_at_once._hold_still, []
+
+    def hold_and_wait() -> None:
+        hold_still()
+        tries.append(1)
+        has_tables.set()
+        has_campaigns.wait(10)
+
+    monkeypatch.setattr(sending_at_once, "_hold_still", hold_and_wait)
+
+    def stand_in_the_way() -> None:
+        has_tables.wait(10)
+        with transaction.atomic():
+            lock("SET LOCAL deadlock_timeout = '20s'", "LOCK TABLE campaigns_campaign IN SHARE MODE")
+            has_campaigns.set()
+            lock("LOCK TABLE campaigns_participation IN SHARE MODE")
+
+    stood, answer = in_threads(stand_in_the_way, lambda: operator.start(size_w=500, minutes=30))
+
+    assert stood is None, stood
+    assert isinstance(answer, dict), answer
+    assert (answer["http"], answer["state"], answer["events"]) == (201, "dispatched", 1)
+    assert len(tries) == 2
+    assert Participation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_that_gets_no_lock_is_told_to_come_again_and_stands(
+    it_is: ItIs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it_is(NOON)
+    resident, _ = make_ready_home(cmz="Calder", through_vtn=True)
+    make_habits(resident)
+    operator = make_operator()
+    hold_still = sending_at_once._hold_still
+    is_held, is_answered = threading.Event(), threading.Event()
+
+    def hold_shortly() -> None:
+        lock("SET LOCAL lock_timeout = '50ms'")
+        hold_still()
+
+    monkeypatch.setattr(sending_at_once, "_hold_still", hold_shortly)
+    wanted = {"signal": "start", "zone": "Calder", "size_w": 500, "minutes": 30}
+
+    def hold_on() -> None:
+        with transaction.atomic():
+            lock("LOCK TABLE campaigns_participation IN SHARE MODE")
+            is_held.set()
+            is_answered.wait(10)
+
+    def start() -> HttpResponse:
+        is_held.wait(10)
+        try:
+            return operator.send("/signals/", wanted, idempotency_key="once")
+        finally:
+            is_answered.set()
+
+    _, answer = in_threads(hold_on, start)
+
+    assert isinstance(answer, HttpResponse), answer
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert told(answer)["code"] == "delayed"
+    assert not Participation.objects.exists()
+
+    again = told(operator.send("/signals/", wanted, idempotency_key="once"))
+
+    assert (again["http"], again["state"], again["events"]) == (201, "dispatched", 1)
