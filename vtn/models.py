@@ -131,9 +131,10 @@ class VenCertificate(models.Model):
 class Event(models.Model):
     """What one VEN is told; the versions it was handed and has answered stand beside the one in force."""
 
-    event_id = models.CharField(max_length=64, unique=True)
-    key = models.CharField(max_length=200, unique=True, help_text="The publisher's own key.")
-    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="events")
+    # Ten thousand are written at once: no index but those below. A text of collation C is found by its begin.
+    event_id = models.CharField(max_length=64, db_collation="C")
+    key = models.CharField(max_length=200, db_collation="C", help_text="The publisher's own key.")
+    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="events", db_index=False)
     modification_number = models.PositiveIntegerField(default=0)
     modification_reason = models.CharField(max_length=200, blank=True)
     market_context = models.CharField(max_length=200)
@@ -168,6 +169,8 @@ class Event(models.Model):
     class Meta:
         db_table = "vtn_event"
         constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event_id"], name="vtn_event_id_once"),
+            models.UniqueConstraint(fields=["key"], name="vtn_event_key_once"),
             models.CheckConstraint(
                 condition=Q(closes_at__gte=models.F("starts_at")), name="vtn_event_closes_after_it_starts"
             ),
@@ -294,7 +297,7 @@ OPEN_STATES = (MessageState.QUEUED, MessageState.DELIVERED)
 class QueuedMessage(models.Model):
     """One message this VTN begins with a VEN; `vtn.queueing` is the only module that writes it."""
 
-    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="queue")
+    ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="queue", db_index=False)
     kind = models.CharField(max_length=24, choices=MessageKind.choices)
     rank = models.PositiveSmallIntegerField(default=1, help_text="Lower goes first; then the older.")
     content = models.JSONField(default=dict, blank=True, help_text="Protocol-neutral; ids, never wire text.")
@@ -348,7 +351,9 @@ class QueuedMessage(models.Model):
                 fields=["next_try_wall_at"], condition=Q(state__in=OPEN_STATES), name="vtn_queue_due"
             ),
             models.Index(fields=["ven", "request_id"], name="vtn_queue_by_request"),
-            models.Index(fields=["finished_at"], name="vtn_queue_age"),
+            models.Index(
+                fields=["finished_at"], condition=Q(finished_at__isnull=False), name="vtn_queue_age"
+            ),
         ]
 
     def __str__(self) -> str:
