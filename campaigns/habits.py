@@ -51,7 +51,8 @@ UPSERT: Final = """
         asked = excluded.asked, missed = excluded.missed, worked_out_at = excluded.worked_out_at
 """
 READ: Final = """
-    SELECT habit.occupancy_id, {column}[{first}:{last}], asked, missed
+    SELECT habit.occupancy_id, CASE WHEN least({slots}) < 0 THEN {unknown} ELSE ({total}) / {count} END,
+           asked, missed
     FROM campaigns_homehabit AS habit JOIN unnest(%s::uuid[]) AS wanted (id) ON wanted.id = habit.occupancy_id
 """
 
@@ -93,19 +94,17 @@ def habits_of(occupancy_ids: Collection[UUID], interval: Interval) -> dict[UUID,
     """The habits over the interval's time of day; households of whom nothing was worked out are absent."""
     local = interval.starts_at.astimezone(LONDON)
     column = "working_day_w" if is_working_day(local.date()) else "other_day_w"
-    first = 1 + 2 * local.hour + local.minute // 30
+    first = 2 * local.hour + local.minute // 30
     count = -(-(interval.duration + (interval.starts_at - _floor(interval.starts_at))) // HALF_HOUR)
-    last = first + count - 1
-    found: dict[UUID, Habit] = {}
+    # Over midnight the same kind of day goes on: the array is read as a ring.
+    slots = [f"{column}[{1 + (first + each) % HALF_HOURS}]" for each in range(min(count, HALF_HOURS))]
+    read = READ.format(slots=", ".join(slots), total=" + ".join(slots), count=len(slots), unknown=UNKNOWN)
     with connection.cursor() as cursor:
-        # Over midnight the same kind of day goes on: the array is read as a ring.
-        cursor.execute(
-            READ.format(column=f"({column} || {column})", first=first, last=last), [uuids(occupancy_ids)]
-        )
-        for occupancy_id, watts, asked, missed in cursor.fetchall():
-            usual_w = UNKNOWN if min(watts) < 0 else sum(watts) // len(watts)
-            found[occupancy_id] = Habit(usual_w, chance_out(asked=asked, missed=missed))
-    return found
+        cursor.execute(read, [uuids(occupancy_ids)])
+        return {
+            occupancy_id: Habit(usual_w, (missed + PRIOR_MISSED) / (asked + PRIOR_ASKED))
+            for occupancy_id, usual_w, asked, missed in cursor.fetchall()
+        }
 
 
 def chances_of(occupancy_ids: Collection[UUID], *, at: datetime) -> dict[UUID, float]:

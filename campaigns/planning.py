@@ -135,12 +135,11 @@ def plan_of(campaign: Campaign) -> Plan:
     )
 
 
-def movable_w(asset: ZoneAsset, campaign: Campaign, told: eligibility.Standing) -> int:
+def movable_w(asset: ZoneAsset, *, is_turn_down: bool, least_pct: int) -> int:
     """What the asset can move at most: of what it is good for, what its household does not keep."""
-    if campaign.direction != Direction.TURN_DOWN:
+    if not is_turn_down:
         return asset.flexible_w
-    kept_w = asset.rated_w * told.limits_at(asset.home_id).least_pct // 100
-    return min(asset.flexible_w, asset.rated_w - kept_w)
+    return min(asset.flexible_w, asset.rated_w - asset.rated_w * least_pct // 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +229,7 @@ def _expected_w(
         by_home[asset.home_id].append(asset)
     usual_w = _usual_use_w({told.occupancy_by_home[home_id] for home_id in by_home}, campaign=campaign, at=at)
     expected_w: dict[UUID, int] = {}
+    is_turn_down = campaign.direction == Direction.TURN_DOWN
     for home_id, group in by_home.items():
         occupancy_id = told.occupancy_by_home[home_id]
         if occupancy_id not in usual_w:
@@ -237,11 +237,13 @@ def _expected_w(
             continue
         limit_w = expecting.home_limit_w(
             usual_w=usual_w[occupancy_id],
-            is_turn_down=campaign.direction == Direction.TURN_DOWN,
+            is_turn_down=is_turn_down,
             committed_w=committed_w.get(occupancy_id, 0),
         )
         group.sort(key=lambda asset: asset.asset_id)
-        shares = expecting.share_limit_w([movable_w(asset, campaign, told) for asset in group], limit_w)
+        least_pct = told.limits_at(home_id).least_pct
+        movable = [movable_w(asset, is_turn_down=is_turn_down, least_pct=least_pct) for asset in group]
+        shares = expecting.share_limit_w(movable, limit_w)
         for asset, share_w in zip(group, shares, strict=True):
             if share_w:
                 expected_w[asset.asset_id] = share_w

@@ -44,7 +44,7 @@ def require_sound(contents: Sequence[EventContent]) -> None:
     """
     seen: set[str] = set()
     for content in contents:
-        require_resources(content)
+        require_addressee(content.ven_id, content.resource_ids)
         digest = content.digest
         if digest in seen:
             continue
@@ -253,11 +253,11 @@ def _running_value(intervals: list[tuple[int, float]], elapsed: timedelta) -> fl
     return intervals[-1][1]
 
 
-def require_resources(content: EventContent) -> None:
+def require_addressee(ven_id: str, resource_ids: Sequence[str]) -> None:
     """Raise NoticeInvalid for what an event names that cannot be told: its VEN and resources."""
-    if len(content.resource_ids) > MOST_RESOURCES:
+    if len(resource_ids) > MOST_RESOURCES:
         raise NoticeInvalid(field="resource_ids", reason=f"more than {MOST_RESOURCES}")
-    for name in (*content.resource_ids, content.ven_id):
+    for name in (*resource_ids, ven_id):
         try:
             rendering.escaped(name)
         except WireError as error:

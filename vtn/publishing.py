@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,75 +18,103 @@ from vtn.models import Event, Ven
 from vtn.port import EventClosed, NoticeInvalid, UnknownEvent, UnknownVen, VtnEventId
 
 LONGEST_REASON: Final = 200
+Told = tuple[str, str, tuple[str, ...]]
+"""The publisher's key, the VEN, and those of its resources that are meant; none: all of it."""
 CANCELLATION_SHOWN_FOR: Final = timedelta(days=1)
 """How long the end of an open-ended event stays in the set of a VEN that does not answer it."""
 
 
-@transaction.atomic
 def publish_events(contents_by_key: Mapping[str, EventContent], *, at: datetime) -> dict[str, VtnEventId]:
     """Queue many events, by caller's key, in one go; all or none. The same key again is the same event.
 
     Raises NoticeInvalid and UnknownVen.
     """
-    if not contents_by_key:
+    return publish_alike(
+        (
+            (content, [(key, content.ven_id, content.resource_ids)])
+            for key, content in contents_by_key.items()
+        ),
+        at=at,
+    )
+
+
+@transaction.atomic
+def publish_alike(
+    alike: Iterable[tuple[EventContent, Sequence[Told]]], *, at: datetime
+) -> dict[str, VtnEventId]:
+    """Queue what many VENs are told in the same words, said once: the event id by key, as `publish_events`.
+
+    Of each content its own VEN and resources do not count. Raises NoticeInvalid and UnknownVen.
+    """
+    groups: dict[tuple[object, ...], tuple[EventContent, list[Told]]] = {}
+    for content, some in alike:
+        for key, ven_id, resource_ids in some:
+            notices.require_addressee(ven_id, resource_ids)
+            _require_sound_key(key)
+        groups.setdefault(content.same_for_all, (content, []))[1].extend(some)
+    if not groups:
         return {}
-    alike: dict[tuple[object, ...], list[tuple[str, EventContent]]] = defaultdict(list)
-    for key, content in sorted(contents_by_key.items()):
-        notices.require_resources(content)
-        alike[content.same_for_all].append((_sound_key(key), content))
-    notices.require_sound([group[0][1] for group in alike.values()])
-    vens = _ven_keys({content.ven_id for content in contents_by_key.values()})
-    published: list[tuple[str, str, int, datetime, datetime | None]] = []
-    for group in alike.values():
-        published += _insert(group, vens, at=at)
-    if known := contents_by_key.keys() - {key for key, *_ in published}:
-        published += Event.objects.filter(key__in=among_texts(known)).values_list(
-            "key", "event_id", "ven_id", "closes_at", "delivered_at"
+    notices.require_sound([content for content, _ in groups.values()])
+    vens = _ven_keys({ven_id for _, told in groups.values() for _, ven_id, _ in told})
+    published: dict[str, VtnEventId] = {}
+    undelivered: list[tuple[int, datetime]] = []
+    for _, told in groups.values():
+        told.sort()
+    for content, told in sorted(groups.values(), key=lambda group: group[1][0]):
+        event_ids, were_known = _insert(content, told, vens, at=at)
+        published |= event_ids
+        undelivered += ((vens[ven_id], content.closes_at) for key, ven_id, _ in told if key not in were_known)
+        undelivered += (
+            (ven, closes_at) for ven, closes_at, delivered_at in were_known.values() if not delivered_at
         )
-    _offer(((ven, closes_at) for _, _, ven, closes_at, delivered_at in published if not delivered_at), at=at)
-    return {key: VtnEventId(event_id) for key, event_id, *_ in published}
+    _offer(undelivered, at=at)
+    return published
 
 
 def _insert(
-    group: Sequence[tuple[str, EventContent]],
-    vens: Mapping[str, int],
-    *,
-    at: datetime,
-) -> list[tuple[str, str, int, datetime, datetime | None]]:
-    """Write the events of VENs that are told the same with one statement; return those that are new.
+    content: EventContent, told: Sequence[Told], vens: Mapping[str, int], *, at: datetime
+) -> tuple[dict[str, VtnEventId], dict[str, tuple[int, datetime, datetime | None]]]:
+    """Write the events of VENs that are told the same with one statement: the event ids by key, and of the
+    keys that were there before, their VEN, when the event closes and when it was delivered.
 
-    A row is key, event id, VEN, when it closes, and None: not delivered yet. What events share goes along
-    once: ten thousand rows of parameters take longer than ten thousand rows.
+    What events share goes along once, and what is theirs as a text a column: ten thousand rows of parameters
+    take longer than ten thousand rows.
     """
-    event = Event(published_at=at, **notices.columns(group[0][1]))
+    event = Event(published_at=at, **notices.columns(content))
     own = {"event_id", "key", "ven_id", "resource_ids"}
     shared = [
         field for field in Event._meta.concrete_fields if not field.primary_key and field.attname not in own
     ]
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in shared)
     values = ", ".join(f"%s::{field.db_type(connection)}" for field in shared)
+    keys = [key for key, _, _ in told]
+    event_ids = dict(zip(keys, map(VtnEventId, ids.random_tokens(len(keys))), strict=True))
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO vtn_event (event_id, key, ven_id, resource_ids, {columns})"  # noqa: S608
-            f" SELECT event, key, ven, resources, {values} FROM jsonb_to_recordset(%s::jsonb)"
-            " AS fresh (event text, key text, ven bigint, resources jsonb)"
-            " ON CONFLICT (key) DO NOTHING RETURNING key, event_id, ven_id, closes_at, delivered_at",
+            f" SELECT event, key, ven, resources::jsonb, {values} FROM ROWS FROM ("
+            "   unnest(string_to_array(%s, ',')), json_array_elements_text(%s::json),"
+            "   unnest(string_to_array(%s, ',')::bigint[]), json_array_elements(%s::json)"
+            ") AS fresh (event, key, ven, resources) ON CONFLICT (key) DO NOTHING",
             [
                 *(field.get_db_prep_save(getattr(event, field.attname), connection) for field in shared),
-                json.dumps(
-                    [
-                        {
-                            "event": ids.random_token(),
-                            "key": key,
-                            "ven": vens[content.ven_id],
-                            "resources": content.resource_ids,
-                        }
-                        for key, content in group
-                    ]
-                ),
+                ",".join(event_ids.values()),
+                json.dumps(keys),
+                ",".join(str(vens[ven_id]) for _, ven_id, _ in told),
+                json.dumps([resource_ids for _, _, resource_ids in told]),
             ],
         )
-        return cursor.fetchall()
+        if cursor.rowcount == len(told):
+            return event_ids, {}
+    rows = Event.objects.filter(key__in=among_texts(event_ids)).values_list(
+        "key", "event_id", "ven_id", "closes_at", "delivered_at"
+    )
+    were_known: dict[str, tuple[int, datetime, datetime | None]] = {}
+    for key, event_id, ven, closes_at, delivered_at in rows:
+        if event_id != event_ids[key]:
+            event_ids[key] = VtnEventId(event_id)
+            were_known[key] = (ven, closes_at, delivered_at)
+    return event_ids, were_known
 
 
 @transaction.atomic
@@ -170,7 +197,6 @@ def _sound_reason(reason: str) -> str:
     return " ".join(printable.split())[:LONGEST_REASON]
 
 
-def _sound_key(key: str) -> str:
+def _require_sound_key(key: str) -> None:
     if not 0 < len(key) <= LONGEST_REASON:
         raise NoticeInvalid(field="key", reason="one to 200 characters")
-    return key

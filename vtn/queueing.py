@@ -50,7 +50,7 @@ LONGEST_WAIT_SECONDS: Final = 600
 KEPT_FOR: Final = timedelta(days=90)
 _IDS_A_NOTICE: Final = 400
 _RANKS: Final[Mapping[str, int]] = {MessageKind.EVENTS: 0}
-_BATCH: Final = 5_000
+_BATCH: Final = 20_000
 
 
 # ---- putting in
@@ -100,7 +100,7 @@ def enqueue_events(
             at=at,
             content={"is_resync": True} if is_resync else {},
             dedupe_key=EVENTS_KEY,
-            request_ids=[f"RQ-{ids.random_token(64)}" for _ in some],
+            request_ids=[f"RQ-{token}" for token in ids.random_tokens(len(some))],
             expires_at=[expires_at_by_ven[ven] for ven in some],
         )
 
@@ -110,10 +110,17 @@ _INSERT: Final = """
                            expires_at, next_try_wall_at, leased_by, delivered_by, note)
     SELECT ven, %(kind)s, %(rank)s, %(content)s::jsonb, request, %(key)s, 'queued', 0, %(at)s,
            expires, %(wall)s, '', '', ''
-    FROM jsonb_to_recordset(%(fresh)s::jsonb) AS fresh (ven bigint, request text, expires timestamptz)
+    FROM ROWS FROM (
+        unnest(string_to_array(%(vens)s, ',')::bigint[]), json_array_elements_text(%(requests)s::json),
+        unnest(string_to_array(%(expiries)s, ',', '')::timestamptz[])
+    ) AS fresh (ven, request, expires)
     ORDER BY ven
     ON CONFLICT (ven_id, dedupe_key) WHERE state IN ('queued', 'delivered') AND NOT dedupe_key = ''
-    DO UPDATE SET state = 'queued', attempts = 0, next_try_wall_at = excluded.next_try_wall_at,
+    DO UPDATE SET state = 'queued', attempts = 0,
+                  -- What waits already is due already: left as it is, no index is written again.
+                  next_try_wall_at = CASE WHEN vtn_queue.state = 'queued'
+                                          THEN least(vtn_queue.next_try_wall_at, excluded.next_try_wall_at)
+                                          ELSE excluded.next_try_wall_at END,
                   content = CASE WHEN vtn_queue.kind = 'events' THEN vtn_queue.content || excluded.content
                                  ELSE vtn_queue.content END,
                   expires_at = CASE WHEN vtn_queue.expires_at IS NULL OR excluded.expires_at IS NULL
@@ -133,6 +140,7 @@ def _insert(
 ) -> None:
     if not connection.in_atomic_block:
         raise RuntimeError("a message is queued inside the transaction that makes it true")
+    written = {each: each.isoformat() if each else "" for each in set(expires_at)}
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT,
@@ -143,12 +151,9 @@ def _insert(
                 "key": dedupe_key,
                 "at": at,
                 "wall": clock.wall_now(),
-                "fresh": json.dumps(
-                    [
-                        {"ven": ven, "request": request, "expires": expires and expires.isoformat()}
-                        for ven, request, expires in zip(vens, request_ids, expires_at, strict=True)
-                    ]
-                ),
+                "vens": ",".join(map(str, vens)),
+                "requests": json.dumps(request_ids),
+                "expiries": ",".join(written[expires] for expires in expires_at),
             },
         )
     notify(vens)
@@ -161,8 +166,9 @@ def notify(vens: Sequence[int]) -> None:
         for start in range(0, len(vens), _IDS_A_NOTICE)
     ]
     with connection.cursor() as cursor:
-        for payload in payloads:
-            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])
+        cursor.execute(
+            "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload", [CHANNEL, payloads]
+        )
 
 
 # ---- taking out

@@ -159,9 +159,8 @@ def record(
     )
     if key:
         OutboxFact.objects.bulk_create([fact], ignore_conflicts=True)
-        kept = OutboxFact.objects.get(topic=topic, key=key)
-        if kept.pk != fact.pk:
-            return kept
+        if not OutboxFact.objects.filter(pk=fact.pk).exists():
+            return OutboxFact.objects.get(topic=topic, key=key)
     else:
         fact.save(force_insert=True)
     registrations = [entry for entry in _registry.values() if entry.topic == topic]
