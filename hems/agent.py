@@ -26,7 +26,7 @@ from typing import IO, Any
 from hems import button, state, watchdog
 from hems.absence import ScheduleNote
 from hems.backlog import Backlog
-from hems.book import UNREGISTERED, Book, OptNote
+from hems.book import UNREGISTERED, Book
 from hems.clock import Clock, SteadiedClock
 from hems.devices import DeviceState, Place
 from hems.errors import BadFolder, BadTime, HubError, LinkError, Refused, Untrusted
@@ -41,8 +41,9 @@ from hems.reporting import Reporting, offers, values_of, wanted_of
 from hems.shadow import SYNC_SECONDS
 from hems.simulation import SimulatedHome
 from hems.upkeep import Upkeep
-from hems.ven import Registration, Ven
 from oadr.messages import DistributeEvent, EventResponse, Report, ReportRequest
+from oadr.ven import OptNote, Registration, Ven
+from oadr.ven import ScheduleNote as Said
 
 DEFAULT_POLL_SECONDS = 10.0
 LOOK_SECONDS = 0.5
@@ -315,7 +316,7 @@ class Agent(AbstractContextManager["Agent"]):
         try:
             self._renewal.take(self._link.reenrol(self._renewal.request()))
             self._lines.change_identity()
-        except (HubError, OSError) as error:
+        except (HubError, LinkError, OSError) as error:
             log.warning("%s: the certificate is not renewed: %s", self.serial, error)
         else:
             log.info("%s: has a new certificate", self.serial)
@@ -421,7 +422,7 @@ class Agent(AbstractContextManager["Agent"]):
     def schedules_waiting(self) -> Sequence[ScheduleNote]:
         return self.state.schedules
 
-    def schedule_heard(self, note: ScheduleNote) -> None:
+    def schedule_heard(self, note: Said) -> None:
         schedules = tuple(each for each in self.state.schedules if each != note)
         self._keep(replace(self.state, schedules=schedules))
 

@@ -31,12 +31,13 @@ from oadr.messages import (
     OptType,
     QualifiedEventId,
 )
+from oadr.ven import NOT_PARTICIPATING, OptNote
 
 KEPT = timedelta(days=8)
 FURTHEST = timedelta(days=3660)
 LEAST_URGENT = 1_000_000
 CANCELLED, LEFT_OUT, UNREGISTERED = "cancelled", "left out of the set", "registration cancelled"
-OVERRIDE, PARTICIPATING, NOT_PARTICIPATING = "overrideStatus", "participating", "notParticipating"
+OVERRIDE, PARTICIPATING = "overrideStatus", "participating"
 
 Out = tuple[datetime, datetime | None]
 
@@ -93,19 +94,6 @@ class Entry:
         if at < self.starts_at:
             return "pending"
         return "active" if at < self.latest_end else "completed"
-
-
-@dataclass(frozen=True, slots=True)
-class OptNote:
-    """A member's word that the VTN has yet to hear; `opt_id` makes telling it twice harmless."""
-
-    opt_id: str
-    event_id: str
-    modification_number: int
-    market_context: str
-    opt: OptType
-    reason: str
-    said_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

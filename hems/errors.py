@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from oadr.errors import BadAnswer as BadAnswer
+from oadr.errors import LinkError as LinkError
+from oadr.errors import NoContact as NoContact
+from oadr.errors import Refused as Refused
+
 
 class HubError(Exception):
-    """Base of what the hub anticipates; the text is for the installer."""
+    """Base of what the hub anticipates, beside a LinkError; the text is for the installer."""
 
 
 class BadClock(HubError):
@@ -25,27 +30,6 @@ class BadTime(HubError):
 
 class BadAddress(HubError):
     """The VTN's address is not one."""
-
-
-class LinkError(HubError):
-    """The exchange did not come off; trying again later is right."""
-
-
-class NoContact(LinkError):
-    """Nobody there, cut off, or a certificate that does not hold."""
-
-
-class Refused(LinkError):
-    """An HTTP status other than 200, or the same said over MQTT."""
-
-    def __init__(self, status: int, retry_after_seconds: float | None = None, *, reason: str = "") -> None:
-        super().__init__(f"the VTN answered HTTP {status}" + (f": {reason}" if reason else ""))
-        self.status, self.reason = status, reason
-        self.retry_after_seconds = retry_after_seconds
-
-
-class BadAnswer(LinkError):
-    """What the VTN says is no OpenADR message."""
 
 
 class Untrusted(BadAnswer):

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from hems.errors import HubError, NoContact, Refused
+from hems.errors import HubError, LinkError, NoContact, Refused
 from hems.link import Link, QuietTime
 from hems.wire import Wire
 from oadr.messages import Message
 from oadr.topics import LARGEST_MESSAGE_BYTES
+from oadr.ven import Pushed
 
 if TYPE_CHECKING:
     from hems.mqtt_line import MqttLine
@@ -53,14 +54,6 @@ class Way:
     @property
     def is_mqtt(self) -> bool:
         return self.transport == MQTT
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """A message that the VTN began, and how to answer it."""
-
-    message: Message
-    answer: Callable[[Message], None]
 
 
 class Lines:
@@ -170,7 +163,7 @@ class Lines:
             self._mqtt = MqttLine(
                 self._folder, url, vtn_id=vtn_id, ven_id=ven_id, wake=self._wake, is_up=self._is_up
             )
-        except (OSError, ValueError, HubError) as error:
+        except (OSError, ValueError, HubError, LinkError) as error:
             log.warning("the VTN's broker cannot be used, the hub polls: %s", error)
         else:
             self._place = place

@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 
 from hems.errors import BadAddress, BadFolder, NoContact, Refused
 from hems.keys import CA, CERTIFICATE, KEY, require_identity
-from oadr import codec
 from oadr.codec import LARGEST_BYTES
-from oadr.errors import WireError
-from oadr.messages import Response
+from oadr.pausing import pause_seconds
+from oadr.ven import reason_in
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -159,7 +158,7 @@ class Link:
         if response.status != 200:
             wait = response.headers.get("Retry-After", "")
             seconds = float(wait) if wait.isdecimal() else None
-            raise Refused(response.status, seconds, reason=_reason_in(answer))
+            raise Refused(response.status, seconds, reason=reason_in(answer))
         return answer
 
     def _connected(self) -> http.client.HTTPSConnection:
@@ -187,10 +186,15 @@ class QuietTime:
         self._failures = 0
 
     def failed(self, at_least_seconds: float = 0.0) -> float:
-        """Seconds to wait after one more failure: half to all of the doubled bound."""
-        bound = min(self._most_seconds, self._first_seconds * 2.0 ** min(self._failures, 30))
+        """Seconds to wait after one more failure, and no fewer than those."""
+        pause = pause_seconds(
+            self._failures,
+            first_seconds=self._first_seconds,
+            most_seconds=self._most_seconds,
+            dice=self._dice,
+        )
         self._failures += 1
-        return max(at_least_seconds, bound * self._dice.uniform(0.5, 1.0))
+        return max(at_least_seconds, pause)
 
 
 def tls_context(folder: Path) -> ssl.SSLContext:
@@ -203,15 +207,6 @@ def tls_context(folder: Path) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise BadFolder(f"{folder}: certificate, key and CA do not go together: {_said(error)}") from error
     return context
-
-
-def _reason_in(answer: bytes) -> str:
-    """Return why a VTN refuses, when it says so in an oadrResponse."""
-    try:
-        message = codec.parse(answer)
-    except WireError:
-        return ""
-    return message.response.description[:100] if isinstance(message, Response) else ""
 
 
 def _said(error: Exception) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from hems.errors import HubError, NoContact, Refused
+from hems.errors import HubError, LinkError, NoContact, Refused
 from hems.keys import certificate_der
 from hems.link import ANSWER_SECONDS, CONNECT_SECONDS, QuietTime, tls_context
 from hems.mqtt_session import Heard, Ready, Replied, Said, Session, TurnedAway, Woken
@@ -135,7 +135,7 @@ class MqttLine:
             trouble = ""
             try:
                 self._hold()
-            except (OSError, ValueError, HubError, mqtt.BadPacket, TurnedAway) as error:
+            except (OSError, ValueError, HubError, LinkError, mqtt.BadPacket, TurnedAway) as error:
                 trouble = str(error) or type(error).__name__
             self._lost(trouble)
             self._is_closing.wait(self._quiet.failed())

@@ -33,7 +33,6 @@ from oadr.messages import (
 )
 
 USAGE, STATUS = "assets-usage", "assets-status"
-METADATA: Final = "METADATA"
 NAMES: Final = {USAGE: "TELEMETRY_USAGE", STATUS: "TELEMETRY_STATUS"}
 STATUS_SUFFIX: Final = "/status"
 LEAST_SECONDS: Final = 10

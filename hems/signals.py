@@ -23,8 +23,6 @@ from oadr.messages import Event, Signal, Unit
 LONGEST = timedelta(hours=4)
 """No event holds an asset longer, whatever it says."""
 
-_SCALES = {"none": 1.0, "": 1.0, "k": 1e3, "M": 1e6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "G": 1e9}
-
 
 class SignalUnsupported(Exception):
     """No signal of the event means anything to this hub."""
@@ -110,7 +108,7 @@ def _load_control(signal: Signal) -> ActionOf | None:
 def _load_dispatch(signal: Signal) -> ActionOf | None:
     if signal.name != "LOAD_DISPATCH":
         return None
-    scale = _SCALES.get((signal.unit or Unit("")).scale, 1.0)
+    scale = (signal.unit or Unit("")).factor
     if signal.type == "setpoint":
         return lambda power: Action("down", 0.0, max(0, int(power * scale)))
     if signal.type == "delta":

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hems.absence import Absence, ScheduleNote
-from hems.book import Book, Entry, OptNote
+from hems.book import Book, Entry
 from hems.devices import Order
 from hems.files import write_atomically
 from hems.instants import read_instant, written
 from hems.reporting import Wanted
 from hems.signals import Action, Slice
-from hems.ven import Registration
+from oadr.ven import OptNote, Registration
 
 STATE = "state.json"
 VERSION = 1

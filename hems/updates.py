@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from hems import VERSION, versions
-from hems.errors import HubError
+from hems.errors import HubError, LinkError
 from hems.files import write_atomically
 from hems.manifest import HUB, Manifest, UpdateRefused, parts_of, verified
 from hems.versions import LAUNCHED, Versions
@@ -264,7 +264,7 @@ class Updates:
             return body
         try:
             body = self._fetch(manifest.sha256)
-        except (HubError, OSError) as error:  # tried again at the next contact
+        except (HubError, LinkError, OSError) as error:  # tried again at the next contact
             self._note(name, manifest.version, WAITING, f"it cannot be fetched: {error}"[:200])
             return None
         if len(body) != manifest.size or sha256(body).hexdigest() != manifest.sha256:

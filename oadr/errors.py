@@ -1,4 +1,4 @@
-"""Why a body from the wire was refused, or a value could not be put on it."""
+"""Why a body from the wire was refused, a value could not be put on it, or an exchange did not come off."""
 
 from __future__ import annotations
 
@@ -66,3 +66,24 @@ class SignatureInvalid(WireError):
 
 class SchemaMissing(RuntimeError):
     """The XSD set is not installed on this machine."""
+
+
+class LinkError(Exception):
+    """An exchange with the other end did not come off; trying again later is right."""
+
+
+class NoContact(LinkError):
+    """Nobody there, cut off, or a certificate that does not hold."""
+
+
+class Refused(LinkError):
+    """An HTTP status other than 200, or the same said over MQTT."""
+
+    def __init__(self, status: int, retry_after_seconds: float | None = None, *, reason: str = "") -> None:
+        super().__init__(f"the VTN answered HTTP {status}" + (f": {reason}" if reason else ""))
+        self.status, self.reason = status, reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BadAnswer(LinkError):
+    """What the other end says is no OpenADR message."""

@@ -56,6 +56,11 @@ class Unit:
     is_ac: bool | None = None
     pulse_factor: float | None = None
 
+    @property
+    def factor(self) -> float:
+        """What its SI prefix multiplies by: 1000 of k; 1 of none, and of one that is not known."""
+        return {"k": 1e3, "M": 1e6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "G": 1e9}.get(self.scale, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -17,9 +17,9 @@ from hems.ev_charger import Stay
 from hems.home import Home, make_asset
 from hems.signals import LONGEST
 from hems.simulation import SimulatedHome
-from hems.ven import Registration
 from oadr import delays
 from oadr.messages import ActivePeriod, DistributeEvent, Target
+from oadr.ven import Registration
 from tests.hems.conftest import DAY, FIVE, make_event
 
 MINUTE = timedelta(minutes=1)

@@ -1,6 +1,7 @@
-"""The VEN's side of OpenADR 2.0b over a link: registration, events, opts, reports.
+"""The VEN's side of OpenADR 2.0b over a line: registration, events, opts, reports.
 
-Says and hears; decides nothing about events: what comes in goes to a `Home`, whose answer goes out.
+Says and hears; decides nothing about events: what comes in goes to a `Home`, whose answer goes out. A hub
+speaks so with the co-op's VTN, the co-op with a network operator's.
 """
 
 from __future__ import annotations
@@ -9,13 +10,11 @@ import logging
 import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol, TypeVar
 
-from hems.absence import ScheduleNote
-from hems.book import NOT_PARTICIPATING, OptNote
-from hems.errors import LinkError, Refused
-from hems.lines import Pushed
-from hems.reporting import METADATA
+from oadr import codec
+from oadr.errors import LinkError, Refused, WireError
 from oadr.messages import (
     INVALID_ID,
     NOT_REGISTERED,
@@ -39,6 +38,7 @@ from oadr.messages import (
     EiResponse,
     EventResponse,
     Message,
+    OptType,
     Poll,
     QualifiedEventId,
     QueryRegistration,
@@ -54,8 +54,10 @@ from oadr.messages import (
     UpdateReport,
 )
 
-log = logging.getLogger("hems")
+log = logging.getLogger("oadr")
 
+METADATA = "METADATA"
+NOT_PARTICIPATING = "notParticipating"
 MQTT_KEY = "mqtt"
 """Names the broker among what the VTN says of its services."""
 NO_SUCH_SERVICE = (404, 405, 501)
@@ -85,6 +87,56 @@ class Registration:
         return bool(self.ven_id and self.registration_id)
 
 
+@dataclass(frozen=True, slots=True)
+class OptNote:
+    """A word about an event that the VTN has yet to hear; `opt_id` makes telling it twice harmless."""
+
+    opt_id: str
+    event_id: str
+    modification_number: int
+    market_context: str
+    opt: OptType
+    reason: str
+    said_at: datetime
+
+
+class Absence(Protocol):
+    """[starts_at, ends_at) without some resources or, without `resource_ids`, without all."""
+
+    @property
+    def opt_id(self) -> str: ...
+
+    @property
+    def starts_at(self) -> datetime: ...
+
+    @property
+    def ends_at(self) -> datetime: ...
+
+    @property
+    def resource_ids(self) -> tuple[str, ...]: ...
+
+
+class ScheduleNote(Protocol):
+    """An absence that the VTN has yet to hear of, or that it is over before its time."""
+
+    @property
+    def absence(self) -> Absence: ...
+
+    @property
+    def said_at(self) -> datetime: ...
+
+    @property
+    def is_cancelled(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A message that the VTN began, and how to answer it."""
+
+    message: Message
+    answer: Callable[[Message], None]
+
+
 class Unregistered(LinkError):
     """The VTN does not know this registration (any more)."""
 
@@ -94,7 +146,7 @@ class Protest(LinkError):
 
 
 class Line(Protocol):
-    """What carries messages; see lines.Lines."""
+    """What carries messages."""
 
     @property
     def is_pushed_to(self) -> bool:
@@ -167,15 +219,25 @@ class Ven:
     """One conversation. `contact()` is one round: register if need be, tell opts, fetch what waits."""
 
     def __init__(
-        self, line: Line, home: Home, *, name: str, registration: Registration, wants_push: bool = False
+        self,
+        line: Line,
+        home: Home,
+        *,
+        name: str,
+        registration: Registration,
+        wants_push: bool = False,
+        is_checked: bool = False,
+        is_full_set_due: bool = True,
     ) -> None:
-        """`wants_push`: register to be spoken to over MQTT, where the VTN offers it."""
+        """`wants_push`: register to be spoken to over MQTT, where the VTN offers it. A conversation that is
+        carried on has its registration checked, and no need of the full set of events.
+        """
         self._line, self._home, self._name = line, home, name
         self.registration = registration
         self._wants_push = wants_push
-        self._is_checked = False
-        self._is_full_set_due = True
-        self._session: Hashable = None
+        self._is_checked = is_checked
+        self._is_full_set_due = is_full_set_due
+        self._session: Hashable = None if is_full_set_due else line.session()
         self._refusals: dict[str, int] = {}
         self._takes_bulk = True
 
@@ -508,6 +570,15 @@ class Ven:
             raise Unregistered(_reason(response))
         if not response.is_ok:
             raise Protest(_reason(response))
+
+
+def reason_in(answer: bytes) -> str:
+    """Return why a VTN refuses, when it says so in an oadrResponse."""
+    try:
+        message = codec.parse(answer)
+    except WireError:
+        return ""
+    return message.response.description[:100] if isinstance(message, Response) else ""
 
 
 def _registration_of(answer: CreatedPartyRegistration) -> Registration:
