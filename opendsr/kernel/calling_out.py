@@ -36,10 +36,11 @@ class NotCalled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the peer answered."""
+    """What the peer answered, and how long it asks to be left alone."""
 
     status: int
     body: bytes
+    retry_after_seconds: float | None = None
 
 
 def post(
@@ -50,25 +51,32 @@ def post(
     networks: Sequence[Network] = (),
     ports: Collection[int] = PORTS,
     ca: Path | None = None,
+    context: ssl.SSLContext | None = None,
     seconds: float = SECONDS,
+    most_bytes: int = MOST_BYTES,
 ) -> Answer:
-    """Post the body and return the answer, a redirect refused; raises NotCalled."""
+    """Post the body and return the answer, a redirect refused; raises NotCalled.
+
+    A `context` of one's own says whom to trust and what certificate to show.
+    """
     parts = parsed(url, ports=ports)
     deadline = time.monotonic() + seconds
     address = resolved(parts, networks=networks)
-    context = ssl.create_default_context()
+    context = context or ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         if ca is not None:
             context.load_verify_locations(ca)
         with connect(address, context, parts.hostname or "", deadline) as sock:
             send(sock, parts, body, deadline, content_type=content_type)
-            status, answer = receive(sock, deadline)
+            response = read(sock, deadline, most_bytes=most_bytes)
+            status, answer = response.status, response.read()
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise NotCalled(str(error) or type(error).__name__) from error
     if 300 <= status < 400:
         raise NotCalled(f"HTTP {status}: a redirect is not followed")
-    return Answer(status, answer)
+    wait = response.headers.get("Retry-After", "")
+    return Answer(status, answer, float(wait) if wait.isascii() and wait.isdigit() else None)
 
 
 def parsed(url: str, *, ports: Collection[int] = PORTS) -> SplitResult:
@@ -160,6 +168,12 @@ def send(
 
 def receive(sock: ssl.SSLSocket, deadline: float) -> tuple[int, bytes]:
     """Read to the end of the answer, of the patience, or of what is allowed."""
+    response = read(sock, deadline)
+    return response.status, response.read()
+
+
+def read(sock: ssl.SSLSocket, deadline: float, *, most_bytes: int = MOST_BYTES) -> http.client.HTTPResponse:
+    """The answer with its fields, read whole as `receive` does."""
     data = b""
     while not _is_whole(data):
         sock.settimeout(_left(deadline))
@@ -167,11 +181,11 @@ def receive(sock: ssl.SSLSocket, deadline: float) -> tuple[int, bytes]:
         if not more:
             break
         data += more
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
+        if len(data) > most_bytes:
+            raise ValueError(f"an answer of more than {most_bytes} bytes")
     response = http.client.HTTPResponse(_Said(data), method="POST")  # type: ignore[arg-type]
     response.begin()
-    return response.status, response.read()
+    return response
 
 
 def _is_whole(data: bytes) -> bool:
