@@ -401,3 +401,8 @@ from campaigns.uftp_models import UftpMessage as UftpMessage  # noqa: E402
 from campaigns.uftp_models import UftpPoint as UftpPoint  # noqa: E402
 from campaigns.uftp_models import UftpRefusal as UftpRefusal  # noqa: E402
 from campaigns.uftp_models import UftpTerms as UftpTerms  # noqa: E402
+from campaigns.ven_models import OperatorEvent as OperatorEvent  # noqa: E402
+from campaigns.ven_models import OperatorMessage as OperatorMessage  # noqa: E402
+from campaigns.ven_models import OperatorPlace as OperatorPlace  # noqa: E402
+from campaigns.ven_models import OperatorReport as OperatorReport  # noqa: E402
+from campaigns.ven_models import OperatorVtn as OperatorVtn  # noqa: E402

@@ -58,6 +58,8 @@ RECORD: Final = (
             "campaigns.UftpTerms",
             "campaigns.UftpPoint",
             "campaigns.UftpMessage",
+            "campaigns.OperatorVtn",
+            "campaigns.OperatorPlace",
         ),
         what="which member of staff approved an event, froze all sending, agreed to a contract or rule, "
         "took a buyer's request in, offered or declared for it",

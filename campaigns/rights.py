@@ -1,4 +1,4 @@
-"""What each role may see of campaigns in the stock admin; the first migration grants it."""
+"""What each role may see of campaigns in the stock admin; migrations 0001 and 0015 grant it."""
 
 from __future__ import annotations
 
@@ -69,5 +69,10 @@ FORECAST_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
 
 UFTP_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
     role: {"uftpterms": VIEW, "uftppoint": VIEW, "uftpmessage": VIEW, "uftprefusal": VIEW}
+    for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
+}
+
+VEN_GRANTS: Final[Mapping[Role, Mapping[str, str]]] = {
+    role: {"operatorplace": VIEW, "operatorevent": VIEW, "operatorreport": VIEW, "operatormessage": VIEW}
     for role in (Role.ADMINISTRATOR, Role.DISPATCHER, Role.AUDITOR)
 }

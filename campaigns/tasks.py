@@ -35,6 +35,7 @@ from campaigns.market import receiving as market_receiving
 from campaigns.models import PlanLine
 from campaigns.servicing import capping, explaining, receiving
 from campaigns.uftp import sending as uftp_sending
+from campaigns.ven import contacting
 from members import recurring
 from members.models import Purpose
 from opendsr.kernel import clock, outbox
@@ -220,6 +221,19 @@ def plan_tonight(**_: object) -> None:
 def follow_caps(**_: object) -> None:
     """Each minute, the caps of zones: the agreed one after silence, and what the time of day asks."""
     capping.follow(at=clock.now())
+
+
+@shared_task(ignore_result=True)
+def contact_operator_vtns(**_: object) -> None:
+    """Every few seconds, a round with each operator's VTN that is due, each on its own."""
+    for vtn_id in contacting.due(wall=clock.wall_now()):
+        contact_operator_vtn.apply_async(kwargs={"vtn_id": str(vtn_id)}, queue="default", expires=60)
+
+
+@shared_task(ignore_result=True)
+def contact_operator_vtn(*, vtn_id: str, **_: object) -> None:
+    """A round with one operator's VTN; what somebody else does, or has done, is left."""
+    contacting.contact(vtn_id=UUID(vtn_id), wall=clock.wall_now())
 
 
 @shared_task(ignore_result=True)

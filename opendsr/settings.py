@@ -266,6 +266,11 @@ _celery["beat_schedule"]["follow-caps"] = {
     "schedule": 60.0,
     "options": {"queue": "default", "expires": 50},
 }
+_celery["beat_schedule"]["contact-operator-vtns"] = {
+    "task": "campaigns.tasks.contact_operator_vtns",
+    "schedule": 5.0,
+    "options": {"queue": "default", "expires": 4},
+}
 _celery["beat_schedule"]["work-out-habits"] = {
     "task": "campaigns.tasks.work_out_habits",
     "schedule": 900.0,
@@ -426,6 +431,7 @@ VTN_MQTT_URL = env_str("MQTT_URL", default="")  # set: mqtts://HOST:PORT of the 
 VTN_MQTT_PUBLIC_URL = env_str("MQTT_PUBLIC_URL", default="")  # what VENs are told, when it differs
 VTN_PUSH_NETWORKS = env_list("VTN_PUSH_NETWORKS", default=[])  # called besides public addresses: 10.8.0.0/16
 UFTP_NETWORKS = env_list("UFTP_NETWORKS", default=[])  # called besides public addresses, for DSOs' endpoints
+OPERATOR_VTN_NETWORKS = env_list("OPERATOR_VTN_NETWORKS", default=[])  # the same, for network operators' VTNs
 UFTP_CA = env_str("UFTP_CA", default="")  # a CA file trusted besides the public ones, for DSOs' endpoints
 VTN_SOCKET = env_str("VTN_SOCKET", default="")  # set: a proxy ends TLS and comes in here
 VTN_LEGACY_PORT = env_int("VTN_LEGACY_PORT", default=0)  # 0: no listener with the profile's CBC suites

@@ -69,7 +69,7 @@ def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
             starts_at=starts_at,
             ends_at=ends_at,
             reference=ask.reference,
-            is_rehearsal=signal.client.is_sandbox,
+            is_rehearsal=signal.client.is_sandbox or ask.is_rehearsal,
             is_approved=ask.size_w <= running.approved_w(contract),
         ),
         at=at,

@@ -41,7 +41,8 @@ class Credential:
 class Ask:
     """A signal as it was understood.
 
-    START names `zone`, `direction`, `size_w`, `minutes` and perhaps `starts_at` (None: at once). STOP names
+    START names `zone`, `direction`, `size_w`, `minutes` and perhaps `starts_at` (None: at once);
+    `is_rehearsal`: it is planned and answered, and nothing is sent, as for a sandbox. STOP names
     the signal it ends by `of`; EMERGENCY_STOP a `zone`, or "" for everything of the client. CAP names `zone`,
     `direction` ("import" or "export"), the cap as `size_w` and a `sequence` that rises.
     """
@@ -55,6 +56,7 @@ class Ask:
     of: str = ""
     reference: str = ""
     sequence: int = 0
+    is_rehearsal: bool = False
 
     def shown(self) -> dict[str, Any]:
         """As it is kept on record."""
@@ -68,6 +70,7 @@ class Ask:
             "of": self.of,
             "reference": self.reference,
             "sequence": self.sequence,
+            "is_rehearsal": self.is_rehearsal,
         }
 
 
@@ -84,6 +87,7 @@ def ask_from(shown: Mapping[str, Any]) -> Ask:
         of=shown["of"],
         reference=shown["reference"],
         sequence=shown.get("sequence", 0),
+        is_rehearsal=shown.get("is_rehearsal", False),
     )
 
 
