@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
 from django.core.validators import ProhibitNullCharactersValidator
@@ -158,3 +159,85 @@ class RulesForm(forms.Form):
         label=_("Most campaigns in four weeks that a home is asked for"), min_value=1, max_value=200
     )
     why = forms.CharField(label=_("Why"), max_length=200, validators=[NO_NUL])
+
+
+class SecretText(forms.Textarea):
+    """A text that is never sent back, whatever else is wrong with its form."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
+def _pem(label: Any, *, widget: type[forms.Textarea] = forms.Textarea, **fields: Any) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        max_length=40_000,
+        validators=[NO_NUL],
+        widget=widget(attrs={"rows": 4, "class": "code", "autocomplete": "off", "spellcheck": "false"}),
+        **fields,
+    )
+
+
+class VtnForm(forms.Form):
+    """Where an operator's OpenADR VTN is, and who the co-op is there."""
+
+    url = forms.CharField(
+        label=_("Address of its VTN"),
+        max_length=300,
+        validators=[NO_NUL],
+        help_text=_("https://, with all of its path: it ends in /Simple/2.0b as a rule."),
+    )
+    ven_name = forms.CharField(
+        label=_("Our venName"), max_length=120, validators=[NO_NUL], help_text=_("As agreed with it.")
+    )
+    authority_pem = _pem(
+        _("Its certificate authority"),
+        required=False,
+        help_text=_("PEM. It alone is trusted then. Empty: the public authorities."),
+    )
+    certificate_pem = _pem(
+        _("Our certificate"), help_text=_("PEM, as it issued it to us, with those between if there are any.")
+    )
+    private_key_pem = _pem(
+        _("Our private key"),
+        widget=SecretText,
+        required=False,
+        help_text=_("PEM, without a password. Kept sealed and never shown."),
+    )
+    is_on = forms.BooleanField(
+        label=_("Speak with it"),
+        required=False,
+        initial=True,
+        help_text=_("Off, it is heard no more, and what its events started is let go."),
+    )
+
+    def __init__(self, *args: Any, holds_key: bool, **more: Any) -> None:
+        """`holds_key`: none has to be given, the one that is held stays."""
+        super().__init__(*args, **more)
+        self.fields["private_key_pem"].required = not holds_key
+        if holds_key:
+            self.fields["private_key_pem"].help_text = _("Empty: the one that is held. It is never shown.")
+
+
+class PlaceForm(forms.Form):
+    """What an operator's VTN calls a zone of its contracts."""
+
+    name = forms.CharField(
+        label=_("Its name for the zone"),
+        max_length=255,
+        validators=[NO_NUL],
+        help_text=_("A group, resource or other target of its events; or their market context."),
+    )
+    zone = forms.ChoiceField(label=_("Zone of the contract"))
+    moderate_pct = forms.IntegerField(
+        label=_("SIMPLE level 1 asks, in percent of the contract's most"),
+        min_value=1,
+        max_value=100,
+        initial=33,
+    )
+    high_pct = forms.IntegerField(label=_("Level 2, in percent"), min_value=1, max_value=100, initial=67)
+    special_pct = forms.IntegerField(label=_("Level 3, in percent"), min_value=1, max_value=100, initial=100)
+
+    def __init__(self, *args: Any, zones: Sequence[str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        cast(forms.ChoiceField, self.fields["zone"]).choices = [(zone, zone) for zone in zones]

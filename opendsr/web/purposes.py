@@ -78,7 +78,7 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
     **dict.fromkeys(("notice_log", "resend_notice"), ("notices", "seeing that notices arrive")),
     "search": ("search", "looking somebody up"),
     **dict.fromkeys(
-        ("operator_list", "operator", "operator_action"),
+        ("operator_list", "operator", "operator_action", "operator_vtn", "operator_vtn_action"),
         ("network operators", "driving homes for a network operator"),
     ),
     **dict.fromkeys(

@@ -25,7 +25,7 @@ from opendsr.web.second_factor import has_second_factor, is_demo
 KEPT: Final = "step_up.kept"
 LONGEST_KEPT: Final = 64_000
 KEPT_SECONDS: Final = 900
-NOT_KEPT: Final = frozenset({"csrfmiddlewaretoken"})
+NOT_KEPT: Final = frozenset({"csrfmiddlewaretoken", "private_key_pem"})
 
 
 class StepUpNeeded(Exception):

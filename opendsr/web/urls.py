@@ -20,6 +20,7 @@ from opendsr.web import (
     message_rules,
     money,
     needs,
+    operator_vtn,
     operators,
     partner_page,
     partners,
@@ -137,6 +138,12 @@ urlpatterns = [
     path("metering/homes/<uuid:occupancy_id>/", readings.home_readings, name="home_readings"),
     path("network-operators/", operators.operator_list, name="operator_list"),
     path("network-operators/<uuid:client_id>/", operators.operator, name="operator"),
+    path("network-operators/<uuid:client_id>/vtn/", operator_vtn.operator_vtn, name="operator_vtn"),
+    path(
+        "network-operators/<uuid:client_id>/vtn/<slug:verb>/",
+        operator_vtn.operator_vtn_action,
+        name="operator_vtn_action",
+    ),
     path(
         "network-operators/<uuid:client_id>/<slug:verb>/", operators.operator_action, name="operator_action"
     ),

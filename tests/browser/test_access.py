@@ -16,7 +16,10 @@ from notices import choosing, links
 from notices.models import Notice
 from opendsr.web import telling
 from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
+from tests.campaigns.servicing.operating import make_operator
+from tests.campaigns.ven.neighbour import connect, make_told
 from tests.factories import make_staff
+from tests.hems.small_vtn import Authority
 from tests.web.scene import NOW, Scene
 from tests.web.things import open_request
 
@@ -139,6 +142,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
             for page in ("", "new/", "file/", "choose/", "buyers/", "may-enter/", *_market(scene))
         ),
         ("/load-control/", scene.sam),
+        *_operators(),
         ("/notices/write/", mo),
         ("/settings/", make_staff("ada@example.org", Role.ADMINISTRATOR)),
         ("/campaigns/", scene.sam),
@@ -148,6 +152,14 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         (f"/campaigns/{scene.past.pk}/report/", scene.fay),
         (f"/campaigns/{scene.next.pk}/report/", scene.fay),
     ]
+
+
+def _operators() -> list[tuple[str, User | None]]:
+    """The VTN of an operator before it is set up, and one with an event, a message and trouble."""
+    ada, new, old = make_staff("adi@example.org", Role.ADMINISTRATOR), make_operator(), make_operator()
+    vtn = connect(old, "https://vtn.northern.example/OpenADR2/Simple/2.0b", Authority())
+    make_told(vtn)
+    return [(f"/network-operators/{each.client.pk}/vtn/", ada) for each in (new, old)]
 
 
 def _market(scene: Scene) -> list[str]:

@@ -70,9 +70,9 @@ class Door:
             return reverse(self.name, args=[uuid4()])
         if self.name in ("market_action", "market_buyer_action"):
             return reverse(self.name, args=[uuid4(), self.verb])
-        if self.name == "operator":
+        if self.name in ("operator", "operator_vtn"):
             return reverse(self.name, args=[uuid4()])
-        if self.name == "operator_action":
+        if self.name in ("operator_action", "operator_vtn_action"):
             return reverse(self.name, args=[uuid4(), self.verb])
         if self.name == "sending_action":
             return reverse(self.name, args=[self.verb])
@@ -244,6 +244,13 @@ DOORS = [
         verb="offer",
     ),
     Door("operator", {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403}),
+    Door("operator_vtn", {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403}),
+    Door(
+        "operator_vtn_action",
+        {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403},
+        method="post",
+        verb="terms",
+    ),
     Door(
         "operator_action",
         {"anonymous": 302, "alice": 403, "sam": 404, "fay": 403, "nobody": 403},

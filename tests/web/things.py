@@ -27,6 +27,7 @@ VERBS = {
     "visit_action.verb": "cancel",
     "market_action.verb": "decline",
     "market_buyer_action.verb": "terms",
+    "operator_vtn_action.verb": "terms",
     "home_action.verb": "note",
     "hub_action.verb": "retire",
     "sending_action.verb": "freeze",
