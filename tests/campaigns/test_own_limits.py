@@ -75,7 +75,7 @@ def test_a_kind_nobody_has_heard_of_serves_any_need() -> None:
     resident, kit = make_ready_home("battery")
     tell(resident, Need.CAR)
     (row,) = zone_assets(Asset.objects.filter(hub=kit.hub))
-    unheard = row.__class__(**{name: getattr(row, name) for name in row.__slots__} | {"kind_code": "kiln"})
+    unheard = row._replace(kind_code="kiln")
     interval = Interval(STARTS_AT, STARTS_AT + HOUR)
     answers = may_take_part([unheard], interval, direction="turn_down", at=NOON)
     assert answers[row.asset_id].words == "Outside what the household keeps for itself"
