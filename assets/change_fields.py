@@ -19,6 +19,7 @@ from assets.registry_models import Meter, Product
 from members import entry, placing
 from members.models import Home
 from opendsr.kernel import lookups
+from opendsr.kernel.ids import uuid_or_none
 
 HOME, HUB, ASSET = "home", "hub", "asset"
 MOST_W: Final = 100_000
@@ -121,7 +122,7 @@ def named(kind: Field, names: Iterable[str]) -> dict[str, Target]:
     for model, is_in_use, name, home in in_use:
         rows = model.objects.filter(is_in_use, **{f"{name}__in": asked})
         by_name.update(rows.values_list(name, home))
-    ids = {name: found for name in asked if (found := _uuid(name)) is not None}
+    ids = {name: found for name in asked if (found := uuid_or_none(name)) is not None}
     by_name = {**ids, **by_name}
     homes = {each.id: each for each in _targets(kind, Home.objects.filter(pk__in=set(by_name.values())))}
     return {name: homes[home_id] for name, home_id in by_name.items() if home_id in homes}
@@ -304,10 +305,3 @@ FIELDS: Final[dict[str, Field]] = {
         Field("state", ASSET, lambda asset: str(asset.state), _state, _may_be_in_state, _write_state),
     )
 }
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -25,6 +25,7 @@ from assets.wear import MOST_OF_RELAYS, RELAY_YEARS, WARN_SHARE, YEAR
 from members.models import Home
 from members.partner_models import PartnerHome
 from opendsr.kernel import blind_index
+from opendsr.kernel.ids import uuid_or_none
 
 SILENT, FAULTY, WORN, OUTDATED = "silent", "faulty", "worn", "outdated"
 NO_HUB, NO_CAD, WELL = "no_hub", "no_cad", "well"
@@ -134,7 +135,7 @@ def _of_partner(partner: str, day: date) -> Q:
         return ~Q(Exists(links))
     if partner == ANYBODY:
         return Q(Exists(links))
-    wanted = _uuid(partner)
+    wanted = uuid_or_none(partner)
     return Q(pk=None) if wanted is None else Q(Exists(links.filter(partner=wanted)))
 
 
@@ -160,7 +161,7 @@ def _has_asset(**narrow: Any) -> Q:
 
 
 def _has_product(text: str) -> Q:
-    product = _uuid(text)
+    product = uuid_or_none(text)
     if product is None:
         return Q(pk=None)
     hubs = Hub.objects.filter(product=product).exclude(state=Hub.State.RETIRED)
@@ -182,13 +183,6 @@ def _runs(version: str) -> Q:
 def _has_measure(kind: str) -> Q:
     rows = HomeMeasure.objects.filter(kind=kind, removed_at=None, ended_on=None)
     return Q(pk__in=rows.values("home"))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 NARROWINGS: Final[dict[str, Callable[[str], Q]]] = {

@@ -51,7 +51,7 @@ CHANGES: Final = f"""
         JOIN campaigns_participation AS part ON part.campaign_id = campaign.id
         WHERE campaign.state = ANY(%(running)s)
           AND campaign.starts_at <= %(at)s AND campaign.ends_at > %(since)s
-          AND part.state = ANY(%(taking_part)s) AND part.delivered_at IS NOT NULL
+          AND part.state = ANY(%(have_it)s) AND part.delivered_at IS NOT NULL
     ), told AS (
         SELECT part.id, part.changed_at, (
             SELECT {SEEN} FROM metering_assetstate
@@ -87,7 +87,7 @@ STATEMENT: Final = CHANGES.format(
     before=NEWEST.format(figure="power_w"), before_on=NEWEST.format(figure="is_on")
 )
 RUNNING: Final = (Campaign.State.DISPATCHED, Campaign.State.COMPLETED)
-TAKING_PART: Final = (Participation.State.DELIVERED_TO_HUB, Participation.State.OPTED_IN)
+HAVE_IT: Final = (Participation.State.DELIVERED_TO_HUB, Participation.State.OPTED_IN)
 
 
 @transaction.atomic
@@ -107,7 +107,7 @@ def note_changes(*, at: datetime) -> int:
                 "look_on_seconds": LOOK_ON.total_seconds(),
                 "down": Direction.TURN_DOWN,
                 "running": list(RUNNING),
-                "taking_part": list(TAKING_PART),
+                "have_it": list(HAVE_IT),
                 "least_drawn": LEAST_DRAWN_W,
             },
         )

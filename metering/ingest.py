@@ -31,6 +31,7 @@ from metering.models import ImportGap, ImportReject, ImportRun, Quality
 from metering.report import ImportReport
 from metering.slots import Bools, Ints, from_times, slot_of
 from opendsr.kernel import outbox
+from opendsr.kernel.ids import uuid_or_none
 
 STORED: Final = "metering.readings.stored"
 STREAMS_TOLD: Final = 200
@@ -299,16 +300,9 @@ def _streams_of(contents: reading.Reading, streams: Mapping[str, UUID] | None) -
     stream_ids: dict[UUID, int] = {}
     numbers = []
     for meter in contents.meters:
-        stream = _as_uuid(meter) if streams is None else streams.get(meter)
+        stream = uuid_or_none(meter) if streams is None else streams.get(meter)
         numbers.append(NO_STREAM if stream is None else stream_ids.setdefault(stream, len(stream_ids)))
     return list(stream_ids), np.array(numbers, dtype=np.int64)
-
-
-def _as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _whole_numbers(values: ArrayLike, name: str) -> tuple[Ints, Bools]:

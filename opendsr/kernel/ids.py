@@ -11,6 +11,14 @@ def new_uuid() -> uuid.UUID:
     return uuid.uuid4()
 
 
+def uuid_or_none(text: str) -> uuid.UUID | None:
+    """The UUID that a text from outside names; None where it names none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
 def random_token(bits: int = 128) -> str:
     """At least `bits` of system randomness as lower-case hexadecimal, safe in URLs, XML and file names."""
     if bits < 64:

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 import campaigns.policy
 import campaigns.queries
 import settlement.queries
-from campaigns import amending, life
+from campaigns import amending, eligibility, life
 from campaigns.life import Verb
 from campaigns.models import Campaign, Direction, Participation, PlanLine, UseCase
 from campaigns.servicing import holding
@@ -49,12 +49,6 @@ ANSWERED: Final = (
 )
 STEPS: Final = (State.DRAFT, State.PLANNED, State.APPROVED, State.DISPATCHED, State.COMPLETED)
 RUNNING: Final = (State.APPROVED, State.DISPATCHED)
-DROPPABLE: Final = (
-    Participation.State.PLANNED,
-    Participation.State.SENT,
-    Participation.State.DELIVERED_TO_HUB,
-    Participation.State.OPTED_IN,
-)
 NEXT_STEP: Final[Mapping[str, str | Promise]] = {
     State.DRAFT: _lazy("Plan it: see who could take part and what to expect."),
     State.PLANNED: _lazy("Look through the plan, then approve it. Nothing has been sent to any home yet."),
@@ -382,7 +376,7 @@ def _part_line(part: Participation, *, may_act: bool, is_left_by_staff: bool) ->
     code = part.outcome or part.state
     is_kept_back = part.state == Participation.State.CANCELLED and part.left_out
     verb = ""
-    if may_act and part.state in DROPPABLE:
+    if may_act and part.state in eligibility.TAKING_PART:
         verb = LEAVE_OUT
     elif is_left_by_staff:
         verb = ASK_AGAIN

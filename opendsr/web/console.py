@@ -33,7 +33,7 @@ from campaigns.servicing import holding
 from members.policy import has_role, require_role
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
-from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.ids import new_uuid, uuid_or_none
 from opendsr.kernel.periods import civil_date
 from opendsr.web import campaign_page, evidence, live_board, measured, step_up, wording
 from opendsr.web.entering import signed_in
@@ -101,7 +101,7 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
     campaigns.policy.require_runs_campaigns(request.user)
     at = clock.now()
     known: dict[str, object] = {"day": civil_date(at) + timedelta(days=1)}
-    if like := _uuid(request.GET.get(LIKE, "")):
+    if like := uuid_or_none(request.GET.get(LIKE, "")):
         known = asked_before(campaigns.policy.access_campaign(request.user, like))
     form = CampaignForm(
         request.POST if request.method == "POST" else None, initial=known | {"key": new_uuid()}
@@ -283,13 +283,6 @@ def _say_at_fields(form: CampaignForm, error: creating.CampaignInvalid) -> None:
         form.add_error(FIELD_OF.get(field, field), words)
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def _plan(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
     planning.plan_campaign(campaign_id=campaign_id, at=at)
@@ -352,7 +345,7 @@ def _let_ask(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRe
 def _go_on(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     """Draft and plan what begins where this one ends; it is approved on its own page."""
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
-    key, minutes = _uuid(request.POST.get("key", "")), request.POST.get("minutes", "")
+    key, minutes = uuid_or_none(request.POST.get("key", "")), request.POST.get("minutes", "")
     if key is None:
         raise Http404
     continuation = amending.continue_campaign(
@@ -403,7 +396,7 @@ def _ask_again(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> Http
 
 
 def _occupancy(request: HttpRequest) -> UUID:
-    found = _uuid(request.POST.get("occupancy", ""))
+    found = uuid_or_none(request.POST.get("occupancy", ""))
     if found is None:
         raise Http404
     return found
