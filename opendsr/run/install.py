@@ -2,6 +2,7 @@
 
 Run by the Makefile as a file, with any Python >= 3.11 and nothing installed: the standard library only, and
 no import of ours. What a part needs is in PARTS; a stamp in the environment says which requirements it holds.
+Environments are filled side by side: pip keeps one processor busy, a network less.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ctypes.util import find_library
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,6 +44,7 @@ LOCKS = (
     "requirements-bench-campaigns",
     "requirements-home-assistant",
 )
+SERVED = {"requirements"}  # compiled beforehand: who serves may have no right to; elsewhere at first use
 ALONE = {"requirements-schemas"}  # installed without what it asks for: only its files are wanted
 TEST_PACKAGES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
@@ -53,17 +58,41 @@ LIBRARIES = {
     "libpangoft2-1.0-0": "pangoft2-1.0",
 }  # for PDFs, by Debian package
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+ONE_APT = threading.RLock()
+"""apt-get refuses to run twice at a time."""
+
+Job = Callable[[], None]
 
 
 def main() -> None:
     """Set up what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="+", choices=list(PARTS))
+    lanes: dict[Path, list[Job]] = {}
+    for part in parser.parse_args().parts:
+        for where, job in PARTS[part].items():
+            lanes.setdefault(where, []).append(job)
     (ROOT / "var").mkdir(exist_ok=True)
     with (ROOT / "var" / "install.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        for part in parser.parse_args().parts:
-            PARTS[part]()
+        side_by_side(lanes.values())
+
+
+def side_by_side(lanes: Iterable[Sequence[Job]]) -> None:
+    """Do the jobs of each lane in their order and the lanes beside each other; stop with the words of all."""
+
+    def follow(lane: Sequence[Job]) -> None:
+        for job in lane:
+            job()
+
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
+        running = [pool.submit(follow, lane) for lane in lanes]
+    wrong = [each for each in (lane.exception() for lane in running) if each is not None]
+    for each in wrong:
+        if not isinstance(each, SystemExit):
+            raise each
+    if wrong:
+        stop("\n".join(str(each) for each in wrong))
 
 
 def site() -> None:
@@ -92,33 +121,10 @@ def server() -> None:
         stop(has_server_words())
 
 
-def interop() -> None:
-    """The OpenADR clients and the DSO that others wrote, each in an environment of its own."""
-    for venv, name in (
-        (INTEROP_VENV, "requirements-interop"),
-        (PYOADR_VENV, "requirements-interop-pyoadr"),
-        (UFTP_VENV, "requirements-interop-uftp"),
-    ):
-        environment(venv)
-        wheels(venv, name)
-
-
-def bench() -> None:
-    """OpenDSM and django-hordak, peers that ours is measured beside, in an own environment (about 1 GB)."""
-    environment(BENCH_VENV)
-    wheels(BENCH_VENV, "requirements-bench", must=False)
-
-
-def bench_campaigns() -> None:
-    """FlexMeasures, whose scheduler ours is timed beside, in an own environment (1.5 GB, Python < 3.13)."""
-    environment(FLEXMEASURES_VENV)
-    wheels(FLEXMEASURES_VENV, "requirements-bench-campaigns", must=False)
-
-
-def home_assistant() -> None:
-    """A real Home Assistant, in an own environment (about 400 MB)."""
-    environment(HOME_ASSISTANT_VENV)
-    wheels(HOME_ASSISTANT_VENV, "requirements-home-assistant")
+def others(venv: Path, name: str, *, must: bool = True) -> None:
+    """What others wrote, in an environment of its own."""
+    environment(venv)
+    wheels(venv, name, must=must)
 
 
 def tests() -> None:
@@ -151,17 +157,30 @@ def lock() -> None:
             say(f"{name}.txt compiled")
 
 
-PARTS = {
-    "site": site,
-    "dev": dev,
-    "server": server,
-    "interop": interop,
-    "bench": bench,
-    "bench-campaigns": bench_campaigns,
-    "home-assistant": home_assistant,
-    "tests": tests,
-    "lock": lock,
+PARTS: dict[str, dict[Path, Job]] = {
+    "site": {VENV: site},
+    "dev": {VENV: dev},
+    "server": {VENV: server},
+    # the OpenADR clients and the DSO
+    "interop": {
+        INTEROP_VENV: partial(others, INTEROP_VENV, "requirements-interop"),
+        PYOADR_VENV: partial(others, PYOADR_VENV, "requirements-interop-pyoadr"),
+        UFTP_VENV: partial(others, UFTP_VENV, "requirements-interop-uftp"),
+    },
+    # OpenDSM and django-hordak, peers that ours is measured beside (about 1 GB)
+    "bench": {BENCH_VENV: partial(others, BENCH_VENV, "requirements-bench", must=False)},
+    # FlexMeasures, whose scheduler ours is timed beside (1.5 GB, Python < 3.13)
+    "bench-campaigns": {
+        FLEXMEASURES_VENV: partial(others, FLEXMEASURES_VENV, "requirements-bench-campaigns", must=False)
+    },
+    # a real Home Assistant (about 400 MB)
+    "home-assistant": {
+        HOME_ASSISTANT_VENV: partial(others, HOME_ASSISTANT_VENV, "requirements-home-assistant")
+    },
+    "tests": {Path("/usr"): tests},
+    "lock": {LOCK_VENV: lock},
 }
+"""The jobs of each part by the place that they fill; what fills one place waits for its turn."""
 
 
 def environment(venv: Path) -> None:
@@ -171,15 +190,21 @@ def environment(venv: Path) -> None:
         probe, capture_output=True, check=False
     ).returncode == 0:
         return
-    if importlib.util.find_spec("ensurepip") is None:
-        package = f"python3.{sys.version_info.minor}-venv"
-        debian(package)
-        if subprocess.run(
-            [sys.executable, "-c", "import ensurepip"], capture_output=True, check=False
-        ).returncode:
-            stop(f"This Python makes no virtual environments. Install {package} (try: {apt_words(package)}).")
+    with ONE_APT:
+        if not makes_environments():
+            package = f"python3.{sys.version_info.minor}-venv"
+            debian(package)
+            if not makes_environments():
+                try_this = apt_words(package)
+                stop(f"This Python makes no virtual environments. Install {package} (try: {try_this}).")
     say(f"Making {venv.name} with Python {sys.version.split()[0]} ...")
     run([sys.executable, "-m", "venv", "--clear", str(venv)])
+
+
+def makes_environments() -> bool:
+    """Return whether this Python has what `python -m venv` needs, which Debian packs apart."""
+    probe = [sys.executable, "-c", "import ensurepip"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 def wheels(venv: Path, name: str, *, must: bool = True) -> None:
@@ -196,6 +221,7 @@ def wheels(venv: Path, name: str, *, must: bool = True) -> None:
         "--require-hashes",
         "-r",
         str(requirements),
+        *([] if name in SERVED else ["--no-compile"]),
         *(["--no-deps"] if name in ALONE else []),
     ]
     installed = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
@@ -236,11 +262,12 @@ def debian(*packages: str) -> None:
     before = [] if root else ["sudo", "-n"]
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]
     install = [*before, *quiet, "install", "--yes", "--no-install-recommends", *packages]
-    done = all(
-        subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode
-        == 0
-        for words in ([*before, *quiet, "update"], install)
-    )
+    with ONE_APT:
+        done = all(
+            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode
+            == 0
+            for words in ([*before, *quiet, "update"], install)
+        )
     if not done and CI:
         stop(f"CI needs {', '.join(packages)} and apt-get could not install them.")
     if not done:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def test_a_lock_is_installed_once_for_every_change_of_it(clone: Clone) -> None:
     install.wheels(clone.venv, "requirements")
     assert len(clone.asked()) == 1
     assert "--require-hashes" in clone.asked()[0]
+    assert "--no-compile" not in clone.asked()[0]
 
     (clone.root / "requirements.txt").write_text("six==1.1\n")
     install.wheels(clone.venv, "requirements")
@@ -71,7 +73,7 @@ def test_the_schemas_come_without_what_they_ask_for(clone: Clone) -> None:
 
     install.wheels(clone.venv, "requirements-schemas")
 
-    assert clone.asked()[0].endswith("--no-deps")
+    assert clone.asked()[0].endswith("--no-compile --no-deps")
 
 
 def test_root_installs_debian_packages(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +114,43 @@ def test_only_ci_stops_when_packages_cannot_be_had(
     else:
         install.debian("chromium")
         assert "going on without" in capsys.readouterr().err
+
+
+def test_environments_are_filled_side_by_side_and_each_in_its_order() -> None:
+    both, done = threading.Barrier(2, timeout=10), []
+
+    install.side_by_side(
+        [
+            [both.wait, lambda: done.append("first"), lambda: done.append("second")],
+            [both.wait],
+        ]
+    )
+
+    assert done == ["first", "second"]
+
+
+def test_whatever_failed_beside_each_other_is_told() -> None:
+    after: list[str] = []
+
+    with pytest.raises(SystemExit) as stopped:
+        install.side_by_side(
+            [
+                [lambda: install.stop("no disk"), lambda: after.append("not reached")],
+                [lambda: after.append("reached")],
+                [lambda: install.stop("no network")],
+            ]
+        )
+
+    assert stopped.value.code == "no disk\nno network"
+    assert after == ["reached"]
+    with pytest.raises(ZeroDivisionError):
+        install.side_by_side([[lambda: 1 // 0]])
+
+
+def test_what_fills_one_environment_is_one_lane() -> None:
+    assert {*install.PARTS["dev"]} == {*install.PARTS["server"]} == {install.VENV}
+    places = [place for part in ("dev", "interop", "bench", "tests", "lock") for place in install.PARTS[part]]
+    assert len(places) == len(set(places)) == 7
 
 
 @pytest.mark.slow
