@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from campaigns import approving, freezing
+from campaigns import approving, freezing, stopping, tasks
 from campaigns.models import (
     Campaign,
     OperatorEvent,
@@ -299,8 +299,6 @@ def test_what_waits_for_approval_is_out_until_it_is_approved(dno: Neighbour) -> 
 
 
 def test_what_staff_stop_or_freeze_is_told_as_opt_out(dno: Neighbour) -> None:
-    from campaigns import stopping
-
     dno.says(event())
     stopping.stop_campaign(campaign_id=Campaign.objects.get().pk, at=NOON, by=None, reason="a fire")
     freezing.freeze(at=NOON, by=None, reason="a test")
@@ -453,3 +451,23 @@ def test_switched_off_or_closed_it_is_not_spoken_with(dno: Neighbour) -> None:
     assert contacting.due(wall=wall) == []
     assert not dno.round()
     assert dno.small.heard == {}
+
+
+def test_the_beat_has_each_vtn_that_is_due_spoken_with(
+    dno: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+    monkeypatch.setattr(
+        tasks.contact_operator_vtn, "apply_async", lambda *, kwargs, **_: given.append(kwargs)
+    )
+    dno.put(event())
+    tasks.contact_operator_vtns()
+    assert given == [{"vtn_id": str(dno.vtn.pk)}]
+
+    tasks.contact_operator_vtn(**given[0])
+    tasks.contact_operator_vtn(**given[0])
+
+    assert dno.row().state == "taken"
+    assert len(dno.small.heard_of(VEN_NAME, CreatePartyRegistration)) == 1
+    tasks.contact_operator_vtns()
+    assert len(given) == 1
