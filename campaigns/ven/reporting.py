@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from campaigns.models import OperatorReport, OperatorVtn, ServicingContract
+from campaigns.models import OperatorReport, OperatorVtn
 from campaigns.servicing import telling
 from campaigns.servicing_models import Scope
 from campaigns.ven import taking
@@ -168,8 +168,8 @@ def _values(
 ) -> Iterator[tuple[datetime, str, float]]:
     """Start of the step, rID and mean W; a step of which a minute is missing is left out."""
     step = row.step_seconds // 60
-    held = ServicingContract.objects.filter(client=vtn.client_id, pk__in=[UUID(each) for each in row.r_ids])
-    for contract in held.order_by("zone"):
+    still = set(row.r_ids) & set(offered(vtn, at=at))  # a contract or a scope may have ended meanwhile
+    for contract in taking.contracts_of(vtn, at=at).filter(pk__in=[UUID(each) for each in still]):
         minutes = [each["mean_w"] for each in telling.metering(contract, interval=interval, at=at)]
         for number in range(0, len(minutes) - step + 1, step):
             told = [each for each in minutes[number : number + step] if each is not None]

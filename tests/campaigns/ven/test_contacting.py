@@ -421,6 +421,9 @@ def test_the_zones_metering_is_offered_asked_for_and_told_by_the_minute(
     dno.operator.client.save()
     assert dno.round()
     assert dno.small.heard_of(VEN_NAME, RegisterReport)[-1].reports == ()
+    it_is(NOON + 9 * MINUTE)
+    assert dno.round()
+    assert len(dno.small.heard_of(VEN_NAME, UpdateReport)) == 1
 
 
 def test_what_was_said_is_kept_and_empty_polls_are_not(dno: Neighbour) -> None:
