@@ -5,20 +5,17 @@ Each list is two SQL statements over all homes. For staff: partners see their ow
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
-from uuid import UUID
+from typing import Any, Final
 
-from django.db.models import Count, F, Func, Q, Sum, Value
+from django.db.models import Count, F, Func, Q, QuerySet, Sum, Value
 
 from assets import vtn_door
 from assets.finding import in_area
 from assets.journals import SILENT_AFTER
 from assets.models import Asset, Hub
 from members.models import Home, Occupancy
-from opendsr.kernel import lookups
 
 GSP_GROUP, SUBSTATION, CMZ, AREA = "gsp_group", "substation", "cmz", "area"
 LEVELS: Final = (GSP_GROUP, SUBSTATION, CMZ, AREA)
@@ -46,15 +43,15 @@ def places(
     level: str,
     *,
     wall: datetime,
-    willing: Collection[UUID],
+    willing: QuerySet[Any],
     gsp_group: str = "",
     substation: str = "",
     area: str = "",
 ) -> list[Place]:
     """Every place of the level, by name, narrowed to a GSP group, a substation or an area.
 
-    `willing` are the stays whose household consents to be asked: only their assets, in service, behind a hub
-    heard within half an hour, are controllable now. Raises KeyError for what is no level.
+    `willing` gives the stays whose household consents to be asked: only their assets, in service, behind a
+    hub heard within half an hour, are controllable now. Raises KeyError for what is no level.
     """
     homes = Home.objects.all()
     if gsp_group:
@@ -78,7 +75,7 @@ def places(
             faulty_count=Count("pk", filter=Q(pk__in=faulty.values("hub__home"))),
         )
     )
-    stays = Occupancy.objects.filter(pk__in=lookups.among(willing))
+    stays = Occupancy.objects.filter(pk__in=willing)
     asked = Asset.objects.filter(
         state=Asset.State.ACTIVE,
         hub__in=heard.values("pk"),

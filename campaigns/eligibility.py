@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +29,8 @@ INSTANT: Final = timedelta(microseconds=1)
 NO_LIMITS: Final = Limits()
 NO_TIME: Final = timedelta(0)
 A_DAY: Final = timedelta(days=1)
+COMMISSIONED: Final = Hub.State.COMMISSIONED.value
+ACTIVE: Final = Asset.State.ACTIVE.value
 HOLDING: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED, Campaign.State.COMPLETED)
 TAKING_PART: Final = (
     Participation.State.PLANNED,
@@ -50,14 +53,15 @@ ANY: Final = frozenset({Need.CAR, Need.HOT_WATER, Need.HEAT})
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Who lives in each home for all of the interval, and which occupancies consent, have opted out, or have
-    limits of their own (those without any are absent). Of many homes that are asked of, all there are.
+    """Who lives in each home for all of the interval, and which occupancies do not consent, have opted out,
+    or have limits of their own (those without any are absent). Of many homes that are asked of, all there
+    are.
     """
 
     occupancy_by_home: Mapping[UUID, UUID]
-    consenting: AbstractSet[UUID]
+    without_consent: AbstractSet[UUID]
     opted_out: AbstractSet[UUID]
-    limits: Mapping[UUID, Limits] = field(default_factory=dict)
+    limits: Mapping[UUID, Limits]
 
     def limits_at(self, home_id: UUID) -> Limits:
         """The limits of whoever lives in the home; an empty one has none."""
@@ -85,9 +89,6 @@ class Verdict:
         return str(LeftOut(self.reason).label) if self.reason else ""
 
 
-MAY: Final = Verdict()
-
-
 def may_take_part(
     assets: Sequence[ZoneAsset],
     interval: Interval,
@@ -105,18 +106,36 @@ def may_take_part(
         told = standing([asset.home_id for asset in assets], interval, at=at)
     is_turn_down, duration = direction == Direction.TURN_DOWN, interval.duration
     ran = _ran_until(interval.starts_at, direction)
-    verdicts = {}
-    living, limits_by_stay = told.occupancy_by_home, told.limits
+    verdicts: dict[UUID, Verdict] = {}
+    living = told.occupancy_by_home
+    limited = told.without_consent | told.opted_out | told.limits.keys()
+    of_a_sort: dict[tuple[object, ...], Verdict] = {}  # of homes that ask for nothing
     for asset in assets:
         occupancy_id = living.get(asset.home_id)
-        limits = NO_LIMITS if occupancy_id is None else limits_by_stay.get(occupancy_id, NO_LIMITS)
-        reason = _home_reason(occupancy_id, limits, asset.hub_state, asset.ven_id, told)
-        if not reason:
-            lasting = duration + ran.get(asset.asset_id, NO_TIME) if ran else duration
-            reason = _asset_reason(asset, limits, is_turn_down, lasting)
-        keeps = 0 if reason else limits.least_pct
-        verdicts[asset.asset_id] = Verdict(reason, keeps) if reason or keeps else MAY
+        if ran or occupancy_id is None or occupancy_id in limited:
+            lasting = duration + ran.get(asset.asset_id, NO_TIME)
+            verdicts[asset.asset_id] = _verdict(asset, occupancy_id, told, is_turn_down, lasting)
+            continue
+        hours = asset.turn_down_hours if is_turn_down else asset.turn_up_hours
+        sort = (asset.hub_state, asset.ven_id is None, asset.asset_state, hours)
+        verdict = of_a_sort.get(sort)
+        if verdict is None:
+            verdict = of_a_sort[sort] = _verdict(asset, occupancy_id, told, is_turn_down, duration)
+        verdicts[asset.asset_id] = verdict
     return verdicts
+
+
+def _verdict(
+    asset: ZoneAsset, occupancy_id: UUID | None, told: Standing, is_turn_down: bool, lasting: timedelta
+) -> Verdict:
+    limits, reason = _household_says(occupancy_id, told)
+    reason = reason or _asset_reason(asset, limits, is_turn_down, lasting)
+    return _kept(reason, 0 if reason else limits.least_pct)
+
+
+@lru_cache(maxsize=256)
+def _kept(reason: str, least_pct: int) -> Verdict:
+    return Verdict(reason, least_pct)
 
 
 def _ran_until(at: datetime, direction: str) -> dict[UUID, timedelta]:
@@ -145,17 +164,12 @@ def standing(home_ids: Iterable[UUID], interval: Interval, *, at: datetime) -> S
     to_come = Interval(start, max(start + INSTANT, interval.ends_at))
     asked = list(home_ids)
     are_few = len(asked) <= FEW
-    stays = members.queries.stays_at(asked if are_few else None, start)
-    staying = {
-        home_id: stay_id
-        for home_id, (stay_id, ends_at) in stays.items()
-        if ends_at is None or ends_at >= to_come.ends_at
-    }
-    among = list(staying.values()) if are_few else None
+    residing = members.queries.residing(Purpose.FLEXIBILITY, to_come, home_ids=asked if are_few else None)
+    among = list(residing.occupancy_by_home.values()) if are_few else None
     wishes = members.queries.standing_wishes(to_come, among=among)
     return Standing(
-        occupancy_by_home=staying,
-        consenting=members.queries.consenting_throughout(Purpose.FLEXIBILITY, to_come, among=among),
+        occupancy_by_home=residing.occupancy_by_home,
+        without_consent=residing.without_consent,
         opted_out=wishes.left_out,
         limits=limits_with(wishes, caring.care_of(among)),
     )
@@ -172,43 +186,51 @@ def limits_of(occupancy_ids: Collection[UUID], interval: Interval, *, at: dateti
 
 def limits_with(wishes: StandingWishes, care_of: Mapping[UUID, Care]) -> dict[UUID, Limits]:
     """The limits that standing wishes and households' needs make together, by stay."""
-    limits = {occupancy_id: Limits(least_pct=pct) for occupancy_id, pct in wishes.least_pct.items()}
-    for occupancy_id, care in care_of.items():
-        limits[occupancy_id] = limits.get(occupancy_id, NO_LIMITS).with_care(care)
+    limits: dict[UUID, Limits] = {}
+    alike: dict[tuple[int, Care | None], Limits] = {}  # thousands of stays, a dozen answers
+    for occupancy_id in wishes.least_pct.keys() | care_of.keys():
+        asks = (wishes.least_pct.get(occupancy_id, 0), care_of.get(occupancy_id))
+        if asks not in alike:
+            least_pct, care = asks
+            kept = Limits(least_pct=least_pct)
+            alike[asks] = kept if care is None else kept.with_care(care)
+        limits[occupancy_id] = alike[asks]
     return limits
 
 
 def home_reason(*, home_id: UUID, hub_state: str, ven_id: str | None, told: Standing) -> str:
     """Why nothing in the home may take part, or "" when something may."""
-    occupancy_id = told.occupancy_by_home.get(home_id)
-    return _home_reason(occupancy_id, told.limits_at(home_id), hub_state, ven_id, told)
+    _, reason = _household_says(told.occupancy_by_home.get(home_id), told)
+    return reason or (LeftOut.HUB_NOT_COMMISSIONED if hub_state != COMMISSIONED or not ven_id else "")
 
 
-def _home_reason(
-    occupancy_id: UUID | None, limits: Limits, hub_state: str, ven_id: str | None, told: Standing
-) -> str:
+def _household_says(occupancy_id: UUID | None, told: Standing) -> tuple[Limits, str]:
+    """The limits of whoever lives there, and why nothing of theirs may take part, or ""."""
     if occupancy_id is None:
-        return LeftOut.NO_HOUSEHOLD
-    if occupancy_id not in told.consenting:
-        return LeftOut.NO_CONSENT
+        return NO_LIMITS, LeftOut.NO_HOUSEHOLD
+    if occupancy_id in told.without_consent:
+        return NO_LIMITS, LeftOut.NO_CONSENT
     if occupancy_id in told.opted_out:
-        return LeftOut.STANDING_OPT_OUT
-    if Need.EQUIPMENT in limits.needs:
-        return LeftOut.OWN_LIMITS
-    if hub_state != Hub.State.COMMISSIONED or not ven_id:
-        return LeftOut.HUB_NOT_COMMISSIONED
-    return ""
+        return NO_LIMITS, LeftOut.STANDING_OPT_OUT
+    limits = told.limits.get(occupancy_id, NO_LIMITS)
+    return limits, LeftOut.OWN_LIMITS if Need.EQUIPMENT in limits.needs else ""
 
 
 def _asset_reason(asset: ZoneAsset, limits: Limits, is_turn_down: bool, duration: timedelta) -> str:
-    if asset.asset_state != Asset.State.ACTIVE:
+    if asset.hub_state != COMMISSIONED or asset.ven_id is None:
+        return LeftOut.HUB_NOT_COMMISSIONED
+    if asset.asset_state != ACTIVE:
         return LeftOut.ASSET_FAULTY
-    hours = asset.turn_down_hours if is_turn_down else asset.turn_up_hours
-    if duration > timedelta(hours=hours):
+    if duration > _hours(asset.turn_down_hours if is_turn_down else asset.turn_up_hours):
         return LeftOut.NOT_ENOUGH_DURATION
     if limits is not NO_LIMITS and not _is_within(limits, asset, is_turn_down, duration):
         return LeftOut.OWN_LIMITS
     return ""
+
+
+@lru_cache(maxsize=64)
+def _hours(hours: float) -> timedelta:
+    return timedelta(hours=hours)
 
 
 def _is_within(limits: Limits, asset: ZoneAsset, is_turn_down: bool, duration: timedelta) -> bool:

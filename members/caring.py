@@ -118,13 +118,17 @@ def care_of(occupancy_ids: Collection[UUID] | None) -> Mapping[UUID, Care]:
     if occupancy_ids is not None:
         kept = HouseholdCare.objects.filter(household__occupancies__in=among(occupancy_ids))
     held = list(kept.values_list("household__occupancies__pk", "household_id", "key_subject", "sealed"))
+    read: dict[str, Care] = {}
+    care_of: dict[UUID, Care] = {}
     with encryption.remembering():
         for _, _, subject, _ in held:
             encryption.expect(subject)
-        return {
-            occupancy_id: Care.read(encryption.unseal(subject, bytes(sealed), _context(household_id)))
-            for occupancy_id, household_id, subject, sealed in held
-        }
+        for occupancy_id, household_id, subject, sealed in held:
+            text = encryption.unseal(subject, bytes(sealed), _context(household_id))
+            if text not in read:  # most that need something need the same
+                read[text] = Care.read(text)
+            care_of[occupancy_id] = read[text]
+    return care_of
 
 
 def _forget(household_id: UUID) -> None:

@@ -12,7 +12,6 @@ from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.postgres.aggregates import BoolOr
 from django.db.models import F, Min, Q, QuerySet, Value
 from django.db.models.functions import Greatest, Least, NullIf
 
@@ -71,6 +70,20 @@ def occupancies_of(member: Member, at: datetime) -> list[Occupancy]:
     return list(stays.select_related("home", "household").order_by("starts_at", "pk"))
 
 
+def consenting_stays(purpose: str, at: datetime, granularity: str | None = None) -> QuerySet[Consent]:
+    """The consents to the purpose in force at `at`, while their stay lasts, to look stays up in
+    (`.values("occupancy")`).
+
+    With a granularity, only consents that cover readings this fine count. A household that has restricted the
+    use of what is held about it consents to nothing while that lasts.
+    """
+    consents = Consent.objects.filter(_holds(at), _holds(at, "occupancy__"), purpose=Purpose(purpose))
+    consents = consents.exclude(occupancy__household__in=restricted_households()).order_by()
+    if granularity is not None:
+        consents = consents.filter(granularity__in=Granularity(granularity).or_finer())
+    return consents
+
+
 def consenting_occupancies(
     purpose: str,
     at: datetime,
@@ -78,39 +91,46 @@ def consenting_occupancies(
     *,
     among: Collection[UUID] | None = None,
 ) -> set[UUID]:
-    """Occupancies with a consent to the purpose in force at `at`, while their stay lasts.
-
-    With a granularity, only consents that cover readings this fine count. `among` limits who is asked about.
-    A household that has restricted the use of what is held about it consents to nothing while that lasts.
-    """
-    consents = Consent.objects.filter(_holds(at), _holds(at, "occupancy__"), purpose=Purpose(purpose))
-    consents = consents.exclude(occupancy__household__in=restricted_households())
-    if granularity is not None:
-        consents = consents.filter(granularity__in=Granularity(granularity).or_finer())
+    """The occupancies of `consenting_stays`. `among` limits who is asked about."""
+    consents = consenting_stays(purpose, at, granularity)
     if among is not None:
         consents = consents.filter(occupancy_id__in=lookups.among(among))
     return set(consents.values_list("occupancy_id", flat=True))
 
 
-def consenting_throughout(
-    purpose: str, interval: Interval, *, among: Collection[UUID] | None = None
-) -> set[UUID]:
-    """Occupancies that consent to the purpose at the first and at the last moment of the interval.
+@dataclass(frozen=True, slots=True)
+class Residing:
+    """Who lives in each home for all of an interval, and which of these stays do not consent."""
 
-    For stays that last as long; otherwise as `consenting_occupancies` at both ends.
+    occupancy_by_home: dict[UUID, UUID]
+    without_consent: set[UUID]
+
+
+def residing(purpose: str, interval: Interval, *, home_ids: Collection[UUID] | None = None) -> Residing:
+    """Who lives in the homes from the first to the last moment of the interval, and whether they consent to
+    the purpose at both (restricted households do not); empty homes are left out. None asks of all.
     """
-    last = interval.ends_at - INSTANT
-    consents = Consent.objects.filter(_holds(interval.starts_at) | _holds(last), purpose=Purpose(purpose))
-    consents = consents.exclude(occupancy__household__in=restricted_households())
-    if among is not None:
-        consents = consents.filter(occupancy_id__in=lookups.among(among))
-    at_both_ends = (
-        consents.order_by()
-        .values("occupancy_id")
-        .annotate(is_held_first=BoolOr(_holds(interval.starts_at)), is_held_last=BoolOr(_holds(last)))
-        .filter(is_held_first=True, is_held_last=True)
-    )
-    return set(at_both_ends.values_list("occupancy_id", flat=True))
+    first, last = _holds(interval.starts_at), _holds(interval.ends_at - INSTANT)
+    stays = Occupancy.objects.filter(first)
+    stays = stays.filter(Q(ends_at__isnull=True) | Q(ends_at__gte=interval.ends_at))
+    consents = Consent.objects.filter(purpose=Purpose(purpose)).order_by()
+    if home_ids is not None:
+        stays = stays.filter(home_id__in=lookups.among(home_ids))
+        consents = consents.filter(occupancy__home_id__in=lookups.among(home_ids))
+
+    def by(*holding: Q) -> Q:
+        return Q(pk__in=consents.filter(*holding).values("occupancy"))
+
+    # Lists that PostgreSQL hashes once each: nearly everybody is in the first, hardly anybody in the others.
+    is_consenting = by(first, last) | (by(first, ~last) & by(last, ~first))
+    rows = stays.annotate(is_consenting=is_consenting & ~Q(household__in=restricted_households()))
+    living: dict[UUID, UUID] = {}
+    without: set[UUID] = set()
+    for home_id, occupancy_id, is_consenting in rows.values_list("home_id", "pk", "is_consenting"):
+        living[home_id] = occupancy_id
+        if not is_consenting:
+            without.add(occupancy_id)
+    return Residing(living, without)
 
 
 def standing_opt_outs(interval: Interval, *, among: Collection[UUID] | None = None) -> set[UUID]:

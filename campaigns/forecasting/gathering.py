@@ -196,7 +196,7 @@ def _standings(
         if key not in alike:
             told = Standing(
                 occupancy_by_home=all_day.occupancy_by_home,
-                consenting=all_day.consenting,
+                without_consent=all_day.without_consent,
                 opted_out=wishes.left_out,
                 limits=eligibility.limits_with(wishes, care_of),
             )

@@ -166,7 +166,6 @@ def unseal(subject_id: UUID, sealed: bytes, context: str) -> str:
 
 def unseal_bytes(subject_id: UUID, sealed: bytes, context: str) -> bytes:
     """The bytes that `seal_bytes` was given; raises SealBroken or KeyShredded."""
-    sealed = bytes(sealed)
     if sealed[:1] != FORMAT_1:
         raise SealBroken(subject_id=subject_id, context=context)
     key = _key_to_read(subject_id, context)
@@ -175,7 +174,8 @@ def unseal_bytes(subject_id: UUID, sealed: bytes, context: str) -> bytes:
         plain = AESGCM(key).decrypt(nonce, body, context.encode())
     except (InvalidTag, ValueError) as error:
         raise SealBroken(subject_id=subject_id, context=context) from error
-    reads.note(".".join(KIND.split(context, 2)[:2]), {subject_id})
+    if reads.are_collected():
+        reads.note(".".join(KIND.split(context, 2)[:2]), {subject_id})
     return plain
 
 
@@ -283,15 +283,21 @@ def _held_keys(subject_ids: set[UUID]) -> dict[UUID, bytes | None]:
 
 def _key_to_read(subject_id: UUID, context: str) -> bytes:
     kept = _remembered.get() or _Remembered()
-    if kept.keys.get(subject_id) is None:
+    key = kept.keys.get(subject_id)
+    if key is None:
         kept.keys.update(_held_keys(kept.expected | {subject_id}))
         kept.expected.clear()
-    if subject_id not in kept.keys:
-        raise SealBroken(subject_id=subject_id, context=context)
-    key = kept.keys[subject_id]
+        if subject_id not in kept.keys:
+            raise SealBroken(subject_id=subject_id, context=context)
+        key = kept.keys[subject_id]
     if key is None:
         raise KeyShredded(subject_id=subject_id)
     return key
+
+
+@lru_cache(maxsize=8)
+def _cipher(kek: bytes) -> AESGCM:
+    return AESGCM(kek)
 
 
 def _wrap(ring: KeyRing, subject_id: UUID, key: bytes) -> bytes:
@@ -300,10 +306,9 @@ def _wrap(ring: KeyRing, subject_id: UUID, key: bytes) -> bytes:
 
 
 def _unwrap(ring: KeyRing, subject_id: UUID, wrapped: bytes, kek_id: str) -> bytes:
+    context = WRAP_CONTEXT + subject_id.bytes
     try:
-        return AESGCM(ring.key(kek_id)).decrypt(
-            wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], WRAP_CONTEXT + subject_id.bytes
-        )
+        return _cipher(ring.key(kek_id)).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context)
     except InvalidTag as error:
         raise SealBroken(subject_id=subject_id, context="data key") from error
 

@@ -39,6 +39,11 @@ def collecting(into: Reads | None = None) -> Iterator[Reads]:
         _current.reset(token)
 
 
+def are_collected() -> bool:
+    """Whether anybody asks what is read here."""
+    return _current.get() is not None
+
+
 def note(kind: str, subject_ids: Collection[UUID]) -> None:
     """Say that something of theirs is read; outside of any block it is nobody's concern."""
     reads = _current.get()

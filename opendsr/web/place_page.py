@@ -79,7 +79,7 @@ def place_map(request: HttpRequest) -> HttpResponse:
     level = level if level in LEVELS else places.GSP_GROUP
     group = request.GET.get("gsp_group", "").upper()
     group = group if group in GSP_NAMES else ""
-    willing = members.queries.consenting_occupancies(Purpose.FLEXIBILITY, at)
+    willing = members.queries.consenting_stays(Purpose.FLEXIBILITY, at).values("occupancy")
     groups = places.places(places.GSP_GROUP, wall=wall, willing=willing)
     shown = (
         groups
