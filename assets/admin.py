@@ -107,7 +107,7 @@ class AssetAdmin(SearchesWords, DetailAdmin):
     list_filter = ("state", "kind")
     search_fields = ("name", "resource_id", "hub__serial", "hub__home__postcode")
     word_fields = ("hub__home__words",)
-    ordering = ("-installed_at",)
+    ordering = ("resource_id",)
     readonly_fields = (
         "hub",
         "kind",

@@ -37,23 +37,27 @@ from opendsr.kernel.periods import civil_date
 INSTANT: Final = timedelta(microseconds=1)
 HOMES_KEPT: Final = "campaigns:homes-taking-part"
 HOMES_LAST: Final = timedelta(days=1)
+_SECONDS: Final = (
+    "sent_at - approved_at",
+    "delivered_at - sent_at",
+    "responded_at - delivered_at",
+    "responded_at - approved_at",
+    f"changed_at - greatest({BEGUN}, delivered_at)",
+)
+"""Each leg in turn. `date_part` gives a plain number, sorted in a fraction of the time of `extract`'s."""
+_LEGS: Final = ", ".join(f"({number}, date_part('epoch', {leg}))" for number, leg in enumerate(_SECONDS, 1))
+_OF_LEG: Final = """count(leg_{0}) FILTER (WHERE leg_{0} >= 0),
+    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY leg_{0}) FILTER (WHERE leg_{0} >= 0)"""
 LEGS: Final = f"""
-    SELECT leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
-           percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)
-    FROM campaigns_participation AS part JOIN campaigns_campaign AS campaign ON campaign.id = campaign_id,
-    LATERAL (VALUES
-        (1, extract(epoch FROM sent_at - approved_at)),
-        (2, extract(epoch FROM delivered_at - sent_at)),
-        (3, extract(epoch FROM responded_at - delivered_at)),
-        (4, extract(epoch FROM responded_at - approved_at)),
-        (5, extract(epoch FROM changed_at - greatest({BEGUN}, delivered_at)))
-    ) AS leg (leg, seconds)
-    WHERE campaign_id = %s AND seconds >= 0
-    GROUP BY leg ORDER BY leg
+    SELECT {", ".join(_OF_LEG.format(number) for number in range(1, len(_SECONDS) + 1))}
+    FROM (
+        SELECT {", ".join(f"date_part('epoch', {leg}) AS leg_{n}" for n, leg in enumerate(_SECONDS, 1))}
+        FROM campaigns_participation AS part JOIN campaigns_campaign AS campaign ON campaign.id = campaign_id
+        WHERE campaign_id = %s OFFSET 0
+    ) AS legs
 """  # noqa: S608
 LEGS_BETWEEN: Final = f"""
-    SELECT is_direct, leg, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
-           percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds),
+    SELECT is_direct, leg, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY seconds),
            count(*) FILTER (WHERE seconds <= CASE WHEN is_direct THEN %(direct)s ELSE %(goal)s END
                                              + CASE WHEN leg = 5 AND start_delay_seconds IS NULL
                                                THEN spread_seconds ELSE 0 END)
@@ -65,12 +69,7 @@ LEGS_BETWEEN: Final = f"""
         JOIN campaigns_programme AS programme ON programme.code = campaign.programme_id
         WHERE campaign.starts_at >= %(since)s AND campaign.starts_at < %(until)s
     ) AS part,
-    LATERAL (VALUES
-        (1, extract(epoch FROM sent_at - approved_at)),
-        (2, extract(epoch FROM delivered_at - sent_at)),
-        (3, extract(epoch FROM responded_at - delivered_at)),
-        (4, extract(epoch FROM responded_at - approved_at)),
-        (5, extract(epoch FROM changed_at - greatest({BEGUN}, delivered_at)))
+    LATERAL (VALUES {_LEGS}
     ) AS leg (leg, seconds)
     WHERE seconds >= 0
     GROUP BY is_direct, leg ORDER BY is_direct, leg
@@ -238,7 +237,12 @@ def leg_seconds(campaign: Campaign) -> list[tuple[int, int, float, float]]:
     """
     with connection.cursor() as cursor:
         cursor.execute(LEGS, [campaign.pk])
-        return [(leg, assets, float(half), float(most)) for leg, assets, half, most in cursor.fetchall()]
+        told = cursor.fetchone()
+    return [
+        (leg, assets, *map(float, told[2 * leg - 1]))
+        for leg in range(1, len(_SECONDS) + 1)
+        if (assets := told[2 * leg - 2])
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +275,7 @@ def legs_between(
         )
         return [
             (direct, leg, assets, round(float(half), 3), round(float(most), 3), within)
-            for direct, leg, assets, half, most, within in cursor.fetchall()
+            for direct, leg, assets, (half, most), within in cursor.fetchall()
         ]
 
 

@@ -19,6 +19,7 @@ from metering import missing, permits, store
 from metering.intake_models import Message, Sender
 from metering.models import Completeness, ImportReject, Refusal
 from metering.slots import Ints
+from opendsr.kernel import keeping
 from opendsr.kernel.periods import civil_date, day_interval, period_count
 
 ONE_DAY: Final = timedelta(days=1)
@@ -27,6 +28,9 @@ DAYS_SILENT: Final = 3
 SILENT_AFTER: Final = timedelta(minutes=30)
 DRIFT_SECONDS: Final = 30
 MOST_LISTED: Final = 50
+WITHOUT_KEPT: Final = "metering:without-readings"
+WITHOUT_LASTS: Final = timedelta(minutes=5)
+"""Of three days a few minutes are nothing; looking for ten thousand streams takes a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Board:
     refused: tuple[Reason, ...]
     streams: int
     without_readings: tuple[UUID, ...]
+    counted_at: datetime
+    """When the last two were counted."""
 
 
 def measure(*, at: datetime) -> int:
@@ -96,10 +102,9 @@ def board(*, at: datetime) -> Board:
     silent = _silent(at)
     known = Sender.objects.filter(revoked_at__isnull=True)
     drifting = known.filter(Q(drift_seconds__gt=DRIFT_SECONDS) | Q(drift_seconds__lt=-DRIFT_SECONDS))
-    yesterday = civil_date(at) - ONE_DAY
-    streams = expected_streams(yesterday)
-    recent = [yesterday - number * ONE_DAY for number in range(DAYS_SILENT)]
-    there = store.streams_with_any(streams, recent)
+    (streams, without), counted_at = keeping.kept(
+        WITHOUT_KEPT, at=at, lasts=WITHOUT_LASTS, work=lambda: _without_readings(civil_date(at) - ONE_DAY)
+    )
     return Board(
         completeness=tuple(
             Completeness.objects.filter(day__gte=civil_date(at) - DAYS_SHOWN * ONE_DAY).order_by("-day")
@@ -109,9 +114,17 @@ def board(*, at: datetime) -> Board:
         drifting=tuple(drifting.order_by("-drift_seconds", "name")[:MOST_LISTED]),
         senders=known.count(),
         refused=_refused(week_ago),
-        streams=len(streams),
-        without_readings=tuple(stream for stream in streams if stream not in there),
+        streams=streams,
+        without_readings=without,
+        counted_at=counted_at,
     )
+
+
+def _without_readings(yesterday: date) -> tuple[int, tuple[UUID, ...]]:
+    """How many streams are expected, and those that have held nothing for days."""
+    streams = expected_streams(yesterday)
+    recent = [yesterday - number * ONE_DAY for number in range(DAYS_SILENT)]
+    return len(streams), tuple(store.streams_without_any(streams, recent))
 
 
 def days_of(streams: Sequence[UUID], *, at: datetime, days: int = DAYS_SHOWN) -> list[tuple[date, int, Ints]]:

@@ -35,6 +35,7 @@ from metering.slots import (
 )
 from opendsr.kernel import reads
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.lookups import uuids
 from opendsr.kernel.periods import MAX_PERIODS, civil_date
 
 # Few enough for the planner to look into the index stream by stream; of a thousand it reads the whole table.
@@ -67,13 +68,13 @@ ROWS: Final = """
       AND held.known_at <= coalesce(%s::timestamptz, 'infinity')
     GROUP BY asked.number
 """
-SURELY_THERE: Final = """
+NOT_SURELY_THERE: Final = """
     SELECT asked.stream_id FROM unnest(%s::uuid[]) AS asked (stream_id)
-    WHERE EXISTS (SELECT FROM metering_half_hour AS held WHERE held.stream_id = asked.stream_id
-                  AND held.starts_at >= %s AND held.starts_at < %s)
-    OR EXISTS (SELECT FROM metering_packed AS held WHERE held.stream_id = asked.stream_id
-               AND (held.first_slot >= %s AND held.first_slot < %s
-                    OR held.past_slot > %s AND held.past_slot <= %s))
+    WHERE NOT EXISTS (SELECT FROM metering_half_hour AS held WHERE held.stream_id = asked.stream_id
+                      AND held.starts_at >= %s AND held.starts_at < %s OFFSET 0)
+    AND NOT EXISTS (SELECT FROM metering_packed AS held WHERE held.stream_id = asked.stream_id
+                    AND (held.first_slot >= %s AND held.first_slot < %s
+                         OR held.past_slot > %s AND held.past_slot <= %s) OFFSET 0)
 """
 ROW_KINDS: Final = (copying.INT8, copying.INT4, copying.INT4, copying.INT8)
 SPAN: Final = """
@@ -169,22 +170,21 @@ def day_cube(
     return DayCube(tuple(stream_ids), tuple(days), wh.reshape(shape), present.reshape(shape), flow)
 
 
-def streams_with_any(stream_ids: Sequence[UUID], days: Sequence[date]) -> set[UUID]:
-    """Which of the streams hold any half-hour of these days, one after the other, as known now.
+def streams_without_any(stream_ids: Sequence[UUID], days: Sequence[date]) -> list[UUID]:
+    """Which of the streams hold no half-hour of these days, one after the other, as known now.
 
-    A row says it by being there, a packed week by its first or last half-hour; only weeks that reach over all
-    of the days are opened.
+    A row says that one is there, a packed week says it by its first or last half-hour; only weeks that reach
+    over all of the days are opened.
     """
     reads.note_readings(stream_ids)
     starts, count = civil_day_slots(days)
     first, past = int(starts.min()), int((starts + count).max())
-    asked: list[Any] = [list(stream_ids), start_of(first), start_of(past), first, past, first, past]
+    asked: list[Any] = [uuids(stream_ids), start_of(first), start_of(past), first, past, first, past]
     with connection.cursor() as cursor:
-        cursor.execute(SURELY_THERE, asked)
-        found = {row[0] for row in cursor.fetchall()}
-    rest = [each for each in stream_ids if each not in found]
+        cursor.execute(NOT_SURELY_THERE, asked)
+        rest = [row[0] for row in cursor.fetchall()]
     present = day_cube(rest, days).present
-    return found | {each for number, each in enumerate(rest) if present[number].any()}
+    return [each for number, each in enumerate(rest) if not present[number].any()]
 
 
 def series(

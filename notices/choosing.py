@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import BooleanField, Case, Value, When
 
 from members import entry
 from members.models import Member
@@ -55,6 +56,18 @@ def choices_of(member_ids: list[UUID]) -> dict[UUID, Choices]:
     ):
         found.setdefault(member_id, {})[notice_class, channel] = wanted
     return found
+
+
+def said(notice_class: str, channel: Channel) -> Case:
+    """What each member chose, in a statement over members: yes, no, or null for who chose nothing."""
+    chosen = Choice.objects.filter(notice_class=notice_class, channel=channel)
+    return Case(
+        *(
+            When(pk__in=chosen.filter(is_wanted=answer).values("member"), then=Value(answer))
+            for answer in (True, False)
+        ),
+        output_field=BooleanField(null=True),
+    )
 
 
 @transaction.atomic

@@ -9,9 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from members.models import Member
+from members.models import Member, User
 from notices import choosing, facts, quiet
 from notices.kinds import MANNERS, Channel, Kind, Manner, NoticeClass, is_wanted
 from notices.models import Contact, Notice
@@ -109,17 +109,20 @@ def _expires_at(manner: Manner, at: datetime, leaves_at: datetime, before: datet
 
 
 def reach(member_ids: Sequence[UUID]) -> dict[UUID, tuple[Channel, ...]]:
-    """The channels by which each member can be reached: an account in use, a number that was confirmed."""
-    phones = set(confirmed().filter(member__in=among(member_ids)).values_list("member_id", flat=True))
-    accounts = Member.objects.filter(pk__in=among(member_ids), user__is_active=True).exclude(user__email="")
-    found = set(accounts.values_list("pk", flat=True))
-    return {
-        member_id: (
-            *((Channel.EMAIL,) if member_id in found else ()),
-            *((Channel.SMS,) if member_id in phones else ()),
-        )
-        for member_id in found | phones
-    }
+    """The channels by which each member can be reached."""
+    found: dict[UUID, tuple[Channel, ...]] = {}
+    for channel in Channel:
+        reached = Member.objects.filter(reached_by(channel), pk__in=among(member_ids))
+        for member_id in reached.values_list("pk", flat=True):
+            found[member_id] = (*found.get(member_id, ()), channel)
+    return found
+
+
+def reached_by(channel: Channel) -> Q:
+    """Members whom the channel reaches: by an account in use, or by a number that was confirmed."""
+    if channel is Channel.EMAIL:
+        return Q(user__in=User.objects.filter(is_active=True).exclude(email="").values("pk"))
+    return Q(pk__in=confirmed().values("member"))
 
 
 def confirmed() -> QuerySet[Contact]:

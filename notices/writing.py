@@ -7,14 +7,15 @@ yes to it, and it takes two people.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet
 
 from members import entry
 from members.models import Member
@@ -67,45 +68,81 @@ class Audience:
     unreachable: int = 0
 
 
-def audience_of(
-    kind: Kind,
-    reached: Mapping[UUID, tuple[Channel, ...]],
-    choices: Mapping[UUID, Mapping[tuple[str, str], bool]],
-    members: list[UUID],
-) -> tuple[Audience, list[UUID]]:
-    """Who would be told, counted, and their ids. Pure.
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Members whom the same channels reach and who chose the same of the kind's class; how many they are."""
+
+    reached: tuple[Channel, ...]
+    choices: Mapping[tuple[str, str], bool]
+    members: int = 1
+
+    def open_to(self, kind: Kind) -> list[Channel]:
+        """The channels of theirs that the kind may take."""
+        return [each for each in self.reached if each is not Channel.SMS or MANNERS[kind].by_sms]
+
+    def wanted_by(self, kind: Kind) -> list[Channel]:
+        """Those of them by which they want it."""
+        notice_class = MANNERS[kind].notice_class
+        return [each for each in self.open_to(kind) if is_wanted(self.choices, notice_class, each)]
+
+
+def audience_of(kind: Kind, groups: Iterable[Alike]) -> Audience:
+    """Who would be told, counted. Pure.
 
     A member whom no channel of the kind reaches is unreachable; one who is reached but wants it by none of
     them said no, or of news never said yes.
     """
-    manner = MANNERS[kind]
-    wanted: dict[UUID, list[Channel]] = {}
-    unreachable = 0
-    for member_id in members:
-        open_channels = [
-            each for each in reached.get(member_id, ()) if each is not Channel.SMS or manner.by_sms
-        ]
-        unreachable += not open_channels
-        by = [
-            each for each in open_channels if is_wanted(choices.get(member_id, {}), manner.notice_class, each)
-        ]
-        if by:
-            wanted[member_id] = by
-    return Audience(
-        members=len(members),
-        told=len(wanted),
-        by_email=sum(Channel.EMAIL in by for by in wanted.values()),
-        by_sms=sum(Channel.SMS in by for by in wanted.values()),
-        said_no=len(members) - unreachable - len(wanted),
-        unreachable=unreachable,
-    ), list(wanted)
+    counts: Counter[str] = Counter()
+    for each in groups:
+        by = each.wanted_by(kind)
+        counts["members"] += each.members
+        counts["told"] += each.members * bool(by)
+        counts["by_email"] += each.members * (Channel.EMAIL in by)
+        counts["by_sms"] += each.members * (Channel.SMS in by)
+        counts["unreachable"] += each.members * (not each.open_to(kind))
+    counts["said_no"] = counts["members"] - counts["unreachable"] - counts["told"]
+    return Audience(**counts)
 
 
-def audience(kind: Kind, *, at: datetime) -> tuple[Audience, list[UUID]]:
-    """The same of everybody whose membership runs at `at`."""
-    current = Member.objects.filter(Q(left_at=None) | Q(left_at__gt=at), joined_at__lte=at)
-    members = list(current.order_by("pk").values_list("pk", flat=True))
-    return audience_of(kind, queueing.reach(members), choosing.choices_of(members), members)
+def audience(kind: Kind, *, at: datetime) -> Audience:
+    """The same of everybody whose membership runs at `at`; PostgreSQL counts those who are alike."""
+    notice_class = MANNERS[kind].notice_class.value
+    alike = (
+        _current(at)
+        .order_by()
+        .annotate(
+            **{f"reached_{each.value}": queueing.reached_by(each) for each in Channel},
+            **{f"said_{each.value}": choosing.said(notice_class, each) for each in Channel},
+        )
+        .values(*(f"{word}_{each.value}" for word in ("reached", "said") for each in Channel))
+        .annotate(members=Count("pk"))
+    )
+    return audience_of(
+        kind,
+        (
+            Alike(
+                reached=tuple(each for each in Channel if row[f"reached_{each.value}"]),
+                choices={
+                    (notice_class, each.value): row[f"said_{each.value}"]
+                    for each in Channel
+                    if row[f"said_{each.value}"] is not None
+                },
+                members=row["members"],
+            )
+            for row in alike
+        ),
+    )
+
+
+def _current(at: datetime) -> QuerySet[Member]:
+    return Member.objects.filter(Q(left_at=None) | Q(left_at__gt=at), joined_at__lte=at)
+
+
+def _told(kind: Kind, *, at: datetime) -> list[UUID]:
+    """Every member who would be told, by id."""
+    members = list(_current(at).order_by("pk").values_list("pk", flat=True))
+    reached, choices = queueing.reach(members), choosing.choices_of(members)
+    return [each for each in members if Alike(reached.get(each, ()), choices.get(each, {})).wanted_by(kind)]
 
 
 @transaction.atomic
@@ -138,11 +175,11 @@ def send(*, circular_id: UUID, at: datetime, by: str) -> Circular:
     kind = Kind(row.kind)
     if kind is Kind.NEWS and row.written_by == by:
         raise SecondReaderNeeded()
-    counts, members = audience(kind, at=at)
-    if not members:
-        raise NobodyToTell()
+    counts = audience(kind, at=at)
     facts = {"subject": row.subject, "body": row.body}
-    people = [ToTell(member_id, facts) for member_id in members]
+    people = [ToTell(member_id, facts) for member_id in _told(kind, at=at)]
+    if not people:
+        raise NobodyToTell()
     queueing.queue_many(kind=kind, people=people, key=row.pk.hex, at=at, about=row.pk)
     return _decide(row, State.SENT, counts, at=at, by=by)
 

@@ -126,7 +126,7 @@ class EntryAdmin(ReadOnlyAdmin):
 class StatementAdmin(ReadOnlyAdmin):
     list_display = ("member", "round", "earned", "posted", "balance", "issued_at")
     list_select_related = ("member", "round__programme")
-    date_hierarchy = "issued_at"
+    list_filter = ("issued_at", "round__programme")
 
     @admin.display(ordering="earned_mp")
     def earned(self, statement: Statement) -> str:

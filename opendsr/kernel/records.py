@@ -25,3 +25,4 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """A page that is only looked at, without counting every row of a large table."""
 
     show_full_result_count = False
+    list_per_page = 50

@@ -91,7 +91,7 @@ def circular(request: HttpRequest, circular_id: UUID) -> HttpResponse:
     row = writing.circular(circular_id)
     kind = Kind(row.kind)
     is_open = row.state == Circular.State.WRITTEN
-    counts = writing.audience(kind, at=clock.now())[0] if is_open else Audience(**row.counts)
+    counts = writing.audience(kind, at=clock.now()) if is_open else Audience(**row.counts)
     said = words.say(kind, {"subject": row.subject, "body": row.body})
     names = live_board.names({row.written_by, row.decided_by})
     is_own = row.written_by == f"user:{request.user.pk}"

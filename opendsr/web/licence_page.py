@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,11 +16,14 @@ from campaigns.models import OptRecord
 from campaigns.policy import SEES_EVIDENCE
 from members.models import Purpose, User
 from members.policy import require_role
-from opendsr.kernel import audit, clock
+from opendsr.kernel import audit, clock, keeping
 from opendsr.kernel.periods import civil_date
 from opendsr.web import licence, wording
 from opendsr.web.entering import signed_in
 from settlement.kpis.monthly import interval_of
+
+KEPT: Final = timedelta(minutes=5)
+"""The page shows the same for as long; the pack is drawn up whenever it is taken."""
 
 
 @require_GET
@@ -31,10 +34,19 @@ def licence_evidence(request: HttpRequest) -> HttpResponse:
     at = clock.now()
     months = licence.months_with_evidence()
     month = _month(request, default=months[0] if months else civil_date(at).replace(day=1))
-    told = licence.document(month, interval_of(month), at=at, verifies=request.GET.get("verify") == "yes")
+    if request.GET.get("verify") == "yes":
+        told, drawn_up_at = licence.document(month, interval_of(month), at=at, verifies=True), at
+    else:
+        told, drawn_up_at = keeping.kept(
+            f"web:licence:{month}",
+            at=at,
+            lasts=KEPT,
+            work=lambda: licence.document(month, interval_of(month), at=at, verifies=False),
+        )
     names = _names(told)
     context = {
         "pack": told,
+        "drawn_up_at": wording.moment(drawn_up_at),
         "month": dateformat.format(month, "F Y"),
         "key": f"{month:%Y-%m}",
         "months": [(f"{each:%Y-%m}", dateformat.format(each, "F Y")) for each in months],

@@ -152,6 +152,7 @@ def data_health(request: HttpRequest) -> HttpResponse:
         "homes": homes,
         "without": f"{len(board.without_readings):,}",
         "streams": f"{board.streams:,}",
+        "counted_at": wording.moment(board.counted_at),
         "causes": cause_words.rows(missing.totals(at=at)),
         "causes_known": cause_words.WORDS.values(),
         "may_see_homes": members.policy.has_role(request.user, *SEES_HOMES),
