@@ -39,6 +39,7 @@ PROCESS_FILES = (
     "hems/test_network_cut.py",
     "hems/test_over_mqtt.py",
     "hems/test_process.py",
+    "hems/test_real_hub.py",
     "hems/test_with_our_vtn.py",
     "kernel/test_cache_on_redis.py",
     "kernel/test_kill_nine.py",
@@ -50,12 +51,22 @@ PROCESS_FILES = (
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The unit part alone does not even import what starts programs."""
+    if not config.getoption("markexpr").startswith("unit"):
+        return None
+    return True if _starts_programs(collection_path.relative_to(Path(__file__).parent)) else None
+
+
+def _starts_programs(place: Path) -> bool:
+    return place.parts[:1] in {(folder,) for folder in PROCESS_FOLDERS} or place.as_posix() in PROCESS_FILES
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts programs of its own, so that the unit part can be run alone."""
     here = Path(__file__).parent
     for item in items:
-        place = item.path.relative_to(here)
-        if place.parts[0] in PROCESS_FOLDERS or place.as_posix() in PROCESS_FILES:
+        if _starts_programs(item.path.relative_to(here)):
             item.add_marker(pytest.mark.process)
         elif item.get_closest_marker("django_db") is None and not DATABASES & set(item.fixturenames):  # type: ignore[attr-defined]
             item.add_marker(pytest.mark.unit)
