@@ -44,6 +44,7 @@ bench-vtn: ## Measure the VTN beside openleadr's own (ARGS="--vens 1000" for a s
 	@$(INSTALL) site server interop tests
 	@$(PY) benchmarks/vtn_poll.py $(ARGS)
 	@$(PY) benchmarks/vtn_campaign.py $(ARGS)
+	@$(PY) benchmarks/vtn_storm.py $(ARGS)
 
 test-vtn-alone: ## The VTN's tests in a project of its own: kernel, wire and VTN, no other room
 	@$(INSTALL) dev server tests

@@ -29,25 +29,23 @@ COMING = ("--ramp-seconds", "8", "--connecting", "64")
 
 
 def main() -> None:
-    """Measure both ways, print a table, then a line a figure."""
+    """Measure both ways, and print a line a figure as it comes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vens", type=int, default=10_000)
     parser.add_argument("--poll-seconds", type=float, default=8.0)
     parser.add_argument("--intervals", type=int, default=1)
     parser.add_argument("--ways", nargs="+", default=["pull", "mqtt"], choices=["pull", "mqtt"])
     options = parser.parse_args()
-    with w.world(options.vens) as made:
-        results = {way: WAYS[way](made, options) for way in options.ways}
     write = sys.stdout.write
     write(f"{options.vens} VENs, one event each of {options.intervals} interval(s)\n")
-    for way, result in results.items():
-        write(f"{way}: " + ", ".join(f"{name} {value:.2f}" for name, value in result.items()) + "\n")
-    for way, result in results.items():
-        for name, value in result.items():
-            goal = GOALS.get((way, name))
-            unit = "s" if name.endswith("_s") else "MiB" if name.endswith("mib") else "answers"
-            wanted = "" if goal is None else f" goal {goal:g}"
-            write(f"BENCH vtn_campaign_{way}_{name} {value:.2f} {unit}{wanted}\n")
+    with w.world(options.vens) as made:
+        for way in options.ways:
+            for name, value in WAYS[way](made, options).items():
+                goal = GOALS.get((way, name))
+                unit = "s" if name.endswith("_s") else "MiB" if name.endswith("mib") else "answers"
+                wanted = "" if goal is None else f" goal {goal:g}"
+                write(f"BENCH vtn_campaign_{way}_{name} {value:.2f} {unit}{wanted}\n")
+            sys.stdout.flush()
 
 
 def pull(made: w.World, options: argparse.Namespace) -> dict[str, float]:

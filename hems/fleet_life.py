@@ -259,14 +259,16 @@ def _join(hub: Hub) -> Life:
 
 
 def _request_events(hub: Hub) -> Life:
-    """Ask for the full set until it comes: a hub that is not connected is told nothing."""
+    """Ask for the full set until it comes and is answered: a hub without a connection is told nothing."""
     while True:
         reply = yield Ask("EiEvent", codec.serialise(m.RequestEvent(_request_id(hub), hub.ven_id)))
-        if reply.status == 200:
-            break
-        yield from _refused(hub, reply)
-    hub.has_met()
-    yield from _answer_events(hub, reply.body)
+        if reply.status != 200:
+            yield from _refused(hub, reply)
+            continue
+        is_heard = yield from _answer_events(hub, reply.body)
+        if is_heard:
+            hub.has_met()
+            return
 
 
 def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:
@@ -275,7 +277,9 @@ def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:
         if pushed is not None:
             heard = m.Response(m.EiResponse(request_id=_own_id(body)), hub.ven_id)
             yield AnswerPushed(codec.serialise(heard), pushed)
-        yield from _answer_events(hub, body)
+        is_heard = yield from _answer_events(hub, body)
+        if pushed is not None and not is_heard:
+            yield from _request_events(hub)
         return
     message = _message(Reply(200, body))
     answer: m.Message
@@ -313,8 +317,8 @@ def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:
         yield from _join(hub)
 
 
-def _answer_events(hub: Hub, body: bytes) -> Life:
-    """Answer each event once a version; the opt is the hub's own for good."""
+def _answer_events(hub: Hub, body: bytes) -> Generator[Step, Any, bool]:
+    """Answer each event once a version; the opt is the hub's own for good. False when nobody heard it."""
     events = _EVENT.findall(body)
     now = time.time()
     fresh = []
@@ -324,7 +328,7 @@ def _answer_events(hub: Hub, body: bytes) -> Life:
             hub.tally.deliveries.setdefault(f"{event_id.decode()}:{number.decode()}", []).append(now)
             hub.tally.counts["deliveries"] += 1
     if not fresh or not _WANTS_ANSWER.search(body):
-        return
+        return True
     request_id = _own_id(body)
     responses = tuple(
         m.EventResponse(m.QualifiedEventId(event_id.decode(), int(number)), _opt(hub, event_id), request_id)
@@ -346,6 +350,7 @@ def _answer_events(hub: Hub, body: bytes) -> Life:
         hub.tally.counts["answers_refused"] += 1
         if reply.status != 200:
             yield from _refused(hub, reply)
+    return reply.status != 0
 
 
 def _carry_out(home: FleetHome, body: bytes, responses: tuple[m.EventResponse, ...]) -> None:

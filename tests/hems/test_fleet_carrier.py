@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from hems.fleet_life import AnswerPushed, Ask, Hub, Life, Manners, Reply, Tally, Wait, listening
 from hems.fleet_loop import Broken, HttpCarrier, Loop
+from oadr import codec, rendering
+from oadr import messages as m
 from tests.oadr.signatures import identity
 
 
@@ -61,6 +63,12 @@ def test_no_more_connect_at_once_than_are_let(tmp_path: Path) -> None:
     assert all(each.begun for each in fleet)
 
 
+EVENT = (
+    b"<oadrEvent><eventID>E</eventID><modificationNumber>0</modificationNumber>"
+    b"<oadrResponseRequired>always</oadrResponseRequired></oadrEvent>"
+)
+
+
 def test_a_hub_that_listens_asks_until_it_is_answered() -> None:
     hub = Hub("VEN-1", Manners(is_registered=True), Tally(), seed=1)
     life = listening(hub)
@@ -70,8 +78,13 @@ def test_a_hub_that_listens_asks_until_it_is_answered() -> None:
         assert isinstance(life.send(Reply(0, retry_seconds=1.0)), Wait)
     assert hub.tally.met == 0
 
+    body = rendering.distribute_event(request_id="D", vtn_id="VTN", events=[EVENT])
     life.send(None)
-    after = life.send(Reply(200, b"<oadrDistributeEvent/>"))
+    assert b"oadrCreatedEvent" in life.send(Reply(200, body)).body
+    assert isinstance(life.send(Reply(0, retry_seconds=1.0)), Wait)
+    assert b"oadrRequestEvent" in life.send(None).body  # nobody heard the answer, and the connection is gone
+    life.send(Reply(200, body))
+    after = life.send(Reply(200, codec.serialise(m.Response(m.EiResponse()))))
 
     assert isinstance(after, Wait)
     assert hub.tally.met == 1
