@@ -60,6 +60,9 @@ RECORD: Final = (
             "campaigns.UftpMessage",
             "campaigns.OperatorVtn",
             "campaigns.OperatorPlace",
+            "campaigns.OperatorEvent",
+            "campaigns.OperatorReport",
+            "campaigns.OperatorMessage",
         ),
         what="which member of staff approved an event, froze all sending, agreed to a contract or rule, "
         "took a buyer's request in, offered or declared for it",
