@@ -117,7 +117,7 @@ def may_take_part(
             verdicts[asset.asset_id] = _verdict(asset, occupancy_id, told, is_turn_down, lasting)
             continue
         hours = asset.turn_down_hours if is_turn_down else asset.turn_up_hours
-        sort = (asset.hub_state, asset.ven_id is None, asset.asset_state, hours)
+        sort = (asset.hub_state, bool(asset.ven_id), asset.asset_state, hours)
         verdict = of_a_sort.get(sort)
         if verdict is None:
             verdict = of_a_sort[sort] = _verdict(asset, occupancy_id, told, is_turn_down, duration)
@@ -201,7 +201,11 @@ def limits_with(wishes: StandingWishes, care_of: Mapping[UUID, Care]) -> dict[UU
 def home_reason(*, home_id: UUID, hub_state: str, ven_id: str | None, told: Standing) -> str:
     """Why nothing in the home may take part, or "" when something may."""
     _, reason = _household_says(told.occupancy_by_home.get(home_id), told)
-    return reason or (LeftOut.HUB_NOT_COMMISSIONED if hub_state != COMMISSIONED or not ven_id else "")
+    return reason or ("" if _is_in_use(hub_state, ven_id) else LeftOut.HUB_NOT_COMMISSIONED)
+
+
+def _is_in_use(hub_state: str, ven_id: str | None) -> bool:
+    return hub_state == COMMISSIONED and bool(ven_id)
 
 
 def _household_says(occupancy_id: UUID | None, told: Standing) -> tuple[Limits, str]:
@@ -217,7 +221,7 @@ def _household_says(occupancy_id: UUID | None, told: Standing) -> tuple[Limits, 
 
 
 def _asset_reason(asset: ZoneAsset, limits: Limits, is_turn_down: bool, duration: timedelta) -> str:
-    if asset.hub_state != COMMISSIONED or asset.ven_id is None:
+    if not _is_in_use(asset.hub_state, asset.ven_id):
         return LeftOut.HUB_NOT_COMMISSIONED
     if asset.asset_state != ACTIVE:
         return LeftOut.ASSET_FAULTY

@@ -122,8 +122,8 @@ def residing(purpose: str, interval: Interval, *, home_ids: Collection[UUID] | N
         return Q(pk__in=consents.filter(*holding).values("occupancy"))
 
     # Lists that PostgreSQL hashes once each: nearly everybody is in the first, hardly anybody in the others.
-    is_consenting = by(first, last) | (by(first, ~last) & by(last, ~first))
-    rows = stays.annotate(is_consenting=is_consenting & ~Q(household__in=restricted_households()))
+    at_both_ends = by(first, last) | (by(first, ~last) & by(last, ~first))
+    rows = stays.annotate(is_consenting=at_both_ends & ~Q(household__in=restricted_households()))
     living: dict[UUID, UUID] = {}
     without: set[UUID] = set()
     for home_id, occupancy_id, is_consenting in rows.values_list("home_id", "pk", "is_consenting"):
