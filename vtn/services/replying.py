@@ -21,7 +21,12 @@ from vtn.services import registration, reports
 @transaction.atomic
 def take_response(*, ven: Ven, message: m.Response, at: datetime) -> m.Response:
     """oadrResponse: to oadrRequestReregistration, or an error where another reply was due."""
-    take(ven, message.response, (MessageKind.REQUEST_REREGISTRATION,), at=at)
+    row = take(ven, message.response, (MessageKind.REQUEST_REREGISTRATION,), at=at)
+    if row is not None and not message.response.is_ok:
+        if row.kind == MessageKind.CREATE_REPORT:
+            reports.note_refused(ven, _requests_of(row), message.response, at=at)
+        elif row.kind == MessageKind.CANCEL_REPORT:
+            _note_not_cancelled(ven, row, message.response, at=at)
     return acknowledged(ven, message.response)
 
 
@@ -57,11 +62,23 @@ def take_created_report(*, ven: Ven, message: m.CreatedReport, at: datetime) -> 
 
 @transaction.atomic
 def take_canceled_report(*, ven: Ven, message: m.CanceledReport, at: datetime) -> m.Response:
-    """oadrCanceledReport: the VEN has stopped; or does not know the report, which comes to the same."""
+    """oadrCanceledReport: the VEN has stopped; or does not know the report, which comes to the same.
+
+    Any other refusal leaves the report running, so that staff may cancel it again.
+    """
     row = take(ven, message.response, (MessageKind.CANCEL_REPORT,), at=at)
-    if message.response.is_ok or message.response.code == m.INVALID_ID:
+    if message.response.is_ok:
         reports.note_cancelled(ven, _requests_of(row), at=at)
+    else:
+        _note_not_cancelled(ven, row, message.response, at=at)
     return acknowledged(ven, message.response)
+
+
+def _note_not_cancelled(ven: Ven, row: QueuedMessage | None, response: EiResponse, *, at: datetime) -> None:
+    if response.code == m.INVALID_ID:
+        reports.note_cancelled(ven, _requests_of(row), at=at)
+    else:
+        reports.note_running_on(ven, _requests_of(row), response)
 
 
 def _requests_of(row: QueuedMessage | None) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ _METADATA_PREFIX: Final = "METADATA_"
 MOST_OFFERS: Final = 50
 MOST_POINTS: Final = 500
 LONGEST_ID: Final = 100
+LONGEST_NOTE: Final = 200
 _PREFIXES: Final = {
     "p": -12, "n": -9, "micro": -6, "m": -3, "c": -2, "d": -1, "none": 0, "k": 3, "M": 6, "G": 9, "T": 12,
 }  # fmt: skip
@@ -250,9 +251,30 @@ def note_created(ven: Ven, message: m.CreatedReport, asked: tuple[str, ...], *, 
     active = ReportRequest.objects.filter(ven=ven, state=ReportRequestState.ASKED)
     active.filter(report_request_id__in=message.pending_report_ids).update(state=ReportRequestState.RUNNING)
     if not message.response.is_ok:
-        note = f"{message.response.code} {message.response.description}".strip()
-        for request in active.filter(report_request_id__in=asked):
-            reporting.end_request(request, state=ReportRequestState.REFUSED, at=at, note=note)
+        note_refused(ven, asked, message.response, at=at)
+
+
+def note_refused(ven: Ven, asked: tuple[str, ...], response: EiResponse, *, at: datetime) -> None:
+    """Note that the VEN does not run these requests, and in which words it said so."""
+    for request in ReportRequest.objects.filter(
+        ven=ven, report_request_id__in=asked, state=ReportRequestState.ASKED
+    ):
+        reporting.end_request(request, state=ReportRequestState.REFUSED, at=at, note=_words(response))
+
+
+def note_running_on(ven: Ven, asked: tuple[str, ...], response: EiResponse) -> None:
+    """Note that the VEN refused to stop these reports: they run on, and may be cancelled again."""
+    ReportRequest.objects.filter(
+        ven=ven, report_request_id__in=asked, state=ReportRequestState.CANCELLING
+    ).update(
+        state=ReportRequestState.RUNNING,
+        is_report_to_follow=False,
+        note=f"not cancelled: {_words(response)}"[:LONGEST_NOTE],
+    )
+
+
+def _words(response: EiResponse) -> str:
+    return f"{response.code} {response.description}".strip()
 
 
 def note_cancelled(ven: Ven, asked: tuple[str, ...], *, at: datetime) -> None:
