@@ -16,16 +16,12 @@ from django.db.models import (
     Count,
     F,
     Func,
-    IntegerField,
     Min,
-    OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Sum,
     Value,
 )
-from django.db.models.functions import Coalesce
 
 from campaigns.changing import BEGUN
 from campaigns.models import Campaign, OptRecord, Participation, PlanLine
@@ -35,8 +31,8 @@ from opendsr.kernel.lookups import among
 from opendsr.kernel.periods import civil_date
 
 INSTANT: Final = timedelta(microseconds=1)
-HOMES_KEPT: Final = "campaigns:homes-taking-part"
-HOMES_LAST: Final = timedelta(days=1)
+HELD_KEPT: Final = "campaigns:held"
+HELD_LASTS: Final = timedelta(days=1)
 _SECONDS: Final = (
     "sent_at - approved_at",
     "delivered_at - sent_at",
@@ -78,56 +74,43 @@ State = Participation.State
 IN_FORCE: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED, Campaign.State.COMPLETED)
 
 
-def campaigns_for_staff(*counts: str) -> QuerySet[Campaign]:
-    """Every campaign, newest first, counting `assets`, `homes`, `expected_w`, `opted_in` and `opted_out`.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a campaign holds: assets and homes not taken from it, their power, what they said."""
 
-    All are counted in one pass over every part there is. Counts that are named are counted for the campaigns
-    that are read and no others: for a page of a year's list.
+    assets: int
+    homes: int
+    expected_w: int
+    opted_in: int
+    opted_out: int
+
+
+NOTHING_HELD: Final = Held(0, 0, 0, 0, 0)
+
+
+def held_by(campaigns: Iterable[Campaign], *, at: datetime) -> dict[UUID, Held]:
+    """What each of the campaigns holds, in their order, in one pass over their participations.
+
+    Of what is completed that never changes: counted once, kept for a day.
     """
-    held, out = ~Q(state=State.CANCELLED), Q(state__in=(State.OPTED_OUT, State.OVERRIDDEN))
-    told: dict[str, tuple[Aggregate, Q]] = {
-        "assets": (Count("pk"), held),
-        "homes": (Count("occupancy", distinct=True), held),
-        "expected_w": (Sum("expected_w"), held),
-        "opted_in": (Count("pk"), Q(state=State.OPTED_IN)),
-        "opted_out": (Count("pk"), out),
-    }
-    parts = Participation.objects.filter(campaign=OuterRef("pk")).order_by()
-    rows = Campaign.objects.select_related("programme").order_by("-starts_at", "-created_at")
-    for name in counts:
-        what, which = told[name]
-        counted = parts.filter(which).values("campaign").annotate(told=what).values("told")
-        rows = rows.annotate(**{name: Coalesce(Subquery(counted), 0, output_field=IntegerField())})
-    return rows if counts else _all_counted(rows)
-
-
-def homes_taking_part(campaigns: Iterable[Campaign], *, at: datetime) -> dict[UUID, int]:
-    """How many homes each holds. Of what is completed that never changes: counted once, kept for a day."""
     asked = list(campaigns)
     over = [each.pk for each in asked if each.state == Campaign.State.COMPLETED]
-    kept = keeping.kept_each(HOMES_KEPT, over, at=at, lasts=HOMES_LAST, work=_homes_counted) if over else {}
+    kept = keeping.kept_each(HELD_KEPT, over, at=at, lasts=HELD_LASTS, work=_held) if over else {}
     rest = [each.pk for each in asked if each.pk not in kept]
-    counted = _homes_counted(rest) if rest else {}
+    counted = _held(rest) if rest else {}
     return {each.pk: kept[each.pk][0] if each.pk in kept else counted[each.pk] for each in asked}
 
 
-def _homes_counted(campaign_ids: Sequence[UUID]) -> dict[UUID, int]:
+def _held(campaign_ids: Sequence[UUID]) -> dict[UUID, Held]:
     parts = Participation.objects.filter(campaign__in=campaign_ids).exclude(state=State.CANCELLED).order_by()
-    rows = parts.values_list("campaign").annotate(homes=Count("occupancy", distinct=True))
-    return dict.fromkeys(campaign_ids, 0) | dict(rows)
-
-
-def _all_counted(rows: QuerySet[Campaign]) -> QuerySet[Campaign]:
-    held = ~Q(participations__state=State.CANCELLED)
-    return rows.annotate(
-        assets=Count("participations", filter=held),
-        homes=Count("participations__occupancy", filter=held, distinct=True),
-        expected_w=Sum("participations__expected_w", filter=held, default=0),
-        opted_in=Count("participations", filter=Q(participations__state=State.OPTED_IN)),
-        opted_out=Count(
-            "participations", filter=Q(participations__state__in=(State.OPTED_OUT, State.OVERRIDDEN))
-        ),
+    rows = parts.values_list("campaign").annotate(
+        assets=Count("pk"),
+        homes=Count("occupancy", distinct=True),
+        power_w=Sum("expected_w"),
+        agreed=Count("pk", filter=Q(state=State.OPTED_IN)),
+        out=Count("pk", filter=Q(state__in=(State.OPTED_OUT, State.OVERRIDDEN))),
     )
+    return dict.fromkeys(campaign_ids, NOTHING_HELD) | {pk: Held(*counts) for pk, *counts in rows}
 
 
 def upcoming_participations(occupancy_ids: Iterable[UUID], at: datetime) -> QuerySet[Participation]:

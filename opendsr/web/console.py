@@ -68,7 +68,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
     rows = Campaign.objects.select_related("programme").order_by("-starts_at", "-created_at")
     state = wanted if wanted in Campaign.State.values else ""
     shown, pager = paged(request, rows.filter(state=state) if state else rows, size=CAMPAIGNS_SHOWN)
-    homes = campaigns.queries.homes_taking_part(shown, at=clock.now())
+    held = campaigns.queries.held_by(shown, at=clock.now())
     context = {
         "campaigns": [
             {
@@ -77,7 +77,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
                 "when": wording.stretch(row.starts_at, row.ends_at, form=wording.SHORT_DAY),
                 "where": campaign_page.where(row),
                 "size": wording.kw(row.size_w),
-                "homes": f"{homes[row.pk]:,}" if row.approved_at else wording.NOTHING,
+                "homes": f"{held[row.pk].homes:,}" if row.approved_at else wording.NOTHING,
                 "state": wording.state(row.state),
                 "tag": wording.tag(row.state),
             }

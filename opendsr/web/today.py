@@ -84,22 +84,22 @@ def today(request: HttpRequest) -> HttpResponse:
 def _running(at: datetime) -> list[dict[str, str]]:
     """Campaigns that run now or begin within two days, the soonest first."""
     live = (Campaign.State.APPROVED, Campaign.State.DISPATCHED)
-    rows = campaigns.queries.campaigns_for_staff("homes", "expected_w", "opted_out").filter(
-        state__in=live, ends_at__gt=at, starts_at__lt=at + SOON
-    )
+    rows = Campaign.objects.filter(state__in=live, ends_at__gt=at, starts_at__lt=at + SOON)
+    shown = rows.order_by("starts_at", "pk")[:RUNNING_SHOWN]
+    held = campaigns.queries.held_by(shown, at=at)
     return [
         {
             "url": reverse("campaign_detail", args=[row.pk]),
             "name": row.name,
             "when": wording.stretch(row.starts_at, row.ends_at, form=wording.SHORT_DAY),
             "where": campaign_page.where(row),
-            "size": wording.kw(row.expected_w),  # type: ignore[attr-defined]
-            "homes": f"{row.homes:,}",  # type: ignore[attr-defined]
-            "out": f"{row.opted_out:,}",  # type: ignore[attr-defined]
+            "size": wording.kw(held[row.pk].expected_w),
+            "homes": f"{held[row.pk].homes:,}",
+            "out": f"{held[row.pk].opted_out:,}",
             "state": _("running now") if row.starts_at <= at else wording.state(row.state),
             "tag": "good" if row.starts_at <= at else wording.tag(row.state),
         }
-        for row in rows.order_by("starts_at", "pk")[:RUNNING_SHOWN]
+        for row in shown
     ]
 
 
