@@ -35,7 +35,7 @@ class TokenForm(forms.Form):
     deeds = forms.MultipleChoiceField(
         label=_lazy("It may"),
         choices=[(deed.value, WORDS.get(deed, deed.value)) for deed in GRANTABLE],
-        widget=forms.SelectMultiple(attrs={"size": len(GRANTABLE)}),
+        widget=forms.CheckboxSelectMultiple,
         initial=[Deed.SEE.value],
     )
     days = forms.IntegerField(

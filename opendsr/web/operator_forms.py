@@ -56,7 +56,7 @@ class OperatorForm(forms.Form):
         label=_("It may"),
         choices=Scope.choices,
         initial=[Scope.SIGNAL.value, Scope.READ.value],
-        widget=forms.SelectMultiple(attrs={"size": len(Scope.choices)}),
+        widget=forms.CheckboxSelectMultiple,
     )
     requests_per_minute = forms.IntegerField(
         label=_("Requests a minute"), min_value=1, max_value=6_000, initial=DEFAULT_RATE
