@@ -190,6 +190,7 @@ class Server:
     pids: tuple[int, ...]
     has_database: bool = True
     front: tuple[str, ...] = ()
+    log: Path | None = None
 
 
 @contextmanager
@@ -246,6 +247,7 @@ def production(made: World, *, vens: int, workers: int = 1) -> Iterator[Server |
         port=port,
         connections=2 * vens + 1000,
         workers="1",
+        log_level="info",
     )
     config = made.folder / "nginx.conf"
     user = "user root root;\n" if os.geteuid() == 0 else ""
@@ -254,12 +256,11 @@ def production(made: World, *, vens: int, workers: int = 1) -> Iterator[Server |
         words = [sys.executable, "manage.py", "vtn", "--socket", str(path), "--workers", str(workers)]
         listener = running(words, ready=path.exists, log=made.folder / "production.log")
         behind = stack.enter_context(listener)
+        log = made.folder / "nginx.log"
         words = [program, "-c", str(config), "-e", "stderr", "-p", str(made.folder)]
-        front = stack.enter_context(
-            running(words, ready=lambda: answers(port), log=made.folder / "nginx.log")
-        )
+        front = stack.enter_context(running(words, ready=lambda: answers(port), log=log))
         url = f"https://localhost:{port}/OpenADR2/Simple/2.0b"
-        yield Server("production", url, (front, behind), front=tuple(words))
+        yield Server("production", url, (front, behind), front=tuple(words), log=log)
 
 
 def answers(port: int) -> bool:

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +32,7 @@ import _vtn_world as w
 
 SERVED_WITHIN_SECONDS = 60
 KEPT_OR_RESUMED_PERCENT = 95
+NUMBERS, WHO = re.compile(r"\*?\d+"), re.compile(r", client: |, server: ")
 
 
 def main() -> None:
@@ -49,10 +52,12 @@ def main() -> None:
         if "storm" in options.parts:
             counts, served, last = storm(made, server, homes=options.vens, is_registered=True)
             told("storm", counts, served, last, homes=options.vens, write=write)
+            complained(server.log, write=write)
         if "join" in options.parts:
             homes = min(options.joining, options.vens)
             counts, served, last = storm(made, server, homes=homes, is_registered=False)
             told("join", counts, served, last, homes=homes, write=write)
+            complained(server.log, write=write)
         if "resume" in options.parts:
             counts = resume(made, server, stack, options)
             polls, handshakes = counts.get("polls", 0), counts.get("handshakes", 0)
@@ -97,6 +102,16 @@ def told(name: str, counts: dict[str, int], served: int, last: float, *, homes: 
     write(f"BENCH vtn_storm_{name}_not_served {homes - served} VENs goal 0\n")
     write(f"BENCH vtn_storm_{name}_told_503 {counts.get('http_503', 0)} answers\n")
     write(f"BENCH vtn_storm_{name}_refused_otherwise {refused} answers goal 0\n")
+
+
+def complained(log: Path, *, write: Any) -> None:
+    """Print what nginx has logged, alike lines together: where a hub that was not served got stuck."""
+    kinds = Counter(
+        NUMBERS.sub("N", WHO.split(line.split(": ", 1)[-1], maxsplit=1)[0])
+        for line in log.read_text().splitlines()
+    )
+    for kind, number in kinds.most_common(10):
+        write(f"  nginx said {number} times: {kind}\n")
 
 
 def resume(made: w.World, server: Any, stack: ExitStack, options: argparse.Namespace) -> dict[str, int]:

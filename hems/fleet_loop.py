@@ -22,7 +22,8 @@ from hems.errors import BadAddress
 from hems.fleet_files import Identity
 from hems.fleet_life import AnswerPushed, Ask, HangUp, Hub, Life, Reply
 
-ANSWER_SECONDS: Final = 20.0
+HANDSHAKE_SECONDS: Final = 60.0
+ANSWER_SECONDS: Final = 30.0
 CHUNK_BYTES: Final = 65_536
 FIRST_QUIET_SECONDS, LONGEST_QUIET_SECONDS = 0.5, 15.0
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
@@ -80,7 +81,7 @@ class Carrier(ABC):
         """Say what the life asks, connecting first where there is no connection and the loop lets it."""
         if self.fd < 0 and not self.loop.may_connect(self):
             return
-        self.loop.wake(self, ANSWER_SECONDS)
+        self.loop.wake(self, ANSWER_SECONDS if self.is_shaken else HANDSHAKE_SECONDS)
         try:
             if self.sock is None:
                 self.connect()
@@ -171,6 +172,8 @@ class Carrier(ABC):
         self.is_shaken = True
         self.set_mask(READ)
         self.loop.has_connected(self)
+        if isinstance(self.step, Ask):
+            self.loop.wake(self, ANSWER_SECONDS)
         self.greet()
         return True
 

@@ -23,6 +23,11 @@ from oadr.ven import reason_in
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
+LONGEST_ANSWER_SECONDS = 60.0
+"""What is waited for a handshake, or an answer, doubles up to this each time it was too little: a VTN to
+which all hubs come back at once gets done with nobody when each gives up and begins anew."""
+LATEST_RETURN = 1.5
+"""Asked to come back after so long, a hub takes up to that many times as long: not all come at once."""
 CONTENT_TYPE = "application/xml"
 SHADOW_PATH, FILES_PREFIX = "/ven/shadow", "/ven/files/"
 LARGEST_FILE_BYTES = 16 * 1024 * 1024
@@ -59,6 +64,8 @@ class Link:
         self._folder = folder
         self._context = tls_context(folder)
         self._connection: http.client.HTTPSConnection | None = None
+        self._session: ssl.SSLSession | None = None
+        self._patience_seconds = ANSWER_SECONDS
         self._peer_certificate = b""
 
     def exchange(self, service: str, write: Callable[[], bytes]) -> bytes:
@@ -115,7 +122,7 @@ class Link:
 
     def change_identity(self) -> None:
         """Call with the certificate and key now in the folder from the next exchange on."""
-        self._context = tls_context(self._folder)
+        self._context, self._session = tls_context(self._folder), None
         self.close()
 
     @property
@@ -146,6 +153,15 @@ class Link:
         return self._ask("POST", path, body, content_type, most=LARGEST_BYTES)
 
     def _ask(self, method: str, path: str, body: bytes | None, content_type: str, *, most: int) -> bytes:
+        try:
+            answer = self._asked(method, path, body, content_type, most=most)
+        except TimeoutError:
+            self._patience_seconds = min(2 * self._patience_seconds, LONGEST_ANSWER_SECONDS)
+            raise
+        self._patience_seconds = ANSWER_SECONDS
+        return answer
+
+    def _asked(self, method: str, path: str, body: bytes | None, content_type: str, *, most: int) -> bytes:
         connection = self._connected()
         asked_at = time.time()
         connection.request(method, path, body, {"Content-Type": content_type})
@@ -153,6 +169,8 @@ class Link:
         if self._look is not None:
             self._look(response.headers.get("Date"), asked_at=asked_at, heard_at=time.time())
         answer = response.read(most + 1)
+        if isinstance(connection.sock, ssl.SSLSocket):
+            self._session = connection.sock.session
         if response.will_close or len(answer) > most:
             self.close()
         if response.status != 200:
@@ -163,14 +181,16 @@ class Link:
 
     def _connected(self) -> http.client.HTTPSConnection:
         if self._connection is None:
-            connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=CONNECT_SECONDS, context=self._context
+            raw = socket.create_connection((self._host, self._port), CONNECT_SECONDS)
+            raw.settimeout(self._patience_seconds)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = http.client.HTTPSConnection(self._host, self._port, context=self._context)
+            connection.sock = sock = self._context.wrap_socket(
+                raw, server_hostname=self._host, do_handshake_on_connect=False, session=self._session
             )
-            connection.connect()
-            connection.sock.settimeout(ANSWER_SECONDS)
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._peer_certificate = connection.sock.getpeercert(binary_form=True) or b""
             self._connection = connection
+            sock.do_handshake()
+            self._peer_certificate = sock.getpeercert(binary_form=True) or b""
         return self._connection
 
 
@@ -186,7 +206,7 @@ class QuietTime:
         self._failures = 0
 
     def failed(self, at_least_seconds: float = 0.0) -> float:
-        """Seconds to wait after one more failure, and no fewer than those."""
+        """Seconds to wait after one more failure; no fewer than those, and up to half as many again."""
         pause = pause_seconds(
             self._failures,
             first_seconds=self._first_seconds,
@@ -194,7 +214,7 @@ class QuietTime:
             dice=self._dice,
         )
         self._failures += 1
-        return max(at_least_seconds, pause)
+        return max(at_least_seconds * self._dice.uniform(1.0, LATEST_RETURN), pause)
 
 
 def tls_context(folder: Path) -> ssl.SSLContext:

@@ -29,6 +29,8 @@ KEEP_ALIVE_SECONDS = 120
 LOOK_SECONDS = 60
 """Between two looks whether the server certificate is another one, or should be."""
 CONNECTIONS_A_WORKER = 12_000
+BACKLOG = 4096
+"""Connections that wait to be taken up: every request nginx lets wait at once may need a new one."""
 WORKER_CLASS = "vtn.transports.listener.VenWorker"
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 LEGACY_CIPHERS = "ECDHE-ECDSA-AES128-SHA256:AES128-SHA256"
@@ -97,6 +99,7 @@ def _options(workers: int, threads: int) -> dict[str, Any]:
         "workers": workers,
         "threads": threads,
         "worker_connections": CONNECTIONS_A_WORKER,
+        "backlog": BACKLOG,
         "keepalive": KEEP_ALIVE_SECONDS,
         "control_socket_disable": True,
         "proc_name": "opendsr-vtn",

@@ -50,12 +50,35 @@ def program() -> str:
 @contextmanager
 def proxied(pki_folder: Path, folder: Path) -> Iterator[Proxy]:
     """Run nginx, and the listener behind it, for the block."""
-    path = program()
+    program()
     folder.chmod(0o750)
+    path = folder / "vtn.sock"
+    served = subprocess.Popen(
+        [sys.executable, "manage.py", "vtn", "--socket", str(path), "--workers", "1"],
+        cwd=ROOT,
+        env=listening.environment(pki_folder),
+    )
+    try:
+        wait_until_open(str(path), served)
+        with _nginx(pki_folder, folder) as proxy:
+            yield proxy
+    finally:
+        stop(served)
+
+
+@contextmanager
+def fronted(pki_folder: Path, folder: Path) -> Iterator[Listener]:
+    """Run nginx alone for the block, before whatever the test has listen at `vtn.sock` in the folder."""
+    with _nginx(pki_folder, folder) as proxy:
+        yield proxy.listener
+
+
+@contextmanager
+def _nginx(pki_folder: Path, folder: Path) -> Iterator[Proxy]:
+    path = program()
     port = listening.free_port()
-    authority = Authority(pki_folder)
     site = nginx.Site(
-        files=authority.server_files(host="localhost", at=clock.wall_now()),
+        files=Authority(pki_folder).server_files(host="localhost", at=clock.wall_now()),
         tickets=nginx.ticket_keys(pki_folder),
         socket=folder / "vtn.sock",
         port=port,
@@ -65,26 +88,15 @@ def proxied(pki_folder: Path, folder: Path) -> Iterator[Proxy]:
     config = folder / "nginx.conf"
     # Run by root nginx gives itself away to nobody, who may not enter a test's folder.
     config.write_text("user root root;\n" + nginx.whole_file(site))
-    served = subprocess.Popen(
-        [sys.executable, "manage.py", "vtn", "--socket", str(site.socket), "--workers", "1"],
-        cwd=ROOT,
-        env=listening.environment(pki_folder),
-    )
     command = [path, "-c", str(config), "-e", "stderr", "-p", str(folder)]
-    front: subprocess.Popen[bytes] | None = None
+    proxy = Proxy(
+        Listener("localhost", port, pki_folder / "ca.pem", folder / "log"), command, subprocess.Popen(command)
+    )
     try:
-        wait_until_open(str(site.socket), served)
-        front = subprocess.Popen(command)
-        wait_until_open(("localhost", port), front)
-        proxy = Proxy(Listener("localhost", port, pki_folder / "ca.pem", folder / "log"), command, front)
-        try:
-            yield proxy
-        finally:
-            stop(proxy.process)
+        wait_until_open(("localhost", port), proxy.process)
+        yield proxy
     finally:
-        if front is not None:
-            stop(front)
-        stop(served)
+        stop(proxy.process)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -145,11 +145,30 @@ def test_a_resumed_session_still_knows_who_speaks(
 def test_a_peer_silent_in_the_handshake_is_let_go(
     hub: hubs.TestHub, pki_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(transport, "HANDSHAKE_SECONDS", 1.0)
     files = Authority(pki_folder).server_files(host="localhost", at=clock.wall_now())
     with looping.loop(context=serve.tls_context(files)) as port, socket.create_connection(port, 60) as peer:
         peer.sendall(b"\x16")
         assert peer.recv(1) == b""
+
+
+def test_a_slow_handshake_is_waited_for(
+    hub: hubs.TestHub,
+    listener: Listener,
+    pki_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When all VENs come back at once, theirs last long on either side."""
+    monkeypatch.setattr(transport, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "TICK_SECONDS", 0.1)
+    files = Authority(pki_folder).server_files(host="localhost", at=clock.wall_now())
+    context = listener.context_of(hub, tmp_path)
+    with looping.loop(context=serve.tls_context(files)) as port, socket.create_connection(port, 60) as raw:
+        time.sleep(1.0)
+        with context.wrap_socket(raw, server_hostname="localhost") as tls:
+            tls.sendall(b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\none")
+            assert tls.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_another_hubs_certificate_is_463(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.vtn.proxying import Proxy
 from vtn import enrolling
 from vtn.models import WireLog
 from vtn.port import START, Vtn
+from vtn.transports import nginx
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -146,6 +148,39 @@ def test_a_session_is_resumed_after_a_restart(
     proxy.restart()
 
     assert poll(session)[1]
+
+
+@pytest.mark.slow
+def test_a_slow_handshake_is_waited_for(proxy: Proxy, hub: hubs.TestHub, tmp_path: Path) -> None:
+    """When 10,000 hubs come back at once, a handshake lasts as long as all of them together."""
+    context = proxy.listener.context_of(hub, tmp_path)
+    body = codec.serialise(m.Poll(hub.ven_id))
+    raw = socket.create_connection(("localhost", proxy.listener.port), 60)
+    time.sleep(15)
+
+    with context.wrap_socket(raw, server_hostname="localhost") as tls:
+        tls.sendall(f"{POLL}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert tls.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_more_requests_than_the_listener_takes_are_503_with_retry_after(
+    pki_folder: Path, tmp_path: Path, hub: hubs.TestHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nginx lets so many wait and no more: here none of a listener that never answers."""
+    monkeypatch.setattr(nginx, "MOST_BEHIND", 1)
+    folder = tmp_path / "front"
+    folder.mkdir(mode=0o750)
+    with socket.socket(socket.AF_UNIX) as mute, proxying.fronted(pki_folder, folder) as front:
+        mute.bind(str(folder / "vtn.sock"))
+        mute.listen()
+        first, second = (front.connect(front.context_of(hub, tmp_path)) for _ in range(2))
+        path, kind = "/OpenADR2/Simple/2.0b/OadrPoll", {"Content-Type": "application/xml"}
+        first.request("POST", path, b"<x/>", kind)
+        taken_up, _ = mute.accept()
+        second.request("POST", path, b"<x/>", kind)
+        response = second.getresponse()
+        assert (response.status, response.headers["Retry-After"]) == (503, "10")
+        taken_up.close()
 
 
 def test_a_listener_that_is_away_is_503_with_retry_after(

@@ -35,6 +35,8 @@ from vtn.transports.http1 import BadHead
 POLL_PATH: Final = "/OpenADR2/Simple/2.0b/OadrPoll"
 EVENT_PATH: Final = "/OpenADR2/Simple/2.0b/EiEvent"
 XML: Final = frozenset({"application/xml", "text/xml", ""})
+HANDSHAKE_SECONDS: Final = 60.0
+"""How long a TLS handshake may last: when all VENs come back at once, as long as all of them together."""
 PATIENCE_SECONDS: Final = 10.0
 """How long a peer may stay silent in the middle of something."""
 LARGEST_DROPPED: Final = 4 * 1024 * 1024
@@ -270,8 +272,9 @@ class Loop:
                 except (OSError, ValueError):  # gone before it was greeted
                     raw.close()
                     continue
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            connection = Connection(sock, is_tls=self.context is not None, deadline=deadline)
+            is_tls = self.context is not None
+            deadline = time.monotonic() + (HANDSHAKE_SECONDS if is_tls else PATIENCE_SECONDS)
+            connection = Connection(sock, is_tls=is_tls, deadline=deadline)
             self.connections[connection.fd] = connection
             self.epoll.register(connection.fd, READ)
 

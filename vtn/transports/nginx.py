@@ -20,7 +20,12 @@ from vtn.transports.calling import CERTIFICATE_FIELD, VERIFIED_FIELD
 
 TICKET_KEYS: Final = ("tickets.key", "tickets.before.key")
 TICKET_BYTES: Final = 80
-OPEN_FILES_A_CONNECTION: Final = 2
+HANDSHAKE_SECONDS: Final = 60
+"""A mutual handshake costs a few milliseconds of CPU. When 10,000 hubs come back at once, one lasts as long
+as all of them together; cut off sooner, every one begins anew and none is ever done."""
+MOST_BEHIND: Final = 4_096
+"""Requests that wait for the listener, a process of nginx's; those beyond are told at once to come back."""
+FILES_BESIDES: Final = 1024
 LARGEST_BODY: Final = "4m"
 """What the listener drops and refuses by itself, so that the refusal is logged under the VEN's name."""
 
@@ -37,6 +42,7 @@ class Site:
     names: Sequence[str] = ("_",)
     connections: int = 12_000
     workers: str = "auto"
+    log_level: str = "warn"
     run_folder: Path | None = None
     trusted_crl: Path | None = None
 
@@ -70,7 +76,7 @@ def server_block(site: Site) -> str:
     crl = f"\n    ssl_crl {site.trusted_crl};" if site.trusted_crl else ""
     return f"""\
 upstream opendsr_vtn {{
-    server unix:{site.socket};
+    server unix:{site.socket} max_conns={MOST_BEHIND};
     keepalive 128;
     keepalive_requests 1000000;
     keepalive_timeout {KEEP_ALIVE_SECONDS - 10}s;
@@ -96,7 +102,7 @@ server {{
     keepalive_timeout {KEEP_ALIVE_SECONDS}s;
     keepalive_requests 1000000;
     keepalive_time 24h;
-    client_header_timeout 10s;
+    client_header_timeout {HANDSHAKE_SECONDS}s;
     client_body_timeout 10s;
     client_max_body_size {LARGEST_BODY};
     client_body_buffer_size 512k;
@@ -144,12 +150,12 @@ def whole_file(site: Site) -> str:
     return f"""\
 daemon off;
 pid {folder}/nginx.pid;
-error_log stderr warn;
+error_log stderr {site.log_level};
 worker_processes {site.workers};
-worker_rlimit_nofile {site.connections * OPEN_FILES_A_CONNECTION + 1024};
+worker_rlimit_nofile {site.connections + MOST_BEHIND + FILES_BESIDES};
 
 events {{
-    worker_connections {site.connections};
+    worker_connections {site.connections + MOST_BEHIND};
 }}
 
 http {{
