@@ -422,6 +422,7 @@ VTN_SHELL_TEMPLATE = "base.html"
 VTN_PLOTLY = "plotly/plotly.min.js"
 VTN_ROLES_OF = "members.policy.roles_of"
 VTN_SEND_GUARD = "opendsr.web.vtn_house.refused_hubs"
+VTN_MARKET_CONTEXTS = "opendsr.web.vtn_house.programmes_by_context"
 VTN_OWNED_KEYS = ("campaign:",)
 VTN_LOG_BODIES = env_bool("VTN_LOG_BODIES", default=False)
 VTN_BODY_DAYS = env_int("VTN_BODY_DAYS", default=30)

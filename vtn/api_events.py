@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Count, Max
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -19,7 +18,7 @@ from vtn import api_fields as fields
 from vtn import desk, notices, sending
 from vtn.api import VtnView, created_once, principal_of
 from vtn.api_vens import asked, instant, opt_shown
-from vtn.models import Event, EventDraft
+from vtn.models import EventDraft
 from vtn.policy import Deed
 
 KEY = OpenApiParameter("Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER)
@@ -240,22 +239,6 @@ class DraftPublish(VtnView):
             by=principal_of(request).actor,
         )
         return Response(draft_shown(draft))
-
-
-class MarketContextList(VtnView):
-    """Market contexts."""
-
-    deeds: ClassVar = {"GET": Deed.SEE}
-
-    @extend_schema(operation_id="market_contexts_list", responses=fields.MarketContextSerializer(many=True))
-    def get(self, request: Request) -> Response:
-        """Every market context that events were sent in; a new one comes with its first event."""
-        rows = (
-            Event.objects.order_by("market_context")
-            .values("market_context")
-            .annotate(events=Count("pk"), latest_starts_at=Max("starts_at"))
-        )
-        return self.page(request, rows, dict)
 
 
 def checked(kind: Any, request: Request) -> Mapping[str, Any]:

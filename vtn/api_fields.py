@@ -250,11 +250,23 @@ class GroupSerializer(Strict):
 
 
 class MarketContextSerializer(serializers.Serializer[Any]):
-    """A market context that events were sent in."""
+    """A market context that is named, run or used."""
 
-    market_context = serializers.CharField()
-    events = serializers.IntegerField()
-    latest_starts_at = serializers.DateTimeField()
+    id = serializers.IntegerField(allow_null=True, help_text="Null: nobody has named it.")
+    market_context = serializers.CharField(help_text="The URI that VENs read.")
+    name = serializers.CharField()
+    description = serializers.CharField()
+    programme = serializers.CharField(help_text="What the house runs in it.")
+    events = serializers.IntegerField(help_text="Those that start from 31 days ago on.")
+    latest_starts_at = serializers.DateTimeField(allow_null=True)
+
+
+class ContextNameSerializer(Strict):
+    """A market context and what staff call it."""
+
+    market_context = serializers.CharField(max_length=200)
+    name = serializers.CharField(max_length=80)
+    description = serializers.CharField(max_length=200, default="", allow_blank=True)
 
 
 class ConfigurationSerializer(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from vtn import api_events, api_groups, api_queue, api_reports, api_site, api_vens
+from vtn import api_contexts, api_events, api_groups, api_queue, api_reports, api_site, api_vens
 
 app_name = "vtn_api"
 VEN = "vens/<str:ven_id>"
@@ -57,7 +57,8 @@ urlpatterns = [
     path("drafts/<uuid:draft_id>/publish/", api_events.DraftPublish.as_view(), name="draft_publish"),
     path("groups/", api_groups.GroupList.as_view(), name="groups"),
     path("groups/<slug:name>/", api_groups.GroupDetail.as_view(), name="group"),
-    path("market-contexts/", api_events.MarketContextList.as_view(), name="market_contexts"),
+    path("market-contexts/", api_contexts.ContextList.as_view(), name="market_contexts"),
+    path("market-contexts/<int:context_id>/", api_contexts.ContextDetail.as_view(), name="market_context"),
     path("certificates/", api_vens.CertificateList.as_view(), name="certificates"),
     path("messages/", api_vens.MessageList.as_view(), name="messages"),
     path("configuration/", api_site.Configuration.as_view(), name="configuration"),

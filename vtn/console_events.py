@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
-from vtn import desk, notices, sending, ven_page
+from vtn import contexts, desk, notices, sending, ven_page
 from vtn.api_fields import ContentSerializer, content_from, content_shown
 from vtn.event_form import ChangeForm, EventForm, initial_of, next_full_hour
 from vtn.lists import chosen, paged, search_words
@@ -53,6 +53,7 @@ def event_list(request: StaffRequest) -> HttpResponse:
         "filters": filters,
         "is_filtered": any(filters.values()),
         "states": STATES.items(),
+        "contexts": _contexts(filters["market_context"]),
         "drafts": EventDraft.objects.filter(published_at=None).order_by("-pk")[:20],
     }
     return show(request, "vtn/event_list.html", context, section="events")
@@ -66,6 +67,7 @@ def event_detail(request: StaffRequest, event_id: str) -> HttpResponse:
     event = desk.event(event_id, at=at)
     context = {
         "event": event,
+        "context_name": contexts.names().get(event.market_context, ""),
         "row": ven_page.event_row(event, at=at),
         "ends_at": event.starts_at + timedelta(seconds=event.duration_seconds)
         if event.duration_seconds
@@ -211,6 +213,14 @@ def draft_delete(request: StaffRequest, draft_id: UUID) -> HttpResponse:
     else:
         messages.success(request, _("The draft is gone."))
     return redirect("vtn:event_list")
+
+
+def _contexts(asked: str) -> list[tuple[str, str]]:
+    """What the list may be narrowed to: every known market context, and the one asked for."""
+    known = contexts.names()
+    if asked:
+        known.setdefault(asked, asked)
+    return sorted(known.items(), key=lambda each: each[1].casefold())
 
 
 FIELDS: Final = {

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from vtn import contexts
 from vtn.content import EventContent, SignalContent, Target, TargetKind
 from vtn.models import VenGroup
 from vtn.port import VenId
@@ -100,7 +101,12 @@ class MoreSignalForm(SignalForm):
 class ContentForm(SignalForm):
     """What an event says: a first signal, as many more as are asked for, and what holds for all of them."""
 
-    market_context = forms.CharField(label=_("Market context"), max_length=200, initial="http://site/by-hand")
+    market_context = forms.CharField(
+        label=_("Market context"),
+        max_length=200,
+        initial="http://site/by-hand",
+        widget=forms.TextInput(attrs={"list": "known-contexts", "spellcheck": "false"}),
+    )
     starts_at = forms.DateTimeField(
         label=_("Starts"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
@@ -144,6 +150,7 @@ class ContentForm(SignalForm):
     def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
         self.more = _more_signals(data, initial or {})
+        self.known_contexts = sorted(contexts.names().items(), key=lambda each: each[1].casefold())
 
     def is_valid(self) -> bool:
         """True when every signal and everything else holds."""

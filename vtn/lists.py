@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +26,11 @@ class Pager:
 
 
 def paged(
-    request: HttpRequest, rows: QuerySet[Any, Any], *, size: int = PAGE_SIZE, parameter: str = "page"
+    request: HttpRequest,
+    rows: QuerySet[Any, Any] | Sequence[Any],
+    *,
+    size: int = PAGE_SIZE,
+    parameter: str = "page",
 ) -> tuple[list[Any], Pager]:
     """Rows of the page that the address asks for; a page that does not exist is the nearest that does."""
     paginator = Paginator(rows, size)

@@ -368,6 +368,7 @@ class QueuedMessage(models.Model):
 from vtn.records import ApiToken as ApiToken  # noqa: E402
 from vtn.records import EventDraft as EventDraft  # noqa: E402
 from vtn.records import IdempotentReply as IdempotentReply  # noqa: E402
+from vtn.records import MarketContext as MarketContext  # noqa: E402
 from vtn.records import MessageLog as MessageLog  # noqa: E402
 from vtn.records import PromptRun as PromptRun  # noqa: E402
 from vtn.records import VenGroup as VenGroup  # noqa: E402

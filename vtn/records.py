@@ -128,6 +128,24 @@ class VenGroup(models.Model):
         return self.name
 
 
+class MarketContext(models.Model):
+    """What a market context is called here; events carry the URI themselves, named or not."""
+
+    uri = models.CharField(max_length=200, db_collation="C")
+    name = models.CharField(max_length=80)
+    description = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "vtn_market_context"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["uri"], name="vtn_market_context_once"),
+            models.CheckConstraint(condition=~Q(uri="") & ~Q(name=""), name="vtn_market_context_is_named"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.uri}"
+
+
 class EventDraft(models.Model):
     """An event written down and not yet sent; publishing it twice sends it once."""
 

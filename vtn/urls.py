@@ -6,6 +6,7 @@ from django.urls import path
 
 from vtn import (
     console,
+    console_contexts,
     console_events,
     console_groups,
     console_messages,
@@ -40,6 +41,9 @@ urlpatterns = [
     path("groups/", console_groups.group_list, name="group_list"),
     path("groups/<slug:group>/", console_groups.group_detail, name="group_detail"),
     path("groups/<slug:group>/dissolve/", console_groups.group_dissolve, name="group_dissolve"),
+    path("market-contexts/", console_contexts.context_list, name="context_list"),
+    path("market-contexts/<int:context_id>/", console_contexts.context_detail, name="context_detail"),
+    path("market-contexts/<int:context_id>/forget/", console_contexts.context_forget, name="context_forget"),
     path("messages/", console_messages.message_list, name="message_list"),
     path("messages/<int:message_id>/", console_messages.message_detail, name="message_detail"),
     path("prompts/", console_prompts.prompt_list, name="prompt_list"),

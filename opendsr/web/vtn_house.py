@@ -11,7 +11,7 @@ from datetime import datetime
 
 from assets.models import Hub
 from campaigns import eligibility
-from campaigns.models import PlanLine
+from campaigns.models import PlanLine, Programme
 from opendsr.kernel.interval import Interval
 
 
@@ -33,3 +33,11 @@ def refused_hubs(
         if reason:
             refused[str(ven_id)] = str(PlanLine.LeftOut(reason).label)
     return refused
+
+
+def programmes_by_context() -> dict[str, str]:
+    """Return the names of the programmes that run in each market context, by its URI."""
+    found: dict[str, list[str]] = {}
+    for uri, name in Programme.objects.order_by("name").values_list("market_context", "name"):
+        found.setdefault(uri, []).append(name)
+    return {uri: ", ".join(names) for uri, names in found.items()}

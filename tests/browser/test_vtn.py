@@ -17,7 +17,7 @@ from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.browser.test_access import NARROW, WIDE, _violations
 from tests.factories import make_staff
 from tests.web.scene import Scene
-from vtn import api_fields, grouping, messagelog, redacting, sending, tokens
+from vtn import api_fields, contexts, grouping, messagelog, redacting, sending, tokens
 from vtn.content import EventContent, SignalContent
 from vtn.models import Event, MessageLog, Ven, VenWatch
 from vtn.port import VenId
@@ -71,6 +71,9 @@ def pages() -> list[tuple[str, str]]:
     shown = api_fields.content_shown(written)
     sending.save_draft(draft_id=uuid4(), content=shown, ven_ids=[ven.ven_id], at=at, by="user:1")
     grouping.save_group(name="street-4", description="One feeder", ven_ids=[ven.ven_id], at=at, by="user:1")
+    named = contexts.save_context(
+        market_context="http://site/by-hand", name="By hand", description="Tests", at=at, by="user:1"
+    )
     return [
         ("list", "/vtn/"),
         ("none-found", "/vtn/?q=nobody"),
@@ -83,6 +86,8 @@ def pages() -> list[tuple[str, str]]:
         ("change", f"/vtn/events/{sent[ven.ven_id]}/change/"),
         ("groups", "/vtn/groups/"),
         ("group", "/vtn/groups/street-4/"),
+        ("contexts", "/vtn/market-contexts/"),
+        ("context", f"/vtn/market-contexts/{named.pk}/"),
         ("messages", "/vtn/messages/"),
         ("message", f"/vtn/messages/{entry.pk}/"),
         ("prompts", f"/vtn/prompts/?ven={ven.ven_id}"),

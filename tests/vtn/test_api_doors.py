@@ -14,7 +14,7 @@ from tests.vtn import hubs
 from tests.vtn.hubs import AT, notice_to
 from tests.vtn.people import BACKEND, make_user
 from vtn import api_urls, policy, tokens
-from vtn.models import Event, EventDraft, QueuedMessage, Ven, VenCertificate, VenGroup
+from vtn.models import Event, EventDraft, MarketContext, QueuedMessage, Ven, VenCertificate, VenGroup
 from vtn.policy import Deed
 from vtn.port import Vtn
 
@@ -40,6 +40,7 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
         "report_request_id": "RR-1",
         "subject": "HUB-9",
         "queued_id": 1,
+        "context_id": MarketContext.objects.create(uri="http://coop.example/a", name="A").pk,
     }
 
 
@@ -60,6 +61,7 @@ def state() -> tuple[object, ...]:
         list(VenCertificate.objects.order_by("pk").values()),
         list(VenGroup.objects.order_by("pk").values()),
         EventDraft.objects.count(),
+        list(MarketContext.objects.values()),
         QueuedMessage.objects.count(),
     )
 

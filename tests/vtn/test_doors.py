@@ -20,6 +20,7 @@ from vtn.models import (
     ApiToken,
     Event,
     EventDraft,
+    MarketContext,
     MessageLog,
     PromptRun,
     QueuedMessage,
@@ -43,6 +44,7 @@ EXAMPLES = {
     "report_request_id": "RR-1",
     "group": "bench",
     "draft_id": uuid4(),
+    "context_id": 1,
 }
 PATTERNS = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
 
@@ -75,6 +77,7 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
         "report_request_id": "RR-1",
         "group": VenGroup.objects.create(name="bench").name,
         "draft_id": draft.draft_id,
+        "context_id": MarketContext.objects.create(uri="http://coop.example/a", name="A").pk,
     }
 
 
@@ -111,6 +114,7 @@ def state() -> tuple[object, ...]:
         PromptRun.objects.count(),
         list(VenGroup.objects.order_by("pk").values()),
         EventDraft.objects.count(),
+        list(MarketContext.objects.values()),
     )
 
 

@@ -19,7 +19,7 @@ from members.partnering import make_partner
 from notices import writing
 from tests.factories import make_presets
 from tests.web.scene import NOW, Scene
-from vtn.models import Event
+from vtn.models import Event, MarketContext
 
 VERBS = {
     "campaign_action.verb": "approve",
@@ -110,6 +110,7 @@ def things_of(scene: Scene) -> dict[str, Any]:
         "photo_id": photo.pk,
         "hub_id": hub.hub.pk,
         "ven_id": hub.ven_id,
+        "context_id": MarketContext.objects.get_or_create(uri="http://coop.example/own", name="Own")[0].pk,
         "event_id": Event.objects.filter(ven__ven_id=hub.ven_id).latest("pk").event_id,
         "partner_id": make_partner(name="Calder Homes", by="test", at=NOW).pk,
         "object_id": alice.member.pk,
