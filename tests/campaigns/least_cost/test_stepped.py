@@ -199,12 +199,59 @@ def test_the_peak_chosen_is_the_best_of_all_peaks(
     )
 
     for number in range(shape[0]):
-        wh, floor = int(each.step_wh[number]), max(int(so_far[number]), int(base[number].max()))
-        levels = range(int(each.most[number]) + 1)
-        peaks = {floor} | {int(b) + wh * s for b in base[number] for s in levels if int(b) + wh * s > floor}
-        told = []
-        for peak in peaks:
-            most = np.clip((peak - base[number]) // wh, 0, each.most[number])
-            missing, cost = long_way(price, each, number, most)
-            told.append((missing, cost + (peak - floor) * charge))
-        assert found.plans.cost[number] + found.demand_cost[number] == min(told)[1]
+        best = best_of_all_peaks(price, each, number, base[number], int(so_far[number]), charge)
+        assert found.plans.cost[number] + found.demand_cost[number] == best
+
+
+def best_of_all_peaks(
+    price: stepped.Ints, each: SteppedLoads, number: int, base: stepped.Ints, so_far: int, charge: int
+) -> int:
+    """Energy and peak of one load together, every peak tried the long way, needs first."""
+    wh, floor = int(each.step_wh[number]), max(so_far, int(base.max()))
+    levels = range(int(each.most[number]) + 1)
+    peaks = {floor} | {int(b) + wh * s for b in base for s in levels if int(b) + wh * s > floor}
+    told = []
+    for peak in peaks:
+        most = np.clip((peak - base) // wh, 0, each.most[number])
+        missing, cost = long_way(price, each, number, most)
+        told.append((missing, cost + (peak - floor) * charge))
+    return min(told)[1]
+
+
+NIGHTS = {
+    "of either sign": lambda random, slots: random.integers(-60_000, 400_000, slots),
+    "below zero": lambda random, slots: random.integers(-90_000, 5_000, slots),
+    "of two bands": lambda random, slots: random.choice([90_000, 285_000], slots),
+    "few, often equal": lambda random, slots: random.choice([-50_000, 0, 1, 70_000], slots),
+}
+
+
+@pytest.mark.parametrize("prices", NIGHTS)
+@pytest.mark.parametrize(("slots", "charge"), [(46, 20), (48, 150), (50, 650)])
+def test_of_a_whole_night_too(prices: str, slots: int, charge: int) -> None:
+    random = np.random.default_rng(slots)
+    price = NIGHTS[prices](random, slots).astype(np.int64)
+    need_wh = random.integers(500, 12_000, 2)
+    cars = stepped.chargers(
+        phases=ints(1, 1),
+        most_amps=random.integers(8, 13, 2),
+        need_wh=need_wh,
+        room_wh=need_wh + ints(0, 3_000),
+        arrives=random.integers(8, 16, 2),
+        leaves=random.integers(26, 36, 2),
+        slots=slots,
+    )
+    base = random.integers(50, 1_200, (2, slots))
+    so_far = random.integers(0, 1_500, 2)
+
+    found = capped.least_cost_with_demand_charge(
+        price, cars, base_wh=base, peak_so_far_wh=so_far, demand_price=capped.demand_price(charge)
+    )
+
+    every = np.broadcast_to(price, base.shape)
+    for number in range(2):
+        best = best_of_all_peaks(
+            every, cars, number, base[number], int(so_far[number]), capped.demand_price(charge)
+        )
+        assert found.plans.cost[number] + found.demand_cost[number] == best
+    assert (found.plans.shortfall_wh == 0).all()
