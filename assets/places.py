@@ -61,7 +61,8 @@ def places(
     if area:
         homes = homes.filter(in_area(area))
     in_use = Hub.objects.filter(state=Hub.State.COMMISSIONED)
-    heard = in_use.filter(ven_id__in=vtn_door.heard_since(wall - SILENT_AFTER))
+    online = vtn_door.heard_since(wall - SILENT_AFTER)
+    heard = in_use.filter(ven_id__in=online)
     faulty = Asset.objects.filter(state=Asset.State.FAULTY)
     # Lists that PostgreSQL hashes once each; asked home by home, ten thousand homes take seconds.
     counts = (
@@ -78,12 +79,14 @@ def places(
     stays = Occupancy.objects.filter(pk__in=willing)
     asked = Asset.objects.filter(
         state=Asset.State.ACTIVE,
-        hub__in=heard.values("pk"),
+        hub__state=Hub.State.COMMISSIONED,
+        hub__ven_id__in=online,
         hub__home__in=stays.values("home"),
     )
+    if gsp_group or substation or area:
+        asked = asked.filter(hub__home__in=homes.values("pk"))
     watts = dict(
-        asked.filter(hub__home__in=homes.values("pk"))
-        .annotate(place=_place(level, "hub__home__"))
+        asked.annotate(place=_place(level, "hub__home__"))
         .order_by()
         .values("place")
         .annotate(total_w=Sum("flexible_w"))
