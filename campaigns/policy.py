@@ -113,3 +113,8 @@ def access_operator(user: Viewer, client_id: UUID) -> ServicingClient:
     if found is None:
         raise ClientNotFound(client_id=str(client_id))
     return found
+
+
+def market_rights(user: Viewer) -> dict[str, bool]:
+    """What pages of the market may offer: `may_run` (offers and orders), `may_manage` (buyers and kinds)."""
+    return {"may_run": may_run_campaigns(user), "may_manage": may_manage_operators(user)}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+
+from members.models import User
 
 View = Callable[..., HttpResponse]
 
@@ -29,6 +32,11 @@ def signed_in(view: View) -> View:
         return response
 
     return entered
+
+
+def account_of(request: HttpRequest) -> User:
+    """Who asks; for views that are behind `signed_in`."""
+    return cast(User, request.user)
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

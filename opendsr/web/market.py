@@ -1,10 +1,10 @@
-"""Staff pages of the flexibility market: requests, offers and orders, buyers, what to enter."""
+"""Staff pages of the flexibility market: requests, offers and orders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,11 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 import campaigns.policy
 from campaigns.market import (
-    declaring,
-    entering,
     offering,
     ordering,
-    presets,
     receiving,
     rows,
     weighing,
@@ -29,31 +26,22 @@ from campaigns.market import (
 from campaigns.market_models import MARKET_ZONE_KINDS
 from campaigns.models import (
     Campaign,
-    MarketAvailability,
     MarketOffer,
     MarketParty,
-    MarketPreset,
     MarketRequest,
-    Programme,
-    UseCase,
 )
-from members.models import User
 from members.rows import RowsUnusable
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.web import live_board, step_up, wording
-from opendsr.web.entering import signed_in
+from opendsr.web.entering import account_of, signed_in
 from opendsr.web.market_forms import (
-    AvailabilityForm,
-    BuyerForm,
     DeclineForm,
     MarketFileForm,
     MarketRequestForm,
     OrderForm,
-    PresetForm,
 )
-from opendsr.web.operator_forms import watts
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
 from opendsr.web.rows_form import REJECTS_SHOWN, reject_response
@@ -95,7 +83,7 @@ def market_list(request: HttpRequest) -> HttpResponse:
         "states": State.choices,
         "has_buyers": MarketParty.objects.exists(),
         "waiting": len(weighing.open_requests(at=at)),
-        **_may(request),
+        **campaigns.policy.market_rights(request.user),
     }
     return render(request, "campaigns/market_list.html", context)
 
@@ -126,7 +114,7 @@ def market_file(request: HttpRequest) -> HttpResponse:
     if is_sent and form.is_valid():
         text = form.cleaned_data["rows"]
         try:
-            report = rows.take_in(text, at=clock.now(), by=_staff(request), dry_run=do != "take")
+            report = rows.take_in(text, at=clock.now(), by=account_of(request), dry_run=do != "take")
         except RowsUnusable as error:
             form.add_error("rows", sentence(error))
         else:
@@ -187,7 +175,9 @@ def market_choice(request: HttpRequest) -> HttpResponse:
         wanted = [each for each in found if str(each.pk) in chosen]
         step_up.require(request, _("Make the offers"))
         try:
-            made = offering.make_offers(request_ids=[each.pk for each in wanted], at=at, by=_staff(request))
+            made = offering.make_offers(
+                request_ids=[each.pk for each in wanted], at=at, by=account_of(request)
+            )
         except DomainError as error:
             messages.error(request, _refusal(error))
         else:
@@ -214,66 +204,6 @@ def market_choice(request: HttpRequest) -> HttpResponse:
         "weighed": wording.moment(weighed_at),
     }
     return render(request, "campaigns/market_choice.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-@signed_in
-def market_buyers(request: HttpRequest) -> HttpResponse:
-    """Buyers, and what was declared to them; forms to add a buyer and to declare."""
-    campaigns.policy.require_sees_operators(request.user)
-    do = request.POST.get("do", "")
-    buyer_form = BuyerForm(request.POST if do == "buyer" else None)
-    declare_form = AvailabilityForm(request.POST if do == "declare" else None)
-    if request.method == "POST":
-        done = _buyers_done(request, do, buyer_form, declare_form)
-        if done:
-            messages.success(request, done)
-            return redirect("market_buyers")
-    buyers, pager = paged(
-        request,
-        MarketParty.objects.select_related("programme", "client", "uftp").order_by("name"),
-        size=SHOWN,
-    )
-    declared = MarketAvailability.objects.filter(withdrawn_at=None, ends_at__gt=clock.now())
-    declared = declared.select_related("party").order_by("starts_at")[:DECLARED_SHOWN]
-    context = {
-        "buyers": buyers,
-        "pager": pager,
-        "declared": [_declared(each) for each in declared],
-        "buyer_form": buyer_form,
-        "declare_form": declare_form,
-        "open_form": do,
-        "has_programme": Programme.objects.filter(use_case=UseCase.MARKET).exists(),
-        **_may(request),
-    }
-    is_wrong = buyer_form.errors or declare_form.errors
-    return render(request, "campaigns/market_buyers.html", context, status=422 if is_wrong else 200)
-
-
-@require_http_methods(["GET", "POST"])
-@signed_in
-def market_entry(request: HttpRequest) -> HttpResponse:
-    """What the portfolio may enter, and the form that keeps the kinds of market true."""
-    campaigns.policy.require_sees_operators(request.user)
-    is_change = request.method == "POST" and request.POST.get("do") != "anew"
-    form = PresetForm(request.POST if is_change else None)
-    if request.method == "POST" and not is_change:
-        entering.forget()
-        return redirect("market_entry")
-    if is_change:
-        campaigns.policy.require_manages_operators(request.user)
-        if form.is_valid() and _set_preset(request, form):
-            messages.success(request, _("Set. Offers made from now on keep to it."))
-            return redirect("market_entry")
-    found = entering.entries(at=clock.now())
-    context = {
-        "entries": [_entry(each) for each in found],
-        "worked_out": wording.moment(min(each.at for each in found)) if found else "",
-        "presets": [_preset(each) for each in MarketPreset.objects.order_by("name")],
-        "form": form,
-        **_may(request),
-    }
-    return render(request, "campaigns/market_entry.html", context, status=422 if form.errors else 200)
 
 
 def _page(request: HttpRequest, found: MarketRequest, **forms: Form) -> HttpResponse:
@@ -311,7 +241,7 @@ def _page(request: HttpRequest, found: MarketRequest, **forms: Form) -> HttpResp
         "decline_form": forms.get("decline", DeclineForm()),
         "order_form": forms.get("order", OrderForm()),
         "open_form": next(iter(forms), ""),
-        **_may(request),
+        **campaigns.policy.market_rights(request.user),
     }
     return render(request, "campaigns/market_request.html", context, status=422 if forms else 200)
 
@@ -338,7 +268,7 @@ def _received(request: HttpRequest, form: MarketRequestForm) -> MarketRequest | 
             asked=asked,
             source=MarketRequest.Source.FORM,
             at=clock.now(),
-            by=_staff(request),
+            by=account_of(request),
         )
     except receiving.RequestInvalid as error:
         for field, words in error.errors.items():
@@ -352,7 +282,7 @@ def _received(request: HttpRequest, form: MarketRequestForm) -> MarketRequest | 
 
 def _make_offer(request: HttpRequest, found: MarketRequest) -> Form | None:
     step_up.require(request, _("Make the offer"))
-    offering.make_offers(request_ids=[found.pk], at=clock.now(), by=_staff(request))
+    offering.make_offers(request_ids=[found.pk], at=clock.now(), by=account_of(request))
     return None
 
 
@@ -361,7 +291,7 @@ def _decline(request: HttpRequest, found: MarketRequest) -> Form | None:
     if not form.is_valid():
         return form
     reason = form.cleaned_data["reason"]
-    offering.decline_request(request_id=found.pk, reason=reason, at=clock.now(), by=_staff(request))
+    offering.decline_request(request_id=found.pk, reason=reason, at=clock.now(), by=account_of(request))
     return None
 
 
@@ -379,7 +309,7 @@ def _take_order(request: HttpRequest, found: MarketRequest) -> Form | None:
             reference=form.cleaned_data["reference"],
             ordered_w=ordered_w,
             at=clock.now(),
-            by=_staff(request),
+            by=account_of(request),
         )
     except ordering.OrderInvalid as error:
         form.add_error({"ordered_w": "ordered_kw"}.get(error.field, error.field), error.reason)
@@ -388,91 +318,8 @@ def _take_order(request: HttpRequest, found: MarketRequest) -> Form | None:
 
 
 def _withdraw(request: HttpRequest, found: MarketRequest) -> Form | None:
-    receiving.withdraw_request(request_id=found.pk, at=clock.now(), by=_staff(request))
+    receiving.withdraw_request(request_id=found.pk, at=clock.now(), by=account_of(request))
     return None
-
-
-def _buyers_done(request: HttpRequest, do: str, buyer: BuyerForm, declare: AvailabilityForm) -> str:
-    """What was done, in words; "" after a refusal, which is then said at its field."""
-    if do == "buyer":
-        campaigns.policy.require_manages_operators(request.user)
-        return _("Added.") if buyer.is_valid() and _add_buyer(request, buyer) else ""
-    campaigns.policy.require_runs_campaigns(request.user)
-    if do == "declare":
-        return _("Declared. Tell the buyer.") if declare.is_valid() and _declare(request, declare) else ""
-    try:
-        declaring.withdraw(
-            availability_id=UUID(request.POST.get("availability", "")[:36]),
-            at=clock.now(),
-            by=_staff(request),
-        )
-    except (ValueError, declaring.AvailabilityNotFound):
-        raise Http404 from None
-    return _("Withdrawn. Tell the buyer.")
-
-
-def _add_buyer(request: HttpRequest, form: BuyerForm) -> bool:
-    data = form.cleaned_data
-    try:
-        receiving.add_party(
-            name=data["name"],
-            programme=data["programme"],
-            is_sandbox=data["is_sandbox"],
-            client_id=data["client"] and data["client"].pk,
-            at=clock.now(),
-            by=_staff(request),
-        )
-    except receiving.PartyInvalid as error:
-        form.add_error(error.field, error.reason)
-        return False
-    return True
-
-
-def _declare(request: HttpRequest, form: AvailabilityForm) -> bool:
-    starts_at = form.read("starts_at", rows.instant)
-    ends_at = form.read("ends_at", rows.instant)
-    power = form.read("available_kw", rows.profile_w)
-    if form.errors:
-        return False
-    if len(power) != 1:
-        form.add_error("available_kw", _("Write one figure."))
-        return False
-    data = form.cleaned_data
-    try:
-        declaring.declare(
-            party=data["buyer"],
-            direction=data["direction"],
-            zone_kind=data["zone_kind"],
-            zone=data["zone"],
-            starts_at=starts_at,
-            ends_at=ends_at,
-            available_w=power[0],
-            at=clock.now(),
-            by=_staff(request),
-        )
-    except declaring.AvailabilityInvalid as error:
-        for field, words in error.errors.items():
-            form.add_error({"available_w": "available_kw"}.get(field, field), words)
-        return False
-    return True
-
-
-def _set_preset(request: HttpRequest, form: PresetForm) -> bool:
-    data = dict(form.cleaned_data)
-    code, least_kw = data.pop("code"), data.pop("least_kw")
-    try:
-        presets.set_preset(**data, code=code.pk, least_w=watts(least_kw), at=clock.now(), by=_staff(request))
-    except presets.PresetInvalid as error:
-        form.add_error({"least_w": "least_kw"}.get(error.field, error.field), error.reason)
-        return False
-    return True
-
-
-def _may(request: HttpRequest) -> dict[str, bool]:
-    return {
-        "may_run": campaigns.policy.may_run_campaigns(request.user),
-        "may_manage": campaigns.policy.may_manage_operators(request.user),
-    }
 
 
 def _starts_at(campaign: Campaign) -> datetime:
@@ -528,49 +375,6 @@ def _offer(offer: MarketOffer, *, at: datetime) -> dict[str, Any]:
     }
 
 
-def _declared(row: MarketAvailability) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "buyer": row.party.name,
-        "when": wording.stretch(row.starts_at, row.ends_at, form=wording.SHORT_DAY),
-        "where": f"{ZONES[row.zone_kind]} {row.zone}".strip(),
-        "direction": wording.DIRECTIONS[row.direction],
-        "power": wording.power(row.available_w),
-    }
-
-
-def _entry(entry: entering.Entry) -> dict[str, Any]:
-    lacks = ""
-    if not entry.may and entry.homes_wanted:
-        words = _("%(power)s short: about %(n)s more homes like these")
-        lacks = words % {"power": wording.power(entry.lacks_w), "n": f"{entry.homes_wanted:,}"}
-    elif not entry.may:
-        lacks = _("no home can be asked for that long, or their habits are not known yet")
-    return {
-        "kind": entry.preset.name,
-        "direction": wording.DIRECTIONS[entry.direction],
-        "when": wording.stretch(entry.interval.starts_at, entry.interval.ends_at, form=wording.SHORT_DAY),
-        "least": wording.power(entry.preset.least_w),
-        "sure": wording.power(entry.sure.watts),
-        "homes": f"{entry.sure.homes:,}",
-        "assets": f"{entry.sure.assets:,}",
-        "may": entry.may,
-        "lacks": lacks,
-    }
-
-
-def _preset(preset: MarketPreset) -> dict[str, Any]:
-    return {
-        "name": preset.name,
-        "notice": preset.notice_minutes,
-        "least_minutes": preset.least_minutes,
-        "most_minutes": preset.most_minutes,
-        "least": wording.power(preset.least_w),
-        "note": preset.note,
-        "is_ours": preset.changed_at is not None,
-    }
-
-
 def _figures(report: rows.Report) -> list[dict[str, str]]:
     labels = (
         (_("Rows"), report.rows),
@@ -588,10 +392,6 @@ def _refusal(error: DomainError) -> str:
     if isinstance(error, receiving.RequestClosed):
         return _("The request is over: %(state)s.") % {"state": str(State(error.state).label).lower()}
     return str(REFUSALS[error.code]) if error.code in REFUSALS else sentence(error)
-
-
-def _staff(request: HttpRequest) -> User:
-    return cast(User, request.user)
 
 
 ACTIONS: Final[Mapping[str, Callable[[HttpRequest, MarketRequest], Form | None]]] = {

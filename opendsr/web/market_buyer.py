@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -19,12 +19,11 @@ from campaigns.market import rows
 from campaigns.market_models import MARKET_ZONE_KINDS
 from campaigns.models import MarketParty, MarketTold, UftpMessage, UftpPoint, UftpRefusal, UftpTerms
 from campaigns.uftp import arranging, sending
-from members.models import User
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.models import AuditEntry
 from opendsr.web import live_board, wording
-from opendsr.web.entering import signed_in
+from opendsr.web.entering import account_of, signed_in
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
 from opendsr.web.uftp_forms import POINT_DIRECTIONS, SIGNS, IdentityForm, PointForm, TermsForm
@@ -174,11 +173,11 @@ def _per_kwh(mp: int) -> str:
 
 
 def _make_key(request: HttpRequest, party: MarketParty, form: Any) -> object:
-    return arranging.make_identity(domain=form.cleaned_data["domain"], at=clock.now(), by=_staff(request))
+    return arranging.make_identity(domain=form.cleaned_data["domain"], at=clock.now(), by=account_of(request))
 
 
 def _set_terms(request: HttpRequest, party: MarketParty, form: Any) -> object:
-    return arranging.set_terms(party_id=party.pk, **form.cleaned_data, at=clock.now(), by=_staff(request))
+    return arranging.set_terms(party_id=party.pk, **form.cleaned_data, at=clock.now(), by=account_of(request))
 
 
 def _add_point(request: HttpRequest, party: MarketParty, form: Any) -> object | None:
@@ -197,13 +196,13 @@ def _add_point(request: HttpRequest, party: MarketParty, form: Any) -> object | 
         price_mp_per_kwh=price,
         penalty_mp_per_kwh=penalty,
         at=clock.now(),
-        by=_staff(request),
+        by=account_of(request),
     )
 
 
 def _end_point(request: HttpRequest, party: MarketParty) -> None:
     arranging.end_point(
-        party_id=party.pk, point_id=_number(request, "point"), at=clock.now(), by=_staff(request)
+        party_id=party.pk, point_id=_number(request, "point"), at=clock.now(), by=account_of(request)
     )
 
 
@@ -216,7 +215,7 @@ def _again(request: HttpRequest, party: MarketParty) -> None:
 def _test(request: HttpRequest, party: MarketParty) -> None:
     if not UftpTerms.objects.filter(party=party).exists():
         raise Http404
-    sending.tell_test(party=party, at=clock.now(), by=_staff(request))
+    sending.tell_test(party=party, at=clock.now(), by=account_of(request))
 
 
 def _number(request: HttpRequest, field: str) -> int:
@@ -235,10 +234,6 @@ def _tried(form: Form, work: Callable[[], object]) -> object | None:
             field = COLUMN_OF.get(field, field)
             form.add_error(field if field in form.fields else None, words)
         return None
-
-
-def _staff(request: HttpRequest) -> User:
-    return cast(User, request.user)
 
 
 FORMS: Final[Mapping[str, type[Form]]] = {"key": IdentityForm, "terms": TermsForm, "point": PointForm}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -18,11 +18,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 import campaigns.policy
 from campaigns.models import OperatorEvent, OperatorVtn, ServicingClient
 from campaigns.ven import arranging, taking
-from members.models import User
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import step_up, wording
-from opendsr.web.entering import signed_in
+from opendsr.web.entering import account_of, signed_in
 from opendsr.web.operator_forms import PlaceForm, VtnForm
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
@@ -71,7 +70,9 @@ def operator_vtn_action(request: HttpRequest, client_id: UUID, verb: str) -> Htt
         except ValueError:
             raise Http404 from None
         try:
-            arranging.end_place(client_id=client.pk, place_id=place_id, at=clock.now(), by=_staff(request))
+            arranging.end_place(
+                client_id=client.pk, place_id=place_id, at=clock.now(), by=account_of(request)
+            )
         except DomainError as error:
             if error.status in (403, 404):
                 raise
@@ -147,14 +148,16 @@ def _zones(client: ServicingClient) -> list[str]:
 
 def _set_terms(request: HttpRequest, client: ServicingClient, data: Mapping[str, Any]) -> object:
     at = clock.now()
-    row = arranging.set_terms(client_id=client.pk, **data, at=at, wall=clock.wall_now(), by=_staff(request))
+    row = arranging.set_terms(
+        client_id=client.pk, **data, at=at, wall=clock.wall_now(), by=account_of(request)
+    )
     if not row.is_on:
         taking.let_go(row, reason="the connection was switched off", at=at)
     return row
 
 
 def _add_place(request: HttpRequest, client: ServicingClient, data: Mapping[str, Any]) -> object:
-    return arranging.add_place(client_id=client.pk, **data, at=clock.now(), by=_staff(request))
+    return arranging.add_place(client_id=client.pk, **data, at=clock.now(), by=account_of(request))
 
 
 def _tried(form: Form, work: Callable[[], object]) -> object | None:
@@ -167,10 +170,6 @@ def _tried(form: Form, work: Callable[[], object]) -> object | None:
     except arranging.NoVtn:
         form.add_error(None, _("Enter the operator's VTN first."))
     return None
-
-
-def _staff(request: HttpRequest) -> User:
-    return cast(User, request.user)
 
 
 SURE: Final = {"terms": _lazy("Connect to the operator's VTN"), "place": _lazy("Let it name a zone")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -22,13 +22,12 @@ from campaigns import rules
 from campaigns.models import CampaignRule, ServicingClient, ServicingContract, ServicingSignal
 from campaigns.servicing import capping, contracting, holding, telling
 from campaigns.servicing_models import ZONE_KINDS, Scope
-from members.models import User
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.models import AuditEntry
 from opendsr.web import campaign_page, live_board, step_up, wording
-from opendsr.web.entering import signed_in
+from opendsr.web.entering import account_of, signed_in
 from opendsr.web.operator_forms import ContractForm, KeyForm, OperatorForm, RulesForm, watts
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
@@ -65,7 +64,7 @@ def operator_list(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             made = _tried(
                 form,
-                lambda: contracting.add_client(**form.cleaned_data, at=clock.now(), by=_staff(request)),
+                lambda: contracting.add_client(**form.cleaned_data, at=clock.now(), by=account_of(request)),
             )
             if isinstance(made, ServicingClient):
                 messages.success(request, _("Added. Take in its public key and agree to a contract next."))
@@ -327,13 +326,13 @@ def _set_rules(request: HttpRequest, data: Mapping[str, Any]) -> CampaignRule:
         most_asks=data["most_asks"],
         why=data["why"],
         at=clock.now(),
-        by=_staff(request),
+        by=account_of(request),
     )
 
 
 def _add_key(request: HttpRequest, client: ServicingClient, data: Mapping[str, Any]) -> object:
     return contracting.add_key(
-        client_id=client.pk, **data, at=clock.now(), wall=clock.wall_now(), by=_staff(request)
+        client_id=client.pk, **data, at=clock.now(), wall=clock.wall_now(), by=account_of(request)
     )
 
 
@@ -348,7 +347,7 @@ def _agree(request: HttpRequest, client: ServicingClient, data: Mapping[str, Any
         max_w=watts(data["max_kw"]),
         approved_w=watts(data["approved_kw"]),
         at=clock.now(),
-        by=_staff(request),
+        by=account_of(request),
     )
 
 
@@ -362,20 +361,22 @@ def _revoke(request: HttpRequest, client: ServicingClient) -> None:
         key_id=request.POST.get("key_id", "").replace("\0", ""),
         at=clock.now(),
         wall=clock.wall_now(),
-        by=_staff(request),
+        by=account_of(request),
     )
 
 
 def _confirm(request: HttpRequest, client: ServicingClient) -> None:
-    contracting.confirm(contract_id=_own_contract(request, client), at=clock.now(), by=_staff(request))
+    contracting.confirm(contract_id=_own_contract(request, client), at=clock.now(), by=account_of(request))
 
 
 def _end(request: HttpRequest, client: ServicingClient) -> None:
-    contracting.end_contract(contract_id=_own_contract(request, client), at=clock.now(), by=_staff(request))
+    contracting.end_contract(
+        contract_id=_own_contract(request, client), at=clock.now(), by=account_of(request)
+    )
 
 
 def _close(request: HttpRequest, client: ServicingClient) -> None:
-    contracting.close_client(client_id=client.pk, at=clock.now(), by=_staff(request))
+    contracting.close_client(client_id=client.pk, at=clock.now(), by=account_of(request))
 
 
 def _own_contract(request: HttpRequest, client: ServicingClient) -> UUID:
@@ -396,10 +397,6 @@ def _tried(form: Form, work: Callable[[], object]) -> object | None:
         field = FIELD_OF.get(error.field, error.field)
         form.add_error(field if field in form.fields else None, error.reason)
         return None
-
-
-def _staff(request: HttpRequest) -> User:
-    return cast(User, request.user)
 
 
 OPERATOR_ZONES: Final = dict(ZONE_KINDS)
