@@ -5,12 +5,15 @@ What has a service (planning, commissioning, faults, retirement) is read-only he
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 
 from assets.job_models import InstallJob, JobTest, PairingAttempt, SurveyLimits
 from assets.models import Asset, AssetKind, Cad, Hub
-from members.admin import DetailAdmin, RecordAdmin
+from members.admin import DetailAdmin
+from opendsr.kernel.records import ReadOnlyAdmin
 from opendsr.kernel.word_search import SearchesWords
 
 
@@ -33,7 +36,7 @@ class AssetKindAdmin(DetailAdmin):
     search_fields = ("code", "name")
     ordering = ("code",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: AssetKind | None = None) -> tuple[str, ...]:
@@ -55,7 +58,7 @@ class AssetInline(admin.TabularInline):
 
 
 @admin.register(Hub)
-class HubAdmin(SearchesWords, RecordAdmin):
+class HubAdmin(SearchesWords, ReadOnlyAdmin):
     """Hubs and how far they have come; the enrolment code's hash is not shown."""
 
     list_display = (
@@ -127,7 +130,7 @@ class AssetAdmin(SearchesWords, DetailAdmin):
 
 
 @admin.register(InstallJob)
-class InstallJobAdmin(SearchesWords, RecordAdmin):
+class InstallJobAdmin(SearchesWords, ReadOnlyAdmin):
     """Visits to homes, from planned to live."""
 
     list_display = ("home", "state", "since", "installer", "scheduled_at", "cad_outcome", "live_at")
@@ -139,7 +142,7 @@ class InstallJobAdmin(SearchesWords, RecordAdmin):
 
 
 @admin.register(PairingAttempt)
-class PairingAttemptAdmin(RecordAdmin):
+class PairingAttemptAdmin(ReadOnlyAdmin):
     """Every try to pair a CAD, by supplier and meter."""
 
     list_display = ("at", "supplier", "meter_model", "outcome", "cad_serial")
@@ -149,7 +152,7 @@ class PairingAttemptAdmin(RecordAdmin):
 
 
 @admin.register(JobTest)
-class JobTestAdmin(RecordAdmin):
+class JobTestAdmin(ReadOnlyAdmin):
     """Every test made at a home."""
 
     list_display = ("at", "job", "kind", "asset", "is_passed")
@@ -159,7 +162,7 @@ class JobTestAdmin(RecordAdmin):
 
 
 @admin.register(SurveyLimits)
-class SurveyLimitsAdmin(RecordAdmin):
+class SurveyLimitsAdmin(ReadOnlyAdmin):
     """Every version of what a survey refuses and warns of."""
 
     list_display = ("version", "cable_m", "signal_dbm", "published_at", "published_by")

@@ -32,6 +32,7 @@ from members.partner_models import Partner, PartnerAccount, PartnerHome
 from members.rights_models import Erasure, Restriction, RightsRequest
 from members.supply_models import Supply
 from opendsr.kernel import clock
+from opendsr.kernel.records import ReadOnlyAdmin
 from opendsr.kernel.word_search import SearchesWords
 
 admin.site.unregister(EmailAddress)  # its table stays empty: decisions/0062
@@ -52,23 +53,7 @@ class NamesNobody:
         return entry
 
 
-class RecordAdmin(admin.ModelAdmin):
-    """Looked up but not written: services write these rows."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class DetailAdmin(RecordAdmin):
+class DetailAdmin(ReadOnlyAdmin):
     """A few details may be corrected; rows are neither made nor deleted here."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -163,7 +148,7 @@ class HomeAdmin(SearchesWords, DetailAdmin):
 
 
 @admin.register(Occupancy)
-class OccupancyAdmin(SearchesWords, RecordAdmin):
+class OccupancyAdmin(SearchesWords, ReadOnlyAdmin):
     """Who lived where, and when."""
 
     list_display = ("home", "household", "starts_at", "ends_at", "id")
@@ -175,7 +160,7 @@ class OccupancyAdmin(SearchesWords, RecordAdmin):
 
 
 @admin.register(MeterStream)
-class MeterStreamAdmin(SearchesWords, RecordAdmin):
+class MeterStreamAdmin(SearchesWords, ReadOnlyAdmin):
     """The link between a stream of readings and a household."""
 
     list_display = ("stream_id", "name", "occupancy_id", "starts_at", "ends_at")
@@ -186,7 +171,7 @@ class MeterStreamAdmin(SearchesWords, RecordAdmin):
 
 
 @admin.register(ConsentText)
-class ConsentTextAdmin(RecordAdmin):
+class ConsentTextAdmin(ReadOnlyAdmin):
     """Published words, with their hash; adding publishes the next version, nothing is ever edited."""
 
     list_display = ("purpose", "version", "published_at", "body_sha256")
@@ -199,7 +184,7 @@ class ConsentTextAdmin(RecordAdmin):
             return ("purpose", "body")
         return ("purpose", "version", "body", "body_sha256", "published_at")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
 
     def save_model(self, request: HttpRequest, obj: ConsentText, form: forms.ModelForm, change: bool) -> None:
@@ -209,7 +194,7 @@ class ConsentTextAdmin(RecordAdmin):
 
 
 @admin.register(Consent)
-class ConsentAdmin(SearchesWords, RecordAdmin):
+class ConsentAdmin(SearchesWords, ReadOnlyAdmin):
     """Every consent that was ever given, with the words and the dates."""
 
     list_display = (
@@ -230,7 +215,7 @@ class ConsentAdmin(SearchesWords, RecordAdmin):
 
 
 @admin.register(StandingOptOut)
-class StandingOptOutAdmin(SearchesWords, RecordAdmin):
+class StandingOptOutAdmin(SearchesWords, ReadOnlyAdmin):
     """Households that asked to be left out for a while."""
 
     list_display = ("occupancy", "starts_at", "ends_at", "reason")
@@ -242,7 +227,7 @@ class StandingOptOutAdmin(SearchesWords, RecordAdmin):
 
 
 @admin.register(Partner)
-class PartnerAdmin(RecordAdmin):
+class PartnerAdmin(ReadOnlyAdmin):
     """Landlords and housing associations; the page of partners makes them."""
 
     list_display = ("name", "id")
@@ -251,7 +236,7 @@ class PartnerAdmin(RecordAdmin):
 
 
 @admin.register(RightsRequest)
-class RightsRequestAdmin(RecordAdmin):
+class RightsRequestAdmin(ReadOnlyAdmin):
     """What people asked of their data; the page of requests answers."""
 
     list_display = ("member", "kind", "opened_at", "due_at", "verdict", "closed_at")
@@ -263,7 +248,7 @@ class RightsRequestAdmin(RecordAdmin):
 
 
 @admin.register(Restriction)
-class RestrictionAdmin(RecordAdmin):
+class RestrictionAdmin(ReadOnlyAdmin):
     """When use of what is held about somebody was stopped."""
 
     list_display = ("member", "starts_at", "ends_at")
@@ -273,7 +258,7 @@ class RestrictionAdmin(RecordAdmin):
 
 
 @admin.register(Erasure)
-class ErasureAdmin(RecordAdmin):
+class ErasureAdmin(ReadOnlyAdmin):
     """Who was erased, by number."""
 
     list_display = ("member", "erased_at", "household_is_gone")
@@ -283,7 +268,7 @@ class ErasureAdmin(RecordAdmin):
 
 
 @admin.register(PartnerAccount)
-class PartnerAccountAdmin(RecordAdmin):
+class PartnerAccountAdmin(ReadOnlyAdmin):
     """Who signs in for which partner."""
 
     list_display = ("user", "partner")
@@ -293,7 +278,7 @@ class PartnerAccountAdmin(RecordAdmin):
 
 
 @admin.register(PartnerHome)
-class PartnerHomeAdmin(SearchesWords, RecordAdmin):
+class PartnerHomeAdmin(SearchesWords, ReadOnlyAdmin):
     """Which homes are whose, and since when."""
 
     list_display = ("home", "partner", "starts_on", "ends_on")
@@ -306,7 +291,7 @@ class PartnerHomeAdmin(SearchesWords, RecordAdmin):
 
 
 @admin.register(JoiningRules)
-class JoiningRulesAdmin(RecordAdmin):
+class JoiningRulesAdmin(ReadOnlyAdmin):
     """Every version of who can take part."""
 
     list_display = ("version", "published_at", "published_by")
@@ -314,7 +299,7 @@ class JoiningRulesAdmin(RecordAdmin):
 
 
 @admin.register(TermsText)
-class TermsTextAdmin(RecordAdmin):
+class TermsTextAdmin(ReadOnlyAdmin):
     """Every version of the terms and of what is read before agreeing."""
 
     list_display = ("kind", "version", "published_at", "body_sha256")
@@ -323,7 +308,7 @@ class TermsTextAdmin(RecordAdmin):
 
 
 @admin.register(TermsAcceptance)
-class TermsAcceptanceAdmin(RecordAdmin):
+class TermsAcceptanceAdmin(ReadOnlyAdmin):
     """Who accepted which words, and when."""
 
     list_display = ("member", "text", "accepted_at", "body_sha256")
@@ -333,7 +318,7 @@ class TermsAcceptanceAdmin(RecordAdmin):
 
 
 @admin.register(Supply)
-class SupplyAdmin(RecordAdmin):
+class SupplyAdmin(ReadOnlyAdmin):
     """Who supplies which household, and since when."""
 
     list_display = ("supplier", "occupancy_id", "starts_on", "noted_at", "noted_by")
@@ -342,7 +327,7 @@ class SupplyAdmin(RecordAdmin):
 
 
 @admin.register(Shareholding)
-class ShareholdingAdmin(RecordAdmin):
+class ShareholdingAdmin(ReadOnlyAdmin):
     """Shares taken, and whether they are paid."""
 
     list_display = ("member", "shares", "share_value_pence", "taken_at", "paid_at")
@@ -353,7 +338,7 @@ class ShareholdingAdmin(RecordAdmin):
 
 
 @admin.register(ChampionCode)
-class ChampionCodeAdmin(RecordAdmin):
+class ChampionCodeAdmin(ReadOnlyAdmin):
     """Codes of those who bring others in."""
 
     list_display = ("code", "name", "made_at", "ended_at")
