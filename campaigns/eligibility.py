@@ -104,24 +104,37 @@ def may_take_part(
     """
     if told is None:
         told = standing([asset.home_id for asset in assets], interval, at=at)
+    living = told.occupancy_by_home.get
+    stays = [living(asset.home_id) for asset in assets]
+    verdicts = verdicts_in_order(assets, stays, interval, direction=direction, told=told)
+    return {asset.asset_id: verdict for asset, verdict in zip(assets, verdicts, strict=True)}
+
+
+def verdicts_in_order(
+    assets: Sequence[ZoneAsset],
+    stays: Sequence[UUID | None],
+    interval: Interval,
+    *,
+    direction: str,
+    told: Standing,
+) -> list[Verdict]:
+    """`may_take_part` by place; `stays` are those behind the assets (None: nobody lives there)."""
     is_turn_down, duration = direction == Direction.TURN_DOWN, interval.duration
     ran = _ran_until(interval.starts_at, direction)
-    verdicts: dict[UUID, Verdict] = {}
-    living = told.occupancy_by_home
+    verdicts: list[Verdict] = []
     limited = told.without_consent | told.opted_out | told.limits.keys()
     of_a_sort: dict[tuple[object, ...], Verdict] = {}  # of homes that ask for nothing
-    for asset in assets:
-        occupancy_id = living.get(asset.home_id)
+    for asset, occupancy_id in zip(assets, stays, strict=True):
         if ran or occupancy_id is None or occupancy_id in limited:
             lasting = duration + ran.get(asset.asset_id, NO_TIME)
-            verdicts[asset.asset_id] = _verdict(asset, occupancy_id, told, is_turn_down, lasting)
+            verdicts.append(_verdict(asset, occupancy_id, told, is_turn_down, lasting))
             continue
         hours = asset.turn_down_hours if is_turn_down else asset.turn_up_hours
         sort = (asset.hub_state, bool(asset.ven_id), asset.asset_state, hours)
         verdict = of_a_sort.get(sort)
         if verdict is None:
             verdict = of_a_sort[sort] = _verdict(asset, occupancy_id, told, is_turn_down, duration)
-        verdicts[asset.asset_id] = verdict
+        verdicts.append(verdict)
     return verdicts
 
 

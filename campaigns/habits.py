@@ -8,9 +8,8 @@ readings is gone the next night, and dropped at once when it is taken back or th
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -53,12 +52,12 @@ UPSERT: Final = """
 READ: Final = """
     SELECT habit.occupancy_id, CASE WHEN least({slots}) < 0 THEN {unknown} ELSE ({total}) / {count} END,
            asked, missed
-    FROM campaigns_homehabit AS habit JOIN unnest(%s::uuid[]) AS wanted (id) ON wanted.id = habit.occupancy_id
+    FROM campaigns_homehabit AS habit
 """
+THESE: Final = "JOIN unnest(%s::uuid[]) AS wanted (id) ON wanted.id = habit.occupancy_id"
 
 
-@dataclass(frozen=True, slots=True)
-class Habit:
+class Habit(NamedTuple):
     """What a home usually uses over an interval, UNKNOWN where meters do not say; its chance to fail."""
 
     usual_w: int
@@ -90,8 +89,10 @@ def forget(occupancy_id: UUID) -> None:
     HomeHabit.objects.filter(occupancy=occupancy_id).delete()
 
 
-def habits_of(occupancy_ids: Collection[UUID], interval: Interval) -> dict[UUID, Habit]:
-    """The habits over the interval's time of day; households of whom nothing was worked out are absent."""
+def habits_of(occupancy_ids: Collection[UUID] | None, interval: Interval) -> dict[UUID, Habit]:
+    """The habits over the interval's time of day; households of whom nothing was worked out are absent. None
+    asks of all.
+    """
     local = interval.starts_at.astimezone(LONDON)
     column = "working_day_w" if is_working_day(local.date()) else "other_day_w"
     first = 2 * local.hour + local.minute // 30
@@ -100,7 +101,10 @@ def habits_of(occupancy_ids: Collection[UUID], interval: Interval) -> dict[UUID,
     slots = [f"{column}[{1 + (first + each) % HALF_HOURS}]" for each in range(min(count, HALF_HOURS))]
     read = READ.format(slots=", ".join(slots), total=" + ".join(slots), count=len(slots), unknown=UNKNOWN)
     with connection.cursor() as cursor:
-        cursor.execute(read, [uuids(occupancy_ids)])
+        if occupancy_ids is None:
+            cursor.execute(read)
+        else:
+            cursor.execute(read + THESE, [uuids(occupancy_ids)])
         return {
             occupancy_id: Habit(usual_w, (missed + PRIOR_MISSED) / (asked + PRIOR_ASKED))
             for occupancy_id, usual_w, asked, missed in cursor.fetchall()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -23,8 +23,7 @@ HELD_TIMES: Final = 3
 """How much dearer it is to take an asset from another campaign than to ask one that is free."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """An asset that could take part: what is expected of it, and the chance that its home fails.
 
     `substation` is "" where none is known; `is_held` says that another campaign has it and would lose it.

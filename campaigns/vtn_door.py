@@ -6,6 +6,7 @@ Nothing else here imports `vtn`; tests put another VTN behind `vtn()`.
 from __future__ import annotations
 
 from vtn.port import (
+    Addressee,
     EventClosed,
     EventNotice,
     Opt,
@@ -19,6 +20,7 @@ from vtn.port import (
 from vtn.service import EmbeddedVtn
 
 __all__ = [
+    "Addressee",
     "EventClosed",
     "EventNotice",
     "Opt",

@@ -307,9 +307,11 @@ def home_names(occupancy_ids: Iterable[UUID]) -> dict[UUID, str]:
         return {stay.pk: stay.home.name for stay in stays.only("pk", "home__id", "home__name")}
 
 
-def substations_of(home_ids: Iterable[UUID]) -> dict[UUID, str]:
-    """The primary substation of each home; those of which none is known are absent."""
-    homes = Home.objects.filter(pk__in=lookups.among(home_ids)).exclude(primary_substation="")
+def substations_of(home_ids: Iterable[UUID] | None) -> dict[UUID, str]:
+    """The primary substation of each home; those of which none is known are absent. None asks of all."""
+    homes = Home.objects.exclude(primary_substation="")
+    if home_ids is not None:
+        homes = homes.filter(pk__in=lookups.among(home_ids))
     return dict(homes.values_list("pk", "primary_substation"))
 
 

@@ -5,7 +5,7 @@ The only module that knows both vocabularies; another wire would stand beside it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -262,6 +262,16 @@ def require_addressee(ven_id: str, resource_ids: Sequence[str]) -> None:
             rendering.escaped(name)
         except WireError as error:
             raise NoticeInvalid(field="resource_ids", reason=error.reason) from error
+
+
+def require_addressees(addressees: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """`require_addressee` of many: what is all printable is looked through as one text."""
+    told = list(addressees)
+    text = "".join([ven_id for ven_id, _ in told]) + "".join([name for _, names in told for name in names])
+    if text.isprintable() and not any(len(names) > MOST_RESOURCES for _, names in told):
+        return
+    for ven_id, names in told:
+        require_addressee(ven_id, names)
 
 
 def _require_rules(content: EventContent) -> None:

@@ -15,11 +15,9 @@ from opendsr.kernel.lookups import among_texts
 from vtn import notices, queueing
 from vtn.content import EventContent
 from vtn.models import Event, Ven
-from vtn.port import EventClosed, NoticeInvalid, UnknownEvent, UnknownVen, VtnEventId
+from vtn.port import Addressee, EventClosed, NoticeInvalid, UnknownEvent, UnknownVen, VtnEventId
 
 LONGEST_REASON: Final = 200
-Told = tuple[str, str, tuple[str, ...]]
-"""The publisher's key, the VEN, and those of its resources that are meant; none: all of it."""
 CANCELLATION_SHOWN_FOR: Final = timedelta(days=1)
 """How long the end of an open-ended event stays in the set of a VEN that does not answer it."""
 
@@ -40,39 +38,40 @@ def publish_events(contents_by_key: Mapping[str, EventContent], *, at: datetime)
 
 @transaction.atomic
 def publish_alike(
-    alike: Iterable[tuple[EventContent, Sequence[Told]]], *, at: datetime
+    alike: Iterable[tuple[EventContent, Sequence[Addressee]]], *, at: datetime
 ) -> dict[str, VtnEventId]:
     """Queue what many VENs are told in the same words, said once: the event id by key, as `publish_events`.
 
     Of each content its own VEN and resources do not count. Raises NoticeInvalid and UnknownVen.
     """
-    groups: dict[tuple[object, ...], tuple[EventContent, list[Told]]] = {}
+    groups: dict[tuple[object, ...], tuple[EventContent, list[Addressee]]] = {}
     for content, some in alike:
-        for key, ven_id, resource_ids in some:
-            notices.require_addressee(ven_id, resource_ids)
-            _require_sound_key(key)
-        groups.setdefault(content.same_for_all, (content, []))[1].extend(some)
+        if some:
+            _require_sound_keys(key for key, _, _ in some)
+            notices.require_addressees((ven_id, resource_ids) for _, ven_id, resource_ids in some)
+            groups.setdefault(content.same_for_all, (content, []))[1].extend(some)
     if not groups:
         return {}
     notices.require_sound([content for content, _ in groups.values()])
     vens = _ven_keys({ven_id for _, told in groups.values() for _, ven_id, _ in told})
     published: dict[str, VtnEventId] = {}
-    undelivered: list[tuple[int, datetime]] = []
+    undelivered: dict[int, datetime] = {}
     for _, told in groups.values():
         told.sort()
     for content, told in sorted(groups.values(), key=lambda group: group[1][0]):
         event_ids, were_known = _insert(content, told, vens, at=at)
         published |= event_ids
-        undelivered += ((vens[ven_id], content.closes_at) for key, ven_id, _ in told if key not in were_known)
-        undelivered += (
-            (ven, closes_at) for ven, closes_at, delivered_at in were_known.values() if not delivered_at
-        )
-    _offer(undelivered, at=at)
+        fresh = [vens[ven_id] for key, ven_id, _ in told if key not in were_known]
+        _keep_latest(undelivered, dict.fromkeys(fresh, content.closes_at))
+        for ven, closes_at, delivered_at in were_known.values():
+            if not delivered_at:
+                _keep_latest(undelivered, {ven: closes_at})
+    queueing.enqueue_events(undelivered, at=at)
     return published
 
 
 def _insert(
-    content: EventContent, told: Sequence[Told], vens: Mapping[str, int], *, at: datetime
+    content: EventContent, told: Sequence[Addressee], vens: Mapping[str, int], *, at: datetime
 ) -> tuple[dict[str, VtnEventId], dict[str, tuple[int, datetime, datetime | None]]]:
     """Write the events of VENs that are told the same with one statement: the event ids by key, and of the
     keys that were there before, their VEN, when the event closes and when it was delivered.
@@ -88,7 +87,7 @@ def _insert(
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in shared)
     values = ", ".join(f"%s::{field.db_type(connection)}" for field in shared)
     keys = [key for key, _, _ in told]
-    event_ids = dict(zip(keys, map(VtnEventId, ids.random_tokens(len(keys))), strict=True))
+    event_ids = dict(zip(keys, map(VtnEventId, ids.ordered_tokens(len(keys))), strict=True))
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO vtn_event (event_id, key, ven_id, resource_ids, {columns})"  # noqa: S608
@@ -176,6 +175,13 @@ def _offer(ends: Iterable[tuple[int, datetime]], *, at: datetime) -> None:
     queueing.enqueue_events(latest, at=at)
 
 
+def _keep_latest(latest: dict[int, datetime], ends: Mapping[int, datetime]) -> None:
+    """Put the ends to those that are there, by VEN; of two the later holds."""
+    both = {ven: max(latest[ven], ends[ven]) for ven in latest.keys() & ends.keys()} if latest else {}
+    latest |= ends
+    latest |= both
+
+
 def _locked(event_id: str) -> Event:
     try:
         return Event.objects.select_for_update(of=("self",)).select_related("ven").get(event_id=event_id)
@@ -197,6 +203,6 @@ def _sound_reason(reason: str) -> str:
     return " ".join(printable.split())[:LONGEST_REASON]
 
 
-def _require_sound_key(key: str) -> None:
-    if not 0 < len(key) <= LONGEST_REASON:
+def _require_sound_keys(keys: Iterable[str]) -> None:
+    if not all(0 < len(key) <= LONGEST_REASON for key in keys):
         raise NoticeInvalid(field="key", reason="one to 200 characters")

@@ -5,7 +5,7 @@ Publishing writes rows; the hubs' polls, answered by another process, find them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -18,6 +18,7 @@ from vtn.models import Event, EventOpt, ReceivedReport
 from vtn.port import (
     Acknowledgement,
     AcknowledgementState,
+    Addressee,
     Cursor,
     EventNotice,
     NoticeInvalid,
@@ -41,14 +42,18 @@ class EmbeddedVtn:
     def publish_many(
         self, notices_by_key: Mapping[str, EventNotice], *, at: datetime
     ) -> dict[str, VtnEventId]:
-        groups: dict[tuple[object, ...], tuple[EventNotice, list[publishing.Told]]] = {}
+        groups: dict[tuple[object, ...], tuple[EventNotice, list[Addressee]]] = {}
         for key, notice in notices_by_key.items():
             told = (key, notice.ven_id, notice.resource_ids)
             groups.setdefault(_words(notice), (notice, []))[1].append(told)
-        _require_whole_seconds(notice for notice, _ in groups.values())
-        return publishing.publish_alike(
-            ((content_of(notice), told) for notice, told in groups.values()), at=at
-        )
+        return self.publish_alike(groups.values(), at=at)
+
+    def publish_alike(
+        self, alike: Iterable[tuple[EventNotice, Sequence[Addressee]]], *, at: datetime
+    ) -> dict[str, VtnEventId]:
+        groups = list(alike)
+        _require_whole_seconds(notice for notice, _ in groups)
+        return publishing.publish_alike(((content_of(notice), told) for notice, told in groups), at=at)
 
     def amend(self, event_id: VtnEventId, notice: EventNotice, *, at: datetime, reason: str = "") -> int:
         _require_whole_seconds([notice])

@@ -44,19 +44,22 @@ WRITE: Final = """
 @dataclass(frozen=True, slots=True)
 class Looked:
     """The assets of a zone with the stay behind each (None: nobody lives there), why they may not be asked
-    ("" may), and what those that may would give.
+    ("" may), and what those that may would give, with the places of these among the assets.
     """
 
     assets: Sequence[UUID]
     stays: Sequence[UUID | None]
     reasons: Sequence[str]
     offers: Sequence[Offer]
+    places: Sequence[int]
 
 
 def kept(looked: Looked, *, size_w: int, rule: CampaignRule, stagger_seconds: int) -> dict[str, Any]:
     """What `write` needs, as plain JSON of some hundred kilobytes for ten thousand assets."""
     offers = looked.offers
-    place_of = {offer.asset_id: place for place, offer in enumerate(offers)}
+    offer_at = [NO_OFFER] * len(looked.assets)
+    for number, place in enumerate(looked.places):
+        offer_at[place] = number
     substations = sorted({offer.substation for offer in offers})
     reasons = sorted(set(looked.reasons))
     substation_at = {name: place for place, name in enumerate(substations)}
@@ -67,7 +70,7 @@ def kept(looked: Looked, *, size_w: int, rule: CampaignRule, stagger_seconds: in
         "asked_lately": [offer.asked_lately for offer in offers],
         "substation": [substation_at[offer.substation] for offer in offers],
         "is_held": [offer.is_held for offer in offers],
-        "offer": [place_of.get(asset, NO_OFFER) for asset in looked.assets],
+        "offer": offer_at,
         "reason": [reason_at[reason] for reason in looked.reasons],
     }
     return {

@@ -21,4 +21,4 @@ def among_texts(texts: Iterable[str]) -> RawSQL:
 
 def uuids(ids: Iterable[UUID]) -> str:
     """The ids as PostgreSQL writes an array: one text is sent in a tenth of the time of ten thousand ids."""
-    return "{" + ",".join([f"{each.int:032x}" for each in ids]) + "}"
+    return "{" + b"".join([each.bytes for each in ids]).hex(",", 16) + "}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from opendsr.kernel.periods import day_interval
 from tests.factories import HubKit, Resident, make_hub, make_resident
 from vtn.port import (
     Acknowledgement,
+    Addressee,
     Cursor,
     EventClosed,
     EventNotice,
@@ -212,6 +213,18 @@ class PaperVtn:
                 known[key] = VtnEventId(f"E-{len(self.events) + 1}")
                 self.events[known[key]] = PaperEvent(key=key, notice=notice)
         return {key: known[key] for key in notices}
+
+    def publish_alike(
+        self, alike: Iterable[tuple[EventNotice, Sequence[Addressee]]], *, at: datetime
+    ) -> dict[str, VtnEventId]:
+        return self.publish_many(
+            {
+                key: replace(notice, ven_id=ven_id, resource_ids=resource_ids)
+                for notice, told in alike
+                for key, ven_id, resource_ids in told
+            },
+            at=at,
+        )
 
     def amend(self, event_id: VtnEventId, notice: EventNotice, *, at: datetime, reason: str = "") -> int:
         event = self._event(event_id)

@@ -527,7 +527,7 @@ def test_what_was_kept_of_a_start_is_explained_as_it_was_chosen() -> None:
     stays = [UUID(int=2**64 + number) for number in range(60)] + [None]
     rule = CampaignRule(second_from_w=1, substation_w_per_minute=20_000, chance_pct=90, most_asks=12)
     told = explaining.kept(
-        explaining.Looked(assets, stays, [""] * 60 + ["no_household"], offers),
+        explaining.Looked(assets, stays, [""] * 60 + ["no_household"], offers, range(60)),
         size_w=60_000,
         rule=rule,
         stagger_seconds=120,
