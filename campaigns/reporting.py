@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from campaigns.life import CampaignNotFound
 from campaigns.models import Campaign, Participation, PlanLine
@@ -22,6 +22,23 @@ from opendsr.kernel.interval import Interval
 State = Participation.State
 Outcome = Participation.Outcome
 RESPONDING = frozenset({State.OPTED_IN})
+TOLD_A_DRAW = Q(sent_at__isnull=False) & (
+    Q(start_delay_seconds__isnull=False) | Q(end_delay_seconds__isnull=False)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How an asset's hub spread its start and end, in s; None: it told none.
+
+    `ends_at` is None too once the asset was called off: the delay then counts from when the hub heard of it.
+    """
+
+    start_delay_seconds: int | None
+    end_delay_seconds: int | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    is_called_off: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,7 @@ class AssetLine:
     sent_at: datetime | None
     delivered_at: datetime | None
     responded_at: datetime | None
+    draw: Draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +93,7 @@ class EventReport:
     assets: int
     sent: int
     answered: int
+    drawn: int
     responding: int
     responding_share: float
     planned_w: int
@@ -95,6 +114,27 @@ class EventReport:
         return [(str(PlanLine.LeftOut(reason).label), count) for reason, count in ordered]
 
 
+def draw_of(part: Participation) -> Draw:
+    """What the asset's hub told that it drew, and the times that come of it."""
+    start, end = part.start_delay_seconds, part.end_delay_seconds
+    is_called_off = part.dropped_at is not None
+    has_end = end is not None and not is_called_off
+    return Draw(
+        start_delay_seconds=start,
+        end_delay_seconds=end,
+        starts_at=None if start is None else part.starts_at + timedelta(seconds=start),
+        ends_at=part.ends_at + timedelta(seconds=end or 0) if has_end else None,
+        is_called_off=is_called_off,
+    )
+
+
+def drawn_parts(campaign: Campaign) -> QuerySet[Participation]:
+    """The parts whose hubs told a draw, the earliest start first: an order that says nothing of a home."""
+    return campaign.participations.filter(TOLD_A_DRAW).order_by(
+        F("start_delay_seconds").asc(nulls_last=True), "end_delay_seconds", "id"
+    )
+
+
 @encryption.remembering()
 def event_report(campaign_id: UUID, *, has_lines: bool = True) -> EventReport:
     """Report on a campaign in any state; without lines it is counted by the database alone.
@@ -111,9 +151,12 @@ def event_report(campaign_id: UUID, *, has_lines: bool = True) -> EventReport:
             number=Count("pk"),
             sent=Count("sent_at"),
             answered=Count("responded_at"),
+            drawn=Count("pk", filter=TOLD_A_DRAW),
             power_w=Sum("expected_w"),
         )
-        .values_list("state", "outcome", "left_out", "number", "sent", "answered", "power_w", named=True)
+        .values_list(
+            "state", "outcome", "left_out", "number", "sent", "answered", "drawn", "power_w", named=True
+        )
     )
     asked = parts.exclude(state=State.CANCELLED, sent_at=None).aggregate(
         participants=Count("occupancy", distinct=True),
@@ -148,6 +191,7 @@ def event_report(campaign_id: UUID, *, has_lines: bool = True) -> EventReport:
         assets=asked["assets"],
         sent=sum(group.sent for group in groups),
         answered=sum(group.answered for group in groups),
+        drawn=sum(group.drawn for group in groups),
         responding=count,
         responding_share=count / asked["assets"] if asked["assets"] else 0.0,
         planned_w=sum(group.power_w for group in groups),
@@ -195,6 +239,7 @@ def _home_line(group: Sequence[Participation], interval: Interval) -> HomeLine:
                 sent_at=part.sent_at,
                 delivered_at=part.delivered_at,
                 responded_at=part.responded_at,
+                draw=draw_of(part),
             )
             for part in group
         ),

@@ -35,7 +35,7 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid, uuid_or_none
 from opendsr.kernel.periods import civil_date
-from opendsr.web import campaign_page, evidence, live_board, measured, step_up, wording
+from opendsr.web import campaign_page, draws, evidence, live_board, measured, step_up, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.forms import CampaignForm, asked_before
 from opendsr.web.paging import paged
@@ -201,6 +201,9 @@ def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
     view = measured.measured_report(campaign)
     lines, pager = paged(request, view.lines if view else (), size=HOMES_SHOWN, anchor="money")
     waiting, is_incomplete = ("", False) if view else measured.waiting(campaign)
+    drawn = reporting.drawn_parts(campaign).select_related("asset__kind", "occupancy__home")
+    drawn = drawn if report.drawn else drawn.none()
+    drawn_shown, drawn_pager = paged(request, drawn, size=HOMES_SHOWN, parameter="drawn", anchor="draws")
     may_settle = has_role(request.user, *settlement.policy.MAY_SETTLE)
     context = {
         "campaign": campaign,
@@ -221,6 +224,9 @@ def event_report(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
         "left_out": [{"label": label, "count": f"{count:,}"} for label, count in report.left_out_reasons],
         "legs": live_board.legs(campaign),
         "device_note": live_board.device_note(campaign),
+        "draws": draws.named_rows(drawn_shown),
+        "draws_note": draws.note(report, campaign.spread_seconds),
+        "draws_pager": drawn_pager,
     }
     return render(request, "campaigns/event_report.html", context)
 

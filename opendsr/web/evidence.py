@@ -1,8 +1,8 @@
-"""The evidence pack of an event: one document of totals, as CSV, JSON and PDF, never of a home.
+"""The evidence pack of an event: one document, as CSV, JSON and PDF, of totals and of no home by name.
 
 What a buyer of flexibility is shown, and what an auditor holds against the records: how many were asked, how
-each leg went, what was estimated, and what meters show once they do. Its status says how sure that is; the
-hash is of the document itself.
+each leg went, when each asset started and ended as its hub drew, what was estimated, and what meters show
+once they do. Its status says how sure that is; the hash is of the document itself.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from typing import Any, Final
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 import campaigns.queries
 import settlement.queries
 from campaigns import reporting
-from campaigns.models import Campaign, ServicingSignal
+from campaigns.models import Campaign, Participation, ServicingSignal
 from opendsr.kernel import installation, logos
 from opendsr.kernel.spreadsheets import inert
-from opendsr.web import campaign_page, live_board, measured, statement_pdf, wording
+from opendsr.web import campaign_page, draws, live_board, measured, statement_pdf, wording
 from settlement.models import RoundKind
 
 ESTIMATED: Final = "estimated"
+DRAWS_ON_PAPER: Final = 200
+"""More than a reader goes through; the other files have them all."""
 STATUS_WORDS: Final[Mapping[str, str | Promise]] = {
     ESTIMATED: _lazy("Estimated: from what hubs answered; no meter was read yet"),
     RoundKind.PROVISIONAL: _lazy("Provisional: from meter readings; they may still come or be corrected"),
@@ -86,6 +89,7 @@ def pack(campaign: Campaign) -> dict[str, Any]:
             {"leg": leg, "assets": assets, "median_seconds": round(half, 3), "p95_seconds": round(most, 3)}
             for leg, assets, half, most in campaigns.queries.leg_seconds(campaign)
         ],
+        "draws": [_draw(part) for part in reporting.drawn_parts(campaign).select_related("asset")],
         "measured": None,
         "half_hours": [],
     }
@@ -155,6 +159,8 @@ def as_html(campaign: Campaign, document: Mapping[str, Any]) -> str:
         "measured": view,
         "legs": live_board.legs(campaign),
         "device_note": live_board.device_note(campaign),
+        "draws": draws.rows(reporting.drawn_parts(campaign).select_related("asset__kind")[:DRAWS_ON_PAPER]),
+        "draws_note": _draws_note(report, campaign.spread_seconds),
         "signals": document["signals"],
         "outcomes": [(wording.state(code), count) for code, count in sorted(report.outcomes.items())],
         "left_out": report.left_out_reasons,
@@ -168,6 +174,28 @@ def as_html(campaign: Campaign, document: Mapping[str, Any]) -> str:
 def file_stem(campaign: Campaign) -> str:
     """What its files are called: the day and the event."""
     return f"event-{wording.day(campaign.starts_at, 'Y-m-d')}-{str(campaign.pk)[:8]}"
+
+
+def _draw(part: Participation) -> dict[str, Any]:
+    """One asset's draw, by its kind alone."""
+    draw = reporting.draw_of(part)
+    return {
+        "kind": part.asset.kind_id,
+        "start_delay_seconds": draw.start_delay_seconds,
+        "end_delay_seconds": draw.end_delay_seconds,
+        "starts_at": draw.starts_at and draw.starts_at.isoformat(),
+        "ends_at": draw.ends_at and draw.ends_at.isoformat(),
+        "is_called_off": draw.is_called_off,
+    }
+
+
+def _draws_note(report: reporting.EventReport, spread_seconds: int) -> str:
+    words = draws.note(report, spread_seconds)
+    if report.drawn > DRAWS_ON_PAPER:
+        words += " " + _("The first %(some)s are here; the CSV and JSON files have all.") % {
+            "some": f"{DRAWS_ON_PAPER:,}"
+        }
+    return words
 
 
 def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Any]]:

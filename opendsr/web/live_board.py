@@ -158,10 +158,11 @@ def drawn(part: Participation) -> list[str]:
         named = [(_("start and end %(time)s later, as drawn"), start)]
     else:
         named = [(_("start %(time)s later, as drawn"), start), (_("end %(time)s later, as drawn"), end)]
-    return [words % {"time": _minutes(each)} for words, each in named if each is not None]
+    return [words % {"time": minutes(each)} for words, each in named if each is not None]
 
 
-def _minutes(whole_seconds: int) -> str:
+def minutes(whole_seconds: int) -> str:
+    """Whole seconds as 4 min 3 s."""
     minutes, rest = divmod(whole_seconds, 60)
     return _("%(m)s min %(s)s s") % {"m": minutes, "s": rest} if minutes else _("%(s)s s") % {"s": rest}
 

@@ -92,6 +92,12 @@ def clock_time(at: datetime) -> str:
     return f"{local:%H:%M %Z}" if is_ambiguous else f"{local:%H:%M}"
 
 
+def clock_second(at: datetime) -> str:
+    """UK local time of day to the second; the zone is named only in the hour that happens twice."""
+    time, _space, zone = clock_time(at).partition(" ")
+    return f"{time}:{at:%S} {zone}".rstrip()
+
+
 def day(at: datetime, form: str = LONG_DAY) -> str:
     """The UK day of an instant: Thursday 15 January 2026."""
     return _written(at.astimezone(LONDON).date(), form, get_language())

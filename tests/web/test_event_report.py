@@ -11,8 +11,10 @@ from django.urls import reverse
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from campaigns import completing
+from campaigns.models import Participation
 from metering import ingest
 from opendsr.kernel.models import AuditEntry
+from opendsr.kernel.periods import LONDON
 from settlement import settling
 from settlement.models import SettlementRun
 from settlement.sharing import ZeroWeights
@@ -73,6 +75,40 @@ def test_it_says_by_what_run_terms_and_rule(scene: Scene, fays: Client) -> None:
 
     assert "Run 1 of 15 January 2026, 13:00. Terms: Flexibility share v1. Baseline: DFS 2023/24" in money
     assert scene.run.input_sha256[:16] in money
+
+
+def test_each_asset_s_start_and_end_as_drawn(scene: Scene, fays: Client) -> None:
+    first, second, _third = scene.past.participations.select_related("asset", "occupancy__home").order_by(
+        "pk"
+    )
+    assert "as drawn" not in report(fays, scene).text("//main")
+    scene.past.participations.filter(pk=first.pk).update(
+        start_delay_seconds=243, end_delay_seconds=0, dropped_at=None
+    )
+    scene.past.participations.filter(pk=second.pk).update(
+        start_delay_seconds=5, end_delay_seconds=12, dropped_at=ENDS_AT - timedelta(minutes=5)
+    )
+
+    page = report(fays, scene)
+
+    def at(part: Participation, seconds: int) -> str:
+        return f"{(part.starts_at + timedelta(seconds=seconds)).astimezone(LONDON):%H:%M:%S}"
+
+    assert page.cells("draws") == [
+        [
+            second.occupancy.home.name,
+            second.asset.name,
+            f"{at(second, 5)}, 5 s later",
+            "12 s after it was called off",
+        ],
+        [
+            first.occupancy.home.name,
+            first.asset.name,
+            f"{at(first, 243)}, 4 min 3 s later",
+            f"{first.ends_at.astimezone(LONDON):%H:%M:%S}, 0 s later",
+        ],
+    ]
+    assert "Told by the hubs of 2 of 3 assets" in page.text("//main")
 
 
 def test_before_the_event_the_measured_half_says_when_it_comes(scene: Scene, fays: Client) -> None:
