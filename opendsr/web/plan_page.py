@@ -120,8 +120,12 @@ def night_plans(request: HttpRequest) -> HttpResponse:
         cost=Sum("cost_mp", default=0),
         unplanned=Sum("unplanned_cost_mp", default=0),
     )
-    ordered = plans.annotate(saved=F("unplanned_cost_mp") - F("cost_mp")).order_by("-saved", "pk")
-    rows, pager = paged(request, ordered.select_related("occupancy__home", "tariff"), size=HOMES_SHOWN)
+    # Only the page's homes are joined: sorting ten thousand joined rows takes many times as long.
+    ordered = plans.order_by((F("unplanned_cost_mp") - F("cost_mp")).desc(), "pk").values_list(
+        "pk", flat=True
+    )
+    keys, pager = paged(request, ordered, size=HOMES_SHOWN)
+    shown = HomePlan.objects.select_related("occupancy__home", "tariff").in_bulk(keys)
     context = {
         "night": wording.civil_day(night),
         "earlier": (night - timedelta(days=1)).isoformat(),
@@ -138,7 +142,7 @@ def night_plans(request: HttpRequest) -> HttpResponse:
                 "saved": wording.money(plan.saved_mp),
                 "state": _state(plan),
             }
-            for plan in rows
+            for plan in (shown[key] for key in keys if key in shown)
         ],
         "pager": pager,
     }
