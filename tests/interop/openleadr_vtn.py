@@ -1,8 +1,9 @@
 """`openleadr`'s VTN, in an environment of its own: registers one hub, tells it an event, takes its reports.
 
 Arguments: port, server certificate, its key, the CA, the hub's certificate, a file that gets one line of JSON
-for whatever the hub says, a file whose appearance cancels the event, and `signed` to sign and to take nothing
-unsigned. Not a test: `tests/interop/test_hub.py` starts it.
+for whatever the hub says, a file whose appearance cancels the event, how many seconds after the registration
+the event begins, and `signed` to sign and to take nothing unsigned. Not a test: `tests/interop/test_hub.py`
+and `test_operator_vtn.py` start it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ VEN_ID, REGISTRATION_ID, EVENT_ID = "foreign-ven-id", "foreign-registration", "f
 
 
 async def serve(
-    port: int, certificate: str, key: str, ca: str, hub: str, said: Path, cancel: Path, *, is_signed: bool
+    port: int,
+    certificate: str,
+    key: str,
+    ca: str,
+    hub: str,
+    said: Path,
+    cancel: Path,
+    *,
+    begins_in: timedelta,
+    is_signed: bool,
 ) -> None:
     """Serve until stopped."""
     known: dict[str, dict[str, str]] = {}
@@ -38,6 +48,8 @@ async def serve(
             "fingerprint": certificate_fingerprint(Path(hub).read_text()),
             "registration_id": REGISTRATION_ID,
         }
+        starts_at = datetime.now(UTC) + begins_in
+        tell("planned", starts_at=starts_at.isoformat())
         server.add_event(
             ven_id=VEN_ID,
             event_id=EVENT_ID,
@@ -45,7 +57,7 @@ async def serve(
             signal_type="level",
             intervals=[
                 {
-                    "dtstart": datetime.now(UTC) + timedelta(hours=1),
+                    "dtstart": starts_at,
                     "duration": timedelta(hours=1),
                     "signal_payload": 1,
                 }
@@ -91,7 +103,17 @@ async def serve(
 
 
 enable_default_logging()
-port, certificate, key, ca, hub, said, cancel, *more = sys.argv[1:]
+port, certificate, key, ca, hub, said, cancel, begins_in, *more = sys.argv[1:]
 asyncio.run(
-    serve(int(port), certificate, key, ca, hub, Path(said), Path(cancel), is_signed=more == ["signed"])
+    serve(
+        int(port),
+        certificate,
+        key,
+        ca,
+        hub,
+        Path(said),
+        Path(cancel),
+        begins_in=timedelta(seconds=int(begins_in)),
+        is_signed=more == ["signed"],
+    )
 )

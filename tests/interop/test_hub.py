@@ -71,7 +71,7 @@ def test_openleadrs_vtn_drives_the_hub_through_register_event_opt_and_report(
         key,
         tmp_path / "ca.pem",
     ]
-    words += [hub / "certificate.pem", said_path, cancel, *(["signed"] if is_signed else [])]
+    words += [hub / "certificate.pem", said_path, cancel, 3_600, *(["signed"] if is_signed else [])]
     log = tmp_path / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
