@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from rest_framework import serializers
 
-from vtn import ven_page
+from vtn import contexts, ven_page
 from vtn.content import EventContent, SignalContent
 from vtn.event_form import MOST_INTERVALS
 from vtn.port import VenId
@@ -53,6 +53,11 @@ class UtcField(serializers.DateTimeField):
         ):
             raise serializers.ValidationError("write the offset: 2026-11-24T17:00:00Z")
         return super().to_internal_value(value).astimezone(UTC)
+
+
+def _require_uri(value: str) -> None:
+    if not contexts.is_sendable(value):
+        raise serializers.ValidationError("write a URI without spaces: http://coop.example/turn-down")
 
 
 # ---- VENs
@@ -314,7 +319,7 @@ class TargetSerializer(Strict):
 class ContentSerializer(Strict):
     """An event without its VEN; it lasts as long as its first signal, 0 seconds being until cancelled."""
 
-    market_context = serializers.CharField(max_length=200)
+    market_context = serializers.CharField(max_length=200, validators=[_require_uri])
     starts_at = UtcField()
     signals = SignalSerializer(many=True, allow_empty=False, max_length=20)  # type: ignore[call-arg]
     notification_seconds = serializers.IntegerField(min_value=0, max_value=LONGEST_SECONDS, default=0)

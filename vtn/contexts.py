@@ -26,6 +26,9 @@ COUNTED_DAYS: Final = 31
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x1f<>\"{}|\\^`]+")
 
 
+_SENDABLE: Final = re.compile(r"(?:[^\s\x00-\x1f<>\"{}|\\^`%]|%[0-9A-Fa-f]{2})+")
+
+
 class UnknownContext(NotFound):
     """No such market context is named: `context_id`."""
 
@@ -57,6 +60,11 @@ def context(context_id: int) -> MarketContext:
     if found is None:
         raise UnknownContext(context_id=context_id)
     return found
+
+
+def is_sendable(uri: str) -> bool:
+    """True for what the schema takes as a URI, a relative one included."""
+    return _SENDABLE.fullmatch(uri) is not None
 
 
 def programmes() -> Mapping[str, str]:
@@ -112,7 +120,7 @@ def save_context(
 
     Events keep the URI that they were sent with. Raises ContextInvalid, ContextExists, UnknownContext.
     """
-    if not _URI.fullmatch(market_context):
+    if not (_URI.fullmatch(market_context) and is_sendable(market_context)):
         raise ContextInvalid(
             field="market_context",
             reason=f"{market_context[:60]!r} is no URI: write a scheme, a colon and a name without spaces, "

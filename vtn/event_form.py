@@ -20,6 +20,8 @@ from vtn.sending import lasting
 from vtn.signals import RULES, UNITS
 
 SIGNALS: Final = tuple(name for name in RULES if name != "simple")
+CHOICES: Final = [(each, each) for each in SIGNALS]
+LONGEST_SIGNAL: Final = 60
 TYPES: Final = tuple(dict.fromkeys(kind for kinds in RULES.values() for kind in kinds))
 KINDS: Final = get_args(TargetKind)
 MOST_INTERVALS: Final = 300
@@ -39,7 +41,7 @@ def minutes_field(label: Any, *, least: int, most: int) -> forms.DecimalField:
 class SignalForm(forms.Form):
     """One signal over one or more intervals."""
 
-    signal = forms.ChoiceField(label=_("Signal"), choices=[(each, each) for each in SIGNALS])
+    signal = forms.ChoiceField(label=_("Signal"), choices=CHOICES)
     signal_type = forms.ChoiceField(label=_("Type"), choices=[(each, each) for each in TYPES])
     unit = forms.ChoiceField(
         label=_("Unit"), required=False, choices=[("", "–"), *((each, each) for each in UNITS)]
@@ -56,6 +58,19 @@ class SignalForm(forms.Form):
         max_length=500,
         help_text=_("By commas, such as Thermostat, Water_Heater. Empty: every kind."),
     )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        initial: dict[str, Any] | None = None,
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(data, initial=initial, prefix=prefix)
+        own = self["signal"].value() or ""
+        if own.startswith("x-") and own.isprintable() and len(own) <= LONGEST_SIGNAL:
+            # A signal of a house's own, as applications send them: shown as what it is, and kept.
+            self.fields["signal"].choices = [*CHOICES, (own, own)]  # type: ignore[attr-defined]
 
     def clean_intervals(self) -> tuple[tuple[int, float], ...]:
         """Seconds and values; the wrong part is named."""
@@ -165,6 +180,16 @@ class ContentForm(SignalForm):
     @property
     def has_errors(self) -> bool:
         return bool(self.errors or any(each.errors for each in self.more))
+
+    def clean_market_context(self) -> str:
+        """The URI, if it can be sent as one."""
+        uri = str(self.cleaned_data["market_context"])
+        if not contexts.is_sendable(uri):
+            raise forms.ValidationError(
+                _("%(uri)s is no URI: write it without spaces, such as http://coop.example/turn-down"),
+                params={"uri": uri[:60]},
+            )
+        return uri
 
     def clean_targets(self) -> tuple[Target, ...]:
         """Kinds and ids; the wrong line is named."""

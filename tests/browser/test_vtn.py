@@ -24,6 +24,8 @@ from vtn.port import VenId
 
 PICTURES = os.environ.get("OPENDSR_PICTURES", "")
 """A folder to put a picture of each page into, for whoever works on them."""
+STREET = "street-4-" + "g" * 55
+"""What people and clients write without a space has to break, or the page moves sideways."""
 
 
 @pytest.fixture
@@ -32,9 +34,9 @@ def ada(scene: Scene) -> User:
     wall = clock.wall_now()
     ven = Ven.objects.order_by("pk").first()
     assert ven is not None
-    Ven.objects.filter(pk=ven.pk).update(last_seen_wall_at=wall)
+    Ven.objects.filter(pk=ven.pk).update(last_seen_wall_at=wall, ven_name="<b>" + "W" * 120)
     VenWatch.objects.create(
-        ven=ven, software="OpenDSR hub/1.0", quirks=["opt_type_none"], clock_skew_seconds=-95
+        ven=ven, software="OpenDSR hub/1.0-" + "x" * 60, quirks=["opt_type_none"], clock_skew_seconds=-95
     )
     messagelog.watch(ven_pk=ven.pk, wall=wall)
     MessageLog.objects.create(
@@ -42,16 +44,18 @@ def ada(scene: Scene) -> User:
         recorded_wall_at=wall,
         ven=ven,
         service="EiOpt",
-        message="oadrCreateOpt",
-        reply="oadrCreatedOpt",
+        message="oadrCancelPartyRegistration",
+        reply="oadrCanceledPartyRegistration",
         code="452",
         http_status=200,
-        reason="unknown eventID",
+        reason="unknown eventID " + "z" * 280,
         request_bytes=1_234,
         reply_bytes=987,
         request_body=redacting.redacted(b"<a><b>1</b><venName>x</venName></a>"),
     )
-    tokens.create_token(name="Grid tool", deeds=["see"], days=30, at=clock.now(), wall=wall, by="user:1")
+    tokens.create_token(
+        name="Grid-tool-" + "G" * 70, deeds=["see"], days=30, at=clock.now(), wall=wall, by="user:1"
+    )
     return make_staff("ada@example.org", Role.ADMINISTRATOR)
 
 
@@ -70,9 +74,11 @@ def pages() -> list[tuple[str, str]]:
     )
     shown = api_fields.content_shown(written)
     sending.save_draft(draft_id=uuid4(), content=shown, ven_ids=[ven.ven_id], at=at, by="user:1")
-    grouping.save_group(name="street-4", description="One feeder", ven_ids=[ven.ven_id], at=at, by="user:1")
+    grouping.save_group(
+        name=STREET, description="One feeder " + "D" * 180, ven_ids=[ven.ven_id], at=at, by="user:1"
+    )
     named = contexts.save_context(
-        market_context="http://site/by-hand", name="By hand", description="Tests", at=at, by="user:1"
+        market_context="http://site/by-hand", name="N" * 80, description="D" * 200, at=at, by="user:1"
     )
     return [
         ("list", "/vtn/"),
@@ -85,7 +91,7 @@ def pages() -> list[tuple[str, str]]:
         ("compose", f"/vtn/events/new/?ven={ven.ven_id}"),
         ("change", f"/vtn/events/{sent[ven.ven_id]}/change/"),
         ("groups", "/vtn/groups/"),
-        ("group", "/vtn/groups/street-4/"),
+        ("group", f"/vtn/groups/{STREET}/"),
         ("contexts", "/vtn/market-contexts/"),
         ("context", f"/vtn/market-contexts/{named.pk}/"),
         ("messages", "/vtn/messages/"),

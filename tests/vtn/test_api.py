@@ -357,6 +357,7 @@ def broken(path: str, value: Any) -> dict[str, Any]:
         ("priority", "\u0000", 422, "priority"),
         ("comment", "a\u0000b", 422, "comment"),
         ("market_context", "x" * 201, 422, "market_context"),
+        ("market_context", "evening peak", 422, "market_context"),
         ("ven_ids", [], 422, "ven_ids"),
         ("groups", ["none"], 422, "groups"),
         ("ven_ids", "VEN", 422, "ven_ids"),

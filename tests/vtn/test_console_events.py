@@ -166,6 +166,8 @@ def test_who_gets_what_is_seen_before_it_is_sent(
         ({"signal": "LOAD_DISPATCH", "signal_type": "setpoint"}, "needs a unit"),
         ({"key": "x"}, "Enter a valid UUID"),
         ({"priority": "-1"}, "Priority: Ensure"),
+        ({"market_context": "evening peak"}, "Market context: evening peak is no URI"),
+        ({"market_context": "http://x/%zz"}, "Market context: http://x/%zz is no URI"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_lost(
@@ -510,3 +512,22 @@ def test_a_token_that_cannot_be_made_is_not(fields: dict[str, Any], ada: Client)
 
     assert response.status_code == 422
     assert not ApiToken.objects.exists()
+
+
+def test_a_signal_of_a_house_s_own_stays_itself_when_its_event_is_changed_or_copied(
+    ada: Client, hub: hubs.TestHub
+) -> None:
+    ada.post(COMPOSE, written(hub, signal="x-tariff", intervals="60:7") | {"send": "yes"})
+    event = Event.objects.get()
+    for path in (f"/vtn/events/{event.event_id}/change/", f"{COMPOSE}?like={event.event_id}"):
+        assert '<option value="x-tariff" selected>' in ada.get(path).content.decode()
+
+    ada.post(
+        f"/vtn/events/{event.event_id}/change/",
+        written(hub, signal="x-tariff", intervals="60:8") | {"send": "yes"},
+    )
+
+    (signal,) = only_event(hub.polls()).signals
+    assert (signal.name, [each.value for each in signal.intervals]) == ("x-tariff", [8.0])
+    wrong = ada.post(COMPOSE, written(hub, signal="y-tariff") | {"send": "yes"})
+    assert (wrong.status_code, Event.objects.count()) == (422, 1)

@@ -63,7 +63,7 @@ def test_values_are_drawn_and_listed(dee: Client, hub: hubs.TestHub, settings: S
     shown = page_of(dee, hub)
 
     assert "3 values, newest first" in shown
-    assert "1500 W" in shown
+    assert "1,500 W" in shown
     assert 'data-figure="reported"' in shown
     assert '"shape": "hv"' in shown
     settings.VTN_PLOTLY = ""
