@@ -1,7 +1,8 @@
 """Cars under a demand charge: cost beside the exact best by scipy's milp, and what a home takes.
 
 Run it as `make bench-campaigns` or `python benchmarks/campaigns_peaks.py`. Nights of 46, 48 and 50
-half-hours, prices of either sign, charges from none to more than any energy. milp runs in `.venv-bench`;
+half-hours, prices of either sign, below zero nearly throughout, of two bands, or few and often equal; charges
+from none to more than any energy. milp runs in `.venv-bench`;
 where that is not set up, it is said and left out.
 """
 
@@ -46,7 +47,16 @@ def made_up(seed: int) -> tuple[Any, stepped.SteppedLoads, dict[str, Any]]:
         "peak_so_far_wh": random.integers(0, 3_000, 1),
         "demand_price": capped.demand_price(int(random.choice([0, 2, 20, 150, 650]))),
     }
-    return random.integers(-60_000, 400_000, slots), car, home
+    return prices(random, slots, kind=seed // 3 % 4), car, home
+
+
+def prices(random: np.random.Generator, slots: int, *, kind: int) -> Any:
+    """A night's prices, of one of four kinds."""
+    if kind == 0:
+        return random.integers(-60_000, 400_000, slots)
+    if kind == 1:
+        return random.integers(-90_000, 10_000, slots)
+    return random.choice([90_000, 285_000] if kind == 2 else [-50_000, 0, 1, 70_000], slots)
 
 
 def told(price: Any, car: stepped.SteppedLoads, home: dict[str, Any]) -> dict[str, Any]:
