@@ -27,6 +27,10 @@ ANSWER_SECONDS: Final = 30.0
 CHUNK_BYTES: Final = 65_536
 FIRST_QUIET_SECONDS, LONGEST_QUIET_SECONDS = 0.5, 15.0
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+GONE = select.EPOLLHUP | select.EPOLLERR
+MOST_SHAKING: Final = 64
+"""Handshakes a process works on at a time. Every real hub has a processor of its own; here thousands share
+one, and begun all together none would be done before the last."""
 
 
 class Broken(Exception):
@@ -146,6 +150,8 @@ class Carrier(ABC):
 
     def proceed(self, event: int) -> None:
         if self.sock is None:
+            if not event & GONE and not self.loop.may_shake(self):
+                return
             self.sock = self.loop.wrap(self)
         if not self.is_shaken and not self.shake_hands():
             return
@@ -169,6 +175,8 @@ class Carrier(ABC):
             self.hub.tally.counts["handshakes_failed"] += 1
             raise Broken(str(error)) from error
         self.hub.tally.counts["resumed" if self.sock.session_reused else "handshakes"] += 1
+        if not self.sock.session_reused:
+            self.session = None  # too old, or of another key: the next is taken
         self.is_shaken = True
         self.set_mask(READ)
         self.loop.has_connected(self)
@@ -305,6 +313,8 @@ class Loop:
         self.most_connecting = most_connecting
         self.connecting: set[Carrier] = set()
         self.queue: deque[Carrier] = deque()
+        self.shaking: set[Carrier] = set()
+        self.connected: dict[Carrier, None] = {}
         self.heads: dict[str, bytes] = {}
 
     def run(self, carriers: Sequence[Carrier], *, until: Callable[[], bool], is_begun: bool = False) -> None:
@@ -344,9 +354,23 @@ class Loop:
     def has_connected(self, carrier: Carrier) -> None:
         """Its hands are shaken, or it has given up."""
         self.connecting.discard(carrier)
+        self.shaking.discard(carrier)
+
+    def may_shake(self, carrier: Carrier) -> bool:
+        """True when it is the turn of a hub whose TCP connection stands; else it is called then."""
+        if len(self.shaking) >= MOST_SHAKING:
+            self.connected[carrier] = None
+            carrier.set_mask(0)
+            return False
+        self.shaking.add(carrier)
+        return True
 
     def let_connect(self) -> None:
         """Begin with those that waited, as far as there is room."""
+        while self.connected and len(self.shaking) < MOST_SHAKING:
+            carrier = next(iter(self.connected))
+            del self.connected[carrier]
+            carrier.happened(WRITE)
         while self.queue and len(self.connecting) < self.most_connecting:
             self.queue.popleft().begin()
 
@@ -373,6 +397,7 @@ class Loop:
 
     def forget(self, carrier: Carrier) -> None:
         self.has_connected(carrier)
+        self.connected.pop(carrier, None)
         if self.carriers.pop(carrier.fd, None) is not None:
             self.epoll.unregister(carrier.fd)
         raw = self.raw.pop(carrier.fd, None)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from hems.fleet_life import AnswerPushed, Ask, Hub, Life, Manners, Reply, Tally, Wait, listening
+import pytest
+
+from hems import fleet_loop
+from hems.fleet_files import Identity
+from hems.fleet_life import AnswerPushed, Ask, Hub, Life, Manners, Reply, Tally, Wait, listening, pulling
 from hems.fleet_loop import Broken, HttpCarrier, Loop
 from oadr import codec, rendering
 from oadr import messages as m
+from tests.hems.small_vtn import SmallVtn
 from tests.oadr.signatures import identity
 
 
@@ -88,3 +95,35 @@ def test_a_hub_that_listens_asks_until_it_is_answered() -> None:
 
     assert isinstance(after, Wait)
     assert hub.tally.met == 1
+
+
+def test_no_more_handshakes_at_once_than_a_processor_does_and_all_are_done(
+    monkeypatch: pytest.MonkeyPatch, make_folder: Callable[..., Path], vtn: SmallVtn
+) -> None:
+    """All connect at once; whoever waits for its turn to shake hands comes to it."""
+    monkeypatch.setattr(fleet_loop, "MOST_SHAKING", 1)
+    folder = make_folder()
+    pem = folder / "both.pem"
+    pem.write_bytes((folder / "key.pem").read_bytes() + (folder / "certificate.pem").read_bytes())
+    loop = Loop(vtn.url, folder / "ca.pem")
+    tally = Tally()
+    most = 0
+
+    def watched() -> bool:
+        nonlocal most
+        most = max(most, len(loop.shaking))
+        return tally.counts["polls"] >= 6 or time.monotonic() > deadline
+
+    carriers = []
+    for number in range(6):
+        hub = Hub("VEN-1", Manners(ramp_seconds=0.0, is_registered=True, poll_seconds=60), tally, seed=number)
+        carriers.append(HttpCarrier(loop, hub, pulling(hub), Identity("HUB-1", "VEN-1", pem)))
+    deadline = time.monotonic() + 60
+    loop.run(carriers, until=watched)
+
+    assert tally.counts["handshakes"] + tally.counts["resumed"] == 6
+    assert not loop.connected
+    assert most == 1
+    for carrier in carriers:
+        carrier.hang_up()
+    assert not loop.shaking
