@@ -36,7 +36,8 @@ CONNECT_SECONDS: Final = 10.0
 RECONNECT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 2.0
 """How often the queue is looked at when nothing is notified: what was lost, or is due again."""
-LEASE_SECONDS: Final = 30.0
+TAKEN_WITHIN_SECONDS: Final = 1.0
+"""How long what VENs say waits while others are still being told: a campaign reaches everybody first."""
 MOST_UNSENT: Final = 20_000
 CHUNK_BYTES: Final = 262_144
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
@@ -95,6 +96,7 @@ class Bridge:
         self.receive_maximum = 65_535
         self.unsent: deque[mqtt_work.Saying] = deque()
         self.heard: list[mqtt.Publish] = []
+        self.heard_since = 0.0
         self.online: set[str] = set()
         self.doubted: set[int] = set()
         self.is_all_doubted = True
@@ -260,6 +262,8 @@ class Bridge:
         if address is not None and address.kind == "presence":
             self.presence(address.name, message)
         elif address is not None and not message.is_retained:
+            if not self.heard:
+                self.heard_since = time.monotonic()
             self.heard.append(message)
             return
         if message.packet_id is not None:
@@ -312,12 +316,16 @@ class Bridge:
     def work(self) -> None:
         """Begin whatever can be begun."""
         self.say()
-        if self.heard and not self.is_taking:
+        if (self.doubted or self.is_all_doubted or self.arrived) and not self.is_fanning:
+            self.fan_out()
+        if self.heard and not self.is_taking and self.may_take():
             some, self.heard = self.heard[: mqtt_work.MOST], self.heard[mqtt_work.MOST :]
             self.is_taking = True
             self.in_thread(partial(mqtt_work.take, some, vtn_id=self.vtn_id), partial(self.have_taken, some))
-        if (self.doubted or self.is_all_doubted or self.arrived) and not self.is_fanning:
-            self.fan_out()
+
+    def may_take(self) -> bool:
+        """True once nobody is being told anything, or what was heard has waited long enough."""
+        return not self.is_fanning or time.monotonic() - self.heard_since >= TAKEN_WITHIN_SECONDS
 
     def have_taken(self, some: list[mqtt.Publish], taken: mqtt_work.Taken | None) -> None:
         """Acknowledge what is durable now; a group that failed is not, and is said again after a while."""

@@ -8,19 +8,21 @@ XML's venID against the topic's. Replies go to the VEN's own topic, whatever it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from oadr import codec, mqtt, topics
 from oadr import messages as m
 from oadr.errors import WireError
 from opendsr.kernel import clock
+from opendsr.kernel.lookups import among_texts
 from vtn import identifying, messagelog, queueing, securing
-from vtn.models import MessageKind, QueuedMessage, Security, Ven, VenCertificate
+from vtn.models import OPEN_STATES, MessageKind, QueuedMessage, Security, Ven, VenCertificate
 from vtn.refusals import log_refusal
 from vtn.services import answering, delivering, distributing, events
 from vtn.services.refusing import Refused
@@ -28,7 +30,10 @@ from vtn.transports.groups import response_bytes
 
 logger = logging.getLogger(__name__)
 
-MOST: Final = 1000
+MOST: Final = 2000
+"""Messages that are taken together."""
+MOST_TOLD: Final = 1000
+"""VENs that are told together: what the first are told leaves while the next is made."""
 LEASE_SECONDS: Final = 30.0
 REPLY_SECONDS: Final = 120
 """How long the broker keeps a message for a VEN that is away; the queue offers it again anyway."""
@@ -36,6 +41,8 @@ XML: Final = "application/xml"
 JOINING: Final = (m.QueryRegistration, m.CreatePartyRegistration)
 TRANSPORT: Final = "mqtt"
 XMPP: Final = "xmpp"
+_ASKED_OF_A_VEN: Final = ("ven_id", "registration_id", "security", "poll_seconds", "transport_name")
+"""What being told events and answering them takes to know; the rest is read where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Saying:
 
 @dataclass(slots=True)
 class Taken:
-    """Replies, the VENs whose queue may have moved, and those that no certificate speaks for."""
+    """Replies, the VENs that more waits for now, and those that no certificate speaks for."""
 
     replies: list[Saying] = field(default_factory=list)
     ven_keys: set[int] = field(default_factory=set)
@@ -73,7 +80,7 @@ class Taken:
 
 @dataclass(slots=True)
 class Fanned:
-    """What to publish, and the VENs for which more waits."""
+    """What to publish, and the VENs not looked at yet."""
 
     sayings: list[Saying] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
@@ -104,7 +111,7 @@ def take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
 def fan_out(
     *,
     doubted: Iterable[int] | None,
-    arrived: Iterable[str],
+    arrived: Collection[str],
     returned: Iterable[str],
     online: frozenset[str],
     vtn_id: str,
@@ -143,6 +150,8 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
                 reason="no certificate in force speaks for this VEN",
             )
             continue
+        if address.kind == "down-reply" and _answered_kind(message) == MessageKind.EVENTS:
+            continue  # it closes nothing, whatever it says: the oadrCreatedEvent does
         parsed = _parsed(message, address, ven, taken, at=at)
         if parsed is not None:
             heard.append(_Heard(message, address, ven, parsed))
@@ -167,6 +176,9 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
             if not each.is_reply:
                 fault = (("oadr-error", "500"),)
                 taken.replies.append(_reply(each.address, each.message, b"", user=fault))
+    if taken.ven_keys:
+        due = _due(at=at, wall=clock.wall_now()).filter(ven_id__in=taken.ven_keys)
+        taken.ven_keys = set(due.values_list("ven_id", flat=True))
     return taken
 
 
@@ -175,11 +187,19 @@ def _speakers(
 ) -> tuple[dict[str, Ven], dict[str, Ven]]:
     """Return the VENs that a certificate in force speaks for, by venID, and by fingerprint for joining."""
     names = {address.name for address in addresses if address.party == "ven"}
+    talkative = {
+        address.name
+        for address in addresses
+        if address.party == "ven" and address.kind == "up" and address.service != "EiEvent"
+    }
     prints = {address.name for address in addresses if address.party == "join"}
     in_force = VenCertificate.objects.select_related("ven").filter(
         revoked_at=None, not_before__lte=wall, not_after__gt=wall
     )
-    vens = {row.ven.ven_id: row.ven for row in in_force.filter(ven__ven_id__in=names)} if names else {}
+    vouched_for = Ven.objects.filter(_is_vouched_for(wall), ven_id__in=among_texts(names))
+    brief = vouched_for.exclude(ven_id__in=among_texts(talkative)).only(*_ASKED_OF_A_VEN)
+    full = vouched_for.filter(ven_id__in=among_texts(talkative)) if talkative else ()
+    vens = {ven.ven_id: ven for some in (brief, full) for ven in some} if names else {}
     joining = {row.fingerprint: row.ven for row in in_force.filter(fingerprint__in=prints)} if prints else {}
     return vens, joining
 
@@ -269,10 +289,9 @@ def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
     message = heard.parsed.message
     service = heard.address.service
     if heard.is_reply:
-        kind = heard.message.correlation.partition(b":")[2].decode("ascii", "replace")
-        service = delivering.SERVICE_OF.get(kind, "")
-        if not service or kind == MessageKind.EVENTS:
-            return  # a reply to events closes nothing: their oadrCreatedEvent does
+        service = delivering.SERVICE_OF.get(_answered_kind(heard.message), "")
+        if not service:
+            return
     answer = answering.answer(service=service, ven=heard.ven, message=message, at=at)
     identifying.note_seen(heard.ven)
     taken.ven_keys.add(heard.ven.pk)
@@ -284,6 +303,11 @@ def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
     if answer.refusal is None:
         _log(heard, codec.message_name(answer.message), body, at=at)
     taken.replies.append(_reply(heard.address, heard.message, body))
+
+
+def _answered_kind(message: mqtt.Publish) -> str:
+    """The kind of message that a VEN's reply says it answers; see `_saying`."""
+    return message.correlation.partition(b":")[2].decode("ascii", "replace")
 
 
 def _reply(
@@ -327,7 +351,7 @@ def _log_refused(heard: _Heard, refusal: Refused, *, at: datetime) -> None:
 
 def _fan_out(
     doubted: Iterable[int] | None,
-    arrived: Iterable[str],
+    arrived: Collection[str],
     online: frozenset[str],
     *,
     vtn_id: str,
@@ -335,23 +359,42 @@ def _fan_out(
 ) -> Fanned:
     at, wall = clock.now(), clock.wall_now()
     fanned = Fanned()
-    rows = Ven.objects.filter(ven_id__in=online)
-    if doubted is not None:
-        rows = Ven.objects.filter(pk__in=list(doubted)) | Ven.objects.filter(ven_id__in=list(arrived))
-    vens = {ven.pk: ven for ven in rows if ven.ven_id in online}
-    if not vens:
+    if doubted is None:
+        unvouched = Ven.objects.filter(~_is_vouched_for(wall), ven_id__in=among_texts(online))
+        fanned.barred = set(unvouched.values_list("ven_id", flat=True))
+        wanted = set(_due(at=at, wall=wall).values_list("ven_id", "ven__ven_id"))
+    else:
+        wanted = set(Ven.objects.filter(pk__in=list(doubted)).values_list("pk", "ven_id"))
+    if arrived:
+        wanted |= set(Ven.objects.filter(ven_id__in=among_texts(arrived)).values_list("pk", "ven_id"))
+    there = sorted(pk for pk, ven_id in wanted if ven_id in online)
+    some, fanned.left = there[:MOST_TOLD], set(there[MOST_TOLD:])
+    if not some:
         return fanned
-    trusted = set(
-        VenCertificate.objects.filter(
-            ven_id__in=list(vens), revoked_at=None, not_before__lte=wall, not_after__gt=wall
-        ).values_list("ven_id", flat=True)
-    )
-    fanned.barred = {ven.ven_id for ven in vens.values() if ven.pk not in trusted}
-    pushed = {pk: ven for pk, ven in vens.items() if pk in trusted and is_pushed_to(ven)}
-    woken = [ven for pk, ven in vens.items() if pk in trusted and ven.is_registered and pk not in pushed]
+    rows = Ven.objects.filter(pk__in=some).only(*_ASKED_OF_A_VEN)
+    vens = rows.annotate(is_vouched_for=_is_vouched_for(wall))
+    trusted = [ven for ven in vens if ven.is_vouched_for]
+    fanned.barred |= {ven.ven_id for ven in vens if not ven.is_vouched_for}
+    pushed = {ven.pk: ven for ven in trusted if is_pushed_to(ven)}
+    woken = [ven for ven in trusted if ven.is_registered and ven.pk not in pushed]
     _hand_over(pushed, fanned, vtn_id=vtn_id, holder=holder, at=at, wall=wall)
     _wake(woken, fanned, vtn_id=vtn_id, wall=wall)
     return fanned
+
+
+def _is_vouched_for(wall: datetime) -> Exists:
+    """A certificate in force speaks for the VEN."""
+    return Exists(
+        VenCertificate.objects.filter(
+            ven_id=OuterRef("pk"), revoked_at=None, not_before__lte=wall, not_after__gt=wall
+        )
+    )
+
+
+def _due(*, at: datetime, wall: datetime) -> QuerySet[QueuedMessage]:
+    return QueuedMessage.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=at), state__in=OPEN_STATES, next_try_wall_at__lte=wall
+    )
 
 
 def is_pushed_to(ven: Ven) -> bool:
@@ -360,49 +403,63 @@ def is_pushed_to(ven: Ven) -> bool:
 
 
 def _hand_over(
-    vens: dict[int, Ven], fanned: Fanned, *, vtn_id: str, holder: str, at: datetime, wall: datetime
+    vens: Mapping[int, Ven], fanned: Fanned, *, vtn_id: str, holder: str, at: datetime, wall: datetime
 ) -> None:
-    if not vens:
+    """Say what waits for these VENs: the sets of events made together, anything else claimed one by one.
+
+    The sets need no lease: their events are locked, and a bridge that comes second finds nothing due.
+    """
+    plain = [ven for ven in vens.values() if ven.security != Security.HIGH]
+    bodies = distributing.distribute_many(plain, at=at, by=TRANSPORT) if plain else {}
+    for pk, body in bodies.items():
+        _say_events(vens[pk], body, fanned, vtn_id=vtn_id, wall=wall)
+    others = [pk for pk in vens if pk not in bodies]
+    if not others:
         return
     claimed = queueing.claim(
-        holder=holder, limit=MOST, lease_seconds=LEASE_SECONDS, at=at, wall=wall, ven_pks=list(vens)
+        holder=holder, limit=len(others), lease_seconds=LEASE_SECONDS, at=at, wall=wall, ven_pks=others
     )
-    if len(claimed) == MOST:
-        fanned.left = set(vens)
-    sets = [row for row in claimed if row.kind == MessageKind.EVENTS and row.ven.security != Security.HIGH]
-    bodies = distributing.distribute_many([row.ven for row in sets], at=at, by=TRANSPORT) if sets else {}
     for row in claimed:
-        body = bodies.get(row.ven_id) if row.kind == MessageKind.EVENTS else None
-        if body is None:
-            try:
-                message = delivering.hand_over(queued=row, at=at, by=TRANSPORT)
-                if message is None:
-                    continue
-                body = securing.write(message, ven=row.ven)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:  # one message that cannot be made must not hold up those of other VENs
-                logger.exception("a message for %s could not be made", row.ven.ven_id)
-                queueing.release(queued=row, wall=wall, reason="could not be made", retry_seconds=60)
+        try:
+            message = delivering.hand_over(queued=row, at=at, by=TRANSPORT)
+            if message is None:
                 continue
+            body = securing.write(message, ven=row.ven)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # one message that cannot be made must not hold up those of other VENs
+            logger.exception("a message for %s could not be made", row.ven.ven_id)
+            queueing.release(queued=row, wall=wall, reason="could not be made", retry_seconds=60)
+            continue
         _say(row, body, fanned, vtn_id=vtn_id, wall=wall)
+
+
+def _say_events(ven: Ven, body: bytes, fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
+    if len(body) <= topics.LARGEST_MESSAGE_BYTES:
+        fanned.sayings.append(_saying(ven, MessageKind.EVENTS, ven.pk, body, vtn_id=vtn_id))
+        return
+    for row in QueuedMessage.objects.filter(ven=ven, kind=MessageKind.EVENTS, state__in=OPEN_STATES):
+        _leave_to_a_poll(row, wall=wall)
 
 
 def _say(row: QueuedMessage, body: bytes, fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
     if len(body) > topics.LARGEST_MESSAGE_BYTES:
-        queueing.release(
-            queued=row, wall=wall, reason="too large for MQTT: left to a poll", retry_seconds=600
-        )
+        _leave_to_a_poll(row, wall=wall)
         return
-    service = delivering.SERVICE_OF[row.kind]
-    name = row.ven.ven_id
-    fanned.sayings.append(
-        Saying(
-            topics.topic(vtn_id, name, "down", service),
-            body,
-            correlation=f"{row.pk}:{row.kind}".encode(),
-            response_topic=topics.topic(vtn_id, name, "down-reply"),
-        )
+    fanned.sayings.append(_saying(row.ven, row.kind, row.pk, body, vtn_id=vtn_id))
+
+
+def _leave_to_a_poll(row: QueuedMessage, *, wall: datetime) -> None:
+    queueing.release(queued=row, wall=wall, reason="too large for MQTT: left to a poll", retry_seconds=600)
+
+
+def _saying(ven: Ven, kind: str, number: int, body: bytes, *, vtn_id: str) -> Saying:
+    """To the VEN, correlated by the message's kind: a reply is looked up by its request id."""
+    return Saying(
+        topics.topic(vtn_id, ven.ven_id, "down", delivering.SERVICE_OF[kind]),
+        body,
+        correlation=f"{number}:{kind}".encode(),
+        response_topic=topics.topic(vtn_id, ven.ven_id, "down-reply"),
     )
 
 
