@@ -1,7 +1,7 @@
 """Monitoring: what comes back from the VTN while a campaign runs, laid on its participations.
 
-Called by the outbox consumers of `vtn.event.delivered`, `vtn.opt.received` and
-`vtn.opt.received_for_resources`. News may come late, twice and out of order.
+Called by the outbox consumers of `vtn.event.delivered`, `vtn.opt.received`, their like for many VENs
+together, and `vtn.opt.received_for_resources`. News may come late, twice and out of order.
 """
 
 from __future__ import annotations
@@ -25,12 +25,32 @@ UNDECIDED: Final = "none"
 @transaction.atomic
 def receive_delivery(*, event_id: str, at: datetime) -> int:
     """The hub fetched its event at `at`; how many participations learned it."""
-    parts = Participation.objects.filter(vtn_event_id=event_id, dropped_at=None).exclude(
+    return receive_deliveries(event_ids=[event_id], at=at)
+
+
+@transaction.atomic
+def receive_deliveries(*, event_ids: Collection[str], at: datetime) -> int:
+    """Many hubs fetched their events at `at`; how many participations learned it."""
+    parts = Participation.objects.filter(vtn_event_id__in=event_ids, dropped_at=None).exclude(
         state=State.CANCELLED
     )
     list(parts.select_for_update().order_by("id").values_list("id"))
     parts.filter(state=State.SENT).update(state=State.DELIVERED_TO_HUB)
     return parts.update(delivered_at=Coalesce(F("delivered_at"), at))
+
+
+def lock_hubs(event_ids: Collection[str]) -> None:
+    """Lock all that the events' hubs have in their campaigns, in id order, as dispatching does.
+
+    Inside the caller's transaction, before many answers are taken in it: locked hub by hub they would cross
+    with a cancellation.
+    """
+    meant = Participation.objects.filter(vtn_event_id__in=event_ids)
+    hubs = set(meant.values_list("campaign_id", "ven_id"))
+    parts = Participation.objects.filter(
+        campaign__in={campaign for campaign, _ in hubs}, ven_id__in={ven for _, ven in hubs}
+    )
+    list(parts.select_for_update(of=("self",)).order_by("id").values_list("id"))
 
 
 @transaction.atomic

@@ -7,11 +7,14 @@ outbox.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
 
 from campaigns import (
     approving,
@@ -68,6 +71,32 @@ def complete_ended(*, fact: Fact) -> None:
 def event_delivered(*, fact: Fact) -> None:
     """A hub fetched its event."""
     monitoring.receive_delivery(event_id=_text(fact, "event_id"), at=_instant(fact, "delivered_at"))
+
+
+@outbox.consumer("vtn.events.delivered", "campaigns.deliveries")
+def events_delivered(*, fact: Fact) -> None:
+    """Many hubs fetched their events."""
+    event_ids: dict[datetime, list[str]] = defaultdict(list)
+    for part in _parts(fact):
+        event_ids[_instant(part, "delivered_at")].append(_text(part, "event_id"))
+    for at, fetched in event_ids.items():
+        monitoring.receive_deliveries(event_ids=fetched, at=at)
+
+
+@outbox.consumer("vtn.opts.received", "campaigns.opts")
+def opts_received(*, fact: Fact) -> None:
+    """Many hubs answered; an answer that cannot be taken is put apart, to be tried again by itself."""
+    parts = _parts(fact)
+    monitoring.lock_hubs([_text(part, "event_id") for part in parts])
+    for part in parts:
+        try:
+            with transaction.atomic():
+                opt_received(fact=part)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # one answer must not keep the others from being taken
+            logger.exception("an opt was put apart: %s", _text(part, "event_id"))
+            outbox.record("vtn.opt.received", at=fact.at, **part.payload)
 
 
 @outbox.consumer("vtn.opt.received", "campaigns.opt")
@@ -279,6 +308,16 @@ def _seconds(fact: Fact, name: str) -> dict[str, int]:
     found = fact.payload.get(name)
     drawn = found.items() if isinstance(found, dict) else ()
     return {name: each for name, each in drawn if isinstance(each, int)}
+
+
+def _parts(fact: Fact) -> list[Fact]:
+    """What a fact for many VENs says of each, as facts for one."""
+    parts = fact.payload["parts"]
+    return (
+        [replace(fact, payload=part) for part in parts if isinstance(part, dict)]
+        if isinstance(parts, list)
+        else []
+    )
 
 
 def _uuid(fact: Fact, name: str) -> UUID:

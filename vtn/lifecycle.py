@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from oadr.messages import EventStatus
 from opendsr.kernel.interval import EPOCH
+from vtn.live_events import AnyEvent, EventRow
 from vtn.models import Event
+
+Row = TypeVar("Row", Event, EventRow)
 
 LONGEST_WAIT_SECONDS = 600
 DELIVERIES_WITHOUT_ANSWER = 2
 """An event that wants no answer is handed over twice: a reply can be lost on its way."""
 
 
-def status(event: Event, *, at: datetime) -> EventStatus:
+def status(event: AnyEvent, *, at: datetime) -> EventStatus:
     """Return the status that agrees with the clock (rule 13).
 
     Ramp-up is near, recovery is completed; with a start tolerance the VEN may end
@@ -34,7 +38,7 @@ def status(event: Event, *, at: datetime) -> EventStatus:
     return "far"
 
 
-def is_live(event: Event, *, at: datetime) -> bool:
+def is_live(event: AnyEvent, *, at: datetime) -> bool:
     """True while the event belongs in its VEN's full set.
 
     A cancelled one stays until the VEN has answered, or has had it often enough;
@@ -49,11 +53,11 @@ def is_live(event: Event, *, at: datetime) -> bool:
     return event.is_response_required or not _is_delivered_enough(event)
 
 
-def is_acknowledged(event: Event) -> bool:
+def is_acknowledged(event: AnyEvent) -> bool:
     return event.acknowledged_modification == event.modification_number
 
 
-def due_wall_at(event: Event, *, poll_seconds: int) -> datetime | None:
+def due_wall_at(event: AnyEvent, *, poll_seconds: int) -> datetime | None:
     """Return when a live event is to be handed over (again), in wall time; None when never.
 
     Before all time for a version not yet handed over. At least once: the wait doubles
@@ -67,10 +71,10 @@ def due_wall_at(event: Event, *, poll_seconds: int) -> datetime | None:
     return event.delivered_wall_at + timedelta(seconds=wait_seconds)
 
 
-def in_order(events: Iterable[Event], *, at: datetime) -> list[Event]:
+def in_order(events: Iterable[Row], *, at: datetime) -> list[Row]:
     """Return events in the order of a payload: active by priority, then pending by start, then cancelled."""
 
-    def place(event: Event) -> tuple[object, ...]:
+    def place(event: AnyEvent) -> tuple[object, ...]:
         urgency = event.priority or 2**32
         state = status(event, at=at)
         if state == "active":
@@ -81,6 +85,6 @@ def in_order(events: Iterable[Event], *, at: datetime) -> list[Event]:
     return sorted(events, key=place)
 
 
-def _is_delivered_enough(event: Event) -> bool:
+def _is_delivered_enough(event: AnyEvent) -> bool:
     is_current = event.delivered_modification == event.modification_number
     return is_current and event.delivery_count >= DELIVERIES_WITHOUT_ANSWER

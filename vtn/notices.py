@@ -16,6 +16,7 @@ from oadr import codec, messages, rendering
 from oadr.errors import WireError
 from vtn import lifecycle, signals
 from vtn.content import EventContent, SignalContent, Target
+from vtn.live_events import AnyEvent
 from vtn.models import Event
 from vtn.port import NoticeInvalid, VenId
 
@@ -116,7 +117,7 @@ def content_of_event(event: Event) -> EventContent:
     )
 
 
-def event_bytes(event: Event, *, ven_id: str, at: datetime) -> bytes:
+def event_bytes(event: AnyEvent, *, ven_id: str, at: datetime) -> bytes:
     """Return the event as one VEN reads it at `at`, from a rendering shared by all that read the same.
 
     The stored signals are only read when nobody else has been told the same yet.
@@ -137,20 +138,26 @@ def event_bytes(event: Event, *, ven_id: str, at: datetime) -> bytes:
     if template is None:
         if len(_templates) >= MOST_TEMPLATES:
             _templates.clear()
-        template = _templates[key] = rendering.event_template(event_message(event, ven_id=ven_id, at=at))
+        template = _templates[key] = rendering.event_template(
+            event_message(_whole(event), ven_id=ven_id, at=at)
+        )
     return template.render(event_id=event.event_id, ven_id=ven_id, resource_ids=event.resource_ids)
+
+
+def _whole(event: AnyEvent) -> Event:
+    return event if isinstance(event, Event) else Event.objects.get(pk=event.pk)
 
 
 _shapes: dict[str, tuple[int, ...]] = {}
 
 
-def _running_interval(event: Event, elapsed: int) -> int:
+def _running_interval(event: AnyEvent, elapsed: int) -> int:
     """Return how many interval bounds, over all signals, have passed: what the running values depend on."""
     shape_key = f"{event.content_digest or event.event_id}:{event.modification_number}"
     bounds = _shapes.get(shape_key)
     if bounds is None:
         found: set[int] = set()
-        for stored in event.signals:
+        for stored in _whole(event).signals:
             ends = 0
             for seconds, _ in stored["intervals"]:
                 ends += seconds

@@ -9,11 +9,14 @@ import pytest
 
 from oadr import codec
 from oadr import messages as m
+from opendsr.kernel.models import OutboxFact
 from tests.vtn import hubs
 from tests.vtn.hubs import notice_to, only_event
-from vtn import enrolling
-from vtn.models import Event, EventOpt, MessageLog, VenCertificate
+from vtn import enrolling, event_offers
+from vtn.models import Event, EventOpt, MessageLog, MessageState, QueuedMessage, VenCertificate
 from vtn.port import Vtn
+from vtn.services import distributing, telling
+from vtn.services import events as taking
 from vtn.transports import groups
 
 pytestmark = pytest.mark.django_db
@@ -137,6 +140,57 @@ def test_sets_asked_for_together_are_each_ones_own_in_the_shape_it_speaks(
     assert MessageLog.objects.filter(message="oadrRequestEvent", reply="oadrDistributeEvent").count() >= 3
 
 
+def test_many_are_told_of_in_one_fact_with_the_parts_of_facts_for_one(
+    pair: tuple[hubs.TestHub, hubs.TestHub], vtn: Vtn
+) -> None:
+    for hub in pair:
+        vtn.publish(a_year_from(hub), key=hub.ven_id, at=hubs.AT)
+    sets = groups.serve_polls([poll(hub) for hub in pair]).sets
+    events = {hub.ven_id: only_event(codec.parse(sets[hub.fingerprint])) for hub in pair}
+    groups.take_answers([said(hub, hub.answer_to(events[hub.ven_id])) for hub in pair])
+
+    delivered = OutboxFact.objects.get(topic=telling.TOGETHER[telling.DELIVERED]).payload["parts"]
+    received = OutboxFact.objects.get(topic=telling.TOGETHER[telling.RECEIVED]).payload["parts"]
+    assert {part["ven_id"]: part["event_id"] for part in delivered} == {
+        ven_id: event.event_id for ven_id, event in events.items()
+    }
+    assert [part["sequence"] for part in received] == list(
+        EventOpt.objects.order_by("id").values_list("id", flat=True)
+    )
+    assert {part["event_id"]: part["opt"] for part in received} == {
+        event.event_id: "in" for event in events.values()
+    }
+    assert set(QueuedMessage.objects.filter(kind="events").values_list("state", flat=True)) == {
+        MessageState.ANSWERED
+    }
+
+
+@pytest.mark.parametrize("is_answer", [False, True])
+def test_an_offer_written_since_it_was_read_is_settled_anew(
+    hub: hubs.TestHub, vtn: Vtn, is_answer: bool
+) -> None:
+    """An event published between the reading of the queue's row and its marking is offered next."""
+    vtn.publish(a_year_from(hub), key="first", at=hubs.AT)
+    event = only_event(hub.polls()) if is_answer else None
+    speaker = distributing.Speaker(hub.ven.pk, hub.ven_id, None)
+    read = event_offers.open_offers([hub.ven.pk])
+    vtn.publish(a_year_from(hub), key="second", at=hubs.AT)
+    at = hubs.AT
+    if event is None:
+        body = distributing.distribute_many([speaker], at=at, by="pull", offers=read)[hub.ven.pk]
+        message = codec.parse(body)
+        assert isinstance(message, m.DistributeEvent)
+        assert len(message.events) == 2
+        expected = MessageState.DELIVERED
+    else:
+        taking.created_events([(speaker, hub.answer_to(event))], at=at, offers=read)
+        expected = MessageState.QUEUED
+
+    row = QueuedMessage.objects.get(ven=hub.ven, kind="events")
+    assert row.state == expected
+    assert row.attempts == (1 if event is None else 0)
+
+
 def test_a_revoked_certificate_is_left_to_the_application(
     pair: tuple[hubs.TestHub, hubs.TestHub], vtn: Vtn
 ) -> None:
@@ -148,8 +202,10 @@ def test_a_revoked_certificate_is_left_to_the_application(
     assert groups.take_answers([said(hub, m.CreatedEvent(m.EiResponse(), hub.ven_id))]) == [None]
 
 
+@pytest.mark.parametrize("is_enveloped", [True, False])
 @pytest.mark.parametrize("request_id", ["R-1", "", "a&b<c>", "-ven-", "-request-"])
-def test_a_response_is_the_codecs_byte_for_byte(request_id: str) -> None:
+def test_a_response_is_the_codecs_byte_for_byte(request_id: str, is_enveloped: bool) -> None:
     message = m.Response(m.EiResponse(200, "OK", request_id), "VEN-1")
 
-    assert groups.response_bytes(message) == codec.serialise(message)
+    written = groups.response_bytes(message, is_enveloped=is_enveloped)
+    assert written == codec.serialise(message, is_enveloped=is_enveloped)

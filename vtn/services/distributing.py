@@ -1,29 +1,48 @@
 """Handing over events: always the VEN's full live set, each hand-over of a new version recorded.
 
-Everything is written in groups, a handful of statements for one VEN or for thousands: a poll is a group
-of one, a transport that fans a campaign out brings many.
+Everything is written in groups, a handful of statements for one VEN or for thousands: what comes in
+together, and what a transport fans out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
 from oadr import messages as m
 from oadr import rendering
 from oadr.messages import EiResponse
-from opendsr.kernel import clock, ids, outbox
+from opendsr.kernel import clock, ids
 from opendsr.kernel.interval import EPOCH
-from vtn import lifecycle, queueing
-from vtn.models import OPEN_STATES, Event, MessageKind, MessageState, QueuedMessage, Ven
+from vtn import event_offers, lifecycle, live_events, queueing
+from vtn.event_offers import Fate, Offer
+from vtn.live_events import AnyEvent, EventRow
+from vtn.models import Event, QueuedMessage, Ven
 from vtn.notices import event_bytes, event_message, vtn_id
+from vtn.services import telling
 from vtn.services.registration import poll_seconds
 
-DELIVERED: Final = "vtn.event.delivered"
+
+class Speaker(NamedTuple):
+    """As much of a VEN as its events ask for; the names are the model's."""
+
+    pk: int
+    ven_id: str
+    poll_seconds: int | None
+
+
+AnyVen = Ven | Speaker
+
+
+class Known(NamedTuple):
+    """A VEN's offer and, read after it and locked, all its open events as the transaction leaves them."""
+
+    offer: Offer
+    events: Sequence[EventRow]
 
 
 @transaction.atomic
@@ -40,36 +59,43 @@ def distribute(
     One left out would be cancelled by that (rule 61); a replyLimit is therefore not honoured.
     `is_fit` leaves out, always, what the VEN's profile has no words for.
     """
-    events = take_sets([ven], at=at, by=by, is_fit=is_fit)[ven.pk]
+    rows = Event.objects.select_for_update().filter(ven=ven, closes_at__gt=at).order_by("pk")
+    live = [event for event in rows if lifecycle.is_live(event, at=at) and (is_fit is None or is_fit(event))]
+    _note_handed_over(live, {ven.pk: ven}, at=at, wall=clock.wall_now())
+    settle([ven], at=at, handed_over=[ven.pk], by=by)
     return m.DistributeEvent(
         request_id=f"DE-{ids.random_token(64)}",
         vtn_id=vtn_id(),
-        events=tuple(event_message(event, ven_id=ven.ven_id, at=at) for event in events),
+        events=tuple(
+            event_message(event, ven_id=ven.ven_id, at=at) for event in lifecycle.in_order(live, at=at)
+        ),
         response=EiResponse(description="OK", request_id=request_id),
     )
 
 
 @transaction.atomic
-def distribute_many(vens: Sequence[Ven], *, at: datetime, by: str) -> dict[int, bytes]:
+def distribute_many(
+    vens: Sequence[AnyVen], *, at: datetime, by: str, offers: Mapping[int, Offer] | None = None
+) -> dict[int, bytes]:
     """Return the oadrDistributeEvent of each VEN (by pk) whose next message it is, as bytes; record them.
 
     VENs with no event due are left out: ask `delivering.next_message` for those. What many
-    are told alike is rendered once. Commit before the bytes leave.
+    are told alike is rendered once. Commit before the bytes leave. `offers` are given where
+    they have just been read.
     """
     wall = clock.wall_now()
-    offered = {
-        row.ven_id: row
-        for row in QueuedMessage.objects.filter(
-            ven_id__in=[ven.pk for ven in vens], kind=MessageKind.EVENTS, state__in=OPEN_STATES
-        )
-        if row.state == MessageState.QUEUED or row.next_try_wall_at <= wall
-    }
-    wanted = [ven for ven in vens if ven.pk in offered]
-    sets = take_sets(wanted, at=at, by=by, offered=offered)
+    if offers is None:
+        offers = event_offers.open_offers(ven.pk for ven in vens)
+    due = {ven.pk: offers[ven.pk] for ven in vens if ven.pk in offers and offers[ven.pk].is_due(wall=wall)}
+    if not due:
+        return {}
+    wanted = [ven for ven in vens if ven.pk in due]
+    sets = _take_sets(wanted, due, at=at, by=by, only_due=True)
     response = EiResponse(description="OK")
+    tokens = iter(ids.random_tokens(len(sets)))
     return {
         ven.pk: rendering.distribute_event(
-            request_id=f"DE-{ids.random_token(64)}",
+            request_id=f"DE-{next(tokens)}",
             vtn_id=vtn_id(),
             events=[event_bytes(event, ven_id=ven.ven_id, at=at) for event in sets[ven.pk]],
             response=response,
@@ -81,13 +107,15 @@ def distribute_many(vens: Sequence[Ven], *, at: datetime, by: str) -> dict[int, 
 
 @transaction.atomic
 def distribute_asked(
-    asked: Sequence[tuple[Ven, m.RequestEvent, bool]], *, at: datetime, by: str
+    asked: Sequence[tuple[AnyVen, m.RequestEvent, bool]], *, at: datetime, by: str
 ) -> list[bytes]:
     """Return, in their order, the reply to each VEN that asks for its set, as bytes; record the hand-overs.
 
     The flag says whether the reply goes in an oadrPayload. Commit before the bytes leave.
     """
-    sets = take_sets(list({ven.pk: ven for ven, _, _ in asked}.values()), at=at, by=by)
+    vens = list({ven.pk: ven for ven, _, _ in asked}.values())
+    offers = event_offers.open_offers(ven.pk for ven in vens)
+    sets = _take_sets(vens, offers, at=at, by=by, only_due=False)
     return [
         rendering.distribute_event(
             request_id=f"DE-{ids.random_token(64)}",
@@ -100,168 +128,171 @@ def distribute_asked(
     ]
 
 
-def take_sets(
-    vens: Sequence[Ven],
-    *,
-    at: datetime,
-    by: str,
-    offered: Mapping[int, QueuedMessage] | None = None,
-    is_fit: Callable[[Event], bool] | None = None,
-) -> dict[int, list[Event]]:
+def _take_sets(
+    vens: Sequence[AnyVen], offers: Mapping[int, Offer], *, at: datetime, by: str, only_due: bool
+) -> dict[int, list[EventRow]]:
     """Return each VEN's live events (by its pk), in a payload's order, noted as handed over.
 
-    Inside the caller's transaction. With the rows `offered`, only VENs for whom something is due.
+    Inside the caller's transaction. `only_due`: only VENs for whom something is due.
     """
     by_pk = {ven.pk: ven for ven in vens}
-    rows = _open_events(by_pk, at).select_for_update(of=("self",)).order_by("pk")
-    sets: dict[int, list[Event]] = {pk: [] for pk in by_pk}
-    for event in rows:
-        if lifecycle.is_live(event, at=at) and (is_fit is None or is_fit(event)):
-            sets[event.ven_id].append(event)
+    open_ones: dict[int, list[EventRow]] = defaultdict(list)
+    for event in live_events.open_events(by_pk, at=at, is_locked=True):
+        open_ones[event.ven_id].append(event)
     wall = clock.wall_now()
-    if offered is not None:
-        sets = {
-            pk: events for pk, events in sets.items() if _is_due(by_pk[pk], events, offered[pk], wall=wall)
-        }
-    taken = [event for events in sets.values() for event in events]
-    fresh = [event for event in taken if event.delivered_modification != event.modification_number]
-    _record(taken, at=at, wall=wall)
-    outbox.record_many(
-        DELIVERED,
-        [
-            (
-                f"{event.event_id}:{event.modification_number}",
-                {
-                    "event_id": event.event_id,
-                    "ven_id": by_pk[event.ven_id].ven_id,
-                    "modification_number": event.modification_number,
-                    "delivered_at": at,
-                },
-            )
-            for event in fresh
-        ],
-        at=at,
-    )
-    settle(by_pk.values(), at=at, handed_over=sets.keys(), by=by)
+    sets: dict[int, list[EventRow]] = {}
+    for pk, ven in by_pk.items():
+        live = [event for event in open_ones[pk] if lifecycle.is_live(event, at=at)]
+        if not only_due or _is_due(ven, live, is_resync=offers[pk].is_resync, wall=wall):
+            sets[pk] = live
+    taken = {event.pk for events in sets.values() for event in events}
+    _note_handed_over([event for events in sets.values() for event in events], by_pk, at=at, wall=wall)
+    known = {
+        pk: Known(
+            offers[pk],
+            [event.handed_over(wall=wall) if event.pk in taken else event for event in open_ones[pk]],
+        )
+        for pk in by_pk
+        if pk in offers
+    }
+    settle(vens, at=at, handed_over=sets.keys(), by=by, known=known)
     return {pk: lifecycle.in_order(events, at=at) for pk, events in sets.items()}
 
 
 def is_anything_left(ven: Ven, *, at: datetime, queued: QueuedMessage) -> bool:
     """True when a queued offer of events still has something to hand over: an event due, or a resync."""
-    events = [event for event in _open_events([ven.pk], at) if lifecycle.is_live(event, at=at)]
-    return _is_due(ven, events, queued, wall=clock.wall_now())
+    rows = live_events.open_events([ven.pk], at=at, is_locked=False)
+    events = [event for event in rows if lifecycle.is_live(event, at=at)]
+    is_resync = bool(queued.content.get("is_resync"))
+    return _is_due(ven, events, is_resync=is_resync, wall=clock.wall_now())
 
 
 @transaction.atomic
-def settle(vens: Iterable[Ven], *, at: datetime, handed_over: Iterable[int] = (), by: str = "") -> None:
+def settle(
+    vens: Iterable[AnyVen],
+    *,
+    at: datetime,
+    handed_over: Collection[int] = (),
+    by: str = "",
+    known: Mapping[int, Known] | None = None,
+) -> None:
     """Bring the queue's rows in line with the VENs' events: due again, later, or answered altogether.
 
     `handed_over` are the VENs (pk) that have just taken the full set, `by` some transport.
-    The rows are locked before the events are read: one published meanwhile has either been
-    seen here, or its publisher waits for the row and queues it again.
+    What the caller knows holds where nobody has written the queue's row since it was read.
+    The other rows are locked before the events are read: one published meanwhile has either
+    been seen here, or its publisher waits for the row and queues it again.
     """
     by_pk = {ven.pk: ven for ven in vens}
-    just_taken = set(handed_over)
-    rows = list(
-        QueuedMessage.objects.select_for_update()
-        .filter(ven_id__in=by_pk, kind=MessageKind.EVENTS, state__in=OPEN_STATES)
-        .order_by("ven_id")
-    )
-    due: dict[int, list[datetime]] = {row.ven_id: [] for row in rows}
-    for event in _open_events(due, at).only(*_DECIDES_WHEN_DUE):
-        if lifecycle.is_live(event, at=at):
-            seconds = poll_seconds(by_pk[event.ven_id])
-            if (when := lifecycle.due_wall_at(event, poll_seconds=seconds)) is not None:
-                due[event.ven_id].append(when)
-    later: list[tuple[int, datetime, bool]] = []
-    shown: list[int] = []
-    unshown: list[int] = []
-    for row in rows:
-        is_taken = row.ven_id in just_taken
-        times = due[row.ven_id]
-        if row.content.get("is_resync"):
-            times += _resync_due(row, by_pk[row.ven_id], is_taken=is_taken)
-        if not times:
-            (shown if is_taken or row.attempts else unshown).append(row.pk)
-        elif is_taken or min(times) > EPOCH:
-            later.append((row.pk, min(times), is_taken))
-    answered = QueuedMessage.objects.filter(pk__in=shown)
-    queueing.finish(answered, state=MessageState.ANSWERED, at=at, code=m.OK)
-    queueing.finish(QueuedMessage.objects.filter(pk__in=unshown), state=MessageState.WITHDRAWN, at=at)
-    _put_off(later, at=at, by=by)
+    if known is not None:
+        changed = _write_down(known.values(), by_pk, handed_over, at=at, by=by)
+        if not changed:
+            return
+        by_pk = {pk: ven for pk, ven in by_pk.items() if pk in changed}
+    offers = event_offers.open_offers(by_pk, is_locked=True)
+    events: dict[int, list[EventRow]] = defaultdict(list)
+    if offers:
+        for event in live_events.open_events(offers, at=at, is_locked=False):
+            events[event.ven_id].append(event)
+    read = [Known(offer, events[pk]) for pk, offer in offers.items()]
+    _write_down(read, by_pk, handed_over, at=at, by=by)
 
 
-def _is_due(ven: Ven, events: Sequence[Event], queued: QueuedMessage, *, wall: datetime) -> bool:
-    if queued.content.get("is_resync"):
+def _write_down(
+    known: Iterable[Known],
+    vens: Mapping[int, AnyVen],
+    handed_over: Collection[int],
+    *,
+    at: datetime,
+    by: str,
+) -> set[int]:
+    """Write what becomes of each offer; returns the VENs (pk) of which something else was known."""
+    fates = [
+        fate
+        for offer, events in known
+        for is_taken in [offer.ven_pk in handed_over]
+        if (fate := _fate(offer, events, vens[offer.ven_pk], is_taken=is_taken, at=at)) is not None
+    ]
+    return event_offers.write_down(fates, at=at, by=by)
+
+
+def _fate(
+    offer: Offer, events: Sequence[EventRow], ven: AnyVen, *, is_taken: bool, at: datetime
+) -> Fate | None:
+    """What becomes of an offer in view of its VEN's open events; None when it waits on as it is."""
+    seconds = poll_seconds(ven)
+    times = [
+        when
+        for event in events
+        if lifecycle.is_live(event, at=at)
+        and (when := lifecycle.due_wall_at(event, poll_seconds=seconds)) is not None
+    ]
+    is_resync_over = False
+    if offer.is_resync:
+        resync_at = _resync_due(offer, seconds, is_taken=is_taken)
+        is_resync_over = resync_at is None
+        times += [] if resync_at is None else [resync_at]
+    if not times:
+        return Fate(offer, "answered" if is_taken or offer.attempts else "withdrawn", None, is_resync_over)
+    if is_taken or min(times) > EPOCH:
+        return Fate(offer, "delivered" if is_taken else "offered", min(times), is_resync_over)
+    return Fate(offer, "kept", None, is_resync_over) if is_resync_over else None
+
+
+def _is_due(ven: AnyVen, events: Sequence[EventRow], *, is_resync: bool, wall: datetime) -> bool:
+    if is_resync:
         return bool(events)
     seconds = poll_seconds(ven)
     due = (lifecycle.due_wall_at(event, poll_seconds=seconds) for event in events)
     return any(when is not None and when <= wall for when in due)
 
 
-def _resync_due(row: QueuedMessage, ven: Ven, *, is_taken: bool) -> list[datetime]:
+def _resync_due(offer: Offer, seconds: int, *, is_taken: bool) -> datetime | None:
     """When a set that was answered already is offered again: twice in all, or until any answer."""
-    attempts = row.attempts + is_taken
+    attempts = offer.attempts + is_taken
     if not is_taken and not attempts:
-        return [EPOCH]
+        return EPOCH
     if is_taken and attempts < lifecycle.DELIVERIES_WITHOUT_ANSWER:
-        wait = queueing.wait_seconds(poll_seconds=poll_seconds(ven), attempts=attempts)
-        return [clock.wall_now() + timedelta(seconds=wait)]
-    QueuedMessage.objects.filter(pk=row.pk).update(content={})
-    return []
+        wait = queueing.wait_seconds(poll_seconds=seconds, attempts=attempts)
+        return clock.wall_now() + timedelta(seconds=wait)
+    return None
 
 
-_PUT_OFF: Final = """
-    UPDATE vtn_queue AS queue
-    SET state = 'delivered', next_try_wall_at = put.next_try, delivered_at = coalesce(delivered_at, %(at)s),
-        attempts = attempts + put.taken::int,
-        delivered_by = CASE WHEN put.taken THEN %(by)s ELSE delivered_by END,
-        leased_by = CASE WHEN put.taken THEN '' ELSE leased_by END,
-        lease_until_wall_at = CASE WHEN put.taken THEN NULL ELSE lease_until_wall_at END
-    FROM unnest(%(pks)s::bigint[], %(tries)s::timestamptz[], %(taken)s::boolean[])
-         AS put (pk, next_try, taken)
-    WHERE queue.id = put.pk
-"""
-
-
-def _put_off(rows: Sequence[tuple[int, datetime, bool]], *, at: datetime, by: str) -> None:
-    if not rows:
+def _note_handed_over(
+    events: Sequence[AnyEvent], vens: Mapping[int, AnyVen], *, at: datetime, wall: datetime
+) -> None:
+    """Write down that the events, locked, have left; and tell of the versions that had not before."""
+    if not events:
         return
-    pks, tries, taken = (list(column) for column in zip(*rows, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(_PUT_OFF, {"at": at, "by": by[:12], "pks": pks, "tries": tries, "taken": taken})
+        cursor.execute(
+            _HANDED_OVER, {"at": at, "wall": wall, "pks": ",".join(str(event.pk) for event in events)}
+        )
+    fresh = [event for event in events if event.delivered_modification != event.modification_number]
+    delivered_at = at.isoformat()
+    telling.tell(
+        telling.DELIVERED,
+        [
+            (
+                f"{event.event_id}:{event.modification_number}",
+                {
+                    "event_id": event.event_id,
+                    "ven_id": vens[event.ven_id].ven_id,
+                    "modification_number": event.modification_number,
+                    "delivered_at": delivered_at,
+                },
+            )
+            for event in fresh
+        ],
+        at=at,
+    )
 
 
-_RECORD: Final = """
+_HANDED_OVER: Final = """
     UPDATE vtn_event
     SET delivered_at = CASE WHEN delivered_modification IS DISTINCT FROM modification_number
                             THEN %(at)s ELSE delivered_at END,
         delivered_modification = modification_number, delivered_wall_at = %(wall)s,
         delivery_count = delivery_count + 1
-    WHERE id = ANY(%(pks)s)
+    WHERE id = ANY(string_to_array(%(pks)s, ',')::bigint[])
 """
-
-
-def _record(events: Sequence[Event], *, at: datetime, wall: datetime) -> None:
-    if not events:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(_RECORD, {"at": at, "wall": wall, "pks": [event.pk for event in events]})
-
-
-_DECIDES_WHEN_DUE: Final = (
-    "ven_id",
-    "modification_number",
-    "is_response_required",
-    "closes_at",
-    "cancelled_at",
-    "delivered_modification",
-    "delivered_wall_at",
-    "delivery_count",
-    "acknowledged_modification",
-)
-
-
-def _open_events(ven_pks: Iterable[int], at: datetime) -> QuerySet[Event]:
-    """The signals, by far the largest column, are read only when somebody renders them."""
-    return Event.objects.filter(ven_id__in=list(ven_pks), closes_at__gt=at).defer("signals")

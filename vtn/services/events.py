@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,18 +13,14 @@ from oadr import delays
 from oadr import messages as m
 from oadr.delays import Delays
 from oadr.messages import EiResponse, EventResponse
-from vtn.models import Event, OptChoice, OptSource, Ven
+from vtn import event_offers, live_events
+from vtn.event_offers import Offer
+from vtn.live_events import EventRow
+from vtn.models import OptChoice, OptSource, Ven
 from vtn.services import distributing, opting
+from vtn.services.distributing import AnyVen, Known
 
 CHOICES: Final = {"optIn": OptChoice.IN, "optOut": OptChoice.OUT, "none": OptChoice.NONE}
-
-_ANSWERED: Final = (
-    "event_id",
-    "ven_id",
-    "modification_number",
-    "acknowledged_modification",
-    "cancelled_at",
-)
 
 
 def request_event(*, ven: Ven, message: m.RequestEvent, at: datetime) -> m.DistributeEvent:
@@ -37,18 +34,36 @@ def created_event(*, ven: Ven, message: m.CreatedEvent, at: datetime) -> m.Respo
 
 
 @transaction.atomic
-def created_events(answers: Sequence[tuple[Ven, m.CreatedEvent]], *, at: datetime) -> list[m.Response]:
+def created_events(
+    answers: Sequence[tuple[AnyVen, m.CreatedEvent]],
+    *,
+    at: datetime,
+    offers: Mapping[int, Offer] | None = None,
+) -> list[m.Response]:
     """Take the answers of many VENs in one transaction; returns the reply to each, in their order.
 
     Each event's answer stands by itself (rules 19 and 48): sound ones count, the reply
     names the first that did not. The outer response code is not looked at: one client
-    sends 452 there beside perfectly good answers. Reply once this has committed.
+    sends 452 there beside perfectly good answers. Reply once this has committed. `offers`
+    are given where they have just been read.
     """
-    wanted = {response.event.event_id for _, message in answers for response in message.event_responses}
-    rows = Event.objects.select_for_update().filter(event_id__in=wanted).order_by("pk").only(*_ANSWERED)
-    events = {(event.ven_id, event.event_id): event for event in rows}
+    vens = {ven.pk: ven for ven, _ in answers}
+    if not vens:
+        return []
+    if offers is None:
+        offers = event_offers.open_offers(vens)
+    open_ones = live_events.open_events(vens, at=at, is_locked=True)
+    events = {(event.ven_id, event.event_id): event for event in open_ones}
+    others = {
+        response.event.event_id
+        for ven, message in answers
+        for response in message.event_responses
+        if (ven.pk, response.event.event_id) not in events
+    }
+    if others:
+        events |= {(event.ven_id, event.event_id): event for event in live_events.locked(others)}
     sayings: list[opting.Saying] = []
-    told: list[tuple[Event, Delays]] = []
+    told: list[tuple[EventRow, Delays]] = []
     replies: list[m.Response] = []
     for ven, message in answers:
         failures: list[tuple[int, str]] = []
@@ -68,11 +83,19 @@ def created_events(answers: Sequence[tuple[Ven, m.CreatedEvent]], *, at: datetim
         replies.append(m.Response(response=echoed, ven_id=ven.ven_id))
     opting.record_delays(told, at=at)
     opting.record_opts(sayings, at=at)
-    distributing.settle({ven.pk: ven for ven, _ in answers}.values(), at=at)
+    answered = {saying.event.pk for saying in sayings}
+    known: dict[int, list[EventRow]] = defaultdict(list)
+    for event in open_ones:
+        known[event.ven_id].append(event.acknowledged() if event.pk in answered else event)
+    distributing.settle(
+        vens.values(),
+        at=at,
+        known={pk: Known(offers[pk], known[pk]) for pk in vens if pk in offers},
+    )
     return replies
 
 
-def _saying(ven: Ven, event: Event, response: EventResponse) -> opting.Saying:
+def _saying(ven: AnyVen, event: EventRow, response: EventResponse) -> opting.Saying:
     is_accepted = 200 <= response.code < 300
     return opting.Saying(
         ven=ven,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import connection
 
 from oadr.delays import Delays
 from opendsr.kernel import outbox
-from vtn.models import Event, EventOpt, OptChoice, OptSource, Ven
+from vtn.live_events import AnyEvent
+from vtn.models import EventOpt, OptChoice, OptSource
+from vtn.services import telling
+from vtn.services.distributing import AnyVen
 
 LONGEST_REASON: Final = 120
-RECEIVED: Final = "vtn.opt.received"
 DELAYS_TOLD: Final = "vtn.event.delays_told"
 RECEIVED_FOR_RESOURCES: Final = "vtn.opt.received_for_resources"
 
@@ -24,13 +27,22 @@ RECEIVED_FOR_RESOURCES: Final = "vtn.opt.received_for_resources"
 class Saying:
     """One VEN's word on one event; `resource_ids` when it speaks for some of its resources only."""
 
-    ven: Ven
-    event: Event
+    ven: AnyVen
+    event: AnyEvent
     opt: OptChoice
     source: OptSource
     reason: str = ""
     opt_id: str = ""
     resource_ids: tuple[str, ...] = ()
+
+
+class _Word(NamedTuple):
+    """What stands of an opt."""
+
+    opt: str
+    source: str
+    modification_number: int
+    is_withdrawn: bool
 
 
 def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
@@ -44,8 +56,7 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
     a later answer to the event does not touch the resources that it spoke for.
     """
     _acknowledge({saying.event.pk: saying.event for saying in sayings}.values(), at=at)
-    latest = _latest_opts(saying.event.pk for saying in sayings)
-    rows: list[EventOpt] = []
+    latest = _latest_opts(saying.event for saying in sayings)
     told: list[Saying] = []
     for saying in sayings:
         if saying.event.cancelled_at is not None:
@@ -56,28 +67,21 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
             is_automatic = before.source == OptSource.CREATE_OPT and saying.source == OptSource.CREATED_EVENT
             if is_repeated or is_automatic:
                 continue
-        row = EventOpt(
-            event=saying.event,
-            opt=saying.opt,
-            modification_number=saying.event.modification_number,
-            source=saying.source,
-            reason=saying.reason[:LONGEST_REASON],
-            opt_id=saying.opt_id,
-            resource_ids=list(saying.resource_ids),
-            received_at=at,
+        latest[saying.event.pk, saying.resource_ids] = _Word(
+            saying.opt, saying.source, saying.event.modification_number, is_withdrawn=False
         )
-        latest[saying.event.pk, saying.resource_ids] = row
-        rows.append(row)
         told.append(saying)
-    EventOpt.objects.bulk_create(rows)
+    if not told:
+        return
+    written = _insert(told, at=at)
     apart = _resources_apart(
         latest, {saying.event.pk: saying.event.modification_number for saying in sayings}
     )
     facts = [
-        (saying, _told(saying, row, apart=apart.get(saying.event.pk, ())))
-        for saying, row in zip(told, rows, strict=True)
+        (saying, _told(saying, sequence, apart=apart.get(saying.event.pk, ()), at=at))
+        for saying, sequence in zip(told, written, strict=True)
     ]
-    outbox.record_many(RECEIVED, [("", fact) for saying, fact in facts if not saying.resource_ids], at=at)
+    telling.tell(telling.RECEIVED, [("", fact) for saying, fact in facts if not saying.resource_ids], at=at)
     outbox.record_many(
         RECEIVED_FOR_RESOURCES,
         [
@@ -89,7 +93,7 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
     )
 
 
-def record_delays(told: Iterable[tuple[Event, Delays]], *, at: datetime) -> None:
+def record_delays(told: Iterable[tuple[AnyEvent, Delays]], *, at: datetime) -> None:
     """Tell upward what VENs drew within startafter, once a version; the VTN itself has no use for it."""
     facts: list[tuple[str, dict[str, object]]] = [
         (
@@ -107,32 +111,63 @@ def record_delays(told: Iterable[tuple[Event, Delays]], *, at: datetime) -> None
 
 
 def _resources_apart(
-    latest: Mapping[tuple[int, tuple[str, ...]], EventOpt], in_force: Mapping[int, int]
+    latest: Mapping[tuple[int, tuple[str, ...]], _Word], in_force: Mapping[int, int]
 ) -> dict[int, set[str]]:
     """By event (pk), the resources that its hub has spoken for on their own, in the version `in_force`."""
     apart: dict[int, set[str]] = defaultdict(set)
-    for (event_pk, resource_ids), row in latest.items():
-        if resource_ids and row.withdrawn_at is None and row.modification_number == in_force[event_pk]:
+    for (event_pk, resource_ids), word in latest.items():
+        if resource_ids and not word.is_withdrawn and word.modification_number == in_force[event_pk]:
             apart[event_pk].update(resource_ids)
     return apart
 
 
-def _told(saying: Saying, row: EventOpt, *, apart: Collection[str]) -> dict[str, object]:
+def _told(saying: Saying, sequence: int, *, apart: Collection[str], at: datetime) -> dict[str, object]:
     is_answer = saying.source == OptSource.CREATED_EVENT
     return {
         "event_id": saying.event.event_id,
         "ven_id": saying.ven.ven_id,
         "opt": str(saying.opt),
-        "modification_number": row.modification_number,
+        "modification_number": saying.event.modification_number,
         "source": str(saying.source),
-        "reason": row.reason,
-        "sequence": row.pk,
-        "received_at": row.received_at,
+        "reason": saying.reason[:LONGEST_REASON],
+        "sequence": sequence,
+        "received_at": at,
         **({"resources_apart": sorted(apart)} if apart and is_answer else {}),
     }
 
 
-def _acknowledge(events: Iterable[Event], *, at: datetime) -> None:
+_INSERT: Final = """
+    INSERT INTO vtn_event_opt
+        (event_id, opt, modification_number, source, reason, opt_id, resource_ids, received_at)
+    SELECT event, opt, modification, source, reason, opt_id, resources, %s
+    FROM ROWS FROM (json_to_recordset(%s::json) AS (
+        event bigint, opt text, modification int, source text, reason text, opt_id text, resources jsonb
+    )) WITH ORDINALITY AS said (event, opt, modification, source, reason, opt_id, resources, place)
+    ORDER BY place
+    RETURNING id
+"""
+
+
+def _insert(sayings: Sequence[Saying], *, at: datetime) -> list[int]:
+    """Write the opts in one statement, in their order; returns their ids, rising in it."""
+    rows = [
+        {
+            "event": saying.event.pk,
+            "opt": str(saying.opt),
+            "modification": saying.event.modification_number,
+            "source": str(saying.source),
+            "reason": saying.reason[:LONGEST_REASON],
+            "opt_id": saying.opt_id,
+            "resources": saying.resource_ids,
+        }
+        for saying in sayings
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [at, json.dumps(rows)])
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def _acknowledge(events: Iterable[AnyEvent], *, at: datetime) -> None:
     fresh = [event for event in events if event.acknowledged_modification != event.modification_number]
     if not fresh:
         return
@@ -140,14 +175,21 @@ def _acknowledge(events: Iterable[Event], *, at: datetime) -> None:
         cursor.execute(
             """
             UPDATE vtn_event SET acknowledged_modification = modification_number, acknowledged_at = %s
-            WHERE id = ANY(%s)
+            WHERE id = ANY(string_to_array(%s, ',')::bigint[])
             """,
-            [at, [event.pk for event in fresh]],
+            [at, ",".join(str(event.pk) for event in fresh)],
         )
-    for event in fresh:
-        event.acknowledged_modification, event.acknowledged_at = event.modification_number, at
 
 
-def _latest_opts(event_pks: Iterable[int]) -> dict[tuple[int, tuple[str, ...]], EventOpt]:
-    rows = EventOpt.objects.filter(event_id__in=set(event_pks)).order_by("id")
-    return {(row.event_id, tuple(row.resource_ids)): row for row in rows}
+def _latest_opts(events: Iterable[AnyEvent]) -> dict[tuple[int, tuple[str, ...]], _Word]:
+    """What the VENs said before, by event (pk) and resources; of one never answered nothing was said."""
+    spoken_of = {event.pk for event in events if event.acknowledged_modification is not None}
+    if not spoken_of:
+        return {}
+    rows = EventOpt.objects.filter(event_id__in=spoken_of).order_by("id")
+    return {
+        (event, tuple(resources)): _Word(opt, source, modification, withdrawn_at is not None)
+        for event, resources, opt, source, modification, withdrawn_at in rows.values_list(
+            "event_id", "resource_ids", "opt", "source", "modification_number", "withdrawn_at"
+        )
+    }

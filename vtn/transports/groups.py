@@ -8,13 +8,13 @@ is left to the application: None in its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, wraps
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connection, transaction
 
 from oadr import codec, rendering
 from oadr import messages as m
@@ -22,8 +22,10 @@ from oadr.errors import WireError
 from oadr.messages import EiResponse
 from opendsr.kernel import clock
 from vtn import messagelog
-from vtn.models import Ven, VenCertificate
+from vtn.event_offers import OFFER_COLUMNS, Offer
+from vtn.models import VenCertificate
 from vtn.services import distributing, events
+from vtn.services.distributing import Speaker
 from vtn.transports import standing
 
 MOST: Final = 1_000
@@ -61,6 +63,18 @@ class Served:
     sets: dict[str, bytes]
 
 
+class Caller(NamedTuple):
+    """A certificate in force of a registered VEN that need not sign, and what waits for it in the queue.
+
+    `due_wall` is when a poll next gets something, in wall seconds; None when nothing waits.
+    """
+
+    speaker: Speaker
+    not_after: float
+    offer: Offer | None
+    due_wall: float | None
+
+
 def _in_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     @wraps(work)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -77,23 +91,32 @@ def _in_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 def serve_polls(polls: Sequence[Poll]) -> Served:
     """Look everybody up, and hand over the events that are due."""
     at, wall = clock.now(), clock.wall_now()
-    _note_first_use([poll.fingerprint for poll in polls], wall=wall)
-    speakers = standing.speakers([poll.fingerprint for poll in polls], wall=wall)
-    quiet = standing.quiet_among(speakers, wall=wall)
-    due = [poll for poll in polls if poll.fingerprint not in quiet and poll.is_enveloped]
-    vens = {row.fingerprint: row.ven for row in speakers}
-    asking = {
-        poll.fingerprint: ven
-        for poll in due
-        if (ven := vens.get(poll.fingerprint)) is not None and poll.ven_id in ("", ven.ven_id)
+    callers = _callers([poll.fingerprint for poll in polls], wall=wall)
+    quiet = {
+        fingerprint: told
+        for fingerprint, caller in callers.items()
+        if (told := _quiet(caller, wall=wall)) is not None
     }
-    sets = distributing.distribute_many(list(asking.values()), at=at, by="pull") if asking else {}
-    served = {fingerprint: sets[ven.pk] for fingerprint, ven in asking.items() if ven.pk in sets}
+    due = [poll for poll in polls if poll.fingerprint not in quiet and poll.is_enveloped]
+    asking = {
+        poll.fingerprint: caller
+        for poll in due
+        if (caller := callers.get(poll.fingerprint)) is not None
+        and poll.ven_id in ("", caller.speaker.ven_id)
+    }
+    offers = {caller.speaker.pk: caller.offer for caller in asking.values() if caller.offer is not None}
+    vens = list({caller.speaker.pk: caller.speaker for caller in asking.values()}.values())
+    sets = distributing.distribute_many(vens, at=at, by="pull", offers=offers) if offers else {}
+    served = {
+        fingerprint: sets[caller.speaker.pk]
+        for fingerprint, caller in asking.items()
+        if caller.speaker.pk in sets
+    }
     for poll in due:
         if poll.fingerprint in served:
             messagelog.note(
                 messagelog.Exchange(
-                    ven_pk=asking[poll.fingerprint].pk,
+                    ven_pk=asking[poll.fingerprint].speaker.pk,
                     service="OadrPoll",
                     message=m.Poll(poll.ven_id),
                     message_name="oadrPoll",
@@ -114,25 +137,27 @@ def take_answers(said: Sequence[Said]) -> list[bytes | None]:
 
     Returns the replies, in the messages' order. On return all that was answered is durable.
     """
-    at = clock.now()
-    fingerprints = [each.fingerprint for each in said]
-    _note_first_use(fingerprints, wall=clock.wall_now())
-    vens = {row.fingerprint: row.ven for row in standing.speakers(fingerprints, wall=clock.wall_now())}
-    answers: list[tuple[int, Ven, codec.Parsed, m.CreatedEvent]] = []
-    asked: list[tuple[int, Ven, codec.Parsed, m.RequestEvent]] = []
+    at, wall = clock.now(), clock.wall_now()
+    callers = _callers([each.fingerprint for each in said], wall=wall)
+    answers: list[tuple[int, Speaker, codec.Parsed, m.CreatedEvent]] = []
+    asked: list[tuple[int, Speaker, codec.Parsed, m.RequestEvent]] = []
     for place, each in enumerate(said):
-        ven = vens.get(each.fingerprint)
-        parsed = _parsed(each.body)
-        if ven is None or parsed is None or parsed.is_signed:
+        caller = callers.get(each.fingerprint)
+        parsed = _parsed(each.body) if caller is not None else None
+        if caller is None or parsed is None or parsed.is_signed:
             continue
+        ven = caller.speaker
         match parsed.message:
             case m.CreatedEvent(ven_id=claimed) as answer if claimed in ("", ven.ven_id):
                 answers.append((place, ven, parsed, answer))
             case m.RequestEvent(ven_id=claimed) as request if claimed in ("", ven.ven_id):
                 asked.append((place, ven, parsed, request))
     served: list[bytes | None] = [None] * len(said)
+    offers = {caller.speaker.pk: caller.offer for caller in callers.values() if caller.offer is not None}
     with transaction.atomic():
-        replies = events.created_events([(ven, message) for _, ven, _, message in answers], at=at)
+        replies = events.created_events(
+            [(ven, message) for _, ven, _, message in answers], at=at, offers=offers
+        )
     for (place, ven, parsed, _), reply in zip(answers, replies, strict=True):
         if reply.response.is_ok:  # else the application takes it again, and writes the refusal down
             served[place] = response_bytes(reply, is_enveloped=parsed.is_enveloped)
@@ -148,7 +173,7 @@ def take_answers(said: Sequence[Said]) -> list[bytes | None]:
 
 
 def _note(
-    said: Said, ven: Ven, parsed: codec.Parsed, *, reply_name: str, reply: bytes | None, at: datetime
+    said: Said, ven: Speaker, parsed: codec.Parsed, *, reply_name: str, reply: bytes | None, at: datetime
 ) -> None:
     messagelog.note(
         messagelog.Exchange(
@@ -170,28 +195,88 @@ def _note(
 def response_bytes(message: m.Response, *, is_enveloped: bool = True) -> bytes:
     """Return an oadrResponse as the codec writes it, its ids spliced in."""
     response = message.response
-    if not (response.request_id and message.ven_id):
+    if not message.ven_id:
         return codec.serialise(message, is_enveloped=is_enveloped)
-    before, between, after = _response_frame(response.code, response.description, is_enveloped)
+    before, between, after = _response_frame(
+        response.code, response.description, bool(response.request_id), is_enveloped
+    )
     return (
         before + rendering.escaped(response.request_id) + between + rendering.escaped(message.ven_id) + after
     )
 
 
 @lru_cache(maxsize=64)
-def _response_frame(code: int, description: str, is_enveloped: bool) -> tuple[bytes, bytes, bytes]:
-    marked = m.Response(response=EiResponse(code, description, "-request-"), ven_id="-ven-")
-    before, rest = codec.serialise(marked, is_enveloped=is_enveloped).split(b"-request-")
-    between, after = rest.split(b"-ven-")
+def _response_frame(
+    code: int, description: str, has_request_id: bool, is_enveloped: bool
+) -> tuple[bytes, bytes, bytes]:
+    request_id = "-request-" if has_request_id else ""
+    marked = m.Response(response=EiResponse(code, description, request_id), ven_id="-ven-")
+    before, after = codec.serialise(marked, is_enveloped=is_enveloped).split(b"-ven-")
+    if not has_request_id:
+        return before, b"", after
+    before, between = before.split(b"-request-")
     return before, between, after
 
 
-def _note_first_use(fingerprints: Sequence[str], *, wall: datetime) -> None:
-    """Note a certificate's first word: from then on the one it replaces may end."""
-    fresh = VenCertificate.objects.filter(
-        fingerprint__in=set(fingerprints), first_used_wall_at=None, revoked_at=None
+_CALLERS: Final = f"""
+    SELECT certificate.fingerprint, ven.id, ven.ven_id, ven.poll_seconds,
+           extract(epoch FROM certificate.not_after)::float8, certificate.first_used_wall_at IS NULL,
+           queue.kind = 'events', {OFFER_COLUMNS}
+    FROM ven_certificate AS certificate
+    JOIN ven ON ven.id = certificate.ven_id
+    LEFT JOIN vtn_queue AS queue ON queue.ven_id = ven.id AND queue.state IN ('queued', 'delivered')
+    WHERE certificate.fingerprint = ANY(string_to_array(%(fingerprints)s, ','))
+      AND certificate.revoked_at IS NULL AND certificate.not_before <= %(wall)s
+      AND certificate.not_after > %(wall)s
+      AND ven.registration_id <> '' AND ven.security <> 'high'
+"""  # noqa: S608
+
+
+def _callers(fingerprints: Collection[str], *, wall: datetime) -> dict[str, Caller]:
+    """Return by fingerprint who speaks and what waits for them, in one statement.
+
+    A certificate's first word is noted: from then on the one it replaces may end.
+    """
+    wanted = set(fingerprints)
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLERS, {"fingerprints": ",".join(wanted), "wall": wall})
+        rows = cursor.fetchall()
+    callers: dict[str, Caller] = {}
+    fresh: set[str] = set()
+    for fingerprint, pk, ven_id, seconds, not_after, is_fresh, is_of_events, *queued in rows:
+        if is_fresh:
+            fresh.add(fingerprint)
+        known = callers.get(fingerprint)
+        due, offer = (None, None) if known is None else (known.due_wall, known.offer)
+        if is_of_events is not None:
+            row = Offer._make(queued)
+            if is_of_events:
+                offer = row
+            when = 0.0 if row.is_queued else row.next_try_wall
+            due = when if due is None else min(due, when)
+        callers[fingerprint] = Caller(Speaker(pk, ven_id, seconds), not_after, offer, due)
+    if fresh:
+        VenCertificate.objects.filter(fingerprint__in=fresh, first_used_wall_at=None).update(
+            first_used_wall_at=wall
+        )
+    return callers
+
+
+def _quiet(caller: Caller, *, wall: datetime) -> standing.Quiet | None:
+    """What is remembered of a caller for whom nothing waits now; None where something does."""
+    until = min(caller.not_after, (wall + standing.REMEMBERED).timestamp())
+    if caller.due_wall is not None:
+        until = min(until, caller.due_wall)
+    if until <= wall.timestamp():
+        return None
+    message = m.Response(response=EiResponse(description="OK"), ven_id=caller.speaker.ven_id)
+    return standing.Quiet(
+        ven_key=caller.speaker.pk,
+        ven_id=caller.speaker.ven_id,
+        until_wall=until,
+        enveloped=response_bytes(message),
+        bare=response_bytes(message, is_enveloped=False),
     )
-    fresh.filter(not_before__lte=wall, not_after__gt=wall).update(first_used_wall_at=wall)
 
 
 def _parsed(body: bytes) -> codec.Parsed | None:
