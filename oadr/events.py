@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 from oadr.elements import (
     EI,
@@ -31,6 +31,7 @@ from oadr.elements import (
     response_of,
     target_of,
     text_of,
+    texts_by_tag,
     to_float,
     to_integer,
     token_of,
@@ -41,6 +42,7 @@ from oadr.errors import InvalidValue
 from oadr.messages import (
     CreatedEvent,
     DistributeEvent,
+    EiResponse,
     Event,
     EventResponse,
     EventStatus,
@@ -72,20 +74,41 @@ def write_request_event(root: Element, message: RequestEvent) -> None:
 
 
 def read_created_event(root: Element) -> CreatedEvent:
+    """Read in one pass over each element's children: ten thousand come at once."""
     body = require(root, PYLD("eiCreatedEvent"))
+    response = texts_by_tag(require(body, EI("eiResponse")))
     return CreatedEvent(
-        response=response_of(body),
+        response=EiResponse(
+            code=to_integer(response.get(_CODE, "").strip()),
+            description=response.get(_DESCRIPTION, ""),
+            request_id=response.get(_REQUEST_ID, ""),
+        ),
         ven_id=text_of(body, EI("venID")),
         event_responses=tuple(
-            EventResponse(
-                event=qualified_event_of(element),
-                opt_type=cast(OptType, token_of(element, EI("optType"))),
-                request_id=text_of(element, PYLD("requestID")),
-                code=to_integer(token_of(element, EI("responseCode"))),
-                description=text_of(element, EI("responseDescription")),
-            )
-            for element in body.iterfind(f"{EI('eventResponses')}/{EI('eventResponse')}")
+            _event_response(element) for responses in body.iterchildren(_RESPONSES) for element in responses
         ),
+    )
+
+
+_RESPONSES: Final = EI("eventResponses")
+_CODE: Final = EI("responseCode")
+_DESCRIPTION: Final = EI("responseDescription")
+_REQUEST_ID: Final = PYLD("requestID")
+_QUALIFIED: Final = EI("qualifiedEventID")
+_EVENT_ID: Final = EI("eventID")
+_MODIFICATION: Final = EI("modificationNumber")
+_OPT_TYPE: Final = EI("optType")
+
+
+def _event_response(element: Element) -> EventResponse:
+    texts = texts_by_tag(element)
+    event = texts_by_tag(require(element, _QUALIFIED))
+    return EventResponse(
+        event=QualifiedEventId(event.get(_EVENT_ID, ""), to_integer(event.get(_MODIFICATION, "").strip())),
+        opt_type=cast(OptType, texts.get(_OPT_TYPE, "").strip()),
+        request_id=texts.get(_REQUEST_ID, ""),
+        code=to_integer(texts.get(_CODE, "").strip()),
+        description=texts.get(_DESCRIPTION, ""),
     )
 
 

@@ -191,8 +191,10 @@ def record_many(topic: str, payloads: Sequence[tuple[str, dict[str, object]]], *
             """
             WITH fresh AS (
                 INSERT INTO outbox_fact (id, topic, key, payload, at, due_at, recorded_wall_at)
-                SELECT gen_random_uuid(), %(topic)s, told.key, told.payload::jsonb, %(at)s, NULL, %(wall)s
-                FROM unnest(%(keys)s::text[], %(payloads)s::text[]) AS told (key, payload)
+                SELECT gen_random_uuid(), %(topic)s, told.key, told.payload, %(at)s, NULL, %(wall)s
+                FROM ROWS FROM (
+                    json_array_elements_text(%(keys)s::json), jsonb_array_elements(%(payloads)s::jsonb)
+                ) AS told (key, payload)
                 ON CONFLICT DO NOTHING
                 RETURNING id
             )
@@ -206,8 +208,8 @@ def record_many(topic: str, payloads: Sequence[tuple[str, dict[str, object]]], *
                 "at": at,
                 "wall": wall,
                 "epoch": EPOCH,
-                "keys": [key for key, _ in payloads],
-                "payloads": [json.dumps(plain.json_object(payload)) for _, payload in payloads],
+                "keys": json.dumps([key for key, _ in payloads]),
+                "payloads": json.dumps([plain.json_object(payload) for _, payload in payloads]),
                 "consumers": [entry.name for entry in registrations],
                 "queues": [entry.queue for entry in registrations],
             },
