@@ -96,7 +96,7 @@ def opts_received(*, fact: Fact) -> None:
             raise
         except Exception:  # one answer must not keep the others from being taken
             logger.exception("an opt was put apart: %s", _text(part, "event_id"))
-            outbox.record("vtn.opt.received", at=fact.at, **part.payload)
+            outbox.record_many("vtn.opt.received", [("", dict(part.payload))], at=fact.at)
 
 
 @outbox.consumer("vtn.opt.received", "campaigns.opt")

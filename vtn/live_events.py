@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from django.db import connection
 
 from opendsr.kernel.interval import EPOCH
-from vtn.models import Event
+from vtn.models import Event, Ven
 
 
 class EventRow(NamedTuple):
@@ -53,6 +53,15 @@ class EventRow(NamedTuple):
         return self._replace(acknowledged_modification=self.modification_number)
 
 
+class Speaker(NamedTuple):
+    """As much of a VEN as its events ask for; the names are the model's."""
+
+    pk: int
+    ven_id: str
+    poll_seconds: int | None
+
+
+AnyVen = Ven | Speaker
 AnyEvent = Event | EventRow
 
 _COLUMNS: Final = """

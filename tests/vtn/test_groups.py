@@ -13,6 +13,7 @@ from opendsr.kernel.models import OutboxFact
 from tests.vtn import hubs
 from tests.vtn.hubs import notice_to, only_event
 from vtn import enrolling, event_offers
+from vtn.live_events import Speaker
 from vtn.models import Event, EventOpt, MessageLog, MessageState, QueuedMessage, VenCertificate
 from vtn.port import Vtn
 from vtn.services import distributing, telling
@@ -172,7 +173,7 @@ def test_an_offer_written_since_it_was_read_is_settled_anew(
     """An event published between the reading of the queue's row and its marking is offered next."""
     vtn.publish(a_year_from(hub), key="first", at=hubs.AT)
     event = only_event(hub.polls()) if is_answer else None
-    speaker = distributing.Speaker(hub.ven.pk, hub.ven_id, None)
+    speaker = Speaker(hub.ven.pk, hub.ven_id, None)
     read = event_offers.open_offers([hub.ven.pk])
     vtn.publish(a_year_from(hub), key="second", at=hubs.AT)
     at = hubs.AT

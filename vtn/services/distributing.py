@@ -20,22 +20,11 @@ from opendsr.kernel import clock, ids
 from opendsr.kernel.interval import EPOCH
 from vtn import event_offers, lifecycle, live_events, queueing
 from vtn.event_offers import Fate, Offer
-from vtn.live_events import AnyEvent, EventRow
+from vtn.live_events import AnyEvent, AnyVen, EventRow
 from vtn.models import Event, QueuedMessage, Ven
 from vtn.notices import event_bytes, event_message, vtn_id
 from vtn.services import telling
 from vtn.services.registration import poll_seconds
-
-
-class Speaker(NamedTuple):
-    """As much of a VEN as its events ask for; the names are the model's."""
-
-    pk: int
-    ven_id: str
-    poll_seconds: int | None
-
-
-AnyVen = Ven | Speaker
 
 
 class Known(NamedTuple):

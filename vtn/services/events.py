@@ -15,10 +15,10 @@ from oadr.delays import Delays
 from oadr.messages import EiResponse, EventResponse
 from vtn import event_offers, live_events
 from vtn.event_offers import Offer
-from vtn.live_events import EventRow
+from vtn.live_events import AnyVen, EventRow
 from vtn.models import OptChoice, OptSource, Ven
 from vtn.services import distributing, opting
-from vtn.services.distributing import AnyVen, Known
+from vtn.services.distributing import Known
 
 CHOICES: Final = {"optIn": OptChoice.IN, "optOut": OptChoice.OUT, "none": OptChoice.NONE}
 

@@ -13,10 +13,9 @@ from django.db import connection
 
 from oadr.delays import Delays
 from opendsr.kernel import outbox
-from vtn.live_events import AnyEvent
+from vtn.live_events import AnyEvent, AnyVen
 from vtn.models import EventOpt, OptChoice, OptSource
 from vtn.services import telling
-from vtn.services.distributing import AnyVen
 
 LONGEST_REASON: Final = 120
 DELAYS_TOLD: Final = "vtn.event.delays_told"

@@ -12,6 +12,7 @@ from oadr import messages as m
 from oadr.messages import EiResponse
 from opendsr.kernel import ids, outbox
 from vtn import pacing, queueing, reporting
+from vtn.live_events import AnyVen
 from vtn.models import Event, MessageKind, MessageState, QueuedMessage, Security, Ven
 from vtn.notices import vtn_id
 from vtn.services.refusing import Refused
@@ -86,7 +87,7 @@ def end(ven: Ven, *, at: datetime, note: str) -> None:
     outbox.record("vtn.ven.unregistered", at=at, ven_id=ven.ven_id, unregistered_at=at)
 
 
-def poll_seconds(ven: Ven) -> int:
+def poll_seconds(ven: AnyVen) -> int:
     """How long the VEN is asked to wait between polls, in wall seconds."""
     return ven.poll_seconds or int(settings.VTN_POLL_SECONDS)
 

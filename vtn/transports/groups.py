@@ -23,9 +23,9 @@ from oadr.messages import EiResponse
 from opendsr.kernel import clock
 from vtn import messagelog
 from vtn.event_offers import OFFER_COLUMNS, Offer
+from vtn.live_events import Speaker
 from vtn.models import VenCertificate
 from vtn.services import distributing, events
-from vtn.services.distributing import Speaker
 from vtn.transports import standing
 
 MOST: Final = 1_000
