@@ -39,6 +39,9 @@ def main() -> None:
         clock.configure(take_part.AT, speed=0)
         take_part.settle_in(homes)
         key = make_ready(homes)
+        from opendsr.web.warming import warm
+
+        warm()  # as a process of the site does before its first request
         measure(key, homes)
 
 
@@ -188,6 +191,7 @@ def measure(key: Any, homes: int) -> None:
     sys.stdout.write(f"{homes} homes, {answer['events']} events, {answer['assets']} assets each time\n")
     cpu = (time.process_time() + database_cpu_seconds() - began_cpu) / ROUNDS
     sys.stdout.write(f"BENCH campaigns_dno_start_and_stop_cpu {cpu:.2f} s\n")
+    sys.stdout.write(f"BENCH campaigns_dno_first_start {starts[0]:.2f} s goal {MOST_SECONDS:g}\n")
     sys.stdout.write(f"BENCH campaigns_dno_start {median(starts):.2f} s goal {MOST_SECONDS:g}\n")
     sys.stdout.write(f"BENCH campaigns_dno_stop {median(stops):.2f} s goal {MOST_SECONDS:g}\n")
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeBoundary, RangeOperators
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -232,7 +233,9 @@ class Participation(models.Model):
     campaign = models.ForeignKey(
         Campaign, on_delete=models.PROTECT, related_name="participations", db_index=False
     )
-    asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="participations")
+    asset = models.ForeignKey(
+        "assets.Asset", on_delete=models.PROTECT, related_name="participations", db_index=False
+    )
     occupancy = models.ForeignKey(
         "members.Occupancy", on_delete=models.PROTECT, related_name="participations", db_index=False
     )
@@ -298,7 +301,8 @@ class Participation(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["vtn_event_id"], name="participation_by_event"),
+            # Ten thousand are written at once: no index but those needed, and of these the cheapest to write.
+            HashIndex(fields=["vtn_event_id"], name="participation_by_event"),
             models.Index(fields=["occupancy", "starts_at"], name="participation_by_occupancy"),
         ]
 

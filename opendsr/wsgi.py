@@ -8,3 +8,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opendsr.settings")
 application = get_wsgi_application()
+
+from opendsr.web.warming import warm  # noqa: E402
+
+warm()

@@ -1,6 +1,6 @@
 """Direct load control in one go: found by place, chosen, written and published, in one transaction.
 
-Columns in, a statement a table out: ten thousand homes take a second and a half. What the send-time guard
+Columns in, a statement a table out: ten thousand homes take less than a second. What the send-time guard
 asks (`guarding.py`) is asked here while its answers are held still.
 """
 

@@ -12,6 +12,7 @@ from oadr import messages as m
 from opendsr.kernel.interval import Interval
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, HOUR, STARTS_AT, notice_to, only_event
+from vtn import publishing
 from vtn.models import Event
 from vtn.port import (
     START,
@@ -21,6 +22,7 @@ from vtn.port import (
     SignalInterval,
     UnknownEvent,
     UnknownVen,
+    VenId,
     Vtn,
     VtnEventId,
 )
@@ -55,6 +57,35 @@ def test_many_are_published_in_few_queries(
     assert published.keys() == notices.keys()
     assert len(set(published.values())) == 500
     assert EmbeddedVtn().publish_many({}, at=AT) == {}
+
+
+def test_many_of_which_some_are_there_are_published_once_each(vtn: Vtn, hub: hubs.TestHub) -> None:
+    keys = [f"k{number:04d}" for number in range(publishing.MANY + 1)]
+    first = vtn.publish(notice_to(hub.ven_id), key=keys[500], at=AT)
+
+    published = vtn.publish_many({key: notice_to(hub.ven_id) for key in keys}, at=AT)
+    again = vtn.publish_many({key: notice_to(hub.ven_id) for key in keys}, at=AT)
+
+    assert published[keys[500]] == first
+    assert again == published
+    assert set(Event.objects.values_list("event_id", flat=True)) == set(published.values())
+    assert Event.objects.count() == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "resource_ids"),
+    [("", ()), ("k" * 201, ()), ("k", ("a\x01",)), ("k", tuple(map(str, range(501))))],
+)
+def test_one_addressee_that_cannot_be_told_stops_them_all(
+    vtn: Vtn, hub: hubs.TestHub, key: str, resource_ids: tuple[str, ...]
+) -> None:
+    notice = notice_to(hub.ven_id)
+    sound, other = ("sound", VenId(hub.ven_id), ()), (key, VenId(hub.ven_id), resource_ids)
+
+    with pytest.raises(NoticeInvalid):
+        vtn.publish_alike([(notice, [sound, other])], at=AT)
+
+    assert not Event.objects.exists()
 
 
 def test_one_unknown_ven_stops_them_all(vtn: Vtn, hub: hubs.TestHub) -> None:
