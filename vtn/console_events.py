@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
-from vtn import contexts, desk, notices, sending, ven_page
+from vtn import contexts, desk, notices, repeating, sending, ven_page
 from vtn.api_fields import ContentSerializer, content_from, content_shown
 from vtn.event_form import ChangeForm, EventForm, initial_of, next_full_hour
 from vtn.lists import chosen, paged, search_words
@@ -47,6 +47,8 @@ def event_list(request: StaffRequest) -> HttpResponse:
         "market_context": request.GET.get("market", "").replace("\0", "")[:200],
     }
     shown, pager = paged(request, desk.find_events(desk.events(at=at), at=at, **filters))
+    kept = EventDraft.objects.filter(published_at=None).order_by("-pk")
+    drafts, drafts_pager = paged(request, kept, size=20, parameter="drafts")
     context = {
         "events": [ven_page.event_row(each, at=at) for each in shown],
         "pager": pager,
@@ -54,7 +56,8 @@ def event_list(request: StaffRequest) -> HttpResponse:
         "is_filtered": any(filters.values()),
         "states": STATES.items(),
         "contexts": _contexts(filters["market_context"]),
-        "drafts": EventDraft.objects.filter(published_at=None).order_by("-pk")[:20],
+        "drafts": [_draft_row(each) for each in drafts],
+        "drafts_pager": drafts_pager,
     }
     return show(request, "vtn/event_list.html", context, section="events")
 
@@ -128,38 +131,42 @@ def event_compose(request: StaffRequest) -> HttpResponse:
     context: dict[str, object] = {"form": form}
     if request.POST.get("add") != "signal" and form.is_valid():
         try:
-            content = form.content()
             ven_ids = sending.targets(ven_ids=form.wanted_ven_ids(), groups=form.wanted_groups())
-            sending.require_fresh(content, at=at)
+            starts = form.starts()
+            repeating.require_few(len(starts), len(ven_ids))
+            events = repeating.series(form.content(), form.cleaned_data["key"], starts)
+            first = next(iter(events.values()))
+            sending.require_fresh(first, at=at)
             context |= {
-                "previews": sending.preview(content=content, ven_ids=ven_ids, at=at),
+                "previews": sending.preview(content=first, ven_ids=ven_ids, at=at),
                 "ven_ids": ven_ids,
+                "starts": starts,
             }
+            actor = request.principal.actor
             if request.POST.get("keep") == "yes":
-                sending.save_draft(
-                    draft_id=form.cleaned_data["key"],
-                    content=content_shown(content),
-                    ven_ids=ven_ids,
-                    at=at,
-                    by=request.principal.actor,
-                )
-                messages.success(request, _("Kept as a draft. Nothing is sent."))
+                repeating.keep_series(events, shown=content_shown, ven_ids=ven_ids, at=at, by=actor)
+                messages.success(request, _kept(len(starts)))
                 return redirect("vtn:event_list")
             if request.POST.get("send") == "yes":
-                sent = sending.send_written(
-                    content=content,
-                    shown=content_shown(content),
-                    ven_ids=ven_ids,
-                    key=form.cleaned_data["key"],
-                    at=at,
-                    by=request.principal.actor,
-                )
-                messages.success(request, _("Sent to %(n)s VENs.") % {"n": len(sent)})
+                sent = repeating.send_series(events, shown=content_shown, ven_ids=ven_ids, at=at, by=actor)
+                messages.success(request, _sent(len(starts), len(ven_ids)))
                 return redirect("vtn:event_detail", sent[0]) if len(sent) == 1 else redirect("vtn:event_list")
         except DomainError as error:
             form.add_error(_field_of(error), sentence(error))
     status = 422 if form.is_bound and form.has_errors else 200
     return show(request, "vtn/event_compose.html", context, section="events", status=status)
+
+
+def _kept(times: int) -> str:
+    if times == 1:
+        return _("Kept as a draft. Nothing is sent.")
+    return _("Kept as %(n)s drafts. Nothing is sent.") % {"n": times}
+
+
+def _sent(times: int, vens: int) -> str:
+    if times == 1:
+        return _("Sent to %(n)s VENs.") % {"n": vens}
+    return _("Sent %(times)s events to %(n)s VENs.") % {"times": times, "n": vens}
 
 
 @require_http_methods(["GET", "POST"])
@@ -215,6 +222,19 @@ def draft_delete(request: StaffRequest, draft_id: UUID) -> HttpResponse:
     return redirect("vtn:event_list")
 
 
+def _draft_row(draft: EventDraft) -> dict[str, object]:
+    starts_at = None
+    with suppress(KeyError, TypeError, ValueError):
+        starts_at = datetime.fromisoformat(draft.content["starts_at"])
+    return {
+        "draft_id": draft.draft_id,
+        "created_at": draft.created_at,
+        "starts_at": starts_at,
+        "market_context": draft.content.get("market_context", ""),
+        "vens": len(draft.ven_ids),
+    }
+
+
 def _contexts(asked: str) -> list[tuple[str, str]]:
     """What the list may be narrowed to: every known market context, and the one asked for."""
     known = contexts.names()
@@ -228,6 +248,7 @@ FIELDS: Final = {
     "unknown_group": "groups",
     "ven_ids": "ven_ids",
     "starts_at": "starts_at",
+    "repeat_until": "repeat_until",
     "signals": "intervals",
     "market_context": "market_context",
     "comment": "comment",

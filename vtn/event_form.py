@@ -10,9 +10,10 @@ from typing import Any, Final, cast, get_args
 from django import forms
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
-from vtn import contexts
+from vtn import contexts, repeating
 from vtn.content import EventContent, SignalContent, Target, TargetKind
 from vtn.models import VenGroup
 from vtn.port import VenId
@@ -22,6 +23,7 @@ from vtn.signals import RULES, UNITS
 SIGNALS: Final = tuple(name for name in RULES if name != "simple")
 CHOICES: Final = [(each, each) for each in SIGNALS]
 LONGEST_SIGNAL: Final = 60
+SERIES: Final = ("repeat_on", "repeat_until", "skips_holidays")
 TYPES: Final = tuple(dict.fromkeys(kind for kinds in RULES.values() for kind in kinds))
 KINDS: Final = get_args(TargetKind)
 MOST_INTERVALS: Final = 300
@@ -178,6 +180,16 @@ class ContentForm(SignalForm):
         return is_valid and not self.errors and not any(each.errors for each in self.more)
 
     @property
+    def main_fields(self) -> list[forms.BoundField]:
+        """What is shown of it but its series."""
+        return [each for each in self.visible_fields() if each.name not in SERIES]
+
+    @property
+    def series_fields(self) -> list[forms.BoundField]:
+        """How it is repeated; none where it cannot be."""
+        return [each for each in self.visible_fields() if each.name in SERIES]
+
+    @property
     def has_errors(self) -> bool:
         return bool(self.errors or any(each.errors for each in self.more))
 
@@ -239,6 +251,22 @@ class EventForm(ContentForm):
         help_text=_("Ids, by spaces, commas or lines."),
     )
     groups = forms.MultipleChoiceField(label=_("Groups"), required=False)
+    repeat_on = forms.TypedMultipleChoiceField(
+        label=_("Repeat on"),
+        required=False,
+        coerce=int,
+        choices=list(WEEKDAYS.items()),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    repeat_until = forms.DateField(
+        label=_("Repeat until"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=_(
+            "The last day, included. Each time becomes an event of its own at the same UK local time."
+        ),
+    )
+    skips_holidays = forms.BooleanField(label=_("Not on bank holidays of England and Wales"), required=False)
     field_order = ("key", "ven_ids", "groups", "market_context", "starts_at", "open_ended")
 
     def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any] | None = None) -> None:
@@ -248,6 +276,27 @@ class EventForm(ContentForm):
             self.fields["groups"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         else:
             del self.fields["groups"]
+
+    def clean(self) -> dict[str, Any]:
+        """Weekdays and a last day go together."""
+        data = super().clean() or self.cleaned_data
+        if data.get("repeat_on") and not data.get("repeat_until") and "repeat_until" not in self.errors:
+            self.add_error("repeat_until", _("Write the last day of the series, or choose no weekday."))
+        elif data.get("repeat_until") and not data.get("repeat_on") and "repeat_on" not in self.errors:
+            self.add_error("repeat_on", _("Choose the weekdays of the series, or write no last day."))
+        return data
+
+    def starts(self) -> list[datetime]:
+        """When it starts: once, or each time of the series. Raises repeating.SeriesInvalid."""
+        data = self.cleaned_data
+        if not data["repeat_on"]:
+            return [data["starts_at"].astimezone(UTC)]
+        return repeating.starts(
+            data["starts_at"],
+            weekdays=data["repeat_on"],
+            until=data["repeat_until"],
+            skips_holidays=data["skips_holidays"],
+        )
 
     def wanted_ven_ids(self) -> list[str]:
         return ven_ids_in(self.cleaned_data["ven_ids"])
