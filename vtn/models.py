@@ -214,7 +214,7 @@ class OptChoice(models.TextChoices):
 class EventOpt(models.Model):
     """One thing a VEN said about an event; of those for the whole event, the highest id holds."""
 
-    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="opts")
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="opts", db_index=False)
     opt = models.CharField(max_length=4, choices=OptChoice.choices)
     modification_number = models.PositiveIntegerField()
     source = models.CharField(max_length=16, choices=OptSource.choices)

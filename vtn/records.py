@@ -25,7 +25,9 @@ class MessageLog(models.Model):
 
     at = models.DateTimeField()
     recorded_wall_at = models.DateTimeField()
-    ven = models.ForeignKey("vtn.Ven", null=True, on_delete=models.SET_NULL, related_name="messages")
+    ven = models.ForeignKey(
+        "vtn.Ven", null=True, on_delete=models.SET_NULL, related_name="messages", db_index=False
+    )
     direction = models.CharField(max_length=8, choices=Direction.choices, default=Direction.FROM_VEN)
     transport = models.CharField(max_length=16, default="http")
     service = models.CharField(max_length=40)

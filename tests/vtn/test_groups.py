@@ -12,7 +12,7 @@ from oadr import messages as m
 from opendsr.kernel.models import OutboxFact
 from tests.vtn import hubs
 from tests.vtn.hubs import notice_to, only_event
-from vtn import enrolling, event_offers
+from vtn import enrolling, event_offers, registering
 from vtn.live_events import Speaker
 from vtn.models import Event, EventOpt, MessageLog, MessageState, QueuedMessage, VenCertificate
 from vtn.port import Vtn
@@ -51,6 +51,10 @@ def poll(hub: hubs.TestHub, **changes: Any) -> groups.Poll:
 
 def said(hub: hubs.TestHub, message: m.Message) -> groups.Said:
     return groups.Said(hub.fingerprint, "test/1", codec.serialise(message))
+
+
+def taken_of(messages: list[groups.Said]) -> list[bytes | None]:
+    return groups.take_answers(messages).replies
 
 
 def a_year_from(hub: hubs.TestHub) -> Any:
@@ -96,7 +100,7 @@ def test_answers_of_many_are_taken_and_the_odd_ones_left(
     event = only_event(codec.parse(groups.serve_polls([poll(hub)]).sets[hub.fingerprint]))
     good = hub.answer_to(event)
 
-    replies = groups.take_answers(
+    replies = taken_of(
         [
             said(stranger, good),  # claims to be the hub
             groups.Said(hub.fingerprint, "", b"<x/>"),
@@ -119,7 +123,7 @@ def test_sets_asked_for_together_are_each_ones_own_in_the_shape_it_speaks(
     vtn.publish(a_year_from(hub), key="k", at=hubs.AT)
     bare = codec.serialise(m.RequestEvent("R-bare", stranger.ven_id), is_enveloped=False)
 
-    replies = groups.take_answers(
+    replies = taken_of(
         [
             said(hub, m.RequestEvent("R-1", hub.ven_id)),
             groups.Said(stranger.fingerprint, "test/1", bare),
@@ -148,8 +152,9 @@ def test_many_are_told_of_in_one_fact_with_the_parts_of_facts_for_one(
         vtn.publish(a_year_from(hub), key=hub.ven_id, at=hubs.AT)
     sets = groups.serve_polls([poll(hub) for hub in pair]).sets
     events = {hub.ven_id: only_event(codec.parse(sets[hub.fingerprint])) for hub in pair}
-    groups.take_answers([said(hub, hub.answer_to(events[hub.ven_id])) for hub in pair])
+    taken = groups.take_answers([said(hub, hub.answer_to(events[hub.ven_id])) for hub in pair])
 
+    assert set(taken.quiet) == {hub.fingerprint for hub in pair}
     delivered = OutboxFact.objects.get(topic=telling.TOGETHER[telling.DELIVERED]).payload["parts"]
     received = OutboxFact.objects.get(topic=telling.TOGETHER[telling.RECEIVED]).payload["parts"]
     assert {part["ven_id"]: part["event_id"] for part in delivered} == {
@@ -184,12 +189,30 @@ def test_an_offer_written_since_it_was_read_is_settled_anew(
         assert len(message.events) == 2
         expected = MessageState.DELIVERED
     else:
-        taking.created_events([(speaker, hub.answer_to(event))], at=at, offers=read)
+        taking.take_answers([(speaker, hub.answer_to(event))], at=at, offers=read)
         expected = MessageState.QUEUED
 
     row = QueuedMessage.objects.get(ven=hub.ven, kind="events")
     assert row.state == expected
     assert row.attempts == (1 if event is None else 0)
+
+
+def test_who_has_answered_is_quiet_only_when_nothing_else_waits(
+    pair: tuple[hubs.TestHub, hubs.TestHub], vtn: Vtn
+) -> None:
+    hub, stranger = pair
+    for each in pair:
+        vtn.publish(a_year_from(each), key=each.ven_id, at=hubs.AT)
+    sets = groups.serve_polls([poll(each) for each in pair]).sets
+    registering.request_reregistration(ven_id=stranger.ven_id, at=hubs.AT, by="staff:1")
+    answers = [said(each, each.answer_to(only_event(codec.parse(sets[each.fingerprint])))) for each in pair]
+
+    taken = groups.take_answers(answers)
+
+    assert set(taken.quiet) == {hub.fingerprint}
+    assert taken.quiet[hub.fingerprint].enveloped == codec.serialise(
+        m.Response(m.EiResponse(description="OK"), hub.ven_id)
+    )
 
 
 def test_a_revoked_certificate_is_left_to_the_application(
@@ -200,7 +223,9 @@ def test_a_revoked_certificate_is_left_to_the_application(
     enrolling.revoke_certificate(ven_id=hub.ven_id, reason="stolen", at=hubs.AT)
 
     assert groups.serve_polls([poll(hub)]) == groups.Served({}, {})
-    assert groups.take_answers([said(hub, m.CreatedEvent(m.EiResponse(), hub.ven_id))]) == [None]
+    assert groups.take_answers([said(hub, m.CreatedEvent(m.EiResponse(), hub.ven_id))]) == groups.Taken(
+        [None], {}
+    )
 
 
 @pytest.mark.parametrize("is_enveloped", [True, False])

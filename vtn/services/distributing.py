@@ -164,19 +164,23 @@ def settle(
     handed_over: Collection[int] = (),
     by: str = "",
     known: Mapping[int, Known] | None = None,
-) -> None:
+) -> dict[int, float | None]:
     """Bring the queue's rows in line with the VENs' events: due again, later, or answered altogether.
 
     `handed_over` are the VENs (pk) that have just taken the full set, `by` some transport.
     What the caller knows holds where nobody has written the queue's row since it was read.
     The other rows are locked before the events are read: one published meanwhile has either
     been seen here, or its publisher waits for the row and queues it again.
+
+    Returns by VEN (pk) when its row comes due, in wall seconds; None when it has ended. VENs
+    that had none are left out.
     """
     by_pk = {ven.pk: ven for ven in vens}
+    due_walls: dict[int, float | None] = {}
     if known is not None:
-        changed = _write_down(known.values(), by_pk, handed_over, at=at, by=by)
+        due_walls, changed = _write_down(known.values(), by_pk, handed_over, at=at, by=by)
         if not changed:
-            return
+            return due_walls
         by_pk = {pk: ven for pk, ven in by_pk.items() if pk in changed}
     offers = event_offers.open_offers(by_pk, is_locked=True)
     events: dict[int, list[EventRow]] = defaultdict(list)
@@ -184,7 +188,7 @@ def settle(
         for event in live_events.open_events(offers, at=at, is_locked=False):
             events[event.ven_id].append(event)
     read = [Known(offer, events[pk]) for pk, offer in offers.items()]
-    _write_down(read, by_pk, handed_over, at=at, by=by)
+    return due_walls | _write_down(read, by_pk, handed_over, at=at, by=by)[0]
 
 
 def _write_down(
@@ -194,15 +198,21 @@ def _write_down(
     *,
     at: datetime,
     by: str,
-) -> set[int]:
-    """Write what becomes of each offer; returns the VENs (pk) of which something else was known."""
-    fates = [
-        fate
-        for offer, events in known
-        for is_taken in [offer.ven_pk in handed_over]
-        if (fate := _fate(offer, events, vens[offer.ven_pk], is_taken=is_taken, at=at)) is not None
-    ]
-    return event_offers.write_down(fates, at=at, by=by)
+) -> tuple[dict[int, float | None], set[int]]:
+    """Write what becomes of each offer; returns when each comes due, and the VENs whose row had changed."""
+    fates: list[Fate] = []
+    due_walls: dict[int, float | None] = {}
+    for offer, events in known:
+        is_taken = offer.ven_pk in handed_over
+        fate = _fate(offer, events, vens[offer.ven_pk], is_taken=is_taken, at=at)
+        if fate is not None:
+            fates.append(fate)
+        if fate is None or fate.becomes == "kept":
+            due_walls[offer.ven_pk] = 0.0 if offer.is_queued else offer.next_try_wall
+        else:
+            next_try = fate.next_try_wall_at
+            due_walls[offer.ven_pk] = None if next_try is None else next_try.timestamp()
+    return due_walls, event_offers.write_down(fates, at=at, by=by)
 
 
 def _fate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import transaction
 
@@ -29,18 +29,30 @@ def request_event(*, ven: Ven, message: m.RequestEvent, at: datetime) -> m.Distr
 
 
 def created_event(*, ven: Ven, message: m.CreatedEvent, at: datetime) -> m.Response:
-    """Take the VEN's answer to each event; see `created_events`."""
+    """Take the VEN's answer to each event; see `take_answers`."""
     return created_events([(ven, message)], at=at)[0]
 
 
+class Taken(NamedTuple):
+    """The reply to each answer; by VEN (pk) when its events are due again, None when they are not."""
+
+    replies: list[m.Response]
+    due_walls: dict[int, float | None]
+
+
+def created_events(answers: Sequence[tuple[AnyVen, m.CreatedEvent]], *, at: datetime) -> list[m.Response]:
+    """Take the answers of many VENs; returns the reply to each, in their order. See `take_answers`."""
+    return take_answers(answers, at=at).replies
+
+
 @transaction.atomic
-def created_events(
+def take_answers(
     answers: Sequence[tuple[AnyVen, m.CreatedEvent]],
     *,
     at: datetime,
     offers: Mapping[int, Offer] | None = None,
-) -> list[m.Response]:
-    """Take the answers of many VENs in one transaction; returns the reply to each, in their order.
+) -> Taken:
+    """Take the answers of many VENs in one transaction; the replies are in their order.
 
     Each event's answer stands by itself (rules 19 and 48): sound ones count, the reply
     names the first that did not. The outer response code is not looked at: one client
@@ -49,7 +61,7 @@ def created_events(
     """
     vens = {ven.pk: ven for ven, _ in answers}
     if not vens:
-        return []
+        return Taken([], {})
     if offers is None:
         offers = event_offers.open_offers(vens)
     open_ones = live_events.open_events(vens, at=at, is_locked=True)
@@ -87,12 +99,12 @@ def created_events(
     known: dict[int, list[EventRow]] = defaultdict(list)
     for event in open_ones:
         known[event.ven_id].append(event.acknowledged() if event.pk in answered else event)
-    distributing.settle(
+    due_walls = distributing.settle(
         vens.values(),
         at=at,
         known={pk: Known(offers[pk], known[pk]) for pk in vens if pk in offers},
     )
-    return replies
+    return Taken(replies, due_walls)
 
 
 def _saying(ven: AnyVen, event: EventRow, response: EventResponse) -> opting.Saying:

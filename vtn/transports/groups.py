@@ -63,16 +63,25 @@ class Served:
     sets: dict[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The replies, in the messages' order, and those who answered, by fingerprint, if nothing more waits."""
+
+    replies: list[bytes | None]
+    quiet: dict[str, standing.Quiet]
+
+
 class Caller(NamedTuple):
     """A certificate in force of a registered VEN that need not sign, and what waits for it in the queue.
 
-    `due_wall` is when a poll next gets something, in wall seconds; None when nothing waits.
+    Its events are due, and anything else, in wall seconds; None when nothing of the kind waits.
     """
 
     speaker: Speaker
     not_after: float
     offer: Offer | None
-    due_wall: float | None
+    events_due_wall: float | None
+    others_due_wall: float | None
 
 
 def _in_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -132,10 +141,10 @@ def serve_polls(polls: Sequence[Poll]) -> Served:
 
 
 @_in_thread
-def take_answers(said: Sequence[Said]) -> list[bytes | None]:
+def take_answers(said: Sequence[Said]) -> Taken:
     """Take every oadrCreatedEvent among the messages in one transaction, then every oadrRequestEvent.
 
-    Returns the replies, in the messages' order. On return all that was answered is durable.
+    On return all that was answered is durable.
     """
     at, wall = clock.now(), clock.wall_now()
     callers = _callers([each.fingerprint for each in said], wall=wall)
@@ -155,21 +164,25 @@ def take_answers(said: Sequence[Said]) -> list[bytes | None]:
     served: list[bytes | None] = [None] * len(said)
     offers = {caller.speaker.pk: caller.offer for caller in callers.values() if caller.offer is not None}
     with transaction.atomic():
-        replies = events.created_events(
-            [(ven, message) for _, ven, _, message in answers], at=at, offers=offers
-        )
-    for (place, ven, parsed, _), reply in zip(answers, replies, strict=True):
+        taken = events.take_answers([(ven, message) for _, ven, _, message in answers], at=at, offers=offers)
+    quiet: dict[str, standing.Quiet] = {}
+    for (place, ven, parsed, _), reply in zip(answers, taken.replies, strict=True):
         if reply.response.is_ok:  # else the application takes it again, and writes the refusal down
             served[place] = response_bytes(reply, is_enveloped=parsed.is_enveloped)
             _note(said[place], ven, parsed, reply_name="oadrResponse", reply=served[place], at=at)
+            fingerprint = said[place].fingerprint
+            caller = callers[fingerprint]._replace(events_due_wall=taken.due_walls.get(ven.pk))
+            if (found := _quiet(caller, wall=wall)) is not None:
+                quiet[fingerprint] = found
     if asked:
         sets = distributing.distribute_asked(
             [(ven, message, parsed.is_enveloped) for _, ven, parsed, message in asked], at=at, by="pull"
         )
         for (place, ven, parsed, _), body in zip(asked, sets, strict=True):
             served[place] = body
+            quiet.pop(said[place].fingerprint, None)
             _note(said[place], ven, parsed, reply_name="oadrDistributeEvent", reply=body, at=at)
-    return served
+    return Taken(served, quiet)
 
 
 def _note(
@@ -247,14 +260,15 @@ def _callers(fingerprints: Collection[str], *, wall: datetime) -> dict[str, Call
         if is_fresh:
             fresh.add(fingerprint)
         known = callers.get(fingerprint)
-        due, offer = (None, None) if known is None else (known.due_wall, known.offer)
+        caller = known or Caller(Speaker(pk, ven_id, seconds), not_after, None, None, None)
         if is_of_events is not None:
             row = Offer._make(queued)
-            if is_of_events:
-                offer = row
             when = 0.0 if row.is_queued else row.next_try_wall
-            due = when if due is None else min(due, when)
-        callers[fingerprint] = Caller(Speaker(pk, ven_id, seconds), not_after, offer, due)
+            if is_of_events:
+                caller = caller._replace(offer=row, events_due_wall=when)
+            elif caller.others_due_wall is None or when < caller.others_due_wall:
+                caller = caller._replace(others_due_wall=when)
+        callers[fingerprint] = caller
     if fresh:
         VenCertificate.objects.filter(fingerprint__in=fresh, first_used_wall_at=None).update(
             first_used_wall_at=wall
@@ -265,8 +279,9 @@ def _callers(fingerprints: Collection[str], *, wall: datetime) -> dict[str, Call
 def _quiet(caller: Caller, *, wall: datetime) -> standing.Quiet | None:
     """What is remembered of a caller for whom nothing waits now; None where something does."""
     until = min(caller.not_after, (wall + standing.REMEMBERED).timestamp())
-    if caller.due_wall is not None:
-        until = min(until, caller.due_wall)
+    for due_wall in (caller.events_due_wall, caller.others_due_wall):
+        if due_wall is not None:
+            until = min(until, due_wall)
     if until <= wall.timestamp():
         return None
     message = m.Response(response=EiResponse(description="OK"), ven_id=caller.speaker.ven_id)

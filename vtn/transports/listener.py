@@ -48,8 +48,8 @@ RECONNECT_SECONDS: Final = 1.0
 SEEN_SECONDS: Final = 10.0
 CROWD: Final = 8
 """A group of so many says that more are on their way: the next waits for them."""
-GATHER_SECONDS: Final = 0.15
-"""From one crowd to the next: a statement for two hundred costs hardly more than one for ten."""
+GATHER_SECONDS: Final = 0.25
+"""From one crowd to the next: a statement for three hundred costs hardly more than one for ten."""
 TICK_SECONDS: Final = 0.5
 MOST_WAITING: Final = 4_000
 """Requests a worker lets wait for a thread; those beyond are asked to come back."""
@@ -538,13 +538,18 @@ class Loop:
         self.gathered_answers.began(len(some))
         self.is_taking = True
         said = [groups.Said(fingerprint, request.software, request.body) for _, request, fingerprint in some]
-        self.in_thread(partial(groups.take_answers, said), lambda replies: self.have_taken(some, replies))
+        reading = self.memory.begin_reading()
+        self.in_thread(
+            partial(groups.take_answers, said), lambda taken: self.have_taken(reading, some, taken)
+        )
 
     def have_taken(
-        self, some: list[tuple[Connection, Request, str]], replies: list[bytes | None] | None
+        self, reading: int, some: list[tuple[Connection, Request, str]], taken: groups.Taken | None
     ) -> None:
         self.is_taking = False
-        for (connection, request, _), reply in zip(some, replies or [None] * len(some), strict=True):
+        taken = taken or groups.Taken([None] * len(some), {})
+        self.memory.keep(reading, taken.quiet.items())  # a VEN that has answered polls at once
+        for (connection, request, _), reply in zip(some, taken.replies, strict=True):
             if reply is None:
                 self.hand_over(connection, request)
             else:
