@@ -68,6 +68,7 @@ def pull(made: w.World, options: argparse.Namespace) -> dict[str, float]:
         for name, value in idle.items():
             result[name] -= value * share
         result["server_cpu_s"] = sum(result[name] for name in idle)
+        result["idle_cpu_taken_off_s"] = sum(idle.values()) * share
         result["memory_grown_mib"] = w.memory_mib(server.pids) - memory
         return result
 
