@@ -97,6 +97,7 @@ server {{
     ssl_session_cache shared:opendsr_vtn:20m;
     ssl_session_timeout 1h;
     ssl_session_tickets on;
+    ssl_conf_command NumTickets 1;
 {tickets}
 
     keepalive_timeout {KEEP_ALIVE_SECONDS}s;
