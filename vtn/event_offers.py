@@ -64,14 +64,15 @@ def open_offers(ven_pks: Iterable[int], *, is_locked: bool = False) -> dict[int,
 _WRITE: Final = """
     WITH held AS MATERIALIZED (
         SELECT queue.id, fate.becomes, fate.next_try, fate.is_resync_over
-        FROM vtn_queue AS queue
-        JOIN unnest(string_to_array(%(pks)s, ',')::bigint[], string_to_array(%(versions)s, ','),
+        FROM unnest(string_to_array(%(pks)s, ',')::bigint[], string_to_array(%(versions)s, ','),
                     string_to_array(%(becomes)s, ','), string_to_array(%(tries)s, ',', '')::timestamptz[],
                     string_to_array(%(overs)s, ',')::boolean[])
-             AS fate (pk, version, becomes, next_try, is_resync_over) ON queue.id = fate.pk
-        WHERE queue.xmin::text = fate.version AND queue.state IN ('queued', 'delivered')
-        ORDER BY queue.ven_id
-        FOR UPDATE OF queue
+             AS fate (pk, version, becomes, next_try, is_resync_over)
+        CROSS JOIN LATERAL ( -- one by one, in the order given
+            SELECT id FROM vtn_queue
+            WHERE id = fate.pk AND xmin::text = fate.version AND state IN ('queued', 'delivered')
+            FOR UPDATE
+        ) AS queue
     )
     UPDATE vtn_queue AS queue
     SET state = CASE held.becomes WHEN 'kept' THEN state WHEN 'offered' THEN 'delivered'
@@ -98,6 +99,7 @@ def write_down(fates: Sequence[Fate], *, at: datetime, by: str) -> set[int]:
     """
     if not fates:
         return set()
+    fates = sorted(fates, key=lambda fate: fate.offer.ven_pk)
     with connection.cursor() as cursor:
         cursor.execute(
             _WRITE,
