@@ -17,6 +17,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import validate_email
 from django.db import models
 from django.db.models import F, Func, Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from members.mpan import has_valid_check_digit
 from members.recurring import EVERY_DAY, SEASON_DAY, Recurrence
@@ -288,10 +289,10 @@ class MeterStream(models.Model):
 class Purpose(models.TextChoices):
     """What a consent lets the co-op do."""
 
-    FLEXIBILITY = "flexibility", "Control my assets in campaigns"
-    SETTLEMENT = "settlement", "Use half-hourly readings for baselines and settlement"
-    ADVICE = "advice", "Use my readings to advise me"
-    PARTNER_TOTALS = "partner_totals", "Count my days in totals over many homes for my landlord"
+    FLEXIBILITY = "flexibility", _lazy("Control my assets in campaigns")
+    SETTLEMENT = "settlement", _lazy("Use half-hourly readings for baselines and settlement")
+    ADVICE = "advice", _lazy("Use my readings to advise me")
+    PARTNER_TOTALS = "partner_totals", _lazy("Count my days in totals over many homes for my landlord")
 
 
 class Granularity(models.TextChoices):

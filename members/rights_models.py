@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from members.models import Channel, Home, Member, Purpose, User
 from opendsr.kernel.ids import new_uuid
@@ -36,13 +37,13 @@ class RightsRequest(models.Model):
     class About(models.TextChoices):
         """What of the records is to be put right."""
 
-        FULL_NAME = "full_name", "My name"
-        HOUSEHOLD_NAME = "household_name", "Our household’s name"
-        ADDRESS = "address", "My home’s address"
-        EMAIL = "email", "My email address"
-        POSTCODE = "postcode", "My home’s postcode"
-        MPAN = "mpan", "My meter point (MPAN)"
-        OTHER = "other", "Something else"
+        FULL_NAME = "full_name", _lazy("My name")
+        HOUSEHOLD_NAME = "household_name", _lazy("Our household’s name")
+        ADDRESS = "address", _lazy("My home’s address")
+        EMAIL = "email", _lazy("My email address")
+        POSTCODE = "postcode", _lazy("My home’s postcode")
+        MPAN = "mpan", _lazy("My meter point (MPAN)")
+        OTHER = "other", _lazy("Something else")
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="rights_requests")

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from members.models import Member
 from notices.kinds import Channel, Kind, NoticeClass
@@ -94,16 +95,16 @@ class Notice(SealedModel):
         DROPPED = "dropped", "not sent"
 
     class Reason(models.TextChoices):
-        HELD_PAST_START = "held_past_start", "Held by the quiet hours past the start"
-        TOO_LATE = "too_late", "Too late to be of use"
-        NO_ADDRESS = "no_address", "No address to send to"
-        NOT_WANTED = "not_wanted", "Not wanted any more"
-        TOO_MANY = "too_many", "More than a day may hold"
-        UNDELIVERABLE = "undeliverable", "The address does not exist"
-        REFUSED = "refused", "The provider refused it"
-        NO_ANSWER = "no_answer", "The provider did not answer"
-        COMPLAINED = "complained", "Marked as unwanted by its receiver"
-        GONE = "gone", "The member has left or was erased"
+        HELD_PAST_START = "held_past_start", _lazy("Held by the quiet hours past the start")
+        TOO_LATE = "too_late", _lazy("Too late to be of use")
+        NO_ADDRESS = "no_address", _lazy("No address to send to")
+        NOT_WANTED = "not_wanted", _lazy("Not wanted any more")
+        TOO_MANY = "too_many", _lazy("More than a day may hold")
+        UNDELIVERABLE = "undeliverable", _lazy("The address does not exist")
+        REFUSED = "refused", _lazy("The provider refused it")
+        NO_ANSWER = "no_answer", _lazy("The provider did not answer")
+        COMPLAINED = "complained", _lazy("Marked as unwanted by its receiver")
+        GONE = "gone", _lazy("The member has left or was erased")
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="notices", db_index=False)

@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "opendsr.web.middleware.NoNulMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "opendsr.web.speaking.EnglishWhereUntranslated",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -189,7 +190,7 @@ NOTICES_A_DAY = env_int("NOTICES_A_DAY", default=6)  # to one member; safety is 
 
 LANGUAGE_CODE = "en-gb"
 LOCALE_PATHS = [BASE_DIR / "locale"]
-LANGUAGES = [("en-gb", "English")]  # a language is offered when its catalogue is whole
+LANGUAGES = [("en-gb", "English"), ("cy", "Cymraeg")]  # offered when the catalogue of members' pages is whole
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Europe/London"
@@ -228,8 +229,10 @@ CONTENT_SECURITY_POLICY = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_SERIALIZER = "opendsr.kernel.sealed_sessions.SealedSerializer"
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
+SESSION_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600  # seconds
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_PRODUCTION
 if IS_PRODUCTION:
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]

@@ -11,6 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from campaigns.models import Direction
 from settlement.baselines import days_needed
@@ -35,26 +37,35 @@ from settlement.reckoning import Input, Measured, measure_homes
 from settlement.sharing import counts_times, held_for_fund_mp, policy_from
 
 STANDING_WORDS: Final = {
-    Standing.TOOK_PART: "Your home took part. It is paid for what its meter shows, never below zero.",
-    Standing.SILENT: "Your hub fetched the event but did not answer. It had been asked, so the meter "
-    "decides: your home is paid for what it shows, never below zero.",
-    Standing.OVERRIDDEN: "Your home took part until it was overridden. It is paid for what its meter shows "
-    "over the whole event, never below zero; nothing is taken from earlier earnings.",
-    Standing.OPTED_OUT: "Your home opted out, so it is measured but not paid.",
-    Standing.NOT_REACHED: "Your hub never fetched the event, so your home was not asked and what its meter "
-    "shows is chance: it is measured, not claimed from the buyer and not paid. Should it turn out that the "
-    "hub did act, the settlement is corrected.",
-    Standing.HELD_OUT: "Your home was drawn by lot to be held out: nothing was asked of it, and comparing it "
-    "with the homes that were asked shows what the event did. It is paid what a home that took part gets on "
-    "average.",
-    Standing.DEVICE_ERROR: "A device in your home failed during the event. That is not your fault: your home "
-    "is paid for what its meter shows, and counts as having stood ready.",
+    Standing.TOOK_PART: _lazy("Your home took part. It is paid for what its meter shows, never below zero."),
+    Standing.SILENT: _lazy(
+        "Your hub fetched the event but did not answer. It had been asked, so the meter decides: your home "
+        "is paid for what it shows, never below zero."
+    ),
+    Standing.OVERRIDDEN: _lazy(
+        "Your home took part until it was overridden. It is paid for what its meter shows over the whole "
+        "event, never below zero; nothing is taken from earlier earnings."
+    ),
+    Standing.OPTED_OUT: _lazy("Your home opted out, so it is measured but not paid."),
+    Standing.NOT_REACHED: _lazy(
+        "Your hub never fetched the event, so your home was not asked and what its meter shows is chance: it "
+        "is measured, not claimed from the buyer and not paid. Should it turn out that the hub did act, the "
+        "settlement is corrected."
+    ),
+    Standing.HELD_OUT: _lazy(
+        "Your home was drawn by lot to be held out: nothing was asked of it, and comparing it with the homes "
+        "that were asked shows what the event did. It is paid what a home that took part gets on average."
+    ),
+    Standing.DEVICE_ERROR: _lazy(
+        "A device in your home failed during the event. That is not your fault: your home is paid for what "
+        "its meter shows, and counts as having stood ready."
+    ),
 }
 SHARE_WORDS: Final = {
-    "floor": "the same for every home that took part",
-    "wh": "by what each home delivered",
-    "availability": "by the power each home stood ready with",
-    "equal": "in equal parts",
+    "floor": _lazy("the same for every home that took part"),
+    "wh": _lazy("by what each home delivered"),
+    "availability": _lazy("by the power each home stood ready with"),
+    "equal": _lazy("in equal parts"),
 }
 COMPARED_WITH: Final = ("ena_mid_8_of_10", "dfs_2023_domestic", "octopus_saving_session")
 MOST_COMPARED: Final = 2
@@ -254,9 +265,9 @@ def event_view(
         starts_at=campaign.starts_at,
         ends_at=campaign.ends_at,
         direction=given.direction,
-        direction_words="metered less baseline"
+        direction_words=_("metered less baseline")
         if given.direction == Direction.TURN_UP
-        else "baseline less metered",
+        else _("baseline less metered"),
         standing=line.standing,
         standing_words=_standing_words(line, terms.override_cost, terms.override_reduced_by_pct),
         outcome=line.outcome,
@@ -312,19 +323,19 @@ def event_view(
 
 
 def _standing_words(line: HomeDelivery, override_cost: str, reduced_by_pct: Decimal) -> str:
-    words = STANDING_WORDS[Standing(line.standing)]
+    words = str(STANDING_WORDS[Standing(line.standing)])
     if line.standing == Standing.OVERRIDDEN and override_cost == OverrideCost.NO_PAYMENT:
-        return (
+        return _(
             "Your home took part until it was overridden. The terms do not pay an overridden event; nothing "
             "is taken from earlier earnings."
         )
     if line.standing == Standing.OVERRIDDEN and override_cost == OverrideCost.REDUCED:
-        return (
-            f"Your home took part until it was overridden. The terms pay such an event "
-            f"{reduced_by_pct.normalize():f} % less; nothing is taken from earlier earnings."
-        )
+        return _(
+            "Your home took part until it was overridden. The terms pay such an event "
+            "%(pct)s %% less; nothing is taken from earlier earnings."
+        ) % {"pct": f"{reduced_by_pct.normalize():f}"}
     if line.is_forgiven:
-        words += " That was our failure: your home counts as having stood ready."
+        words += " " + _("That was our failure: your home counts as having stood ready.")
     return words
 
 
@@ -388,7 +399,7 @@ def _shares(
     return tuple(
         ShareLine(
             by=by,
-            words=SHARE_WORDS[by],
+            words=str(SHARE_WORDS[by]),
             pool_mp=pool_mp,
             weight=total // alike
             if home.standing == HELD_OUT

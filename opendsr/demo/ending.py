@@ -65,7 +65,7 @@ def print_money(campaign: Campaign, teller: Teller, *, site: str) -> None:
         [
             (
                 line.home,
-                Standing(line.standing).label,
+                str(Standing(line.standing).label),
                 f"{line.delivered_wh / 1000:.3f}",
                 f"{line.paid_wh / 1000:.3f}",
                 pounds(line.earned_mp),

@@ -13,6 +13,7 @@ from members.models import Role
 from members.policy import has_role
 from opendsr.kernel import installation
 from opendsr.kernel.models import Installation
+from opendsr.web import speaking
 from opendsr.web.navigation import groups_for
 from opendsr.web.search import SEARCHES
 from settlement.policy import SEES_BASELINES
@@ -30,6 +31,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "coop": SimpleLazyObject(_coop),
         "navigation": SimpleLazyObject(lambda: groups_for(request)),
+        "languages": SimpleLazyObject(lambda: speaking.others(request)),
         "viewer_searches": holds(*SEARCHES),
         "viewer_sees_baselines": holds(*SEES_BASELINES),
         "viewer_sees_vtn": SimpleLazyObject(lambda: vtn.policy.may_see(viewer)),

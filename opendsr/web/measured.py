@@ -236,7 +236,7 @@ def _money_note(run: SettlementRun) -> str:
             "sold": sold,
             "amount": wording.millipence(run.availability_mp),
         }
-    shared = ", ".join(SHARE_WORDS[by] for by in run.pools)
+    shared = ", ".join(str(SHARE_WORDS[by]) for by in run.pools)
     return _("%(sold)s; the members' part is shared %(how)s.") % {"sold": sold, "how": shared}
 
 

@@ -65,7 +65,7 @@ class ChoicesForm(forms.Form):
     )
     language = forms.ChoiceField(
         label=_lazy("Language"), choices=Language.choices,
-        help_text=_lazy("The Welsh wording is not complete: what is missing comes in English."),
+        help_text=_lazy("Of emails and text messages. Pages have their own choice, at the bottom."),
     )  # fmt: skip
 
     @property

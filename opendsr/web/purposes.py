@@ -69,7 +69,17 @@ OWN_PREFIXES: Final = ("account_", "mfa_", "usersessions_", "member_api:")
 """Pages of the own sign-in, and what a member's own program asks."""
 
 NOBODYS: Final = frozenset(
-    {"brand_css", "brand_logo", "house_css", "house_logo", "livez", "readyz", "receipts_in", "sms_in"}
+    {
+        "brand_css",
+        "brand_logo",
+        "house_css",
+        "house_logo",
+        "livez",
+        "readyz",
+        "receipts_in",
+        "set_language",
+        "sms_in",
+    }
 )
 """What is served to everybody and is of nobody."""
 

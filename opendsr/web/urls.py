@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.urls import include, path, re_path
+from django.views.decorators.http import require_POST
+from django.views.i18n import set_language
 
 from opendsr.web import (
     api,
@@ -81,6 +83,7 @@ urlpatterns = [
     path("", include(emoncms_urls)),
     path("", portal.home, name="home"),
     path("events/<uuid:campaign_id>/<uuid:occupancy_id>/", portal.answer_event, name="answer_event"),
+    path("language/", require_POST(set_language), name="set_language"),
     path("today/", today.today, name="today"),
     path("search/", search.search, name="search"),
     path("earnings/", earnings_page.earnings, name="earnings"),

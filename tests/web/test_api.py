@@ -49,7 +49,7 @@ def test_pages_follow_a_cursor(
 ) -> None:
     monkeypatch.setattr("opendsr.web.api.NewestFirst.page_size", 2)
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         first = robots.get(LIST).json()
     second = robots.get(first["next"]).json()
 

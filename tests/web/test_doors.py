@@ -90,6 +90,7 @@ class Door:
 
 DOORS = [
     Door("home", {"anonymous": 302, "alice": 200, "bob": 200, "carol": 200, "sam": 302, "nobody": 200}),
+    Door("set_language", {"alice": 302, "sam": 302, "nobody": 302}, method="post"),
     Door("statement", HOUSEHOLD_ONLY),
     Door("statement_csv", HOUSEHOLD_ONLY),
     Door("statement_json", HOUSEHOLD_ONLY),
