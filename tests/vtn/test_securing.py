@@ -17,7 +17,7 @@ from tests.vtn.test_wsgi import post, state
 from vtn import enrolling, pki, securing
 from vtn.models import Security, SeenNonce, Ven, WireLog
 from vtn.securing import WINDOW, SignatureRefused
-from vtn.transports import standing
+from vtn.transports import groups
 
 pytestmark = pytest.mark.django_db
 
@@ -120,11 +120,11 @@ def test_a_ven_of_high_security_must_sign(hub: hubs.TestHub) -> None:
 def test_a_ven_of_high_security_is_never_answered_from_memory(hub: hubs.TestHub) -> None:
     hub.says("EiEvent", m.RequestEvent("R", hub.ven_id))
     wall = datetime.now(UTC)
-    assert hub.fingerprint in standing.read_quiet([hub.fingerprint], at=hubs.AT, wall=wall)
+    assert hub.fingerprint in groups.quiet_among(groups.look_up([hub.fingerprint], wall=wall), wall=wall)
 
     high(hub)
 
-    assert not standing.read_quiet([hub.fingerprint], at=hubs.AT, wall=wall)
+    assert not groups.look_up([hub.fingerprint], wall=wall)
 
 
 def test_saying_so_at_registration_sets_it_and_saying_no_does_not_unset_it(hub: hubs.TestHub) -> None:

@@ -18,11 +18,12 @@ from tests.vtn.hubs import AT, notice_to, only_event
 from vtn import enrolling
 from vtn.models import Ven, VenCertificate
 from vtn.port import Vtn
-from vtn.transports import standing
+from vtn.transports import groups, standing
 
 
 def quiet_ones(*fingerprints: str, wall: Any = None) -> dict[str, standing.Quiet]:
-    return standing.read_quiet(fingerprints, at=AT, wall=wall or clock.wall_now())
+    wall = wall or clock.wall_now()
+    return groups.quiet_among(groups.look_up(fingerprints, wall=wall), wall=wall)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_who_is_not_quiet(settled: hubs.TestHub, vtn: Vtn, django_assert_num_que
     (handed,) = quiet_ones(hub.fingerprint).values()
     assert handed.until_wall - wall.timestamp() < 60, "it has yet to answer"
     hub.answers(event)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(1):
         assert quiet_ones(hub.fingerprint, "1" * 64)
     Ven.objects.filter(pk=hub.ven.pk).update(registration_id="")
     assert not quiet_ones(hub.fingerprint)

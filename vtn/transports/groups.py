@@ -8,7 +8,7 @@ is left to the application: None in its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, wraps
@@ -100,12 +100,8 @@ def _in_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 def serve_polls(polls: Sequence[Poll]) -> Served:
     """Look everybody up, and hand over the events that are due."""
     at, wall = clock.now(), clock.wall_now()
-    callers = _callers([poll.fingerprint for poll in polls], wall=wall)
-    quiet = {
-        fingerprint: told
-        for fingerprint, caller in callers.items()
-        if (told := _quiet(caller, wall=wall)) is not None
-    }
+    callers = look_up([poll.fingerprint for poll in polls], wall=wall)
+    quiet = quiet_among(callers, wall=wall)
     due = [poll for poll in polls if poll.fingerprint not in quiet and poll.is_enveloped]
     asking = {
         poll.fingerprint: caller
@@ -147,7 +143,7 @@ def take_answers(said: Sequence[Said]) -> Taken:
     On return all that was answered is durable.
     """
     at, wall = clock.now(), clock.wall_now()
-    callers = _callers([each.fingerprint for each in said], wall=wall)
+    callers = look_up([each.fingerprint for each in said], wall=wall)
     answers: list[tuple[int, Speaker, codec.Parsed, m.CreatedEvent]] = []
     asked: list[tuple[int, Speaker, codec.Parsed, m.RequestEvent]] = []
     for place, each in enumerate(said):
@@ -254,7 +250,7 @@ _CALLERS: Final = f"""
 """  # noqa: S608
 
 
-def _callers(fingerprints: Collection[str], *, wall: datetime) -> dict[str, Caller]:
+def look_up(fingerprints: Collection[str], *, wall: datetime) -> dict[str, Caller]:
     """Return by fingerprint who speaks and what waits for them, in one statement.
 
     A certificate's first word is noted: from then on the one it replaces may end.
@@ -283,6 +279,12 @@ def _callers(fingerprints: Collection[str], *, wall: datetime) -> dict[str, Call
             first_used_wall_at=wall
         )
     return callers
+
+
+def quiet_among(callers: Mapping[str, Caller], *, wall: datetime) -> dict[str, standing.Quiet]:
+    """Return by fingerprint the callers for whom nothing waits now."""
+    found = {fingerprint: _quiet(caller, wall=wall) for fingerprint, caller in callers.items()}
+    return {fingerprint: quiet for fingerprint, quiet in found.items() if quiet is not None}
 
 
 def _quiet(caller: Caller, *, wall: datetime) -> standing.Quiet | None:

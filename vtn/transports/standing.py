@@ -9,19 +9,16 @@ end that notifies, and the VEN is forgotten: on `vtn_standing` by triggers of th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
 from django.db import connection, connections
 from psycopg import pq
 
-from oadr import codec
-from oadr.messages import EiResponse, Response
 from vtn import queueing
-from vtn.models import Security, Ven, VenCertificate
 
 CHANNEL: Final = "vtn_standing"
 CHANNELS: Final = (CHANNEL, queueing.CHANNEL)
@@ -29,7 +26,6 @@ REMEMBERED: Final = timedelta(seconds=60)
 """After this a VEN is looked up again whatever was or was not notified."""
 CONNECT_SECONDS: Final = 3
 KEPT_SECONDS: Final = 60
-_ASKED_OF_A_VEN: Final = ("ven_id", "registration_id", "security", "poll_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,35 +177,6 @@ def connection_parameters() -> dict[str, Any]:
     return parameters
 
 
-def read_quiet(fingerprints: Sequence[str], *, at: datetime, wall: datetime) -> dict[str, Quiet]:
-    """Return those of the certificates' VENs for which nothing waits, in two queries for them all."""
-    return quiet_among(speakers(fingerprints, wall=wall), wall=wall)
-
-
-def speakers(fingerprints: Iterable[str], *, wall: datetime) -> list[VenCertificate]:
-    """Return the certificates in force of registered VENs that need not sign, their VENs loaded in part."""
-    rows = (
-        VenCertificate.objects.select_related("ven")
-        .filter(fingerprint__in=set(fingerprints), revoked_at=None, not_before__lte=wall, not_after__gt=wall)
-        .only("fingerprint", "not_after", *(f"ven__{name}" for name in _ASKED_OF_A_VEN))
-    )
-    return [row for row in rows if is_plain(row.ven)]
-
-
-def quiet_among(rows: Sequence[VenCertificate], *, wall: datetime) -> dict[str, Quiet]:
-    """Return by fingerprint the VENs for which nothing waits now."""
-    due = queueing.pending({row.ven_id for row in rows})
-    untils = {
-        row.fingerprint: min(row.not_after, due.get(row.ven_id, row.not_after), wall + REMEMBERED)
-        for row in rows
-    }
-    return {
-        row.fingerprint: _quiet(row.ven, until=until)
-        for row in rows
-        if (until := untils[row.fingerprint]) > wall
-    }
-
-
 def note_seen(seen: dict[int, float]) -> None:
     """Write down when VENs were last heard, in one statement; never sets the time back."""
     if not seen:
@@ -222,19 +189,3 @@ def note_seen(seen: dict[int, float]) -> None:
             " AND (ven.last_seen_wall_at IS NULL OR ven.last_seen_wall_at < heard.at)",
             [list(seen), list(seen.values())],
         )
-
-
-def is_plain(ven: Ven) -> bool:
-    """True for a registered VEN whose messages need no signature."""
-    return ven.is_registered and ven.security != Security.HIGH
-
-
-def _quiet(ven: Ven, *, until: datetime) -> Quiet:
-    message = Response(response=EiResponse(description="OK"), ven_id=ven.ven_id)
-    return Quiet(
-        ven_key=ven.pk,
-        ven_id=ven.ven_id,
-        until_wall=until.timestamp(),
-        enveloped=codec.serialise(message),
-        bare=codec.serialise(message, is_enveloped=False),
-    )
