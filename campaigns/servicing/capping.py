@@ -30,6 +30,7 @@ from campaigns.models import Campaign, Direction, Participation, ServicingContra
 from campaigns.servicing import holding, running, sending_at_once, telling
 from campaigns.servicing.port import Ask
 from campaigns.servicing_models import LONGEST_MINUTES
+from metering.aggregates import LEAST_HOMES
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError, Invalid
 from opendsr.kernel.ids import new_uuid
@@ -101,10 +102,12 @@ class Given:
 class Seen:
     """The zone against its cap: what it takes or exports before anything is asked, and what follows.
 
-    `flow_w` is None where too few meters tell, or told. `starts_at` is when what is asked would begin.
+    `flow_w` is None where too few meters tell, or told. `is_told` is False where one home makes up so much of
+    it that it is acted upon and not told. `starts_at` is when what is asked would begin.
     """
 
     flow_w: int | None
+    is_told: bool
     homes: int
     wanted_w: int
     given_w: int
@@ -277,9 +280,9 @@ def _act(signal: ServicingSignal, contract: ServicingContract, cap: Cap, seen: S
         "cap_w": cap.cap_w,
         "from": cap.source,
         "since": cap.since.isoformat(),
-        "flow_w": seen.flow_w,
+        "flow_w": seen.flow_w if seen.is_told else None,
         "metered_homes": seen.homes,
-        "wanted_w": seen.wanted_w,
+        "wanted_w": seen.wanted_w if seen.is_told else None,
         "given_w": seen.given_w,
         "did": "unmet" if seen.why else "kept",
         "why": seen.why,
@@ -337,11 +340,11 @@ def _ask(
 def _look(contract: ServicingContract, cap: Cap, *, at: datetime, is_heard_now: bool = False) -> Seen:
     under = given(contract, cap.kind, at=at)
     soonest = at.replace(microsecond=0) + timedelta(seconds=contract.notice_seconds)
-    flow_w, homes = _flow(contract, cap.kind, under, at=at)
+    flow_w, homes, is_told = _flow(contract, cap.kind, under, at=at)
     given_w = sum(each.given_w for each in under if each.covers(soonest))
     if flow_w is None or (not is_heard_now and _is_halted(contract, cap.kind)):
         why = "few_meters" if flow_w is None else "emergency_stop"
-        return Seen(flow_w, homes, 0, given_w, 0, (), soonest, why)
+        return Seen(flow_w, is_told, homes, 0, given_w, 0, (), soonest, why)
     wanted_w = max(0, flow_w - cap.cap_w)
     band_w = contract.max_w * BAND_PCT // 100
     # What ends soon is followed by what begins as it ends, so that a device asked again never notices.
@@ -357,12 +360,18 @@ def _look(contract: ServicingContract, cap: Cap, *, at: datetime, is_heard_now: 
         room_w = 0 if hold is not None else contract.max_w - beside_w
         made = step(wanted_w=wanted_w, given_w=now_w, room_w=room_w, band_w=band_w)
         if made.ask_w:
-            return Seen(flow_w, homes, wanted_w, given_w, made.ask_w, (), moment, "")
+            ask_w = made.ask_w if is_told else _in_bands(made.ask_w, band_w, room_w=room_w)
+            return Seen(flow_w, is_told, homes, wanted_w, given_w, ask_w, (), moment, "")
         if wanted_w > now_w and moment == soonest:
             why = "over_contract" if hold is None else holding.HELD
     let_go = step(wanted_w=wanted_w, given_w=given_w, room_w=0, band_w=band_w).let_go_w
     chosen = _to_let_go(contract, under, let_go, is_all=not wanted_w, at=at)
-    return Seen(flow_w, homes, wanted_w, given_w, 0, chosen, soonest, why)
+    return Seen(flow_w, is_told, homes, wanted_w, given_w, 0, chosen, soonest, why)
+
+
+def _in_bands(ask_w: int, band_w: int, *, room_w: int) -> int:
+    """What is asked in whole bands, within the room: it tells of the flow which band it is in."""
+    return min(room_w, -(-ask_w // band_w) * band_w) if band_w else ask_w
 
 
 def _to_let_go(
@@ -384,20 +393,25 @@ def _to_let_go(
 
 def _flow(
     contract: ServicingContract, kind: str, under: Sequence[Given], *, at: datetime
-) -> tuple[int | None, int]:
-    """(W, homes it is known of): what the zone's homes would take or export if nothing were asked."""
+) -> tuple[int | None, int, bool]:
+    """(W, homes it is known of, whether it may be told): what the zone's homes would take or export if
+    nothing were asked.
+
+    A cap that works brings homes near nothing, and those left over make up much of the rest: that is not
+    told (`telling.minute_total`), but the cap goes by it all the same.
+    """
     if kind == "import":
         zone = assets.queries.assets_in_zone(contract.zone_kind, contract.zone)
         stays = members.queries.stays_at({each.home_id for each in zone}, at)
         usual = habits.habits_of([stay for stay, _ in stays.values()], Interval(at, at + HALF_HOUR))
         known = [each.usual_w for each in usual.values() if each.usual_w != habits.UNKNOWN]
-        return sum(known) if known else None, len(known)
+        return sum(known) if known else None, len(known), True
     minute = at.replace(second=0, microsecond=0)
-    rows = telling.metering(contract, interval=Interval(minute - TOLD_WITHIN, minute), at=at)
-    told = [each for each in rows if each["mean_w"] is not None]
+    rows = telling.told_by_minute(contract, interval=Interval(minute - TOLD_WITHIN, minute), at=at)
+    told = [(starts_at, watts) for starts_at, watts in rows if len(watts) >= LEAST_HOMES]
     if not told:
-        return None, 0
-    told_at = datetime.fromisoformat(told[-1]["starts_at"])
+        return None, 0, True
+    told_at, watts = told[-1]
     # Meters show what was asked only once it has begun everywhere.
     shown_w = sum(
         each.given_w
@@ -405,7 +419,9 @@ def _flow(
         if each.campaign.state not in running.WAITING
         and each.campaign.starts_at + timedelta(seconds=contract.stagger_seconds) <= told_at
     )
-    return max(0, shown_w - told[-1]["mean_w"]), told[-1]["homes"]
+    net_w = telling.minute_total(watts)
+    flow_w = max(0, shown_w - (telling.rounded(watts) if net_w is None else net_w))
+    return flow_w, len(watts), net_w is not None
 
 
 def _resting(contract: ServicingContract, starts_at: datetime) -> frozenset[UUID]:

@@ -256,10 +256,14 @@ SCHEMAS: Final[dict[str, Any]] = {
             **WHOLE,
             "nullable": True,
             "description": "What the zone would take or export if nothing were asked; null where too few "
-            "meters tell.",
+            "meters tell, or where one home makes up much of it: then the cap goes by it, untold.",
         },
         metered_homes={**WHOLE, "description": "Of how many homes that is known."},
-        wanted_w={**WHOLE, "description": "How much that is over the cap."},
+        wanted_w={
+            **WHOLE,
+            "nullable": True,
+            "description": "How much that is over the cap; null where it is not told.",
+        },
         given_w={**WHOLE, "description": "What was given before this."},
         did={"type": "string", "enum": ["asked", "let_go", "kept", "unmet"]},
         why={**TEXT, "description": "Why it is not met: a word for machines."},

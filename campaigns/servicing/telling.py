@@ -90,6 +90,20 @@ def metering(contract: ServicingContract, *, interval: Interval, at: datetime) -
 
     Counts homes whose consent to live readings covers the whole interval. `starts_at` is the minute's start.
     """
+    rows = []
+    for starts_at, watts in told_by_minute(contract, interval=interval, at=at):
+        mean_w = minute_total(watts)
+        homes = len(watts) if mean_w is not None else None
+        rows.append({"starts_at": starts_at.isoformat(), "mean_w": mean_w, "homes": homes})
+    return rows
+
+
+def told_by_minute(
+    contract: ServicingContract, *, interval: Interval, at: datetime
+) -> list[tuple[datetime, Sequence[int]]]:
+    """Each minute of the interval with the mean net W of every home whose meter told. For deciding, never for
+    telling: what leaves the co-op goes through `minute_total`.
+    """
     streams = _streams(contract, interval, at=at)
     told: dict[int, list[int]] = defaultdict(list)
     if streams:
@@ -98,13 +112,8 @@ def metering(contract: ServicingContract, *, interval: Interval, at: datetime) -
         for _, steps, watts in live.mean_power(streams, interval, step=MINUTE):
             for step, mean_w in zip(steps.tolist(), watts.tolist(), strict=True):
                 told[step].append(mean_w)
-    rows = []
-    for number in range(-(-interval.duration // MINUTE)):
-        mean_w = minute_total(told.get(number, ()))
-        starts_at = (interval.starts_at + number * MINUTE).isoformat()
-        homes = len(told[number]) if mean_w is not None else None
-        rows.append({"starts_at": starts_at, "mean_w": mean_w, "homes": homes})
-    return rows
+    minutes = range(-(-interval.duration // MINUTE))
+    return [(interval.starts_at + number * MINUTE, told.get(number, ())) for number in minutes]
 
 
 def minute_total(watts: Sequence[int]) -> int | None:
@@ -112,6 +121,11 @@ def minute_total(watts: Sequence[int]) -> int | None:
     whole = sum(abs(each) for each in watts)
     if len(watts) < LEAST_HOMES or 100 * max(map(abs, watts)) > MOST_SHARE_PCT * whole:
         return None
+    return rounded(watts)
+
+
+def rounded(watts: Sequence[int]) -> int:
+    """The sum over homes to STEP_W. Pure."""
     return round(sum(watts) / STEP_W) * STEP_W
 
 

@@ -293,12 +293,15 @@ def _metered_w(contract: ServicingContract, *, at: datetime) -> int | None:
     return told[-1] if told else None
 
 
+def _told(watts: int | None) -> str:
+    return wording.NOTHING if watts is None else wording.power(watts)
+
+
 def _cap_words(answer: Mapping[str, Any]) -> str:
     """What a cap's signal found and did, in a line."""
-    flow_w = answer["flow_w"]
     words = {
-        "flow": "–" if flow_w is None else wording.power(flow_w),
-        "over": wording.power(answer["wanted_w"]),
+        "flow": _told(answer["flow_w"]),
+        "over": _told(answer["wanted_w"]),
         "given": wording.power(answer["given_w"]),
         "asked": wording.power(answer.get("asked_w", 0)),
         "homes": answer.get("homes", 0),

@@ -265,11 +265,28 @@ def test_an_export_cap_turns_up_by_what_meters_told(
 ) -> None:
     operator = make_capped(export_cap_w=1_000, longest_minutes=60)
     assert cap(operator, 500, 1, cap="export")["why"] == "few_meters"
-    row = {"starts_at": (NOON - MINUTE).isoformat(), "mean_w": -3_000, "homes": 20}
-    monkeypatch.setattr(telling, "metering", lambda *_, **__: [row])
+    monkeypatch.setattr(telling, "told_by_minute", lambda *_, **__: [(NOON - MINUTE, [-150] * 20)])
 
     answer = cap(operator, 1_000, 2, cap="export")
 
     assert (answer["flow_w"], answer["wanted_w"], answer["why"]) == (3_000, 2_000, "")
     assert answer["did"] == "asked"
     assert Campaign.objects.get().direction == Direction.TURN_UP
+
+
+@given(watts=st.lists(st.integers(-20_000, 20_000), min_size=1, max_size=40))
+def test_what_may_not_be_told_is_of_few_or_hangs_on_one(watts: list[int]) -> None:
+    total_w = telling.minute_total(watts)
+    whole = sum(map(abs, watts))
+    assert (total_w is None) == (len(watts) < 15 or any(100 * abs(each) > 15 * whole for each in watts))
+    assert total_w in (None, telling.rounded(watts))
+    assert abs(telling.rounded(watts) - sum(watts)) <= 50
+
+
+@given(ask_w=st.integers(1, 100_000), band_w=st.integers(0, 5_000), room_w=st.integers(0, 100_000))
+def test_what_is_not_told_is_asked_in_bands(ask_w: int, band_w: int, room_w: int) -> None:
+    ask_w = min(ask_w, room_w)
+    asked_w = capping._in_bands(ask_w, band_w, room_w=room_w)
+    assert ask_w <= asked_w <= room_w
+    assert asked_w - ask_w < max(1, band_w)
+    assert not band_w or asked_w == room_w or asked_w % band_w == 0

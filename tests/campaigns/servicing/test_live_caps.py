@@ -55,6 +55,7 @@ class Home:
     book: Book
     cad: str
     device: Device
+    panels_w: int = PANELS_W
     export_wh: float = 0.0
 
     @property
@@ -76,7 +77,7 @@ class Home:
 
     def reads(self, at: datetime) -> None:
         """The CAD tells the meter's power at `at`, export below zero."""
-        export_w = PANELS_W - (HEATER_W if self.asked(at) == "up" else 0)
+        export_w = self.panels_w - (HEATER_W if self.asked(at) == "up" else 0)
         self.export_wh += export_w / 120
         power = {"value": -export_w / 1_000, "units": "kW"}
         energy = {
@@ -245,3 +246,32 @@ def test_an_export_cap_is_kept_by_what_live_meters_tell(street: Street) -> None:
     few = cap(operator, "export", 66_000, 6)
     assert (few["did"], few["why"], few["flow_w"]) == ("unmet", "few_meters", None), "fourteen homes"
     assert not Message.objects.exists(), "no letter of any meter lies undelivered"
+
+
+def test_a_cap_goes_by_what_is_not_told(street: Street) -> None:
+    """One large array makes up more of the zone than may be told: the cap is kept, the flow stays untold."""
+    operator = make_operator(
+        max_w=60_000, approved_w=60_000, longest_minutes=60, export_cap_w=120_000, hold_minutes=4
+    )
+    street.homes[0].panels_w = 4 * PANELS_W
+    street.lives(0, 1)
+
+    first = cap(operator, "export", 95_000, 1)
+
+    assert (first["did"], first["flow_w"], first["wanted_w"], first["metered_homes"]) == (
+        "asked",
+        None,
+        None,
+        HOMES,
+    )
+    assert first["asked_w"] == 18_000, "13 kW over and a band of 3 on top, in whole bands"
+    street.lives(1, 3)
+    assert street.heating(3) == first["homes"] > 0
+    newest = told(operator.send("/metering/?zone=Calder"))["minutes"][-1]
+    assert (newest["mean_w"], newest["homes"]) == (None, None)
+    kept = cap(operator, "export", 95_000, 2)
+    assert (kept["did"], kept["flow_w"], kept["given_w"]) == ("kept", None, 18_000)
+    raised = cap(operator, "export", 120_000, 3)
+    assert raised["did"] == "kept", "held for four minutes"
+    street.lives(3, 7)
+    assert street.heating(7) == 0
