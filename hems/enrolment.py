@@ -65,13 +65,14 @@ def keep(folder: Path, *, issued: bytes, trusted: bytes | None = None) -> None:
 
 
 def certificates_of(answer: bytes) -> list[Certificate]:
-    """Return the certificates in a certs-only answer."""
+    """Return the certificates in a certs-only answer, which is a set: self-signed ones last."""
     from cryptography.hazmat.primitives.serialization import pkcs7
 
     try:
-        return pkcs7.load_der_pkcs7_certificates(base64.b64decode(answer))
+        certificates = pkcs7.load_der_pkcs7_certificates(base64.b64decode(answer))
     except ValueError as error:
         raise EnrolmentFailed("the answer is no certs-only PKCS #7") from error
+    return sorted(certificates, key=lambda each: each.issuer == each.subject)
 
 
 def _site(site: str, ca_file: Path | None) -> Ask:
