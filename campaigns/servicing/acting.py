@@ -109,7 +109,12 @@ def _stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
 
 
 def _emergency_stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
-    """End whatever the client has running or waiting, in one zone or all; never refused for want of any."""
+    """End whatever the client has running or waiting, in one zone or all; never refused for want of any.
+
+    A zone that the client never had a contract about is a slip of the pen: said, not answered as stopped.
+    """
+    if ask.zone and not ServicingContract.objects.filter(client=signal.client_id, zone=ask.zone).exists():
+        raise running.UnknownZone(zone=ask.zone)
     going_on = Campaign.objects.filter(signals__client=signal.client_id, ends_at__gt=at).exclude(
         state__in=(Campaign.State.CANCELLED, Campaign.State.COMPLETED)
     )

@@ -260,7 +260,7 @@ def _whole(request: HttpRequest, field: str, *, otherwise: int, most: int) -> in
     text = request.GET.get(field, "")
     if not text:
         return min(otherwise, most)
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= most:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise RequestInvalid(field=field, value=text[:80], reason=f"a whole number, 1 to {most}")
     return int(text)
 

@@ -199,7 +199,11 @@ def _component(message: Message, name: str) -> str:
         if name.startswith("@") or name not in message.headers:
             raise SignatureRefused(reason=f"{name[:60]} is signed and not in the message")
         return " ".join(line.strip() for line in message.headers[name].splitlines())
-    port = f":{parts.port}" if parts.port not in (None, {"http": 80, "https": 443}.get(parts.scheme)) else ""
+    try:
+        number = parts.port
+    except ValueError:
+        raise SignatureRefused(reason="the Host has a port that is none") from None
+    port = f":{number}" if number not in (None, {"http": 80, "https": 443}.get(parts.scheme)) else ""
     path = parts.path or "/"
     found = {
         "@method": message.method.upper(),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -146,6 +147,37 @@ def test_an_emergency_stop_ends_all_that_is_the_clients(operator: Operator, pape
     assert (answer["state"], answer["campaigns"]) == ("stopped", 1)
     assert 0 < len(paper_vtn.live()) < before
     assert told(operator.send("/signals/", {"signal": "emergency_stop", "zone": "Calder"}))["campaigns"] == 0
+
+
+def test_an_emergency_stop_of_a_zone_misspelt_is_refused_not_called_stopped(
+    operator: Operator, paper_vtn: PaperVtn
+) -> None:
+    operator.start()
+
+    answer = told(operator.send("/signals/", {"signal": "emergency_stop", "zone": "Caldre"}))
+
+    assert (answer["http"], answer["state"], answer["reason"]) == (422, "refused", "unknown_zone")
+    assert paper_vtn.live()
+
+
+@pytest.mark.parametrize("minutes", ["000000060" + "9" * 20, "000000060" + "9" * 5_000, "0", "121", "²"])
+@pytest.mark.parametrize("address", ["availability", "metering"])
+def test_minutes_beyond_measure_are_refused_at_their_field(
+    operator: Operator, address: str, minutes: str
+) -> None:
+    if (address, minutes) == ("metering", "121"):
+        minutes = "1441"
+
+    answer = told(operator.send(f"/{address}/?zone=Calder&minutes={quote(minutes)}"))
+
+    assert (answer["http"], answer["errors"][0]["field"]) == (422, "minutes")
+
+
+def test_a_host_with_a_port_that_is_none_is_refused(operator: Operator) -> None:
+    signed = 'sig=("@method" "@target-uri");created=1;keyid="nn";nonce="nonce-01"'
+    headers = {"host": "testserver:99999", "signature-input": signed, "signature": "sig=:AAAA:"}
+
+    assert told(repeat("POST", "/signals/", b"{}", headers))["http"] == 401
 
 
 def test_nobody_stops_what_another_client_started(operator: Operator, paper_vtn: PaperVtn) -> None:
