@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -29,7 +30,7 @@ from campaigns import (
 )
 from campaigns.life import Verb
 from campaigns.models import Campaign, OptRecord, Participation
-from campaigns.servicing import holding
+from campaigns.servicing import holding, running
 from members.policy import has_role, require_role
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
@@ -52,6 +53,12 @@ SETTLE: Final = "settle"
 LIKE: Final = "like"
 UNEARNED: Final = "unearned"
 REFUSED_FOR_GOOD: Final = (403, 404)
+ASKED: Final = (
+    Participation.State.PLANNED,
+    Participation.State.SENT,
+    Participation.State.DELIVERED_TO_HUB,
+    Participation.State.OPTED_IN,
+)
 EVIDENCE_TYPES: Final = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json; charset=utf-8",
@@ -151,7 +158,8 @@ def _campaign_form(
         "zones": form.known_zones(),
         "has_programme": form.has_programme(),
     }
-    return render(request, "campaigns/campaign_new.html", context, status=422 if form.errors else 200)
+    status = 409 if form.has_error(NON_FIELD_ERRORS, creating.AlreadyCreated.code) else 422
+    return render(request, "campaigns/campaign_new.html", context, status=status if form.errors else 200)
 
 
 @require_GET
@@ -262,6 +270,16 @@ def _create(request: HttpRequest, form: CampaignForm, *, at: datetime) -> Campai
     except creating.CampaignInvalid as error:
         _say_at_fields(form, error)
         return None
+    except creating.AlreadyCreated as error:
+        words = _(
+            "This form was sent before, for another campaign. “%(name)s” stays as it is: change it on its "
+            "page, or send this once more to have both."
+        ) % {"name": Campaign.objects.get(pk=error.campaign_id).name}
+        form.add_error(None, ValidationError(words, code=error.code))
+        anew = request.POST.copy()
+        anew["key"] = str(new_uuid())
+        form.data = anew
+        return None
     if campaign.state == Campaign.State.DRAFT:
         planning.plan_campaign(campaign_id=campaign.pk, at=at)
     return campaign
@@ -318,10 +336,18 @@ def _cancel(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRes
 
 
 def _stop(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
-    campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    campaign = campaigns.policy.access_campaign_to_run(request.user, campaign_id)
+    is_over = campaign.state in running.OVER or at >= campaign.ends_at
     is_held = _end(request, campaign_id, at=at, is_cancelled=False)
-    words = _("Stopped. Hubs that run it are being told; what was done until now counts.")
-    messages.success(request, words + _held_words(is_held))
+    campaign.refresh_from_db()
+    if is_over:
+        messages.info(request, _("It was over already, so nothing was stopped."))
+    elif campaign.state == Campaign.State.CANCELLED:
+        words = _("It had not begun, so it was cancelled. Hubs that know of the event are being told.")
+        messages.success(request, words + _held_words(is_held))
+    else:
+        words = _("Stopped. Hubs that run it are being told; what was done until now counts.")
+        messages.success(request, words + _held_words(is_held))
     return redirect("campaign_detail", campaign_id)
 
 
@@ -387,6 +413,9 @@ def _ask_again(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> Http
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
     occupancy_id = _occupancy(request)
     parts = list(Participation.objects.filter(campaign=campaign_id, occupancy=occupancy_id))
+    if parts and all(part.state in ASKED for part in parts):
+        messages.info(request, _("It is asked already."))
+        return redirect("campaign_detail", campaign_id)
     if not campaigns.queries.left_out_by_staff(parts):
         raise Http404
     opting.opt_home_back_in(

@@ -173,6 +173,14 @@ def market_choice(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         chosen = {value for value in request.POST.getlist("request") if len(value) <= 36}
         wanted = [each for each in found if str(each.pk) in chosen]
+        if not wanted:
+            said = (
+                _("None of those is open any more: each was answered, or its deadline has passed.")
+                if chosen
+                else _("Tick the requests to offer for.")
+            )
+            messages.error(request, said)
+            return redirect("market_choice")
         step_up.require(request, _("Make the offers"))
         try:
             made = offering.make_offers(

@@ -329,3 +329,21 @@ def test_a_draft_that_was_never_planned_says_so(scene: Scene, sams: Client) -> N
 
     assert "There is no plan yet." in page.text()
     assert "Plan it: see who could take part" in page.text()
+
+
+def test_a_form_sent_again_with_other_words_is_kept_and_says_what_it_made_before(
+    scene: Scene, sams: Client
+) -> None:
+    sent = {**GOOD, "key": str(new_uuid())}
+    sams.post(NEW, sent)
+
+    response = sams.post(NEW, {**sent, "size_kw": "20"})
+
+    page = seen(response)
+    assert response.status_code == 409
+    assert "“Cold snap” stays as it is" in page.text("//*[@class='error-summary']")
+    assert page.tree.xpath("//input[@name='size_kw']/@value") == ["20"]
+    assert [each.size_w for each in Campaign.objects.filter(name="Cold snap")] == [12_500]
+    (key,) = page.tree.xpath("//input[@name='key']/@value")
+    assert sams.post(NEW, {**sent, "size_kw": "20", "key": key}).status_code == 302
+    assert sorted(each.size_w for each in Campaign.objects.filter(name="Cold snap")) == [12_500, 20_000]

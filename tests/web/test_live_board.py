@@ -116,6 +116,17 @@ def test_a_campaign_that_runs_is_stopped_early_and_what_was_done_counts(
     assert set(scene.next.participations.values_list("ends_at", flat=True)) == {during}
 
 
+def test_stop_pressed_on_a_page_of_before_says_what_it_did(scene: Scene, sams: Client) -> None:
+    over = "It was over already, so nothing was stopped."
+    assert over in do(sams, scene.past, "stop").text()
+
+    early = do(sams, scene.next, "stop").text()
+
+    assert "It had not begun, so it was cancelled." in early
+    assert "Stopped" not in early
+    assert over in do(sams, scene.next, "stop").text()
+
+
 def test_staff_leave_a_home_out_of_what_runs(scene: Scene, sams: Client, visit: Visit) -> None:
     part = scene.part_of(scene.alice)
     home = str(part.occupancy_id)
@@ -128,6 +139,7 @@ def test_staff_leave_a_home_out_of_what_runs(scene: Scene, sams: Client, visit: 
     assert OptRecord.objects.get(participation=part).source == "staff"
     assert "Ask again" in page.text("//main")
     assert "Asked again." in do(sams, scene.next, "ask-again", occupancy=home).text()
+    assert "It is asked already." in do(sams, scene.next, "ask-again", occupancy=home).text()
     part.refresh_from_db()
     assert (part.state, part.dropped_at) == ("sent", None)
     address = reverse("campaign_action", args=[scene.next.pk, "leave-out"])

@@ -89,6 +89,21 @@ def test_a_request_is_taken_in_chosen_offered_ordered_and_planned(
     assert all(words in told for words in ("Ordered as O-1", "Northern Flex: NF-1 (1 of 2)"))
 
 
+def test_offering_for_nothing_ticked_or_nothing_open_says_so(
+    market: MarketParty, sam: User, visit: Visit
+) -> None:
+    staff, page = visit(sam), reverse("market_choice")
+    staff.post(reverse("market_new"), {"buyer": market.pk, **REQUEST})
+    found = MarketRequest.objects.get()
+
+    assert "Tick the requests to offer for." in seen(staff.post(page, {}, follow=True)).text()
+    staff.post(f"{reverse('market_request', args=[found.pk])}withdraw/")
+    stale = seen(staff.post(page, {"request": str(found.pk)}, follow=True)).text()
+
+    assert "None of those is open any more" in stale
+    assert "0 offered" not in stale
+
+
 def test_what_is_wrong_is_said_at_its_field(market: MarketParty, sam: User, visit: Visit) -> None:
     staff = visit(sam)
     for field, value, words in (
