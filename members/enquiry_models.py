@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from members.models import MPAN, Channel, Home, Household, Member
 from members.partner_models import Partner
@@ -199,17 +200,17 @@ class Invitation(models.Model):
 class Tenure(models.TextChoices):
     """How somebody holds their home."""
 
-    OWNER = "owner", "We own it"
-    SOCIAL = "social", "We rent from a council or housing association"
-    PRIVATE = "private", "We rent privately"
+    OWNER = "owner", _lazy("We own it")
+    SOCIAL = "social", _lazy("We rent from a council or housing association")
+    PRIVATE = "private", _lazy("We rent privately")
 
 
 class Told(models.TextChoices):
     """An answer that may also be unknown."""
 
-    YES = "yes", "Yes"
-    NO = "no", "No"
-    UNSURE = "unsure", "I am not sure"
+    YES = "yes", _lazy("Yes")
+    NO = "no", _lazy("No")
+    UNSURE = "unsure", _lazy("I am not sure")
 
 
 class Application(SealedModel):
@@ -276,9 +277,9 @@ class Application(SealedModel):
 class Occasion(models.TextChoices):
     """When a member is asked a few short questions."""
 
-    JOINING = "joining", "After joining"
-    FIRST_EVENT = "first_event", "After the first event"
-    YEARLY = "yearly", "Once a year"
+    JOINING = "joining", _lazy("After joining")
+    FIRST_EVENT = "first_event", _lazy("After the first event")
+    YEARLY = "yearly", _lazy("Once a year")
 
 
 class ShortSurvey(SealedModel):

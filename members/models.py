@@ -298,11 +298,11 @@ class Purpose(models.TextChoices):
 class Granularity(models.TextChoices):
     """The finest reading a consent covers."""
 
-    MONTHLY = "monthly"
-    DAILY = "daily"
-    HALF_HOURLY = "half_hourly"
-    LIVE = "live"
-    NONE = "none", "not about readings"
+    MONTHLY = "monthly", _lazy("Monthly")
+    DAILY = "daily", _lazy("Daily")
+    HALF_HOURLY = "half_hourly", _lazy("Half Hourly")
+    LIVE = "live", _lazy("Live")
+    NONE = "none", _lazy("not about readings")
 
     def or_finer(self) -> list[Granularity]:
         """The granularities whose consent covers a reading this fine."""
@@ -328,21 +328,21 @@ class ReadingSource(models.TextChoices):
 class Channel(models.TextChoices):
     """How an agreement reached the co-op."""
 
-    WEB = "web"
-    PAPER = "paper"
-    PHONE = "phone"
+    WEB = "web", _lazy("Web")
+    PAPER = "paper", _lazy("Paper")
+    PHONE = "phone", _lazy("Phone")
 
 
 class EndReason(models.TextChoices):
     """Why a consent ended."""
 
-    REQUESTED = "requested", "Withdrawn by the household"
-    MOVED_HOUSE = "moved_house"
-    MEMBERSHIP_ENDED = "membership_ended"
-    BEREAVEMENT = "bereavement"
-    NO_DATA = "no_data", "No data came"
-    ADMIN = "admin", "Ended by staff"
-    OTHER = "other"
+    REQUESTED = "requested", _lazy("Withdrawn by the household")
+    MOVED_HOUSE = "moved_house", _lazy("Moved House")
+    MEMBERSHIP_ENDED = "membership_ended", _lazy("Membership Ended")
+    BEREAVEMENT = "bereavement", _lazy("Bereavement")
+    NO_DATA = "no_data", _lazy("No data came")
+    ADMIN = "admin", _lazy("Ended by staff")
+    OTHER = "other", _lazy("Other")
 
 
 class ConsentText(models.Model):

@@ -21,18 +21,18 @@ class RightsRequest(models.Model):
     """One right asked for, or a complaint: opened, acknowledged, due, decided with a reason, closed."""
 
     class Kind(models.TextChoices):
-        EXPORT = "export", "A copy of everything"
-        RECTIFICATION = "rectification", "Something put right"
-        RESTRICTION = "restriction", "Keep it, but do not use it"
-        OBJECTION = "objection", "An objection to one use"
-        ERASURE = "erasure", "Erasure"
-        COMPLAINT = "complaint", "A complaint"
+        EXPORT = "export", _lazy("A copy of everything")
+        RECTIFICATION = "rectification", _lazy("Something put right")
+        RESTRICTION = "restriction", _lazy("Keep it, but do not use it")
+        OBJECTION = "objection", _lazy("An objection to one use")
+        ERASURE = "erasure", _lazy("Erasure")
+        COMPLAINT = "complaint", _lazy("A complaint")
 
     class Verdict(models.TextChoices):
-        GRANTED = "granted", "Done"
-        PARTLY = "partly", "Done in part"
-        REFUSED = "refused", "Refused"
-        TAKEN_BACK = "taken_back", "Taken back"
+        GRANTED = "granted", _lazy("Done")
+        PARTLY = "partly", _lazy("Done in part")
+        REFUSED = "refused", _lazy("Refused")
+        TAKEN_BACK = "taken_back", _lazy("Taken back")
 
     class About(models.TextChoices):
         """What of the records is to be put right."""

@@ -68,6 +68,8 @@ def read(given: str, *, at: datetime) -> OneTap:
         told = facts.of(notice)
         if "occupancy_id" not in told:
             raise LinkUnknown()
+        if not notice.member.is_current(at):  # the household's events are theirs no more
+            raise LinkExpired()
         until = datetime.fromisoformat(str(told["ends_at"]))
     if at >= until:
         raise LinkExpired()

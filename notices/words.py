@@ -16,8 +16,9 @@ from django.utils import dateformat
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from members.models import Purpose
 from notices.kinds import Kind, NoticeClass
-from opendsr.kernel.periods import LONDON
+from opendsr.kernel.periods import LONDON, clock_time
 
 Facts = Mapping[str, Any]
 SMS_CHARACTERS: Final = 300
@@ -98,14 +99,17 @@ def _day(at: datetime) -> str:
 
 
 def _when(facts: Facts) -> dict[str, str]:
-    """The event in words; a text message has the short day."""
+    """The event in words; a text message has the short day and end."""
     starts_at, ends_at = _instant(facts, "starts_at"), _instant(facts, "ends_at")
+    short_end = clock_time(ends_at)
+    last_day = "" if starts_at.date() == ends_at.date() else f"{_day(ends_at)}, "
     return {
         "name": str(facts["name"]),
         "day": _day(starts_at),
         "short_day": dateformat.format(starts_at.date(), "D j M"),
-        "start": f"{starts_at:%H:%M}",
-        "end": f"{ends_at:%H:%M}",
+        "start": clock_time(starts_at),
+        "end": last_day + short_end,
+        "short_end": short_end,
     }
 
 
@@ -125,7 +129,7 @@ def _scheduled(facts: Facts) -> Said:
             _("If it does not suit you, skip it: one press, no reason needed."),
         ),
         button=("skip", _("Skip this event")),
-        sms=_("event %(short_day)s %(start)s-%(end)s. To skip it:") % when,
+        sms=_("event %(short_day)s %(start)s-%(short_end)s. To skip it:") % when,
     )
 
 
@@ -174,7 +178,7 @@ def _cancelled(facts: Facts) -> Said:
             _("%(name)s on %(day)s, %(start)s to %(end)s, was called off. Nothing is asked of you.") % when,
         ),
         button=("home", _("See my home")),
-        sms=_("the event %(short_day)s %(start)s-%(end)s is called off.") % when,
+        sms=_("the event %(short_day)s %(start)s-%(short_end)s is called off.") % when,
     )
 
 
@@ -212,6 +216,8 @@ def _change(facts: Facts) -> str:
         return _("What your home did could not be measured; the statement says why.")
     is_less = (facts["direction"] == "turn_down") == (int(wh) >= 0)
     amount = {"kwh": f"{abs(int(wh)) / 1000:.1f}"}
+    if amount["kwh"] == "0.0":
+        return _("Your home used about as much as usual.")
     if is_less:
         return _("Your home used %(kwh)s kWh less than usual.") % amount
     return _("Your home used %(kwh)s kWh more than usual.") % amount
@@ -248,7 +254,11 @@ def _statement(facts: Facts) -> Said:
 
 
 def _consent(facts: Facts) -> Said:
-    since = {"day": dateformat.format(_instant(facts, "since").date(), "j F Y"), "what": facts["purpose"]}
+    purpose = str(facts["purpose"])
+    since = {
+        "day": dateformat.format(_instant(facts, "since").date(), "j F Y"),
+        "what": Purpose(purpose).label if purpose in Purpose.values else purpose,
+    }
     return Said(
         subject=_("A yearly reminder of what you agreed to"),
         paragraphs=(

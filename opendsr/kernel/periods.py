@@ -72,6 +72,13 @@ def is_half_hour(at: datetime) -> bool:
     return moment.minute in (0, 30) and moment.second == 0 and moment.microsecond == 0
 
 
+def clock_time(at: datetime) -> str:
+    """UK local time of day; the zone is named only in the hour that happens twice."""
+    local = at.astimezone(LONDON)
+    is_ambiguous = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return f"{local:%H:%M %Z}" if is_ambiguous else f"{local:%H:%M}"
+
+
 @lru_cache(maxsize=128)
 def bank_holidays_england_wales(year: int) -> frozenset[date]:
     """Bank holidays of England and Wales, substitute days and royal proclamations up to 2023 included.

@@ -9,6 +9,7 @@ from uuid import UUID
 import icalendar
 from django import forms
 from django.contrib import messages
+from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -110,8 +111,10 @@ def calendar(request: HttpRequest, token: str) -> HttpResponse:
     home = request.build_absolute_uri(reverse("home"))
     ids = [each.pk for each in stays]
     past = campaigns.queries.past_participations(ids, at).filter(starts_at__gte=at - PAST_SHOWN)
+    coming = campaigns.queries.upcoming_participations(ids, at)
     named = {each.pk: each.home.name for each in stays} if len(stays) > 1 else {}
-    for parts in _grouped([*past, *campaigns.queries.upcoming_participations(ids, at)]):
+    answered = {"answers": Count("opts"), "answered_at": Max("opts__received_at")}
+    for parts in _grouped([*past.annotate(**answered), *coming.annotate(**answered)]):
         feed.add_component(_event(parts, named.get(parts[0].occupancy_id, ""), home))
     answer = HttpResponse(feed.to_ical(), content_type="text/calendar; charset=utf-8")
     answer["Cache-Control"] = "no-store, private"
@@ -119,22 +122,25 @@ def calendar(request: HttpRequest, token: str) -> HttpResponse:
     return answer
 
 
-def _grouped(parts: list[Participation]) -> list[list[Participation]]:
+def _grouped(parts: list[Any]) -> list[list[Any]]:
     """Parts of one campaign in one home together, in order of time."""
-    found: dict[tuple[Any, ...], list[Participation]] = {}
+    found: dict[tuple[Any, ...], list[Any]] = {}
     for part in sorted(parts, key=lambda part: (part.campaign.starts_at, str(part.pk))):
         found.setdefault((part.campaign_id, part.occupancy_id), []).append(part)
     return list(found.values())
 
 
-def _event(parts: list[Participation], home_name: str, url: str) -> icalendar.Event:
+def _event(parts: list[Any], home_name: str, url: str) -> icalendar.Event:
+    """One event of a home; every answer and a cancellation make it newer, as calendars go by it."""
     campaign: Campaign = parts[0].campaign
     is_on = campaign.state != Campaign.State.CANCELLED and any(
         part.state not in (*member_home.OUT, Participation.State.CANCELLED) for part in parts
     )
     event = icalendar.Event()
     event.add("uid", f"{campaign.pk}-{parts[0].occupancy_id}@opendsr")
-    event.add("dtstamp", campaign.created_at)
+    changes = [campaign.created_at, campaign.cancelled_at, *(part.answered_at for part in parts)]
+    event.add("dtstamp", max(filter(None, changes)))
+    event.add("sequence", sum(part.answers for part in parts) + (campaign.cancelled_at is not None))
     event.add("dtstart", campaign.starts_at)
     event.add("dtend", campaign.ends_at)
     event.add("summary", f"{campaign.name} ({home_name})" if home_name else campaign.name)

@@ -55,13 +55,15 @@ def _act(tap: links.OneTap, at: datetime) -> str:
     try:
         if tap.action == links.SKIP:
             told = facts.of(tap.notice)
-            opting.skip_home(
+            answered = opting.skip_home(
                 campaign_id=UUID(str(told["campaign_id"])),
                 occupancy_id=UUID(str(told["occupancy_id"])),
                 at=at,
                 by=None,
                 reason="link in a notice",
             )
+            if not answered:
+                return _("That event is over or was called off, so there is nothing to answer any more.")
         else:
             wanted = {(NoticeClass(tap.notice.notice_class), Channel(tap.notice.channel)): False}
             choosing.choose(member=tap.notice.member, wanted=wanted, at=at, how="link")

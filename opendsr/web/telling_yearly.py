@@ -30,7 +30,7 @@ def remind_of_consents(*, at: datetime) -> int:
     people = [
         ToTell(
             member_id,
-            {"since": each.consent.starts_at, "purpose": each.consent.get_purpose_display()},
+            {"since": each.consent.starts_at, "purpose": each.consent.purpose},
             home=each.consent.pk.hex,
             about=each.consent.pk,
         )

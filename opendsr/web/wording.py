@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from opendsr.kernel import money as exact
+from opendsr.kernel import periods
 from opendsr.kernel.money import MP_PER_PENNY, MP_PER_POUND
 from opendsr.kernel.periods import LONDON
 
@@ -87,9 +88,7 @@ def millipence(mp: int) -> str:
 
 def clock_time(at: datetime) -> str:
     """UK local time of day; the zone is named only in the hour that happens twice."""
-    local = at.astimezone(LONDON)
-    is_ambiguous = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    return f"{local:%H:%M %Z}" if is_ambiguous else f"{local:%H:%M}"
+    return periods.clock_time(at)
 
 
 def clock_second(at: datetime) -> str:

@@ -10,6 +10,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from members.models import Purpose
 from notices import facts, words
 from notices.kinds import MANNERS, Channel, Kind, NoticeClass, is_wanted
 from notices.words import Links
@@ -21,7 +22,7 @@ EVERY_FACT = event_facts() | {
     "hours": 26,
     "events": 3,
     "since": NOON,
-    "purpose": "Control my assets in campaigns",
+    "purpose": "flexibility",
     "subject": "Fault",
     "body": "Unplug it.\n\nThen call us.",
 }
@@ -96,12 +97,40 @@ def test_a_hostile_name_is_text_and_breaks_no_header(name):
 @pytest.mark.parametrize(("direction", "wh", "words_"), [
     ("turn_down", 900, "0.9 kWh less"), ("turn_down", -900, "0.9 kWh more"),
     ("turn_up", 900, "0.9 kWh more"), ("turn_up", -100, "0.1 kWh less"),
-    ("turn_down", None, "could not be measured"),
+    ("turn_down", None, "could not be measured"), ("turn_down", 0, "about as much as usual"),
+    ("turn_down", -49, "about as much as usual"), ("turn_up", 50, "0.1 kWh more"),
 ])  # fmt: skip
 def test_a_result_is_said_as_a_member_would(direction, wh, words_):
     paragraphs = said(Kind.EVENT_RESULT, direction=direction, delivered_wh=wh).paragraphs
 
     assert words_ in " ".join(paragraphs)
+
+
+@pytest.mark.parametrize(("starts_at", "ends_at", "when"), [
+    ("2026-03-13T23:00Z", "2026-03-14T01:00Z", "on Friday 13 March, 23:00 to Saturday 14 March, 01:00"),
+    ("2026-10-25T00:30Z", "2026-10-25T01:30Z", "on Sunday 25 October, 01:30 BST to 01:30 GMT"),
+    ("2026-03-29T00:30Z", "2026-03-29T01:00Z", "on Sunday 29 March, 00:30 to 02:00"),
+])  # fmt: skip
+def test_midnight_and_the_clock_change_are_told(starts_at, ends_at, when):
+    hours = {"starts_at": starts_at, "ends_at": ends_at}
+
+    assert said(Kind.EVENT_SCHEDULED, **hours).subject == f"Event {when}"
+
+
+def test_a_text_message_of_an_event_over_midnight_is_short():
+    hours = {"starts_at": "2026-03-13T23:00Z", "ends_at": "2026-03-14T01:00Z"}
+
+    assert said(Kind.EVENT_SCHEDULED, **hours).sms == "event Fri 13 Mar 23:00-01:00. To skip it:"
+
+
+@pytest.mark.parametrize(("language", "words_"), [
+    ("en-gb", "Control my assets in campaigns"), ("cy", "Rheoli"),
+])  # fmt: skip
+def test_what_was_agreed_to_is_told_in_the_members_language(language, words_):
+    with translation.override(language):
+        told = said(Kind.CONSENT_RENEWAL, purpose=Purpose.FLEXIBILITY).paragraphs[0]
+
+    assert words_ in told
 
 
 def test_the_welsh_that_is_written_is_what_is_said():

@@ -14,7 +14,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from campaigns.models import Participation
+from campaigns import cancelling
+from campaigns.models import Campaign, Participation
 from members import leaving, tokens
 from members.models import Consent, StandingOptOut
 from members.token_models import PersonalToken
@@ -233,6 +234,19 @@ def test_keys_are_made_shown_once_and_revoked(scene: Scene, visit: Visit) -> Non
     assert "revoke one first" in seen(client.post(page, {"name": "one more", "scope": "read"})).text()
 
 
+def test_a_calendar_folds_long_lines_and_escapes_what_was_written(scene: Scene) -> None:
+    name = "Café; ¾, tea\\ " + "ŵŷ\N{ELECTRIC LIGHT BULB}" * 25
+    Campaign.objects.filter(pk=scene.next.pk).update(name=name, reason="BEGIN:VALARM\r\nACTION:AUDIO")
+    body = Client().get(reverse("calendar", args=[key(scene.alice, "calendar").secret])).content
+    lines = body.split(b"\r\n")
+    assert lines[-1] == b""
+    assert max(len(line) for line in lines) <= 75
+    assert not [line for line in lines if b"\n" in line or line.startswith((b"BEGIN:VALARM", b"ACTION"))]
+    found = {str(each["summary"]): each for each in icalendar.Calendar.from_ical(body).events}
+    assert str(found[name]["description"]).startswith("BEGIN:VALARM\nACTION:AUDIO")
+    assert found[name]["dtstart"].to_ical() == b"20260115T170000Z"
+
+
 def test_a_calendar_tells_the_events_to_whoever_has_its_address(scene: Scene, visit: Visit) -> None:
     client = visit(scene.alice.user)
     made = client.post(reverse("my_apps"), {"name": "phone", "scope": "calendar"})
@@ -251,10 +265,19 @@ def test_a_calendar_tells_the_events_to_whoever_has_its_address(scene: Scene, vi
     event = found[str(scene.next.pk)]
     assert (event.decoded("dtstart"), event.decoded("dtend")) == (scene.next.starts_at, scene.next.ends_at)
     assert (event["summary"], event["status"]) == (scene.next.name, "CONFIRMED")
+    freeze(NOW + timedelta(minutes=5))
     Program(key(scene.alice, "act").secret).post(
         f"events/{scene.next.pk}/{scene.alice.occupancy.pk}/answer/", 200, answer="out"
     )
-    assert events()[str(scene.next.pk)]["status"] == "CANCELLED"
+    skipped = events()[str(scene.next.pk)]
+    assert skipped["status"] == "CANCELLED"
+    assert skipped["uid"] == event["uid"]
+    assert skipped["sequence"] > event["sequence"]
+    assert skipped.decoded("dtstamp") > event.decoded("dtstamp")
+    cancelling.cancel_campaign(campaign_id=scene.next.pk, at=NOW, by=scene.sam)
+    called_off = events()[str(scene.next.pk)]
+    assert called_off["status"] == "CANCELLED"
+    assert called_off["sequence"] > skipped["sequence"]
     assert Client().get(address.replace(".ics", "x.ics")).status_code == 404
     assert Client().get(reverse("calendar", args=[key(scene.alice, "read").secret])).status_code == 404
     assert Client().post(address).status_code == 405

@@ -12,7 +12,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from campaigns import cancelling
 from campaigns.models import OptRecord, Participation
+from members import leaving
 from members.models import Role, User
 from notices import choosing, delivering, hooks, links, receipts
 from notices.kinds import Kind
@@ -87,6 +89,27 @@ class TestLinks:
         assert Client().get(url).status_code == 410
         assert Client().post(url).status_code == 410
         assert states(scene) == {"sent"}
+
+    def test_who_was_taken_out_of_the_household_skips_nothing(self, scene: Scene):
+        telling.tell_scheduled(campaign_id=scene.next.pk, at=NOW)
+        notice = Notice.objects.get(member=scene.bob, kind=Kind.EVENT_SCHEDULED, channel="email")
+        url = reverse("notice_link", args=[links.token(notice, links.SKIP)])
+        stop = reverse("notice_link", args=[links.token(notice, links.STOP)])
+        leaving.remove_housemate(holder=scene.alice.member, number=scene.bob.number, at=NOW, by="test")
+
+        assert Client().get(url).status_code == 410
+        assert Client().post(url).status_code == 410
+        assert states(scene) == {"sent"}
+        assert Client().post(stop).status_code == 200
+
+    def test_of_an_event_called_off_it_says_so(self, scene: Scene):
+        url = reverse("notice_link", args=[links.token(scheduled(scene), links.SKIP)])
+        cancelling.cancel_campaign(campaign_id=scene.next.pk, at=NOW, by=scene.sam)
+
+        answer = Client().post(url)
+
+        assert answer.status_code == 409
+        assert "called off, so there is nothing to answer" in answer.content.decode()
 
     @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: "x" + t[1:], lambda t: t.upper(),
                                         lambda t: t.replace(".", ""), lambda t: HOSTILE])  # fmt: skip

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from gettext import GNUTranslations
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation.trans_real import DjangoTranslation
 
+from members.enquiry_models import Occasion
 from members.models import ConsentText, Home, User
+from notices import choosing, facts, inbound
+from notices import words as notice_words
+from notices.kinds import MANNERS, Kind
+from opendsr.kernel.ids import new_uuid
 from opendsr.kernel.models import Installation
+from opendsr.web.champions import SurveyForm
+from opendsr.web.notice_hooks import answer_next_event
 from opendsr.web.speaking import is_translated
 from settlement.baselines.presets import PRESETS
+from tests.notices.test_words import EVERY_FACT, LINKS
+from tests.web import hostile
 from tests.web.pages import seen
-from tests.web.scene import Scene
+from tests.web.scene import NOW, Scene
+from tests.web.test_hostile_text import LEAVES, is_page, name_of, taken_back
 from tests.web.things import things_of
 from tests.web.url_map import Address, addresses
 
@@ -71,7 +84,7 @@ def test_every_word_of_members_pages_is_welsh(scene: Scene, visit: Visit, untran
                 assert page.tree.get("lang") == "cy", address.name
                 shown += 1
     assert shown > 30
-    assert untranslated == set()
+    assert untranslated == set(), "\n".join(untranslated)
 
 
 def test_what_members_see_is_translated(scene: Scene, visit: Visit) -> None:
@@ -174,4 +187,99 @@ def test_nothing_of_ours_is_left_in_english(scene: Scene, visit: Visit) -> None:
                 for each in texts(told) & texts(ours):
                     if not is_on_record(each, scene):
                         left.setdefault(each, set()).add(address.name)
-    assert left == {}
+    assert left == {}, "\n".join(map(str, left.items()))
+
+
+def sent_forms(browser: Client, things: dict[str, Any]) -> Iterator[tuple[str, list[str], Any]]:
+    """Each form of members' pages sent as it is, likely to be taken, and wrong: its name, what was in it, the
+    answer; what it leads to is the answer where it was taken.
+    """
+    known: set[tuple[str, tuple[str, ...]]] = set()
+    for address in members_pages():
+        path = address.path(things)
+        page = browser.get(path)
+        if page.status_code != 200 or not is_page(page):
+            continue
+        for form in hostile.forms_of(page.content.decode(), path):
+            url = urljoin(path, form.action)
+            key = (name_of(url), form.fields)
+            is_asked = form.method == "POST" and key[0] not in LEAVES | {"set_language"}
+            if not is_asked or key in known or not is_translated(key[0]):
+                continue
+            known.add(key)
+            refused = form.hostile()
+            for data in (dict(form.sent), form.likely(), refused, {}, *form.wrong()):
+                with taken_back(browser):
+                    answer = browser.post(url, data, follow=True)
+                if is_page(answer):
+                    yield key[0], [str(each) for value in data.values() for each in value], answer
+
+
+def test_every_answer_to_a_form_is_welsh(scene: Scene, visit: Visit, untranslated: set[str]) -> None:
+    things = things_of(scene)
+    answered: set[str] = set()
+    for browser in (in_welsh(visit(scene.alice.user)), in_welsh(visit(None))):
+        for name, _sent, answer in sent_forms(browser, things):
+            assert seen(answer).tree.get("lang") == "cy", name
+            answered.add(name)
+    assert len(answered) >= 20
+    assert untranslated == set(), "\n".join(untranslated)
+
+
+def test_no_answer_to_a_form_is_left_in_english(scene: Scene, visit: Visit) -> None:
+    things = things_of(scene)
+    left: dict[str, set[str]] = {}
+    for user in (scene.alice.user, None):
+        ours, told = visit(user), in_welsh(visit(user))
+        english: dict[str, set[str]] = {}
+        for name, _sent, answer in sent_forms(ours, things):
+            english.setdefault(name, set()).update(texts(answer))
+        for name, sent, answer in sent_forms(told, things):
+            for each in texts(answer) & english.get(name, set()):
+                if not is_on_record(each, scene) and hostile.MARK not in each and each not in sent:
+                    left.setdefault(each, set()).add(name)
+    assert left == {}, "\n".join(map(str, left.items()))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_word_of_a_notice_is_welsh(kind: Kind, untranslated: set[str]) -> None:
+    for changes in ({}, {"delivered_wh": None}, {"delivered_wh": 0}, {"direction": "turn_up"}):
+        with translation.override("cy"):
+            said = notice_words.say(kind, json.loads(facts.written(EVERY_FACT | changes)))
+            notice_words.letter(said, LINKS, coop="Testbury", notice_class=MANNERS[kind].notice_class)
+            notice_words.text_message(said, LINKS, coop="Testbury")
+    assert untranslated == set()
+
+
+def test_a_text_message_is_answered_in_welsh(scene: Scene, untranslated: set[str]) -> None:
+    def reply(text: str) -> str:
+        return inbound.receive(
+            provider_id=new_uuid().hex, sender="07700 900123", text=text, at=NOW, answer=answer_next_event
+        )
+
+    member = scene.alice.member
+    code = choosing.give_number(member=member, phone="07700 900123", at=NOW)
+    choosing.confirm_number(member=member, code=code, at=NOW)
+    choosing.choose_language(member=member, language="cy", at=NOW)
+    replies = [
+        reply(text)
+        for text in ("Peidio \N{SMILING FACE WITH OPEN MOUTH}", "IN", "IN", "  skip!", "help", "Stopio")
+    ]
+    assert [each.partition(": ")[2][:24] for each in replies] == [
+        "Nid ydych yn cymryd rhan",
+        "Rydych yn cymryd rhan: I",
+        "Nid oes digwyddiad i chi",
+        "Nid ydych yn cymryd rhan",
+        "gall aelodau ateb SKIP i",
+        "nid anfonir rhagor o neg",
+    ]
+    assert untranslated == set()
+
+
+def test_a_survey_is_welsh(scene: Scene, visit: Visit, untranslated: set[str]) -> None:
+    for occasion in Occasion:
+        with translation.override("cy"):
+            form = SurveyForm(occasion).as_p()
+            assert str(occasion.label) not in ("After joining", "After the first event", "Once a year")
+        assert "Anything you want" not in form
+    assert untranslated == set()
