@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -152,7 +153,7 @@ class Client:
                     break
                 told = error.headers.get("Retry-After", "")
                 pause = float(told) if told.isdecimal() else pause
-            except (OSError, TimeoutError) as error:
+            except (OSError, TimeoutError, HTTPException) as error:
                 problem = f"cannot be reached: {error}"
             if pause > MOST_WAIT_SECONDS:
                 break
@@ -208,9 +209,9 @@ def _product(row: Mapping[str, Any]) -> Product:
 def _instant(row: Mapping[str, Any], name: str) -> datetime:
     try:
         told = datetime.fromisoformat(str(row[name]))
-    except (KeyError, ValueError):
+        return (told if told.utcoffset() is not None else told.replace(tzinfo=LONDON)).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
         raise OctopusRefused(problem=f"tells no time in {name}") from None
-    return (told if told.utcoffset() is not None else told.replace(tzinfo=LONDON)).astimezone(UTC)
 
 
 def _price(row: Mapping[str, Any]) -> Decimal:

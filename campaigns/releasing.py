@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from campaigns import cancelling, freezing, home_plans
+from campaigns.life import CampaignEnded, WrongState
 from campaigns.models import Campaign, HomePlanLine
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def release(*, at: datetime, by: User | None, reason: str) -> LetGo:
     )
     called_off = 0
     for campaign_id in list(running.order_by("starts_at", "pk").values_list("pk", flat=True)):
-        done = cancelling.cancel_campaign(campaign_id=campaign_id, at=at, by=by, reason=reason)
+        try:
+            done = cancelling.cancel_campaign(campaign_id=campaign_id, at=at, by=by, reason=reason)
+        except (WrongState, CampaignEnded):
+            continue  # It ended by itself meanwhile; the others are still to be let go.
         called_off += done.is_new
     plans = 0
     for occupancy_id in _planned_homes():

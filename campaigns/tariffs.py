@@ -157,10 +157,12 @@ def set_demand_charge(*, code: str, pence_per_kw: int, at: datetime, by: str) ->
 def demand_pence(pounds: str) -> int:
     """A charge in GBP/kW a month as whole pence; raises BadTariff."""
     try:
-        pence = Decimal(pounds.strip()) * 100
+        told = Decimal(pounds.strip())
     except InvalidOperation:
-        pence = Decimal("NaN")
-    if not pence.is_finite() or pence != int(pence) or not 0 <= pence <= MOST_DEMAND_PENCE:
+        told = Decimal("NaN")
+    # The bound first: what is far beyond it cannot even be multiplied.
+    pence = told * 100 if told.is_finite() and 0 <= told <= MOST_DEMAND_PENCE else Decimal("NaN")
+    if not pence.is_finite() or pence != int(pence) or pence > MOST_DEMAND_PENCE:
         raise BadTariff(
             field=DEMAND_COLUMN, given=pounds[:20], expected="pounds a kW, such as 6.50, to 1,000"
         )

@@ -17,6 +17,8 @@ from opendsr.kernel.errors import Invalid
 
 Channel = Literal["import", "export"]
 MOST_WH: Final = 2**50 - 1
+MOST_NUMBER: Final = Decimal("1e30")
+"""What is far beyond it cannot even be multiplied."""
 FIRST_YEAR, LAST_YEAR = 2009, 2100
 SHOWN_CHARACTERS: Final = 200
 KILO: Final = {"kwh": 1000, "wh": 1, "kw": 1000, "w": 1, "mwh": 1_000_000, "mw": 1_000_000}
@@ -92,6 +94,8 @@ def number(holder: Mapping[str, object], name: str, *, path: str) -> Decimal | N
         raise refused("not_a_number", field, value, "send a number") from None
     if not found.is_finite():
         raise refused("not_a_number", field, value, "send a finite number")
+    if abs(found) > MOST_NUMBER:
+        raise refused("implausible", field, value, "check the number: nothing is measured so high")
     return found
 
 

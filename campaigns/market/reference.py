@@ -135,8 +135,12 @@ def _mp(data: dict[str, Any], field: str) -> int:
     try:
         if isinstance(value, bool) or not isinstance(value, int | str | Decimal) or len(str(value)) > 12:
             raise InvalidOperation
-        mp = Decimal(value) * MP_PER_PENNY
-        if not mp.is_finite() or mp != int(mp) or not 0 <= mp <= LARGEST:
+        pence = Decimal(value)
+        # The bound first: what is far beyond it cannot even be multiplied.
+        if not pence.is_finite() or not 0 <= pence <= LARGEST or pence * MP_PER_PENNY > LARGEST:
+            raise InvalidOperation
+        mp = pence * MP_PER_PENNY
+        if mp != int(mp):
             raise InvalidOperation
     except InvalidOperation:
         raise _wrong(data, field, "pence a kWh, with at most three decimals") from None

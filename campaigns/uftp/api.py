@@ -25,11 +25,12 @@ def message(request: HttpRequest) -> HttpResponse:
     """Take a message in; what the transport refuses is said by the status and a plain sentence."""
     wall = clock.wall_now()
     try:
-        if not request.headers.get("Content-Length"):
+        length = request.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()):
             return _said(411, "Send Content-Length.")
         if request.content_type not in CONTENT_TYPES:
             raise NotUftp(field="Content-Type", reason="send text/xml")
-        if int(request.headers["Content-Length"]) > wire.LARGEST_BYTES:
+        if len(length) > 9 or int(length) > wire.LARGEST_BYTES:
             raise TooLong(most_bytes=wire.LARGEST_BYTES)
         receiving.receive(request.body, at=clock.now(), wall=wall)
     except DomainError as error:

@@ -12,7 +12,7 @@ import campaigns.policy
 from campaigns import freezing, releasing
 from members.models import User
 from opendsr.kernel import clock
-from opendsr.web import step_up
+from opendsr.web import step_up, wording
 from opendsr.web.entering import signed_in
 
 
@@ -26,12 +26,19 @@ def sending_action(request: HttpRequest, verb: str) -> HttpResponse:
         raise Http404
     reason = request.POST.get("reason", "").replace("\x00", "")
     if verb == "freeze":
+        before = freezing.current()
         freezing.freeze(at=at, by=by, reason=reason)
-        messages.success(request, _("Frozen: nothing new leaves for any home."))
+        if before is None:
+            messages.success(request, _("Frozen: nothing new leaves for any home."))
+        else:
+            stands = _("It is frozen since %(time)s, and the reason given then stands.")
+            messages.info(request, stands % {"time": wording.moment(before.frozen_at)})
     elif verb == "thaw":
         step_up.require(request, _("Thaw: let what waited go out"))
-        freezing.thaw(at=at, by=by)
-        messages.success(request, _("Thawed: what waited goes out now."))
+        if freezing.thaw(at=at, by=by):
+            messages.success(request, _("Thawed: what waited goes out now."))
+        else:
+            messages.info(request, _("It was not frozen any more."))
     else:
         let_go = releasing.release(at=at, by=by, reason=reason)
         words = {"campaigns": let_go.campaigns, "plans": let_go.plans}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django import forms
@@ -22,6 +22,7 @@ from settlement.remitting import RemittedLine
 from settlement.sharing import PolicyInvalid, policy_from
 from settlement.surplus import Resolution
 
+MOST_POUNDS: Final = Decimal(10_000_000)
 DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 MOST_EVENTS = 400
 
@@ -131,7 +132,7 @@ class RemittanceForm(forms.Form):
     vat_pounds = forms.DecimalField(
         label=_lazy("VAT in £"),
         min_value=Decimal(0),
-        max_value=Decimal(10_000_000),
+        max_value=MOST_POUNDS,
         decimal_places=2,
         initial=Decimal(0),
         widget=forms.TextInput(attrs={"inputmode": "decimal"}),
@@ -153,8 +154,10 @@ class RemittanceForm(forms.Form):
             parts = [part.strip() for part in text.split(",", 2)]
             try:
                 pounds = Decimal(parts[1].lstrip("£"))
+                if not pounds.is_finite() or abs(pounds) > MOST_POUNDS:
+                    raise ValueError(parts[1])
                 pence = pounds * 100
-                if not pounds.is_finite() or pence != int(pence):
+                if pence != int(pence):
                     raise ValueError(parts[1])
                 found.append(RemittedLine(UUID(parts[0]), int(pence), parts[2] if len(parts) > 2 else ""))
             except (ValueError, IndexError, InvalidOperation) as error:

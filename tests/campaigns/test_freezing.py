@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 
-from campaigns import approving, dispatching, freezing, opting, releasing
+from campaigns import approving, cancelling, dispatching, freezing, opting, releasing
 from campaigns.models import Campaign, Freeze, OptRecord, Participation
 from opendsr.kernel import outbox
 from opendsr.kernel.models import AuditEntry
@@ -107,6 +108,27 @@ def test_release_calls_everything_off_once_from_the_command_line(
         AuditEntry.objects.filter(target="campaigns:sending").order_by("pk").values_list("verb", flat=True)
     )
     assert list(verbs) == ["freeze.on", "freeze.release", "freeze.release", "freeze.off"]
+
+
+def test_release_goes_on_where_a_campaign_ends_by_itself_meanwhile(
+    paper_vtn: PaperVtn, it_is: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it_is(STARTS_AT - timedelta(hours=1))
+    _, kit = make_ready_home()
+    _, other = make_ready_home()
+    campaigns = sorted((make_dispatched(kit.assets), make_dispatched(other.assets)), key=lambda each: each.pk)
+    cancel = cancelling.cancel_campaign
+
+    def late(**fields: Any) -> object:
+        """The first is over in the moment before it is reached."""
+        Campaign.objects.filter(pk=campaigns[0].pk).update(state=Campaign.State.COMPLETED)
+        return cancel(**fields)
+
+    monkeypatch.setattr(cancelling, "cancel_campaign", late)
+
+    assert releasing.release(at=STARTS_AT - timedelta(hours=1), by=None, reason="").campaigns == 1
+    campaigns[1].refresh_from_db()
+    assert campaigns[1].state == Campaign.State.CANCELLED
 
 
 def test_frozen_twice_is_frozen_once(paper_vtn: PaperVtn) -> None:

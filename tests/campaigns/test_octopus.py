@@ -101,7 +101,11 @@ def octopus() -> Iterator[Octopus]:
 
 def client_of(server: Octopus, waits: list[float] | None = None) -> Client:
     pauses = [] if waits is None else waits
-    return Client(f"http://127.0.0.1:{server.server_port}/v1/", sleep=pauses.append)
+    return Client(octopus_of(server), sleep=pauses.append)
+
+
+def octopus_of(server: Octopus) -> str:
+    return f"http://127.0.0.1:{server.server_port}/v1/"
 
 
 @pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 11, 22), date(2026, 10, 25)])
@@ -166,6 +170,8 @@ def test_a_page_elsewhere_is_not_followed_and_nonsense_is_refused(octopus: Octop
         ({"results": "none"}, "without results"),
         ([], "no object"),
         ({"results": [{"valid_from": "noon", "value_inc_vat": 1}]}, "no time"),
+        ({"results": [{"valid_from": "0001-01-01T00:00:00+01:00", "value_inc_vat": 1}]}, "no time"),
+        ({"results": [], "next": f"{octopus_of(octopus)}a page"}, "cannot be reached"),
         ({"results": [{"valid_from": "2026-11-22T00:00:00Z", "value_inc_vat": "free"}]}, "no price"),
         ({"results": [{"valid_from": "2026-11-22T00:00:00Z", "value_inc_vat": 90_000}]}, "a price of 90000"),
     ):
@@ -177,6 +183,16 @@ def test_a_page_elsewhere_is_not_followed_and_nonsense_is_refused(octopus: Octop
         client_of(octopus).unit_rates("NONE", TARIFF, over)
     with pytest.raises(BadAddress):
         Client("http://api.octopus.energy/v1/")
+
+
+def test_an_answer_that_is_no_http_is_refused(octopus: Octopus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def babble(self: Answers, told: Any) -> None:
+        self.wfile.write(b"it is all gone\r\n\r\n")
+
+    monkeypatch.setattr(Answers, "_say", babble)
+
+    with pytest.raises(OctopusRefused, match="cannot be reached"):
+        client_of(octopus).unit_rates(PRODUCT, TARIFF, day_interval(date(2026, 11, 22)))
 
 
 def test_one_payment_method_is_read_and_its_own_price_comes_before_everybodys() -> None:

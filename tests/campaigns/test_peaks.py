@@ -164,7 +164,7 @@ def test_a_file_and_a_hand_carry_the_charge_and_a_wrong_one_is_refused(tmp_path:
     call_command("tariff", "demand", "e7", "3", stdout=out)
     call_command("tariff", "bands", "e7", "Economy 7", "00:00=8.5", stdout=out)
     assert Tariff.objects.get(pk="e7").demand_pence_per_kw == 300
-    for wrong in ("-1", "nonsense", "0.001", "1e9", "NaN"):
+    for wrong in ("-1", "nonsense", "0.001", "1e9", "NaN", "9e999999", "1e-999999"):
         with pytest.raises(CommandError, match="demand_charge_gbp_per_kw"):
             call_command("tariff", "demand", "e7", wrong)
     with pytest.raises(CommandError):

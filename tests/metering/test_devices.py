@@ -45,6 +45,13 @@ def test_openevse():
     assert read("openevse", b"15800", "openevse-7b2c/amp") == Said(current_ma=15_800)
 
 
+@pytest.mark.parametrize("huge", ["9e999999", "-9e999999", "1e400"])
+def test_a_number_beyond_measure_is_refused_not_multiplied(huge):
+    with pytest.raises(MessageRefused) as caught:
+        read("openevse", {"wattsec": huge, "total_energy": huge, "amp": huge, "state": 3})
+    assert caught.value.reason_code == "implausible"
+
+
 def test_tasmota():
     messages = sample("tasmota_pow")
 

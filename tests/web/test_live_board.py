@@ -13,6 +13,7 @@ from campaigns import opting
 from campaigns.models import Campaign, OptRecord, Participation
 from opendsr.web import live_board, wording
 from tests.web.conftest import Visit
+from tests.web.pages import seen
 from tests.web.scene import NOW, Scene, freeze
 from tests.web.test_campaigns import do, look
 
@@ -187,3 +188,13 @@ def test_a_board_of_nobody_divides_by_nothing(scene: Scene) -> None:
 
     assert {bar.pct for bar in board["bars"]} == {0}
     assert board["legs"] == []
+
+
+def test_the_switch_pressed_twice_says_what_stands(scene: Scene, sams: Client) -> None:
+    def press(verb: str, **data: str) -> str:
+        return seen(sams.post(reverse("sending_action", args=[verb]), data, follow=True)).text()
+
+    assert "Frozen: nothing new leaves" in press("freeze", reason="odd readings")
+    assert "the reason given then stands" in press("freeze", reason="another")
+    assert "Thawed: what waited" in press("thaw")
+    assert "It was not frozen any more." in press("thaw")

@@ -198,8 +198,10 @@ def test_a_remittance_that_differs_is_a_dispute_that_is_decided(scene: Scene, vi
     assert ledger.trial_balance().total_mp == 0
 
 
-def test_a_bad_line_of_a_remittance_is_named(scene: Scene, visit: Visit) -> None:
-    data = {"programme": "fast-dr", "reference": "INV 8", "vat_pounds": "0", "lines": "x, 1.00"}
+@pytest.mark.parametrize("amount", ["1.00", "9e999999", "1e30", "-1e999990", "1e-999999", "NaN"])
+def test_a_bad_line_of_a_remittance_is_named(amount: str, scene: Scene, visit: Visit) -> None:
+    event = "x" if amount == "1.00" else scene.past.pk
+    data = {"programme": "fast-dr", "reference": "INV 8", "vat_pounds": "0", "lines": f"{event}, {amount}"}
 
     page = visit(scene.fay).post(reverse("dispute_list"), data)
 

@@ -84,6 +84,8 @@ def test_a_buyer_asks_is_offered_and_orders(operator: Operator) -> None:
         ({"deadline_at": "2026-01-14T11:00:00Z"}, "deadline_at"),
         ({"profile_w": [1.5]}, "profile_w"),
         ({"price_pence_per_kwh": "NaN"}, "price_pence_per_kwh"),
+        ({"price_pence_per_kwh": "9e999999"}, "price_pence_per_kwh"),
+        ({"price_pence_per_kwh": "1e-999999"}, "price_pence_per_kwh"),
         ({"starts_at": "2026-01-14T16:10:00Z"}, "starts_at"),
         ({"zone": "x\u0000y"}, "zone"),
         ({"more": 1}, "more"),

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.test import Client
 
 from campaigns.market import offering
 from campaigns.models import (
@@ -35,7 +36,7 @@ from tests.campaigns.staging import (
     make_ready_home,
     make_rules,
 )
-from tests.campaigns.uftp.dso import POINT, PaperDso, make_dso, post
+from tests.campaigns.uftp.dso import POINT, URL, PaperDso, make_dso, post
 
 pytestmark = pytest.mark.django_db
 ItIs = Callable[[datetime], None]
@@ -160,6 +161,9 @@ def test_strangers_and_forgers_are_counted_and_write_nothing(speaker: PaperDso) 
     assert post(b"<x/>").status_code == 400
     assert post(speaker.sealed(text), content_type="application/json").status_code == 400
     assert post(speaker.sealed(b"<FlexOffer/>")).status_code == 400
+    for length, status in (("ten", 411), ("²", 411), ("9" * 5_000, 413)):
+        odd = Client().generic("POST", URL, text, content_type="text/xml", CONTENT_LENGTH=length)
+        assert odd.status_code == status
     counted = dict(UftpRefusal.objects.values_list("reason", "count"))
     assert counted == {"wrong_seal": 2, "unknown_sender": 2, "not_uftp": 2}
     assert not UftpMessage.objects.exists()
