@@ -52,7 +52,10 @@ class UtcField(serializers.DateTimeField):
             value.endswith(("Z", "z")) or "+" in value[10:] or "-" in value[10:]
         ):
             raise serializers.ValidationError("write the offset: 2026-11-24T17:00:00Z")
-        return super().to_internal_value(value).astimezone(UTC)
+        try:
+            return super().to_internal_value(value).astimezone(UTC)
+        except OverflowError:
+            raise serializers.ValidationError("write a time of this century") from None
 
 
 def _require_uri(value: str) -> None:

@@ -21,6 +21,7 @@ from vtn.models import Event
 from vtn.port import NoticeInvalid, VenId
 
 LONGEST_SECONDS: Final = 2**31 - 1
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 MOST_RESOURCES: Final = 500
 MOST_TEMPLATES: Final = 512
 _WIRE_TARGETS: Final = {
@@ -281,7 +282,14 @@ def require_addressees(addressees: Iterable[tuple[str, Sequence[str]]]) -> None:
         require_addressee(ven_id, names)
 
 
+def require_start(content: EventContent) -> None:
+    """Raise NoticeInvalid for a start so early or late that times reckoned from it would be none."""
+    if not FIRST_YEAR <= content.starts_at.year <= LAST_YEAR:
+        raise NoticeInvalid(field="starts_at", reason=f"start it in a year from {FIRST_YEAR} to {LAST_YEAR}")
+
+
 def _require_rules(content: EventContent) -> None:
+    require_start(content)
     if content.starts_at.microsecond or content.duration_seconds < 0:
         raise NoticeInvalid(field="interval", reason="starts and lasts whole seconds")
     if not content.signals:

@@ -95,7 +95,8 @@ def targets(*, ven_ids: Collection[str], groups: Collection[str]) -> list[str]:
 
 
 def require_fresh(content: EventContent, *, at: datetime) -> None:
-    """Raise NoticeInvalid for an event that is over before it is sent."""
+    """Raise NoticeInvalid for an event that is over before it is sent, or that starts in no year of ours."""
+    notices.require_start(content)
     if content.closes_at <= at:
         raise NoticeInvalid(field="starts_at", reason="the event would be over already: start it later")
 

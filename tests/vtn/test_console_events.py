@@ -256,6 +256,27 @@ def test_a_change_that_cannot_be_is_said_and_changes_nothing(
     assert event.modification_number == 1  # by the cancelling alone
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"starts_at": "9999-12-31T23:30"},
+        {"starts_at": "9999-12-31T23:30", "repeat_on": ["4"], "repeat_until": "9999-12-31"},
+        {"starts_at": "0001-01-01T00:00", "open_ended": "on", "intervals": "60:1"},
+        {"starts_at": "1999-12-31T23:30", "open_ended": "on", "intervals": "60:1"},
+    ],
+)
+@pytest.mark.parametrize("act", ["preview", "send", "keep"])
+def test_a_start_before_or_after_all_calendars_is_refused(
+    ada: Client, hub: hubs.TestHub, odd: dict[str, Any], act: str
+) -> None:
+    response = ada.post(COMPOSE, written(hub, **odd, **{act: "yes"}))
+
+    assert response.status_code == 422
+    assert "start it in a year from 2000 to 2100" in response.content.decode()
+    assert not Event.objects.exists()
+    assert not EventDraft.objects.exists()
+
+
 def test_a_form_describes_what_it_was_filled_with() -> None:
     first = SignalContent("LOAD_DISPATCH", "setpoint", ((90, 1.25), (1, -3.0)), "kw", ("Water_Heater",))
     second = SignalContent("ELECTRICITY_PRICE", "price", ((91, 0.301),), "gbp_per_kwh")
