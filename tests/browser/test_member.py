@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from django.urls import reverse
 from playwright.sync_api import expect
 
-from campaigns.models import Participation
-from tests.browser.conftest import OpenPage, wait_for_charts
+from assets.models import Asset
+from campaigns.models import Campaign, Participation
+from opendsr.kernel.models import Installation
+from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.web.scene import Scene, freeze
 
 PHONE = 360
+MEMBERS_PAGES = (
+    "home", "usage", "earnings", "my_plan", "preferences", "own_needs", "my_rights", "erase_me",
+    "my_consents", "my_terms", "my_apps", "my_notices", "household_page", "join",
+)  # fmt: skip
 
 
 def test_the_charts_are_drawn_by_our_own_files(scene: Scene, open_page: OpenPage, site: str) -> None:
@@ -78,3 +85,24 @@ def test_a_chart_can_be_read_in_light_and_in_dark(scheme: str, scene: Scene, ope
 def _states(scene: Scene) -> set[str]:
     parts = Participation.objects.filter(campaign=scene.next, occupancy=scene.alice.occupancy)
     return set(parts.values_list("state", flat=True))
+
+
+def test_the_longest_names_are_read_on_a_phone(scene: Scene, open_page: OpenPage) -> None:
+    long = "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch"
+    alice = scene.alice
+    Installation.objects.update(coop_name=long)
+    Asset.objects.filter(hub__home=alice.home).update(name=long)
+    Campaign.objects.update(name=long, reason=long)
+    people = ((alice.member, "full_name"), (scene.bob, "full_name"))
+    for row, field in ((alice.home, "name"), (alice.household, "name"), *people):
+        setattr(row, field, long)
+        row.save(update_fields=[field])
+    page = open_page("/", user=alice.user, width=320)
+    page.get_by_role("button", name="Cymraeg").click()
+    wide = []
+    for name in MEMBERS_PAGES:
+        page.goto(reverse(name, args=[alice.member.number] if name == "household_page" else []))
+        expect(page.locator("html")).to_have_attribute("lang", "cy")
+        if is_too_wide(page):
+            wide.append(name)
+    assert wide == []
