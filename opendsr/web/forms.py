@@ -21,6 +21,16 @@ ZONES_OFFERED: Final = 200
 MOST_KW: Final = 2_000_000
 
 
+class DayField(forms.DateField):
+    """A day of this century: from one at the edge of all calendars no other day can be reckoned."""
+
+    def validate(self, value: Any) -> None:
+        """Raise ValidationError for any other day."""
+        super().validate(value)
+        if value and not EARLIEST_DAY <= value <= LATEST_DAY:
+            raise forms.ValidationError(_("Choose a day from the year 2000 to 2099."))
+
+
 class ProgrammeField(forms.ModelChoiceField):
     """A programme by its code; text that no code can be is a wrong choice, not a fault."""
 

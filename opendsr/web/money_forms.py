@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from campaigns.models import Campaign, Programme
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import LONDON, civil_date
-from opendsr.web.forms import ProgrammeField
+from opendsr.web.forms import DayField, ProgrammeField
 from settlement import queries, rounds
 from settlement.models import Rail, RoundKind, SettlementRound, Society
 from settlement.remitting import RemittedLine
@@ -46,8 +46,8 @@ class RoundForm(forms.Form):
         label=_lazy("Kind"),
         choices=[(RoundKind.FINAL, _lazy("Final")), (RoundKind.CORRECTION, _lazy("Correction"))],
     )
-    first_day = forms.DateField(label=_lazy("Events from"), widget=DAY)
-    last_day = forms.DateField(label=_lazy("to"), widget=DAY)
+    first_day = DayField(label=_lazy("Events from"), widget=DAY)
+    last_day = DayField(label=_lazy("to"), widget=DAY)
     is_forced = forms.BooleanField(
         label=_lazy("Settle without readings that are missing; they earn nothing"), required=False
     )
@@ -92,7 +92,7 @@ class BatchForm(forms.Form):
     """How and when to pay, and from which balance on."""
 
     rail = forms.ChoiceField(label=_lazy("How"), choices=Rail.choices)
-    processing_date = forms.DateField(label=_lazy("Day"), widget=DAY)
+    processing_date = DayField(label=_lazy("Day"), widget=DAY)
     threshold_pounds = forms.DecimalField(
         label=_lazy("From £"),
         min_value=Decimal("0.01"),
@@ -181,8 +181,8 @@ class SurplusForm(forms.Form):
         validators=[ProhibitNullCharactersValidator()],
         help_text=_lazy("As the accounts name it: each is shared once."),
     )
-    first_day = forms.DateField(label=_lazy("A dividend goes by what was earned from"), widget=DAY)
-    last_day = forms.DateField(label=_lazy("to"), widget=DAY)
+    first_day = DayField(label=_lazy("A dividend goes by what was earned from"), widget=DAY)
+    last_day = DayField(label=_lazy("to"), widget=DAY)
     surplus_pounds = forms.DecimalField(
         label=_lazy("Surplus in £"),
         min_value=Decimal("0.01"),
@@ -230,7 +230,7 @@ class PolicyForm(forms.Form):
     name = forms.CharField(
         label=_lazy("Name"), max_length=80, validators=[ProhibitNullCharactersValidator()], initial="Co-op"
     )
-    effective_day = forms.DateField(label=_lazy("In force from the start of"), widget=DAY)
+    effective_day = DayField(label=_lazy("In force from the start of"), widget=DAY)
     coop_pct = forms.DecimalField(label=_lazy("The co-op’s share, %"), initial=Decimal(35))
     steps = forms.CharField(
         label=_lazy("Later shares"),

@@ -25,6 +25,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import day_interval
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
+from opendsr.web.forms import DayField
 from opendsr.web.refusals import sentence
 
 DAYS: Final = (
@@ -51,11 +52,11 @@ class LeaveOutForm(forms.Form):
     """When the household is to be left out; all of it empty is from now on, until taken back."""
 
     home = forms.ChoiceField(label=_lazy("Home"))
-    first_day = forms.DateField(
+    first_day = DayField(
         label=_lazy("First day"), required=False, widget=forms.DateInput(attrs={"type": "date"}),
         help_text=_lazy("Empty: from now."),
     )  # fmt: skip
-    last_day = forms.DateField(
+    last_day = DayField(
         label=_lazy("Last day"), required=False, widget=forms.DateInput(attrs={"type": "date"}),
         help_text=_lazy("Empty: until you take it back."),
     )  # fmt: skip

@@ -27,6 +27,22 @@ def test_the_page_follows_the_campaign_by_itself(scene: Scene, open_page: OpenPa
     assert page.locator("#live").count() == 1
 
 
+def test_no_figure_breaks_within_its_number_on_a_phone(scene: Scene, open_page: OpenPage) -> None:
+    page = open_page(f"/campaigns/{scene.past.pk}/report/", user=scene.sam, width=320)
+    revenue = page.locator(".figures dd").last
+
+    lines = revenue.evaluate(
+        """dd => {
+            dd.firstChild.textContent = "£1,104.89";
+            const range = document.createRange();
+            range.selectNodeContents(dd.firstChild);
+            return range.getClientRects().length;
+        }"""
+    )
+
+    assert lines == 1
+
+
 def test_the_records_open_under_the_same_policy(scene: Scene, open_page: OpenPage) -> None:
     page = open_page("/records/", user=scene.sam)
 

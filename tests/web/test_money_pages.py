@@ -93,6 +93,19 @@ def test_a_round_without_events_says_so(scene: Scene, visit: Visit) -> None:
     assert not SettlementRound.objects.filter(kind="final").exists()
 
 
+@pytest.mark.parametrize("name", ["round_list", "surplus"])
+@pytest.mark.parametrize(("field", "day"), [("last_day", "9999-12-31"), ("first_day", "0001-01-01")])
+def test_a_day_at_the_edge_of_all_calendars_is_refused(
+    name: str, field: str, day: str, scene: Scene, visit: Visit
+) -> None:
+    visit(scene.fay).post(reverse("surplus_society"), {"legal_form": "community_benefit"})
+
+    page = visit(scene.fay).post(reverse(name), (ROUND if name == "round_list" else VOTE) | {field: day})
+
+    assert page.status_code == 422
+    assert "Choose a day from the year 2000 to 2099." in page.content.decode()
+
+
 @pytest.mark.parametrize("name", ["round_list", "payment_list", "dispute_list", "policy_list"])
 def test_auditors_look_and_members_and_dispatchers_do_not(
     scene: Scene, visit: Visit, audrey, name: str

@@ -97,6 +97,8 @@ def test_christmas_each_year(alice, resident):
         ({"first_day": "2026-04-12", "last_day": "2026-04-10"}, "before the first"),
         ({"last_day": "2026-04-01"}, "over already"),
         ({"first_day": "soon"}, "valid date"),
+        ({"last_day": "9999-12-31"}, "from the year 2000 to 2099"),
+        ({"first_day": "0001-01-01"}, "from the year 2000 to 2099"),
         ({"from_time": "17:00"}, "both ends"),
         ({"from_time": "17:00", "to_time": "17:00"}, "not the same"),
         ({"season_from": "12-20"}, "both days"),
