@@ -109,13 +109,18 @@ def event_cancel(request: StaffRequest, event_id: str) -> HttpResponse:
     """Call an event off that was sent by hand."""
     reason = request.POST.get("reason", "").replace("\0", "").strip()[:200]
     try:
-        sending.cancel_event(event_id=event_id, reason=reason, at=clock.now(), by=request.principal.actor)
+        is_cancelled = sending.cancel_event(
+            event_id=event_id, reason=reason, at=clock.now(), by=request.principal.actor
+        )
     except DomainError as error:
         if error.status == 404:
             raise
         messages.error(request, sentence(error))
     else:
-        messages.success(request, _("Cancelled. The VEN is being told."))
+        if is_cancelled:
+            messages.success(request, _("Cancelled. The VEN is being told."))
+        else:
+            messages.info(request, _("It was over or cancelled already, so nothing is sent."))
     return redirect("vtn:event_detail", event_id)
 
 

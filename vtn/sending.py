@@ -137,13 +137,18 @@ def change_event(*, event_id: str, content: EventContent, reason: str, at: datet
 
 
 @transaction.atomic
-def cancel_event(*, event_id: str, reason: str, at: datetime, by: str) -> None:
-    """Call off an event sent by hand; again, or after its end, changes nothing. Raises EventOwned."""
+def cancel_event(*, event_id: str, reason: str, at: datetime, by: str) -> bool:
+    """Call off an event sent by hand; False: again, or after its end, which changes nothing.
+
+    Raises EventOwned.
+    """
     event = desk.event(event_id, at=at)
     _require_ours(event)
     publishing.cancel_events([VtnEventId(event_id)], at=at, reason=reason)
-    if event.cancelled_at is None:
+    is_open = event.cancelled_at is None and at < event.closes_at
+    if is_open:
         _record("vtn.event.cancelled_by_hand", event, at=at, by=by, reason=reason)
+    return is_open
 
 
 def is_owned(event: Event) -> bool:

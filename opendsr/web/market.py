@@ -398,6 +398,8 @@ def _refusal(error: DomainError) -> str:
     if isinstance(error, offering.NothingToOffer):
         return str(WHY_NOT[error.why])
     if isinstance(error, receiving.RequestClosed):
+        if error.state == State.OFFERED:
+            return _("It is offered already: the offer stands as it is below.")
         return _("The request is over: %(state)s.") % {"state": str(State(error.state).label).lower()}
     return str(REFUSALS[error.code]) if error.code in REFUSALS else sentence(error)
 

@@ -16,6 +16,7 @@ from pytest_django import Settings
 from oadr import codec
 from oadr import messages as m
 from opendsr.kernel import clock
+from opendsr.kernel.models import AuditEntry
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
 from tests.vtn.people import browser
@@ -193,6 +194,18 @@ def test_an_event_by_hand_is_cancelled_by_hand(ada: Client, hub: hubs.TestHub) -
     assert (told.status, told.modification_number) == ("cancelled", 1)
     assert "mistake" in page_of(ada, f"/vtn/events/{event.event_id}/")
     assert ada.post(reverse("vtn:event_cancel", args=["none"])).status_code == 404
+
+
+def test_cancelling_what_is_over_says_so_and_is_not_on_record_as_done(ada: Client, hub: hubs.TestHub) -> None:
+    ada.post(COMPOSE, written(hub) | {"send": "yes"})
+    event = Event.objects.get()
+    clock.configure(event.closes_at, speed=0)
+
+    page = ada.post(reverse("vtn:event_cancel", args=[event.event_id]), follow=True).content.decode()
+
+    assert "It was over or cancelled already, so nothing is sent." in page
+    assert "The VEN is being told" not in page
+    assert not AuditEntry.objects.filter(verb="vtn.event.cancelled_by_hand").exists()
 
 
 def test_what_another_part_of_the_house_published_is_left_to_it(

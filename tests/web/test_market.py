@@ -77,6 +77,7 @@ def test_a_request_is_taken_in_chosen_offered_ordered_and_planned(
     choice = seen(staff.get(reverse("market_choice"))).text()
     assert "1 to accept, £3.49" in choice
     staff.post(reverse("market_choice"), {"request": str(found.pk)})
+    assert "It is offered already" in seen(staff.post(f"{page}offer/", follow=True)).text()
     wrong = staff.post(f"{page}order/", {"reference": "O-1", "ordered_kw": "5 8"})
     assert wrong.status_code == 422
     assert "at most what was offered" in seen(wrong).text()
