@@ -6,6 +6,7 @@ looked at, and looked at again every few seconds, at no great cost.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -47,6 +48,16 @@ ANSWERED: Final = (
     Participation.State.OPTED_OUT,
     Participation.State.OVERRIDDEN,
 )
+ASKED_FIELDS: Final = (
+    "programme_id",
+    "direction",
+    "zone_kind",
+    "zone",
+    "size_w",
+    "starts_at",
+    "ends_at",
+    "hold_out_pct",
+)
 STEPS: Final = (State.DRAFT, State.PLANNED, State.APPROVED, State.DISPATCHED, State.COMPLETED)
 RUNNING: Final = (State.APPROVED, State.DISPATCHED)
 NEXT_STEP: Final[Mapping[str, str | Promise]] = {
@@ -69,6 +80,8 @@ class Action:
     warning: str = ""
     holds: tuple[tuple[str, str], ...] = ()
     """For how long the cap that asked it asks nobody instead: values and words."""
+    seen: str = ""
+    """What the page shows of what is approved: a page of before approves nothing that nobody looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +226,7 @@ def _actions(request: HttpRequest, campaign: Campaign) -> list[Action]:
     holds = hold_choices(campaign)
     actions = []
     if Verb.APPROVE in possible:
-        actions.append(Action(Verb.APPROVE, _("Approve and send")))
+        actions.append(Action(Verb.APPROVE, _("Approve and send"), seen=seen_of(campaign)))
     if Verb.PLAN in possible:
         actions.append(
             Action(Verb.PLAN, _("Plan again") if actions else _("Plan"), "quiet" if actions else "")
@@ -225,6 +238,12 @@ def _actions(request: HttpRequest, campaign: Campaign) -> list[Action]:
         warning = _("It cannot be taken up again. Hubs that know of it are told to carry on as usual.")
         actions.append(Action(Verb.CANCEL, _("Cancel the campaign"), "danger", warning, holds))
     return actions
+
+
+def seen_of(campaign: Campaign) -> str:
+    """What is asked and when it was planned, in a word: another one once either has changed."""
+    shown = [str(getattr(campaign, name)) for name in (*ASKED_FIELDS, "planned_at")]
+    return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:32]
 
 
 def hold_choices(campaign: Campaign) -> tuple[tuple[str, str], ...]:

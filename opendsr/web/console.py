@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -24,6 +25,7 @@ from campaigns import (
     approving,
     creating,
     freezing,
+    life,
     opting,
     planning,
     reporting,
@@ -316,7 +318,15 @@ def _plan(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpRespo
 def _approve(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:
     campaigns.policy.access_campaign_to_run(request.user, campaign_id)
     step_up.require(request, _("Approve the campaign"))
-    made = approving.approve_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
+    with transaction.atomic():
+        # Under its lock, so that nobody changes it between the look and the approval.
+        campaign = life.lock_campaign(campaign_id)
+        seen = request.POST.get("seen", "")
+        if seen and campaign.approved_at is None and seen != campaign_page.seen_of(campaign):
+            words = _("It was changed or planned anew since you opened the page: look through it once more.")
+            messages.error(request, words)
+            return redirect("campaign_detail", campaign_id)
+        made = approving.approve_campaign(campaign_id=campaign_id, at=at, by=request.user)  # type: ignore[arg-type]
     messages.success(
         request,
         _("Approved. The hubs are being told now.")

@@ -347,3 +347,21 @@ def test_a_form_sent_again_with_other_words_is_kept_and_says_what_it_made_before
     (key,) = page.tree.xpath("//input[@name='key']/@value")
     assert sams.post(NEW, {**sent, "size_kw": "20", "key": key}).status_code == 302
     assert sorted(each.size_w for each in Campaign.objects.filter(name="Cold snap")) == [12_500, 20_000]
+
+
+def test_a_page_of_before_approves_nothing_that_was_changed_since(scene: Scene, sams: Client) -> None:
+    page = reverse("campaign_detail", args=[scene.planned.pk])
+    (seen_before,) = seen(sams.get(page)).tree.xpath("//input[@name='seen']/@value")
+    change = reverse("campaign_change", args=[scene.planned.pk])
+    told = dict(seen(sams.get(change)).tree.forms[-1].form_values()) | {"size_kw": "900"}
+    assert sams.post(change, told).status_code == 302
+
+    answer = do(sams, scene.planned, "approve", seen=seen_before)
+
+    assert "It was changed or planned anew since you opened the page" in answer.text()
+    scene.planned.refresh_from_db()
+    assert (scene.planned.state, scene.planned.first_approved_by) == ("planned", None)
+    (seen_now,) = answer.tree.xpath("//input[@name='seen']/@value")
+    assert seen_now != seen_before
+    assert "changed or planned anew" not in do(sams, scene.planned, "approve", seen=seen_now).text()
+    assert Campaign.objects.filter(pk=scene.planned.pk, first_approved_at=None, state="planned").count() == 0
