@@ -89,7 +89,7 @@ class User(SealedModel, AbstractBaseUser, PermissionsMixin):
 
     key_id = models.UUIDField(default=new_uuid, editable=False)  # read first: rows announce their keys by it
     email = SealedTextField(
-        "email address", subject="key_id", longest=254, index="email_index", unique=True,
+        _lazy("email address"), subject="key_id", longest=254, index="email_index", unique=True,
         validators=[validate_email],
     )  # fmt: skip
     email_index = BlindIndexField(of="email")

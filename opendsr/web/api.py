@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
 
+from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission
@@ -34,7 +36,8 @@ LONGEST_VALUE: Final = 100
 def problem_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
     """Answer every refusal as RFC 9457 problem+json by its status; the unanticipated stays a fault."""
     if isinstance(exception, DomainError):
-        return _problem(exception.status, exception.code, sentence(exception))
+        said = sentence(exception)
+        return _problem(exception.status, exception.code, said, list(_of_field(exception, said, context)))
     response = exception_handler(exception, context)
     if response is None:
         return None
@@ -49,6 +52,15 @@ def problem_handler(exception: Exception, context: dict[str, Any]) -> Response |
         if header in response.headers:
             answer[header] = response.headers[header]
     return answer
+
+
+def _of_field(error: DomainError, said: str, context: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The field that the error names, if it names one, as `_flat` tells of others."""
+    name = error.data.get("field")
+    if isinstance(name, str):
+        given = getattr(context.get("request"), "data", None)
+        value = error.data.get("value", given.get(name) if isinstance(given, dict) else None)
+        yield {"field": name, "value": None if value is None else str(value)[:LONGEST_VALUE], "fix": said}
 
 
 def _flat(detail: Any, path: str, given: Any) -> Iterator[dict[str, Any]]:
@@ -115,7 +127,24 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         )
 
 
-class NewestFirst(CursorPagination):
+class ByInstant(CursorPagination):
+    """Pages by an instant; a cursor that was made up is no page, and no fault."""
+
+    def decode_cursor(self, request: Request) -> Any:
+        """The cursor; raises NotFound where it names no instant."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            try:
+                at = parse_datetime(str(cursor.position))
+                is_instant = at is not None and at.tzinfo is not None and bool(at.astimezone(UTC))
+            except (ValueError, OverflowError):
+                is_instant = False
+            if not is_instant:
+                raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+
+class NewestFirst(ByInstant):
     """Newest first; ties by creation. The parts of a page's campaigns are counted, so it is not long."""
 
     page_size = 25

@@ -24,7 +24,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -48,6 +47,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import period_starts
 from opendsr.web import housemates, member_home
 from opendsr.web import member_api_fields as fields
+from opendsr.web.api import ByInstant
 from opendsr.web.usage import used_wh
 from settlement import statements as settled
 from settlement.models import RoundKind, Statement
@@ -272,7 +272,7 @@ class EventAnswer(MemberView):
         return Response(fields.EventField(found[0]).data)
 
 
-class NewestFirst(CursorPagination):
+class NewestFirst(ByInstant):
     """Newest first, a hundred a page."""
 
     ordering = ("-issued_at", "-id")

@@ -148,7 +148,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
             )
         except DomainError as error:
             name = FIELDS.get(str(error.data.get("field", "")))
-            form.add_error(name, _said(error))
+            form.add_error(name, sentence(error))
         else:
             messages.success(request, KEPT if data["least_pct"] else LEFT_OUT)
             return redirect("preferences")
@@ -230,12 +230,3 @@ def _consent(consent: Consent) -> dict[str, Any]:
         "words": consent.text.body,
         "version": consent.text.version,
     }
-
-
-def _said(error: DomainError) -> str:
-    words = {
-        "not_after_start": _("That day is over already."),
-        "hours_need_both_ends": _("Give the hours both ends, and not the same."),
-        "season_needs_both_ends": _("Give the season both days."),
-    }
-    return words.get(str(error.data.get("problem", "")), sentence(error))

@@ -108,6 +108,9 @@ PROBLEMS: Final[Mapping[str, str | Promise]] = {
     "other_kind": _lazy("That model is of another kind than the asset."),
     "not_in_catalogue": _lazy("The catalogue has no such make and model. Write both, as it does."),
     "not_whole_watts": _lazy("Write whole watts, such as 3000."),
+    "not_after_start": _lazy("That day is over already."),
+    "hours_need_both_ends": _lazy("Give the hours both ends, and not the same."),
+    "season_needs_both_ends": _lazy("Give the season both days."),
     "not_a_code": _lazy("Write 3 to 24 capitals, digits and hyphens, such as CALDER-JO."),
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import icalendar
@@ -201,6 +203,29 @@ def test_a_key_ends_with_the_membership_and_is_used_no_more_than_so_often(scene:
     leaving.leave(member=scene.alice.member, at=NOW, by="x")
     freeze(NOW + timedelta(minutes=1))
     assert program.client.get(API + "me/").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "position",
+    ["\0", "yesterday", "2026-01-15 13:00:00", "2026-13-45 00:00:00+00:00", "0001-01-01 00:00+14:00"],
+)
+def test_a_cursor_made_up_is_no_page(scene: Scene, program: Program, position: str) -> None:
+    cursor = b64encode(urlencode({"p": position}).encode()).decode()
+    assert program.get(f"statements/?{urlencode({'cursor': cursor})}", 404)["code"] == "not_found"
+
+
+def test_a_refusal_names_the_field_what_stood_there_and_what_to_write(scene: Scene, program: Program) -> None:
+    home = str(scene.alice.occupancy.pk)
+    for sent, field, value, fix in (
+        ({"from_time": "17:00"}, "to_time", None, "Give the hours both ends, and not the same."),
+        ({"season_from": "02-30"}, "season_from", "02-30", "write it as"),
+        ({"ends_at": "2020-01-01T00:00:00Z"}, "ends_at", "2020-01-01T00:00:00Z", "That day is over already."),
+    ):
+        (error,) = program.post("opt-outs/", 422, home_id=home, **sent)["errors"]
+        assert (error["field"], error["value"]) == (field, value)
+        assert fix in error["fix"]
+    (error,) = program.get("readings/?day=soon", 422)["errors"]
+    assert (error["field"], error["value"]) == ("day", "soon")
 
 
 def test_the_schema_names_every_address() -> None:

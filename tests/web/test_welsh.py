@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import urljoin
 
 import pytest
+from allauth.mfa.totp.internal import auth
 from django.conf import settings
+from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
@@ -110,7 +112,7 @@ def test_one_press_there_and_one_back(scene: Scene, visit: Visit) -> None:
     assert '<html lang="en-GB">' in browser.get("/").content.decode()
 
 
-def test_the_browser_may_ask_for_it(visit: Visit) -> None:
+def test_the_browser_may_ask_for_it(scene: Scene, visit: Visit) -> None:
     browser = visit(None)
     login = reverse("account_login")
     for asked, told in (("cy, en;q=0.5", "cy"), ("fr", "en-GB")):
@@ -134,7 +136,7 @@ def test_a_press_leads_nowhere_else(visit: Visit, next_url: str) -> None:
     assert "javascript" not in answer.headers.get("Location", "")
 
 
-def test_an_unknown_language_changes_nothing(visit: Visit) -> None:
+def test_an_unknown_language_changes_nothing(scene: Scene, visit: Visit) -> None:
     browser = visit(None)
     browser.post(reverse("set_language"), {"language": "../../etc", "next": "/"})
     assert '<html lang="en-GB">' in browser.get(reverse("account_login")).content.decode()
@@ -282,4 +284,67 @@ def test_a_survey_is_welsh(scene: Scene, visit: Visit, untranslated: set[str]) -
             form = SurveyForm(occasion).as_p()
             assert str(occasion.label) not in ("After joining", "After the first event", "Once a year")
         assert "Anything you want" not in form
+    assert untranslated == set()
+
+
+def test_a_forgotten_password_is_chosen_anew_in_welsh(
+    scene: Scene, visit: Visit, untranslated: set[str]
+) -> None:
+    browser = in_welsh(visit(None))
+    browser.post(reverse("account_reset_password"), {"email": scene.alice.user.email})
+    letter = mail.outbox[-1]
+    assert letter.subject == "Cyfrinair newydd ar gyfer Calder Bank Energy Co-op"
+    (link,) = re.findall(r"https?://testserver(/\S+)", letter.body)
+    path = browser.get(link, follow=True).request["PATH_INFO"]
+    refused = {
+        ("alice@example.org", "alice@example.org"): "Mae'r cyfrinair yn rhy debyg i'ch cyfeiriad e-bost.",
+        ("q1w2e3r4t5y6", "q1w2e3r4t5y6"): "Mae'r cyfrinair hwn yn rhy gyffredin.",
+        ("short", "short"): "Rhaid bod o leiaf 12 nod ynddo.",
+        ("violet kettle bridge", "violet kettle"): "Rhaid teipio'r un cyfrinair bob tro.",
+    }
+    for (first, second), why in refused.items():
+        answer = browser.post(path, {"password1": first, "password2": second})
+        assert why in seen(answer).text("//*[@class='error-summary']")
+    done = browser.post(
+        path, {"password1": "violet kettle bridge", "password2": "violet kettle bridge"}, follow=True
+    )
+    assert "Mae eich cyfrinair wedi'i newid" in seen(done).text()
+    over = in_welsh(visit(None)).get(link, follow=True)
+    assert seen(over).tree.get("lang") == "cy"
+    assert untranslated == set()
+
+
+def test_a_second_factor_is_set_up_in_welsh(scene: Scene, visit: Visit, untranslated: set[str]) -> None:
+    browser = in_welsh(Client())
+    user = User.objects.get(pk=scene.alice.user.pk)
+    user.set_password("violet kettle bridge")
+    user.save()
+    known = {"login": user.email, "password": "violet kettle bridge"}
+    browser.post(reverse("account_login"), known)
+    browser.post(reverse("account_reauthenticate"), known)
+
+    def sent(page: str, **data: str) -> str:
+        answer = browser.post(reverse(page), data, follow=True)
+        assert seen(answer).tree.get("lang") == "cy", page
+        return seen(answer).text()
+
+    def code() -> str:
+        secret = browser.session["mfa.totp.secret"]
+        return str(
+            auth.format_hotp_value(auth.hotp_value(secret, next(iter(auth.yield_hotp_counters_from_time()))))
+        )
+
+    browser.get(reverse("mfa_activate_totp"))
+    assert "Nid yw'r cod yn gywir." in sent("mfa_activate_totp", code="000000")
+    assert "Codau adfer" in sent("mfa_activate_totp", code=code())
+    for name in ("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_add_webauthn", "mfa_index"):
+        assert seen(browser.get(reverse(name))).tree.get("lang") == "cy", name
+    assert "Codau adfer" in sent("mfa_generate_recovery_codes")
+    sent("mfa_add_webauthn", name="ffôn", credential="{}")
+    another = in_welsh(Client())
+    asked = another.post(reverse("account_login"), known).headers["Location"]
+    refused = another.post(asked, {"code": "000000"})
+    assert "Nid yw'r cod yn gywir." in seen(refused).text("//*[@class='error-summary']")
+    sent("mfa_deactivate_totp")
+    sent("account_logout")
     assert untranslated == set()
