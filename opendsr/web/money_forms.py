@@ -61,8 +61,11 @@ class RoundForm(forms.Form):
         last = today.replace(day=1) - timedelta(days=1)
         super().__init__(data, initial={"first_day": last.replace(day=1), "last_day": last})
 
-    def propose(self, *, at: datetime, by: Any) -> SettlementRound:
-        """Propose the round; raises the errors of `rounds.propose_round`."""
+    def propose(self, *, at: datetime, by: Any) -> SettlementRound | None:
+        """Propose the round; None, said at the last day, for more events than one round takes.
+
+        Raises the errors of `rounds.propose_round`.
+        """
         data = self.cleaned_data
         begin = datetime.combine(data["first_day"], time(), LONDON).astimezone(UTC)
         end = datetime.combine(data["last_day"] + timedelta(days=1), time(), LONDON).astimezone(UTC)
@@ -71,12 +74,16 @@ class RoundForm(forms.Form):
             state=Campaign.State.COMPLETED,
             starts_at__gte=begin,
             starts_at__lt=end,
-        ).order_by("starts_at")[:MOST_EVENTS]
+        ).order_by("starts_at")
         standing = queries.newest_runs(campaign.pk for campaign in found)
         is_correction = data["kind"] == RoundKind.CORRECTION
         wanted = [
             campaign.pk for campaign in found if queries.is_final(standing.get(campaign.pk)) == is_correction
         ]
+        if len(wanted) > MOST_EVENTS:
+            words = _("These days have %(n)s events, and a round takes %(most)s: choose an earlier last day.")
+            self.add_error("last_day", words % {"n": f"{len(wanted):,}", "most": MOST_EVENTS})
+            return None
         return rounds.propose_round(
             programme_code=data["programme"].pk,
             kind=data["kind"],

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from members.models import Role
 from opendsr.kernel import outbox
+from opendsr.web import money_forms
 from settlement import bank_details, ledger, rounds
 from settlement.bank_details import Payee
 from settlement.models import (
@@ -91,6 +92,19 @@ def test_a_round_without_events_says_so(scene: Scene, visit: Visit) -> None:
 
     assert "Choose at least one campaign" in page.content.decode()
     assert not SettlementRound.objects.filter(kind="final").exists()
+
+
+def test_more_events_than_a_round_takes_are_not_left_out_in_silence(
+    scene: Scene, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(money_forms, "MOST_EVENTS", 0)
+    before = SettlementRound.objects.count()
+
+    page = visit(scene.fay).post(reverse("round_list"), ROUND)
+
+    assert page.status_code == 422
+    assert "These days have 1 events, and a round takes 0" in page.content.decode()
+    assert SettlementRound.objects.count() == before
 
 
 @pytest.mark.parametrize("name", ["round_list", "surplus"])
