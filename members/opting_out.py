@@ -7,6 +7,7 @@ Planning leaves such homes out, and the check before anything is sent asks again
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -42,8 +43,9 @@ def start_standing_opt_out(
     With a `rule` only at its hours, weekdays or season. With `least_pct` (1 to 99) it is not left out: its
     assets keep at least that share of their power.
 
-    A start before `at` counts from `at`: nobody opts out of what has happened. Records
-    `members.standing_opt_out.started`. Raises InvalidField when nothing of it lies ahead.
+    A start before `at` counts from `at`: nobody opts out of what has happened. The same again, as a form sent
+    twice, is the one that stands. Records `members.standing_opt_out.started`. Raises InvalidField when
+    nothing of it lies ahead.
     """
     starts_at = max(starts_at, at)
     if ends_at is not None and ends_at <= starts_at:
@@ -59,18 +61,23 @@ def start_standing_opt_out(
         raise entry.InvalidField(field="least_pct", problem="not_a_share")
     if bool(rule.season_from) != bool(rule.season_to):
         raise entry.InvalidField(field="season_to", problem="season_needs_both_ends")
-    opt_out = StandingOptOut.objects.create(
-        occupancy=occupancy,
-        least_pct=least_pct,
-        weekdays=rule.weekdays,
-        from_time=rule.from_time,
-        to_time=rule.to_time,
-        season_from=rule.season_from,
-        season_to=rule.season_to,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        reason=entry.one_line(reason, field="reason", longest=120, may_be_empty=True),
-    )
+    reason = entry.one_line(reason, field="reason", longest=120, may_be_empty=True)
+    wish: dict[str, Any] = {
+        "occupancy": occupancy,
+        "least_pct": least_pct,
+        "weekdays": rule.weekdays,
+        "from_time": rule.from_time,
+        "to_time": rule.to_time,
+        "season_from": rule.season_from,
+        "season_to": rule.season_to,
+        "ends_at": ends_at,
+    }
+    Occupancy.objects.select_for_update(no_key=True).get(pk=occupancy.pk)
+    stands = StandingOptOut.objects.filter(**wish, starts_at__lte=starts_at).order_by("pk")
+    for each in stands:
+        if each.reason == reason:
+            return each
+    opt_out = StandingOptOut.objects.create(**wish, starts_at=starts_at, reason=reason)
     _tell(STARTED, opt_out, at)
     return opt_out
 

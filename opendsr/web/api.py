@@ -8,6 +8,8 @@ from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
 
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
@@ -81,6 +83,15 @@ def _problem(status: int, code: str, detail: str, errors: Sequence[Mapping[str, 
     return Response(problem(status, code, detail, errors), status=status, content_type=MEDIA_TYPE)
 
 
+class InUtc(APIView):
+    """Answers with times in UTC, and takes one without a zone for UTC, whatever the site's own zone."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """As usual, with UTC in force."""
+        with timezone.override(UTC):
+            return super().dispatch(request, *args, **kwargs)
+
+
 class SeesCampaigns(BasePermission):
     """Staff, and API applications acting for the co-op."""
 
@@ -151,7 +162,7 @@ class NewestFirst(ByInstant):
     ordering = ("-starts_at", "-created_at")
 
 
-class CampaignList(ListAPIView[Campaign]):
+class CampaignList(InUtc, ListAPIView[Campaign]):
     """Campaigns, newest first, by cursor."""
 
     permission_classes = (SeesCampaigns,)

@@ -48,11 +48,13 @@ class BankForm(forms.Form):
         label=_lazy("Name on the account"), max_length=18, validators=[ProhibitNullCharactersValidator()]
     )
     sort_code = forms.RegexField(
-        r"^[0-9]{6}$", label=_lazy("Sort code"), help_text=_lazy("Six digits, without dashes")
-    )
+        r"^[0-9]{6}$", label=_lazy("Sort code"), help_text=_lazy("Six digits, without dashes"),
+        error_messages={"invalid": _lazy("Write the six digits without dashes, such as 123456.")},
+    )  # fmt: skip
     account_number = forms.RegexField(
-        r"^[0-9]{8}$", label=_lazy("Account number"), help_text=_lazy("Eight digits")
-    )
+        r"^[0-9]{8}$", label=_lazy("Account number"), help_text=_lazy("Eight digits"),
+        error_messages={"invalid": _lazy("Write the eight digits, such as 00123456.")},
+    )  # fmt: skip
 
 
 @require_GET

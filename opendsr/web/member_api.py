@@ -47,7 +47,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import period_starts
 from opendsr.web import housemates, member_home
 from opendsr.web import member_api_fields as fields
-from opendsr.web.api import ByInstant
+from opendsr.web.api import ByInstant, InUtc
 from opendsr.web.usage import used_wh
 from settlement import statements as settled
 from settlement.models import RoundKind, Statement
@@ -124,7 +124,7 @@ class PerToken(SimpleRateThrottle):
         return self.cache_format % {"scope": self.scope, "ident": whose}
 
 
-class MemberView(APIView):
+class MemberView(InUtc):
     """An address of the API."""
 
     authentication_classes = (TokenAuthentication, SessionAuthentication)

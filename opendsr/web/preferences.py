@@ -45,7 +45,13 @@ SHARES: Final = (
 )
 LEFT_OUT: Final = _lazy("You are left out of events at those times. Events that had begun to ask are told.")
 KEPT: Final = _lazy("Kept: no event takes your power below that at those times. Events under way are told.")
-FIELDS: Final = {"weekdays": "days", "to_time": "to_time", "season_to": "season_to", "ends_at": "last_day"}
+FIELDS: Final = {
+    "weekdays": "days",
+    "reason": "reason",
+    "to_time": "to_time",
+    "season_to": "season_to",
+    "ends_at": "last_day",
+}
 
 
 class LeaveOutForm(forms.Form):

@@ -228,6 +228,14 @@ def test_a_refusal_names_the_field_what_stood_there_and_what_to_write(scene: Sce
     assert (error["field"], error["value"]) == ("day", "soon")
 
 
+def test_times_are_utc_in_summer_too(scene: Scene, program: Program) -> None:
+    home = str(scene.alice.occupancy.pk)
+    made = program.post(
+        "opt-outs/", 201, home_id=home, starts_at="2026-07-01T18:00:00", ends_at="2026-07-02T00:00+01:00"
+    )
+    assert (made["starts_at"], made["ends_at"]) == ("2026-07-01T18:00:00Z", "2026-07-01T23:00:00Z")
+
+
 def test_the_schema_names_every_address() -> None:
     document = member_api.schema_document()
     assert len(document["paths"]) == len(member_urls.urlpatterns) - 1

@@ -363,3 +363,12 @@ def test_an_auditor_sees_the_surplus_and_moves_nothing(visit: Visit, scene: Scen
     assert visit(audrey).post(reverse("surplus_society"), {"legal_form": "cooperative"}).status_code == 403
     assert visit(audrey).post(reverse("surplus_action", args=[uuid4(), "approve"])).status_code == 403
     assert visit(scene.fay).post(reverse("surplus_action", args=[uuid4(), "approve"])).status_code == 404
+
+
+def test_bank_details_that_cannot_be_say_how_they_are_written(scene: Scene, visit: Visit) -> None:
+    sent = {"name": "Alice Ash", "sort_code": "40-12-34", "account_number": "123"}
+    answer = visit(scene.alice.user).post(reverse("change_bank"), sent)
+    told = seen(answer).text("//*[@class='error-summary']")
+    assert answer.status_code == 422
+    assert "Sort code: Write the six digits without dashes, such as 123456." in told
+    assert "Account number: Write the eight digits, such as 00123456." in told

@@ -59,6 +59,19 @@ def test_pause_all_and_take_it_back(alice, resident):
     assert not is_out(resident, AT + HOUR)
 
 
+def test_a_form_sent_twice_is_one_wish_until_it_is_taken_back(alice, resident):
+    supper = {"days": ["1"], "from_time": "17:00", "to_time": "19:00", "reason": "dinner"}
+    for _ in range(2):
+        assert press(alice, resident, **supper).status_code == 302
+        clock.configure(clock.now() + timedelta(minutes=1), speed=0)
+    [opt_out] = StandingOptOut.objects.all()
+    press(alice, resident, **supper | {"reason": "choir"})
+    assert StandingOptOut.objects.count() == 2
+    alice.post(reverse("take_back_opt_out", args=[opt_out.pk]))
+    press(alice, resident, **supper)
+    assert StandingOptOut.objects.count() == 3
+
+
 def test_supper_time_on_weekdays(alice, resident):
     press(alice, resident, days=["1", "2", "4", "8", "16"], from_time="17:00", to_time="19:00")
     tuesday = datetime(2026, 4, 7, 16, tzinfo=UTC)  # five o'clock in London
@@ -106,6 +119,7 @@ def test_christmas_each_year(alice, resident):
         ({"days": ["128"]}, "valid choice"),
         ({"days": ["x"]}, "valid"),
         ({"reason": "\x00"}, "Null"),
+        ({"reason": "a\u202eb"}, "A word for yourself: It holds characters that cannot be seen"),
         ({"reason": "x" * 121}, "at most 120"),
         ({"home": "nonsense"}, "The form is incomplete"),
     ],
