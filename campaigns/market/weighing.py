@@ -96,8 +96,7 @@ def open_requests(*, at: datetime) -> list[MarketRequest]:
     """Those that may still be offered for, nearest deadline first."""
     found = MarketRequest.objects.filter(state=State.OPEN, deadline_at__gt=at)
     ordered = found.select_related("party__programme", "preset").order_by("deadline_at", "pk")
-    in_time = [each for each in ordered if each.starts_at - each.notice > at]
-    return in_time[:MOST_WEIGHED]
+    return [each for each in ordered if each.starts_at - each.notice > at]
 
 
 def weigh(requests: Sequence[MarketRequest], *, at: datetime) -> list[Weighed]:

@@ -169,7 +169,8 @@ def market_choice(request: HttpRequest) -> HttpResponse:
     """Of all open requests, which to accept and with how many assets; pressed, the offers are made."""
     campaigns.policy.require_runs_campaigns(request.user)
     at = clock.now()
-    found = weighing.open_requests(at=at)
+    waiting = weighing.open_requests(at=at)
+    found = waiting[: weighing.MOST_WEIGHED]
     if request.method == "POST":
         chosen = {value for value in request.POST.getlist("request") if len(value) <= 36}
         wanted = [each for each in found if str(each.pk) in chosen]
@@ -207,6 +208,7 @@ def market_choice(request: HttpRequest) -> HttpResponse:
             }
             for each, outline in zip(found, weighed, strict=True)
         ],
+        "beyond": len(waiting) - len(found),
         "total": wording.money(sum(each.income_mp for each in weighed)),
         "accepted": sum(1 for each in weighed if each.serving),
         "weighed": wording.moment(weighed_at),

@@ -197,9 +197,19 @@ def payment_status(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("Choose a CSV file with the columns reference, status and reason."))
         return redirect("payment_list")
-    text = form.cleaned_data["file"].read(MOST_BYTES).decode("utf-8-sig", errors="replace")
-    rows = list(csv.DictReader(io.StringIO(text.replace("\0", ""), newline="")))
+    file = form.cleaned_data["file"]
+    if file.size > MOST_BYTES:
+        messages.error(request, _("The file is larger than 5 MB: split it. Nothing of it was taken."))
+        return redirect("payment_list")
+    text = file.read().decode("utf-8-sig", errors="replace")
+    try:
+        rows = list(csv.DictReader(io.StringIO(text.replace("\0", ""), newline="")))
+    except csv.Error:
+        rows = []
     clean = [{str(key).strip().lower(): str(value or "") for key, value in row.items()} for row in rows]
+    if not clean or not {"reference", "status"} <= clean[0].keys():
+        messages.error(request, _("Choose a CSV file with the columns reference, status and reason."))
+        return redirect("payment_list")
     done = paying.import_status(
         rows=list(enumerate(clean, start=2)),
         at=clock.now(),

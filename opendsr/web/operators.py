@@ -161,8 +161,17 @@ def campaign_rules(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, client: ServicingClient, **forms: Form) -> HttpResponse:
     at, wall = clock.now(), clock.wall_now()
     signals, pager = paged(request, _signals(client), size=SHOWN, anchor="signals")
-    contracts = client.contracts.select_related("programme", "agreed_by", "confirmed_by").order_by(
-        "-starts_at"
+    contracts, contracts_pager = paged(
+        request,
+        client.contracts.select_related("programme", "agreed_by", "confirmed_by").order_by(
+            "-starts_at", "pk"
+        ),
+        size=SHOWN,
+        parameter="contracts",
+        anchor="contracts",
+    )
+    keys, keys_pager = paged(
+        request, client.keys.order_by("-pk"), size=SHOWN, parameter="keys", anchor="keys"
     )
     entries = AuditEntry.objects.filter(target=f"servicing_client:{client.pk}").order_by("-pk")
     history = list(entries[:HISTORY_SHOWN])
@@ -170,12 +179,13 @@ def _page(request: HttpRequest, client: ServicingClient, **forms: Form) -> HttpR
     context = {
         "operator": client,
         "scopes": [str(scope.label) for scope in Scope if scope.value in client.scopes],
-        "contracts": [_contract(each, at=at) for each in contracts[:SHOWN]],
+        "contracts": [_contract(each, at=at) for each in contracts],
+        "contracts_pager": contracts_pager,
         "caps": _caps(client, at=at),
         "keys": [
-            {"row": key, "is_good": key.ends_wall_at is None or key.ends_wall_at > wall}
-            for key in client.keys.order_by("-pk")[:SHOWN]
+            {"row": key, "is_good": key.ends_wall_at is None or key.ends_wall_at > wall} for key in keys
         ],
+        "keys_pager": keys_pager,
         "signals": [_signal(each) for each in signals],
         "pager": pager,
         "refusals": client.refusals.order_by("-hour_wall_at", "reason")[:SHOWN],

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from assets.models import Asset
 from campaigns import vtn_door
+from campaigns.market import weighing
 from campaigns.models import Campaign, MarketAvailability, MarketParty, MarketPreset, MarketRequest
 from members.models import Role, User
 from opendsr.kernel import clock
@@ -88,6 +89,23 @@ def test_a_request_is_taken_in_chosen_offered_ordered_and_planned(
     assert [each.size_w for each in Campaign.objects.order_by("starts_at")] == [4_000, 8_000]
     told = seen(staff.get(page)).text()
     assert all(words in told for words in ("Ordered as O-1", "Northern Flex: NF-1 (1 of 2)"))
+
+
+def test_requests_beyond_what_is_weighed_at_once_are_counted_and_told(
+    market: MarketParty, sam: User, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weighing, "MOST_WEIGHED", 1)
+    staff = visit(sam)
+    for number in (1, 2, 3):
+        deadline = f"2026-01-14T14:0{number}"
+        asked = {**REQUEST, "reference": f"NF-{number}", "deadline_at": deadline}
+        assert staff.post(reverse("market_new"), {"buyer": market.pk, **asked}).status_code == 302
+
+    assert "3 requests wait for an offer" in seen(staff.get(reverse("market_list"))).text()
+    choice = seen(staff.get(reverse("market_choice"))).text()
+
+    assert "2 more requests with later deadlines are weighed once these are answered." in choice
+    assert ("NF-1" in choice, "NF-2" in choice) == (True, False)
 
 
 def test_offering_for_nothing_ticked_or_nothing_open_says_so(

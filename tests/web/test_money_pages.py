@@ -94,6 +94,28 @@ def test_a_round_without_events_says_so(scene: Scene, visit: Visit) -> None:
     assert not SettlementRound.objects.filter(kind="final").exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "empty"),
+        (b"reference;status\nP-1;paid\n", "columns reference, status and reason"),
+        (b"nonsense\n", "columns reference, status and reason"),
+        (b"reference,status\n" + b"x" * 140_000 + b",paid\n", "columns reference, status and reason"),
+        (b"reference,status\n" + b"P-1,paid\n" * 600_000, "larger than 5 MB"),
+    ],
+    ids=["empty", "semicolons", "no rows", "a huge field", "too large"],
+)
+def test_a_status_file_that_is_none_is_refused_whole(
+    body: bytes, words: str, scene: Scene, visit: Visit
+) -> None:
+    answer = SimpleUploadedFile("status.csv", body)
+
+    told = visit(scene.fay).post(reverse("payment_status"), {"file": answer}, follow=True).content.decode()
+
+    assert words in told or (words == "empty" and "Choose a CSV file" in told)
+    assert "0 paid" not in told
+
+
 def test_more_events_than_a_round_takes_are_not_left_out_in_silence(
     scene: Scene, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -292,3 +292,31 @@ def test_a_stop_without_a_word_holds(scene: Scene, capped: Campaign, visit: Visi
 
 def text(answer: Any) -> str:
     return " ".join(answer.content.decode().split())
+
+
+def test_every_contract_can_be_reached_and_ended_however_many_there_are(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    programme = make_programme()
+    client = add_operator(visit, ada)
+    for number in range(27):
+        ServicingContract.objects.create(
+            client=client,
+            programme=programme,
+            zone_kind="cmz",
+            zone=f"Zone {number:02d}",
+            max_w=1_000,
+            approved_w=0,
+            longest_minutes=60,
+            notice_seconds=0,
+            stagger_seconds=0,
+            starts_at=clock.now() - timedelta(days=100 - number),
+            agreed_by=ada,
+        )
+    oldest = ServicingContract.objects.get(zone="Zone 00")
+    page = reverse("operator", args=[client.pk])
+
+    shown = [visit(ada).get(page, {"contracts": number}).content.decode() for number in (1, 2)]
+
+    assert [str(oldest.pk) in each for each in shown] == [False, True]
+    assert "Page 1 of 2" in shown[0]
