@@ -106,3 +106,18 @@ def test_the_longest_names_are_read_on_a_phone(scene: Scene, open_page: OpenPage
         if is_too_wide(page):
             wide.append(name)
     assert wide == []
+
+
+@pytest.mark.parametrize("has_javascript", [True, False])
+def test_what_is_wrong_is_seen_on_a_phone(
+    has_javascript: bool, scene: Scene, open_page: OpenPage, troubles: list[str]
+) -> None:
+    page = open_page("/notices/", user=scene.alice.user, width=320, has_javascript=has_javascript)
+    page.get_by_label("Mobile number").fill("12")
+    page.get_by_label("Mobile number").press("Enter")
+    summary = page.locator(".error-summary")
+    expect(summary).to_contain_text("Mobile number: Write the number with its area code")
+    expect(summary).to_be_in_viewport()
+    expect(summary).to_be_focused()
+    assert all("422" in each for each in troubles)
+    troubles.clear()
