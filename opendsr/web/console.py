@@ -131,7 +131,13 @@ def campaign_change(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         initial=asked_before(campaign) | {"key": campaign.pk},
     )
-    if request.method == "POST" and form.is_valid():
+    seen = request.POST.get("seen", "") if campaign.state in amending.AMENDABLE else ""
+    if seen and seen != campaign_page.seen_of(campaign):
+        form.add_error(
+            None,
+            _("Somebody changed it since you opened the form: look at it, then send yours once more."),
+        )
+    elif request.method == "POST" and form.is_valid():
         try:
             amending.amend_campaign(
                 campaign_id=campaign_id,
@@ -156,6 +162,7 @@ def _campaign_form(
     context = {
         "form": form,
         "campaign": campaign,
+        "seen": campaign_page.seen_of(campaign) if campaign else "",
         "like": like,
         "zones": form.known_zones(),
         "has_programme": form.has_programme(),

@@ -365,3 +365,19 @@ def test_a_page_of_before_approves_nothing_that_was_changed_since(scene: Scene, 
     assert seen_now != seen_before
     assert "changed or planned anew" not in do(sams, scene.planned, "approve", seen=seen_now).text()
     assert Campaign.objects.filter(pk=scene.planned.pk, first_approved_at=None, state="planned").count() == 0
+
+
+def test_a_change_that_somebody_made_meanwhile_is_not_overwritten_unseen(scene: Scene, sams: Client) -> None:
+    url = reverse("campaign_change", args=[scene.planned.pk])
+    told = dict(seen(sams.get(url)).tree.forms[-1].form_values())
+    assert sams.post(url, told | {"size_kw": "7"}).status_code == 302
+
+    stale = sams.post(url, told | {"name": "Saturday tea-time"})
+
+    assert stale.status_code == 422
+    assert "Somebody changed it since you opened the form" in seen(stale).text("//*[@class='error-summary']")
+    scene.planned.refresh_from_db()
+    assert (scene.planned.size_w, scene.planned.name) == (7_000, "Friday tea-time")
+    again = dict(seen(stale).tree.forms[-1].form_values())
+    assert again["name"] == "Saturday tea-time"
+    assert sams.post(url, again).status_code == 302
