@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 
-from campaigns import life, vtn_door
+from campaigns import life, staggering, vtn_door
 from campaigns.life import Verb
 from campaigns.models import Campaign, Participation
 from campaigns.vtn_door import VtnEventId
@@ -70,9 +70,8 @@ def cancel_campaign(*, campaign_id: UUID, at: datetime, by: User | None, reason:
 def _release(campaign: Campaign, *, at: datetime) -> None:
     campaign.participations.filter(outcome="", state=State.CANCELLED).update(outcome=Outcome.CANCELLED)
     campaign.participations.exclude(state=State.CANCELLED).update(
-        dropped_at=Case(
-            When(Q(dropped_at=None) & ~Q(vtn_event_id=""), then=Value(at)), default=F("dropped_at")
-        ),
+        dropped_at=Case(When(staggering.IN_EVENT, then=Value(at)), default=F("dropped_at")),
+        end_delay_seconds=Case(When(staggering.IN_EVENT, then=Value(None)), default=F("end_delay_seconds")),
         outcome=Case(
             When(~Q(outcome=""), then=F("outcome")),
             When(state=State.OPTED_OUT, then=Value(Outcome.OPTED_OUT)),

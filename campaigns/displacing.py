@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from campaigns import life, opting, vtn_door
+from campaigns import life, opting, staggering, vtn_door
 from campaigns.models import Campaign, Participation, PlanLine, UseCase
 from campaigns.vtn_door import VtnEventId
 from opendsr.kernel.interval import Interval
@@ -83,7 +83,7 @@ def _give_back_whole(parts: Collection[Participation], *, at: datetime) -> None:
             [VtnEventId(each) for each in event_ids], at=at, reason="direct load control comes first"
         )
     ours = Participation.objects.filter(pk__in=among(part.pk for part in parts))
-    ours.filter(dropped_at=None).exclude(vtn_event_id="").update(dropped_at=at)
+    ours.filter(staggering.IN_EVENT).update(dropped_at=at, end_delay_seconds=None)
     ours.update(
         state=State.CANCELLED,
         left_out=PlanLine.LeftOut.DISPLACED,

@@ -32,6 +32,7 @@ class Draw:
     """How an asset's hub spread its start and end, in s; None: it told none.
 
     `ends_at` is None too once the asset was called off: the delay then counts from when the hub heard of it.
+    `starts_at` is None too where that was before the start as drawn, so that it never began.
     """
 
     start_delay_seconds: int | None
@@ -119,10 +120,13 @@ def draw_of(part: Participation) -> Draw:
     start, end = part.start_delay_seconds, part.end_delay_seconds
     is_called_off = part.dropped_at is not None
     has_end = end is not None and not is_called_off
+    starts_at = None if start is None else part.starts_at + timedelta(seconds=start)
+    if starts_at and part.dropped_at and part.dropped_at <= starts_at and not end:
+        starts_at = None
     return Draw(
         start_delay_seconds=start,
         end_delay_seconds=end,
-        starts_at=None if start is None else part.starts_at + timedelta(seconds=start),
+        starts_at=starts_at,
         ends_at=part.ends_at + timedelta(seconds=end or 0) if has_end else None,
         is_called_off=is_called_off,
     )

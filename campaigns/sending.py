@@ -88,7 +88,8 @@ def take_out(
 ) -> None:
     """Take the participations with ids `out` from the hub's event; call it off when nothing else runs there.
 
-    The caller saves the parts afterwards; `dropped_at` is set here on whatever leaves the event.
+    The caller saves the parts afterwards; `dropped_at` is set here on whatever leaves the event, and the
+    delay of an end that is no more is forgotten.
     """
     inside = [part for part in hub_parts if is_in_event(part)]
     leaving = [part for part in inside if part.pk in out]
@@ -106,7 +107,7 @@ def take_out(
         vtn_door.vtn().cancel(event_id, at=at, reason="left out")
         leaving = inside
     for part in leaving:
-        part.dropped_at = at
+        part.dropped_at, part.end_delay_seconds = at, None
 
 
 def put_back(

@@ -1,7 +1,8 @@
 """Staggering: what each hub drew within the campaign's spread, kept on the participations.
 
 The VTN hands on what a hub told with its answer to the event (`vtn.event.delays_told`). OpenADR has the VEN
-draw (startafter), so a hub that tells nothing has drawn all the same: its parts stay without.
+draw (startafter), so a hub that tells nothing has drawn all the same: its parts stay without. What leaves
+its event (`dropped_at`) has no planned end any more, so its delay is forgotten until the hub tells another.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from campaigns.models import Participation
 
 STARTS: Final = "start_delay_seconds"
 ENDS: Final = "end_delay_seconds"
+IN_EVENT: Final = Q(dropped_at=None) & ~Q(vtn_event_id="")
+"""Participations that a hub was told of and that have not left its event."""
 logger = logging.getLogger(__name__)
 
 
@@ -23,8 +27,9 @@ logger = logging.getLogger(__name__)
 def note_delays(*, event_id: str, start_seconds: Mapping[str, int], end_seconds: Mapping[str, int]) -> int:
     """Keep what the hub drew for each asset, by resource id, in s; how many participations it concerns.
 
-    The newest telling holds: what is said when an event is called off replaces the planned end's. A draw
-    beyond the spread that the hub was given is not kept. An event that is no campaign's concerns none.
+    The newest telling holds: what is said when an event is called off replaces the planned end's, and an end
+    told with its start is the planned one, nothing to an asset that has left. A draw beyond the spread that
+    the hub was given is not kept. An event that is no campaign's concerns none.
     """
     parts = list(
         Participation.objects.select_for_update(of=("self",))
@@ -39,6 +44,8 @@ def note_delays(*, event_id: str, start_seconds: Mapping[str, int], end_seconds:
             for field, drawn in ((STARTS, start_seconds), (ENDS, end_seconds))
             if name in drawn
         }
+        if part.dropped_at is not None and STARTS in told:
+            told.pop(ENDS, None)
         kept = {field: seconds for field, seconds in told.items() if 0 <= seconds <= most}
         if kept != told:
             logger.warning("event %s: a hub tells delays of %s s, %s at most", event_id, told, most)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Value, When
 
-from campaigns import approving, cancelling, life, vtn_door
+from campaigns import approving, cancelling, life, staggering, vtn_door
 from campaigns.models import Campaign, Participation
 from campaigns.vtn_door import VtnEventId
 from opendsr.kernel import outbox
@@ -44,9 +44,8 @@ def stop_campaign(*, campaign_id: UUID, at: datetime, by: User | None, reason: s
     if event_ids:
         vtn_door.vtn().cancel_many([VtnEventId(each) for each in event_ids], at=at, reason=reason)
     campaign.participations.exclude(state=State.CANCELLED).update(
-        dropped_at=Case(
-            When(Q(dropped_at=None) & ~Q(vtn_event_id=""), then=Value(at)), default=F("dropped_at")
-        ),
+        dropped_at=Case(When(staggering.IN_EVENT, then=Value(at)), default=F("dropped_at")),
+        end_delay_seconds=Case(When(staggering.IN_EVENT, then=Value(None)), default=F("end_delay_seconds")),
         ends_at=moment,
     )
     campaign.ends_at = moment

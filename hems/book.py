@@ -56,6 +56,10 @@ class Rated(Protocol):
 class Entry:
     """One event. `known_at` is when its version in force came; `outs` when the home is out of it; `past` the
     orders of earlier versions.
+
+    `stopped_at` is when the last asset is let go of what was called off; `called_off_at` when that was heard,
+    from which each asset draws its own end. Without it all end together: the registration ended, or an
+    earlier version of the hub kept this.
     """
 
     event_id: str
@@ -73,6 +77,7 @@ class Entry:
     is_test: bool = False
     outs: tuple[Out, ...] = ()
     stopped_at: datetime | None = None
+    called_off_at: datetime | None = None
     stop_reason: str = ""
     past: tuple[Order, ...] = ()
 
@@ -131,13 +136,13 @@ class Book:
         named = {event.event_id for event in message.events}
         for event_id, entry in entries.items():
             if event_id not in named and entry.stopped_at is None and at < entry.ends_at:
-                entries[event_id] = self._stopped(entry, at, LEFT_OUT)
+                entries[event_id] = self._stopped(entry, at, assets, LEFT_OUT)
         return self._with(entries, at), answers
 
     def stop_all(self, at: datetime, reason: str) -> Book:
         """Let go of every asset: nobody speaks for these events any more."""
         stopped = {
-            event_id: self._stopped(entry, at, reason) if entry.is_live(at) else entry
+            event_id: replace(entry, stopped_at=at, stop_reason=reason) if entry.is_live(at) else entry
             for event_id, entry in self.entries.items()
         }
         return replace(self, entries=stopped)
@@ -232,10 +237,10 @@ class Book:
             return known, known.opt, OUT_OF_SEQUENCE, f"version {known.modification_number} is known"
         if event.status == "cancelled":
             # A cancellation is acknowledged with optIn (rule 36); an unknown event's is else ignored (60).
-            return self._cancelled(known, event.modification_number, at), "optIn", 200, ""
+            return self._cancelled(known, event.modification_number, at, assets), "optIn", 200, ""
         number, target = event.modification_number, event.target
         if event.active_period.starts_at > at + FURTHEST:
-            return self._cancelled(known, number, at), "optOut", INVALID_DATA, "too far in the future"
+            return self._cancelled(known, number, at, assets), "optOut", INVALID_DATA, "too far in the future"
         if at >= ends_of(event) or event.status == "completed":
             return known, None, 200, ""
         is_new = known is None or event.modification_number > known.modification_number
@@ -243,11 +248,11 @@ class Book:
             return known, known.opt, 200, ""
         if (target.ven_ids and ven_id not in target.ven_ids) or not _targeted(target.resource_ids, assets):
             reason = "not for this hub or its assets"
-            return self._cancelled(known, number, at), "optOut", TARGET_MISMATCH, reason
+            return self._cancelled(known, number, at, assets), "optOut", TARGET_MISMATCH, reason
         try:
             slices = slices_of(event)
         except SignalUnsupported as error:
-            return self._cancelled(known, number, at), "optOut", SIGNAL_NOT_SUPPORTED, str(error)
+            return self._cancelled(known, number, at, assets), "optOut", SIGNAL_NOT_SUPPORTED, str(error)
         entry = Entry(
             event_id=event.event_id,
             modification_number=number,
@@ -282,16 +287,15 @@ class Book:
         """The orders of the version in force, randomised, without what the member is out of."""
         if entry.is_test or not _targeted(entry.resource_ids, [asset]):
             return []
-        delay = timedelta(seconds=self._draw(entry.tolerance_seconds, entry.event_id, asset.resource_id))
-        away = [(each.starts_at, each.ends_at) for each in self.absences if each.is_of(asset.resource_id)]
+        delay, stopped_at = self._delay(entry, asset), self._stops_at(entry, asset)
         together_w = sum(each.rated_w for each in assets if _targeted(entry.resource_ids, [each]))
         orders = []
         for part in entry.slices:
-            starts_at = max(part.starts_at + delay, entry.known_at)
-            ends_at = part.ends_at + delay
-            if entry.stopped_at is not None:
-                ends_at = min(ends_at, entry.stopped_at)
-            for since, until in _without((starts_at, ends_at), [*entry.outs, *away]):
+            for since, until in self._spans(entry, asset, part):
+                if stopped_at is not None:
+                    until = min(until, stopped_at)
+                if until <= since:
+                    continue
                 orders.append(
                     Order(
                         event_id=entry.event_id,
@@ -312,29 +316,62 @@ class Book:
         """What the VTN is told of the draws: both of what is to be done, the end's of what was called off."""
         if entry is None or entry.is_test or not entry.tolerance_seconds or entry.opt != "optIn":
             return Delays()
-        names = [each.resource_id for each in assets if _targeted(entry.resource_ids, [each])]
+        asked = [each for each in assets if _targeted(entry.resource_ids, [each])]
         if entry.stopped_at is None:
-            drawn = {name: self._draw(entry.tolerance_seconds, entry.event_id, name) for name in names}
+            drawn = {each.resource_id: int(self._delay(entry, each).total_seconds()) for each in asked}
             return Delays(drawn, drawn)
         if known is None or not known.is_live(at) or at < entry.starts_at:
             return Delays()
-        return Delays(end_seconds=dict.fromkeys(names, int((entry.stopped_at - at).total_seconds())))
+        ends = {each.resource_id: self._ends_at(entry, each) - at for each in asked}
+        return Delays(end_seconds={name: max(0, int(left.total_seconds())) for name, left in ends.items()})
 
-    def _cancelled(self, known: Entry | None, number: int, at: datetime) -> Entry | None:
+    def _cancelled(
+        self, known: Entry | None, number: int, at: datetime, assets: Collection[Rated]
+    ) -> Entry | None:
         """The known event called off by its VTN; one that is over or called off already stays as it was."""
         if known is None:
             return None
-        stopped = self._stopped(known, at, CANCELLED) if known.is_live(at) else known
+        stopped = self._stopped(known, at, assets, CANCELLED) if known.is_live(at) else known
         reason = CANCELLED if stopped.stopped_at is not None else ""
         return replace(stopped, modification_number=number, stop_reason=reason)
 
-    def _stopped(self, entry: Entry, at: datetime, reason: str) -> Entry:
-        """Called off; one with startafter ends at a random moment within it (rule 65)."""
-        delay = 0
-        if at >= entry.starts_at and reason != UNREGISTERED:
-            delay = self._draw(entry.tolerance_seconds, entry.event_id, "end")
-        stops_at = min(at + timedelta(seconds=delay), entry.latest_end)
-        return replace(entry, stopped_at=max(stops_at, at), stop_reason=reason)
+    def _stopped(self, entry: Entry, at: datetime, assets: Iterable[Rated], reason: str) -> Entry:
+        """Called off; with startafter each asset ends at its own random moment within it (rule 65)."""
+        called = replace(entry, stopped_at=None, called_off_at=at, stop_reason=reason)
+        asked = [each for each in assets if _targeted(entry.resource_ids, [each])]
+        return replace(called, stopped_at=max([at, *(self._ends_at(called, each) for each in asked)]))
+
+    def _delay(self, entry: Entry, asset: Rated) -> timedelta:
+        """How long after the event's start and end the asset follows."""
+        return timedelta(seconds=self._draw(entry.tolerance_seconds, entry.event_id, asset.resource_id))
+
+    def _ends_at(self, entry: Entry, asset: Rated) -> datetime:
+        """When the asset is let go: as planned, or sooner where the event was called off."""
+        planned = entry.ends_at + self._delay(entry, asset)
+        stopped_at = self._stops_at(entry, asset)
+        return planned if stopped_at is None else min(planned, stopped_at)
+
+    def _stops_at(self, entry: Entry, asset: Rated) -> datetime | None:
+        """When the asset's part of an event that was called off ends at the latest.
+
+        What had not begun by then does not begin, and needs no delay.
+        """
+        at = entry.called_off_at
+        if at is None:
+            return entry.stopped_at
+        spans = [span for part in entry.slices for span in self._spans(entry, asset, part)]
+        if any(since < at < until for since, until in spans):
+            at += timedelta(
+                seconds=self._draw(entry.tolerance_seconds, entry.event_id, asset.resource_id, "end")
+            )
+        return at if entry.stopped_at is None else min(at, entry.stopped_at)
+
+    def _spans(self, entry: Entry, asset: Rated, part: Slice) -> list[tuple[datetime, datetime]]:
+        """When the asset is to follow the slice, randomised, were the event not called off."""
+        delay = self._delay(entry, asset)
+        away = [(each.starts_at, each.ends_at) for each in self.absences if each.is_of(asset.resource_id)]
+        span = (max(part.starts_at + delay, entry.known_at), part.ends_at + delay)
+        return _without(span, [*entry.outs, *away])
 
     def _opted(
         self, chosen: Iterable[Entry], at: datetime, opt: OptType, reason: str

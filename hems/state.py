@@ -190,6 +190,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "is_test": entry.is_test,
         "outs": [[written(since), _moment(until)] for since, until in entry.outs],
         "stopped_at": _moment(entry.stopped_at),
+        "called_off_at": _moment(entry.called_off_at),
         "stop_reason": entry.stop_reason,
         "past": [
             {
@@ -239,6 +240,7 @@ def _entry_from_json(item: Mapping[str, Any]) -> Entry:
         resource_ids=tuple(item["resource_ids"]),
         outs=tuple((read_instant(since), _maybe(until)) for since, until in item["outs"]),
         stopped_at=_maybe(item["stopped_at"]),
+        called_off_at=_maybe(item.get("called_off_at")),
         past=past,
     )
 

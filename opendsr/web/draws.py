@@ -54,18 +54,30 @@ def named_rows(parts: Iterable[Participation]) -> list[DrawRow]:
 def _row(part: Participation, draw: reporting.Draw, *, home: str = "", asset: str = "") -> DrawRow:
     return DrawRow(
         kind=part.asset.kind.name,
-        start=_when(draw.starts_at, draw.start_delay_seconds),
-        end=_when(draw.ends_at, draw.end_delay_seconds),
+        start=_start(draw),
+        end=_end(draw),
         home=home,
         asset=asset,
     )
 
 
-def _when(at: datetime | None, delay_seconds: int | None) -> str:
-    """The time and how much later it is; without a time, the delay counts from the calling off."""
-    if delay_seconds is None:
+def _start(draw: reporting.Draw) -> str:
+    if draw.start_delay_seconds is None:
         return wording.NOTHING
-    delay = live_board.minutes(delay_seconds)
-    if at is None:
-        return _("%(delay)s after it was called off") % {"delay": delay}
-    return _("%(time)s, %(delay)s later") % {"time": wording.clock_second(at), "delay": delay}
+    return _when(draw.starts_at, draw.start_delay_seconds) if draw.starts_at else _("called off before")
+
+
+def _end(draw: reporting.Draw) -> str:
+    """The time, or how long after it was called off; nothing where it had not begun by then."""
+    never_began = draw.start_delay_seconds is not None and draw.starts_at is None
+    if draw.end_delay_seconds is None or never_began:
+        return wording.NOTHING
+    if draw.ends_at is None:
+        return _("%(delay)s after it was called off") % {"delay": live_board.minutes(draw.end_delay_seconds)}
+    return _when(draw.ends_at, draw.end_delay_seconds)
+
+
+def _when(at: datetime, delay_seconds: int) -> str:
+    """The time and how much later it is."""
+    told = {"time": wording.clock_second(at), "delay": live_board.minutes(delay_seconds)}
+    return _("%(time)s, %(delay)s later") % told

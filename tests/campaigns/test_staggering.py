@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from campaigns import changing, queries, staggering
+from campaigns import changing, queries, reporting, staggering
 from campaigns.models import Campaign, Participation
 from campaigns.opting import opt_back_in, skip
 from campaigns.stopping import stop_campaign
@@ -82,10 +82,16 @@ def test_what_a_hub_does_is_what_is_on_record_at_start_and_end(it_is: ItIs) -> N
     stop_campaign(campaign_id=campaign.pk, at=DURING, by=None, reason="enough")
     book = acts(books[0], kits[0], hubs[0], at=DURING)
 
-    for name, (begun, ended) in moves(book, kits[0]).items():
-        start, end = kept(campaign, kits[0])[name]
+    left, ends = moves(book, kits[0]), set()
+    for name, (start, end) in kept(campaign, kits[0]).items():
+        assert end is not None
+        assert 0 <= end <= 1_800
+        begun, ended = left.get(name, (STARTS_AT + start * SECOND, DURING))
         assert start == int((begun - STARTS_AT).total_seconds())
         assert end == int((ended - DURING).total_seconds())
+        ends.add(end)
+    assert len(ends) == 2, "drawn for each asset, not for the home"
+    assert all(end is None for kit in kits[1:] for _, end in kept(campaign, kit).values())
 
 
 @pytest.fixture
@@ -133,6 +139,38 @@ def test_a_change_before_the_drawn_start_is_the_devices_own(part: Participation)
 
     part.refresh_from_db()
     assert part.changed_at == STARTS_AT + 245 * SECOND
+
+
+@pytest.mark.parametrize("at", [NOON, DURING])
+def test_the_planned_end_of_what_is_called_off_is_on_record_no_more(
+    part: Participation, at: datetime
+) -> None:
+    note(part, 240, 240)
+    stop_campaign(campaign_id=part.campaign_id, at=at, by=None, reason="enough")
+    part.refresh_from_db()
+    assert (part.start_delay_seconds, part.end_delay_seconds) == (240, None)
+
+    assert note(part, 240, 240) == (240, None), "told before, heard late"
+    assert note(part, end=12) == (240, 12)
+
+
+@pytest.mark.parametrize(
+    ("after_seconds", "told_end", "begins"),
+    [(239, 0, False), (239, None, False), (239, 9, True), (241, 0, True)],
+)
+def test_what_was_called_off_before_its_drawn_start_never_began(
+    part: Participation, after_seconds: int, told_end: int | None, begins: bool
+) -> None:
+    note(part, 240, 240)
+    stop_campaign(
+        campaign_id=part.campaign_id, at=STARTS_AT + after_seconds * SECOND, by=None, reason="enough"
+    )
+    note(part, end=told_end)
+
+    draw = reporting.draw_of(part)
+
+    assert (draw.start_delay_seconds, draw.end_delay_seconds) == (240, told_end)
+    assert (draw.starts_at, draw.ends_at) == (STARTS_AT + 240 * SECOND if begins else None, None)
 
 
 def test_a_home_asked_anew_draws_anew(part: Participation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from statistics import correlation
 from typing import NamedTuple
 
 from hypothesis import given, settings
@@ -278,15 +279,109 @@ def test_what_is_told_of_the_draws_is_what_is_done(tolerance, number, called_off
     off = make_event(number=1, status="cancelled", tolerance_seconds=tolerance, target=target)
     book, (answer,) = take(book, off, at=at)
 
-    told = delays.read(answer.description)
+    told, left = delays.read(answer.description), book.orders(ASSETS)
     assert told.start_seconds == {}
-    assert told.end_seconds.keys() == {"a"} if only else {"a", "b"}
-    for order in book.orders(ASSETS):
-        assert order.ends_at <= at + timedelta(seconds=told.end_seconds[order.resource_id])
-        if order.ends_at < order.planned_ends_at:
-            assert order.ends_at == at + timedelta(seconds=told.end_seconds[order.resource_id])
+    assert told.end_seconds.keys() == ({"a"} if only else {"a", "b"})
+    assert all(0 <= each <= tolerance for each in told.end_seconds.values())
+    assert all(order.ends_at <= order.planned_ends_at for order in left)
+    assert {o.resource_id for o in left} == {o.resource_id for o in done if o.starts_at < at}
+    ends = {o.resource_id: int((o.ends_at - at).total_seconds()) for o in left}
+    assert told.end_seconds == dict.fromkeys(told.end_seconds, 0) | ends
     _, (again,) = take(book, off, at=at + MINUTE)
     assert again.description == ""
+
+
+def called_off(seed: str, *, at: datetime, tolerance_seconds: int = 600) -> Book:
+    asked = make_event(tolerance_seconds=tolerance_seconds, target=Target())
+    book, _ = take(Book(seed), asked, at=FIVE - MINUTE)
+    return take(book, replace(asked, modification_number=1, status="cancelled"), at=at)[0]
+
+
+def ends_after(book: Book, at: datetime, assets=ASSETS) -> dict[str, float]:
+    """Seconds from `at` until each asset's last order ends."""
+    return {order.resource_id: (order.ends_at - at).total_seconds() for order in book.orders(assets)}
+
+
+def restarted(book: Book, *, forgets: str = "") -> Book:
+    """The book as a new process reads it from the hub's file, without a field it did not have before."""
+    document = json.loads(json.dumps(state._to_json(state.State(Registration(), book))))
+    for entry in document["events"]:
+        entry.pop(forgets, None)
+    return state._from_json(document, book.seed).book
+
+
+def test_called_off_each_asset_draws_its_own_end_evenly_over_the_spread():
+    at = FIVE + 30 * MINUTE
+    books = [called_off(f"hub-{number}", at=at) for number in range(500)]
+    ends = [ends_after(book, at) for book in books]
+    starts = [
+        {o.resource_id: (o.starts_at - FIVE).total_seconds() for o in book.orders(ASSETS)} for book in books
+    ]
+    drawn = sorted(each for both in ends for each in both.values())
+
+    assert (len(drawn), min(drawn) >= 0, max(drawn) <= 600) == (1_000, True, True)
+    # Kolmogorov and Smirnov: 1.63 / sqrt(n) is passed by chance once in a hundred.
+    furthest = max(abs(each / 600 - (number + 0.5) / 1_000) for number, each in enumerate(drawn))
+    assert furthest < 1.63 / 1_000**0.5
+    for left, right in (
+        ([each["a"] for each in ends], [each["b"] for each in ends]),
+        ([each["a"] for each in starts], [each["a"] for each in ends]),
+    ):
+        assert abs(correlation(left, right)) < 2.6 / 500**0.5
+        assert sum(one == other for one, other in zip(left, right, strict=True)) < 10
+
+
+@given(
+    st.integers(0, 1_000),
+    st.integers(1, 1_800),
+    st.integers(-60, 6_000),
+    st.lists(st.integers(0, 1_800), max_size=3),
+)
+def test_a_hub_restarted_while_its_assets_are_let_go_lets_them_go_as_drawn(number, tolerance, after, later):
+    at = FIVE + timedelta(seconds=after)
+    book = called_off(f"hub-{number}", at=at, tolerance_seconds=tolerance)
+    before = book.orders(ASSETS)
+
+    for seconds in later:
+        book = restarted(book)
+        # The full set comes again, the event called off in it.
+        off = make_event(number=1, status="cancelled", tolerance_seconds=tolerance, target=Target())
+        book, _ = take(book, off, at=at + timedelta(seconds=seconds))
+
+    assert book.orders(ASSETS) == before
+    last = max((order.ends_at for order in before), default=at)
+    assert {each.stopped_at for each in book.entries.values()} <= {None, max(at, last)}
+
+
+def test_what_was_called_off_by_an_earlier_version_of_the_hub_ends_when_that_said():
+    at = FIVE + 30 * MINUTE
+    book = called_off("h", at=at)
+    (entry,) = book.entries.values()
+    assert len(set(ends_after(book, at).values())) == 2
+
+    old = restarted(book, forgets="called_off_at")
+
+    assert {order.ends_at for order in old.orders(ASSETS)} == {entry.stopped_at}
+    assert old == restarted(old)
+
+
+@given(st.integers(0, 1_000), st.integers(0, 900))
+def test_the_button_ends_at_once_what_is_still_being_let_go(number, seconds):
+    at = FIVE + 30 * MINUTE
+    book = called_off(f"hub-{number}", at=at, tolerance_seconds=900)
+    before = ends_after(book, at)
+
+    book, _ = book.override(at + timedelta(seconds=seconds))
+
+    assert ends_after(restarted(book), at) == {name: min(end, seconds) for name, end in before.items()}
+
+
+def test_an_asset_that_had_not_begun_when_it_was_called_off_does_not_begin():
+    kept = [called_off(f"hub-{n}", at=FIVE + 2 * MINUTE, tolerance_seconds=600) for n in range(50)]
+    starts = [order.starts_at for book in kept for order in book.orders(ASSETS)]
+
+    assert 5 < len(starts) < 40
+    assert max(starts) < FIVE + 2 * MINUTE
 
 
 def test_who_says_no_tells_no_draw():

@@ -26,6 +26,7 @@ from metering.intake_models import AssetState
 from opendsr.kernel import clock as kernel_clock
 from opendsr.kernel import outbox
 from opendsr.kernel.interval import Interval
+from opendsr.kernel.models import OutboxFact
 from tests.campaigns.staging import make_approved, make_programme, make_ready_home
 from tests.hems.conftest import FIVE, HandClock, evening_home
 from tests.hems.local_broker import wait_for
@@ -37,7 +38,7 @@ from vtn.port import START, EventNotice, Signal, SignalInterval, VenId
 from vtn.service import EmbeddedVtn
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-MINUTE = timedelta(minutes=1)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 AT = FIVE - 60 * MINUTE
 
 
@@ -138,6 +139,38 @@ def test_the_hub_and_the_vtn_understand_each_other(listener: Listener, make_fold
         assert vtn.opts_since(cursor)[0] == []
         assert is_held(agent, hand.at)["res-ev"]
         assert agent.status(hand.at)["failure"] == ""
+
+
+def test_a_hub_restarted_while_it_lets_go_does_what_it_told_the_vtn_of_each_asset(
+    listener: Listener, make_folder
+):
+    folder = make_folder(two_assets())
+    enrolled = enrol(folder)
+    vtn, hand = EmbeddedVtn(), HandClock(AT)
+    event_id = vtn.publish(notice(enrolled.ven_id, start_tolerance_seconds=1_800), key="first", at=AT)
+    called_off_at = FIVE + 45 * MINUTE
+    with Agent(folder, vtn=url(listener), clock=hand) as agent:
+        agent.contact()
+        hand.at = called_off_at
+        agent.step(hand.at)
+        assert is_held(agent, hand.at) == {"res-ev": True, "res-water": True}
+        vtn.cancel(event_id, at=called_off_at, reason="enough")
+        agent.contact()
+
+    facts = OutboxFact.objects.filter(topic="vtn.event.delays_told").order_by("at")
+    told = [fact.payload["end_seconds"] for fact in facts]
+    assert told[-1].keys() == {"res-ev", "res-water"}
+    assert told[-1] != told[0]
+    first, last = sorted(called_off_at + timedelta(seconds=each) for each in told[-1].values())
+    assert first < last
+    for at in (first - SECOND, first, last - SECOND, last):
+        hand.at = at
+        with Agent(folder, vtn=url(listener), clock=hand) as agent:
+            agent.contact()
+            agent.step(at)
+            assert is_held(agent, at) == {
+                name: at < called_off_at + timedelta(seconds=drawn) for name, drawn in told[-1].items()
+            }
 
 
 def test_a_revoked_hub_carries_its_event_out_and_hears_no_more(listener: Listener, make_folder):

@@ -78,15 +78,17 @@ def test_it_says_by_what_run_terms_and_rule(scene: Scene, fays: Client) -> None:
 
 
 def test_each_asset_s_start_and_end_as_drawn(scene: Scene, fays: Client) -> None:
-    first, second, _third = scene.past.participations.select_related("asset", "occupancy__home").order_by(
-        "pk"
-    )
+    parts = scene.past.participations.select_related("asset", "occupancy__home")
+    first, second, third = parts.order_by("pk")
     assert "as drawn" not in report(fays, scene).text("//main")
     scene.past.participations.filter(pk=first.pk).update(
         start_delay_seconds=243, end_delay_seconds=0, dropped_at=None
     )
     scene.past.participations.filter(pk=second.pk).update(
         start_delay_seconds=5, end_delay_seconds=12, dropped_at=ENDS_AT - timedelta(minutes=5)
+    )
+    scene.past.participations.filter(pk=third.pk).update(
+        start_delay_seconds=300, end_delay_seconds=0, dropped_at=third.starts_at + timedelta(seconds=60)
     )
 
     page = report(fays, scene)
@@ -107,8 +109,9 @@ def test_each_asset_s_start_and_end_as_drawn(scene: Scene, fays: Client) -> None
             f"{at(first, 243)}, 4 min 3 s later",
             f"{first.ends_at.astimezone(LONDON):%H:%M:%S}, 0 s later",
         ],
+        [third.occupancy.home.name, third.asset.name, "called off before", "–"],
     ]
-    assert "Told by the hubs of 2 of 3 assets" in page.text("//main")
+    assert "Told by the hubs of 3 of 3 assets" in page.text("//main")
 
 
 def test_before_the_event_the_measured_half_says_when_it_comes(scene: Scene, fays: Client) -> None:
