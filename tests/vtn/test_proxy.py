@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
 import time
@@ -21,7 +22,7 @@ from tests.vtn import hubs, proxying
 from tests.vtn.hubs import AT, notice_to, only_event
 from tests.vtn.listening import exchange, post
 from tests.vtn.proxying import Proxy
-from vtn import enrolling
+from vtn import enrolling, shadows
 from vtn.models import WireLog
 from vtn.port import START, Vtn
 from vtn.transports import nginx
@@ -93,6 +94,21 @@ def test_a_certificate_in_a_field_of_ones_own_stays_outside(
     reply = codec.parse(client.getresponse().read())
     assert isinstance(reply, m.Response)
     assert reply.response.code == m.NOT_REGISTERED
+
+
+def test_the_shadow_and_its_files_pass_the_proxy(proxy: Proxy, hub: hubs.TestHub, tmp_path: Path) -> None:
+    shadows.desire({hub.ven_id: {"assets": ["r1"]}}, at=AT)
+    firmware = bytes(range(256)) * 4_000
+    name = shadows.keep_file(firmware, at=AT)
+    client = proxy.listener.connect(proxy.listener.context_of(hub, tmp_path))
+
+    client.request("POST", shadows.SHADOW_PATH, json.dumps({"version": 0, "reported": {"firmware": "1"}}))
+    told = json.loads(client.getresponse().read())
+    client.request("GET", shadows.FILES_PREFIX + name)
+    fetched = client.getresponse().read()
+
+    assert told == {"version": 1, "desired": {"assets": ["r1"]}}
+    assert fetched == firmware
 
 
 def test_without_a_certificate_the_peer_is_cut_off(proxy: Proxy, hub: hubs.TestHub, tmp_path: Path) -> None:

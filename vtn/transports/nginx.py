@@ -113,7 +113,7 @@ server {{
     error_page 495 496 497 =444 @cut_off;
     location @cut_off {{ return 444; }}
 
-    location ~ ^/(OpenADR2/Simple/|\\.well-known/est/) {{
+    location ~ ^/(OpenADR2/Simple/|\\.well-known/est/|ven/) {{
         proxy_pass http://opendsr_vtn;
         proxy_http_version 1.1;
         proxy_pass_request_headers off;
