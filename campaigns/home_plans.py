@@ -45,6 +45,10 @@ NO_TERMS: Final = UUID(int=0)
 """A tariff's saving is on the household's own bill: nothing is settled under these programmes."""
 CHARGED_LAST: Final = ("immersion_heater", "storage_heater", "ev_charger")
 """Under a demand charge a home's assets are planned one after the other, the one with most choice last."""
+SPREAD_SECONDS: Final = 600
+"""Hubs shift a plan by a random delay within this, so that a tariff's edge is no step in a street's load."""
+IS_STEPPED: Final = frozenset({"ev_charger"})
+"""Kinds that can be told a power; all others are on or off, and on means all that they are rated at."""
 PROGRAMMES: Final = {
     "residential-ev-tou": "Residential EV TOU",
     "critical-peak-pricing": "Critical Peak Pricing",
@@ -245,7 +249,7 @@ def tariff_programmes() -> dict[str, Programme]:
                 "market_context": f"http://opendsr.example/{code}",
                 "settlement_terms_id": NO_TERMS,
                 "notification_seconds": 0,
-                "start_tolerance_seconds": 0,
+                "start_tolerance_seconds": SPREAD_SECONDS,
             },
         )
     return made
@@ -316,6 +320,9 @@ def _notice(
     pounds = [int(each) / tariffs.SCALE / PENCE_A_POUND for each in price[first:]]
     ends_at = over.interval.ends_at
     charge = demand_pence / PENCE_A_POUND
+    # Told less than it is rated at, as the last half-hour of a tank that fills up, a relay would stay off.
+    rated_w = 0 if line.asset.kind_id in IS_STEPPED else line.asset.rated_w
+    power_w = [float(max(each, rated_w) if each else 0) for each in line.power_w[first:]]
     charges = (Signal("DEMAND_CHARGE", "price", _held([charge] * len(pounds)), "gbp_per_kw"),)
     return EventNotice(
         ven_id=VenId(str(line.asset.hub.ven_id)),
@@ -323,9 +330,10 @@ def _notice(
         interval=Interval(over.starts[first], ends_at),
         signals=(
             Signal("ELECTRICITY_PRICE", "price", _held(pounds), "gbp_per_kwh"),
-            Signal("LOAD_DISPATCH", "setpoint", _held([float(each) for each in line.power_w[first:]]), "w"),
+            Signal("LOAD_DISPATCH", "setpoint", _held(power_w), "w"),
             *(charges if charge else ()),
         ),
+        start_tolerance_seconds=programme.start_tolerance_seconds,
         resource_ids=(line.asset.resource_id,),
     )
 

@@ -20,6 +20,8 @@ from campaigns.vtn_door import EventClosed, EventNotice, Signal, SignalInterval,
 from opendsr.kernel.interval import Interval
 
 State = Participation.State
+PRIORITY: Final = {UseCase.LOAD_CONTROL.value: 1, UseCase.MARKET.value: 2}
+"""OpenADR's, 1 the first; 0 is none, which hubs put last."""
 RUNNING: Final = frozenset({State.SENT, State.DELIVERED_TO_HUB, State.OPTED_IN})
 
 
@@ -44,7 +46,8 @@ def notice_for(
     Down is SIMPLE level 1, which every VEN understands; where the household's assets keep a share of their
     power (`least_pct`), beside it LOAD_CONTROL with that capacity, which a hub of ours follows first. Up is
     LOAD_DISPATCH by the expected power, with SIMPLE at its normal level, so that a VEN that knows only SIMPLE
-    does nothing. Direct load control has the first priority, over whatever else a hub was told.
+    does nothing. Direct load control has the first priority, over whatever else a hub was told; a market's
+    campaigns come before plans of the night, which have none.
     """
     interval = Interval(campaign.starts_at, campaign.ends_at)
     seconds = int(interval.duration.total_seconds())
@@ -66,7 +69,7 @@ def notice_for(
         signals=tuple(signals),
         notification_seconds=programme.notification_seconds,
         start_tolerance_seconds=campaign.spread_seconds,
-        priority=1 if programme.use_case == UseCase.LOAD_CONTROL else 0,
+        priority=PRIORITY.get(programme.use_case, 0),
         resource_ids=resource_ids,
     )
 

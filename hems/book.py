@@ -302,10 +302,11 @@ class Book:
                         resource_id=asset.resource_id,
                         starts_at=since,
                         ends_at=until,
-                        planned_ends_at=entry.ends_at + delay,
+                        planned_ends_at=(part.ends_at if part.is_plan else entry.ends_at) + delay,
                         direction=part.action.direction,
                         limit_w=part.action.limit_w(asset.rated_w, together_w=together_w),
                         urgency=entry.urgency,
+                        is_plan=part.is_plan,
                     )
                 )
         return orders

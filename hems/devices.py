@@ -28,6 +28,7 @@ class Order:
 
     `planned_ends_at` is the end as it was known when the order began: an order cut short (cancelled,
     overridden) keeps it, because the device decided by it. `urgency` settles overlaps: the lowest wins.
+    `is_plan`: one stretch of a plan of hours.
     """
 
     event_id: str
@@ -38,6 +39,7 @@ class Order:
     direction: Direction
     limit_w: int
     urgency: int = 0
+    is_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)

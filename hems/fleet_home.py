@@ -117,9 +117,10 @@ class FleetHome:
                 resource_id=asset.resource_id,
                 starts_at=part.starts_at,
                 ends_at=part.ends_at,
-                planned_ends_at=ends_of(event),
+                planned_ends_at=part.ends_at if part.is_plan else ends_of(event),
                 direction=part.action.direction,
                 limit_w=part.action.limit_w(asset.rated_w, together_w=together_w),
+                is_plan=part.is_plan,
             )
             for part in slices
             for asset in assets

@@ -155,8 +155,8 @@ def within_limits(orders: Iterable[Order], desired: Desired) -> tuple[Order, ...
     """Return the orders that may be given: none to what is out of service, none longer than its limit.
 
     The longest hold counts from the first order of an event for an asset, so that its slices share it. A
-    set power ("at") is a plan of hours, made to what the household needs: it is held to a limit of the
-    household's own, not to the one that everybody has.
+    plan of hours, made to what the household needs, is no hold: it is followed as it was laid out. A set
+    power ("at") is held to a limit of the household's own, not to the one that everybody has.
     """
     kept = []
     firsts: dict[tuple[str, str], datetime] = {}
@@ -164,7 +164,7 @@ def within_limits(orders: Iterable[Order], desired: Desired) -> tuple[Order, ...
         wanted = desired.of(order.resource_id)
         if not wanted.is_in_service:
             continue
-        if order.direction == "at" and wanted.longest_minutes == LONGEST_MINUTES:
+        if order.is_plan or (order.direction == "at" and wanted.longest_minutes == LONGEST_MINUTES):
             kept.append(order)
             continue
         first = firsts.setdefault((order.event_id, order.resource_id), order.starts_at)

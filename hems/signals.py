@@ -3,7 +3,7 @@
     SIMPLE level                             0 as usual, 1 to 3 off: an asset in a home is no use by halves
     LOAD_CONTROL x-loadControlCapacity       at most this share of its rating; above 1, up
     LOAD_CONTROL x-loadControlPercentOffset  this many per cent of its rating less; above 0, up
-    LOAD_DISPATCH setpoint                   at most this power each
+    LOAD_DISPATCH setpoint                   at most this power each; of several powers, a plan of hours
     LOAD_DISPATCH delta                      below 0, this much less than its rating; above 0, up at it
 
 Of several signals the first of LOAD_CONTROL, LOAD_DISPATCH and SIMPLE is followed; an event with none of them
@@ -21,7 +21,9 @@ from hems.devices import Direction
 from oadr.messages import Event, Signal, Unit
 
 LONGEST = timedelta(hours=4)
-"""No event holds an asset longer, whatever it says."""
+"""No event holds an asset longer, whatever it says, unless it is a plan."""
+LONGEST_PLAN = timedelta(hours=24)
+"""A plan says itself when its asset gets what it needs: a car waits longer than LONGEST for cheap hours."""
 
 
 class SignalUnsupported(Exception):
@@ -47,35 +49,54 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """An action over [starts_at, ends_at), before any randomisation."""
+    """An action over [starts_at, ends_at), before any randomisation; `is_plan`: one stretch of a plan."""
 
     starts_at: datetime
     ends_at: datetime
     action: Action
+    is_plan: bool = False
 
 
 def slices_of(event: Event) -> tuple[Slice, ...]:
-    """Return what the event asks, in time order, no longer than LONGEST; raises SignalUnsupported."""
-    for reads in (_load_control, _load_dispatch, _simple):
-        for signal in event.signals:
-            action_of = reads(signal)
-            if action_of is not None:
-                return _laid_out(event, signal, action_of)
-    names = ", ".join(f"{signal.name}/{signal.type}" for signal in event.signals)
-    raise SignalUnsupported(names or "no signal")
+    """Return what the event asks, in time order, to `ends_of` at most; raises SignalUnsupported."""
+    followed = _followed(event)
+    if followed is None:
+        names = ", ".join(f"{signal.name}/{signal.type}" for signal in event.signals)
+        raise SignalUnsupported(names or "no signal")
+    return _laid_out(event, *followed)
 
 
 def ends_of(event: Event) -> datetime:
-    """When the event is over for this hub: open-ended and overlong events are cut at LONGEST."""
-    seconds = event.active_period.duration_seconds or LONGEST.seconds
-    return event.active_period.starts_at + timedelta(seconds=min(max(0, seconds), LONGEST.seconds))
+    """When the event is over for this hub: what is open-ended or overlong is cut at LONGEST, a plan at
+    LONGEST_PLAN.
+    """
+    followed = _followed(event)
+    longest = LONGEST_PLAN if followed is not None and _is_plan(followed[0]) else LONGEST
+    seconds = event.active_period.duration_seconds or LONGEST.total_seconds()
+    return event.active_period.starts_at + timedelta(seconds=min(max(0, seconds), longest.total_seconds()))
 
 
 ActionOf = Callable[[float], Action | None]
 
 
+def _followed(event: Event) -> tuple[Signal, ActionOf] | None:
+    for reads in (_load_control, _load_dispatch, _simple):
+        for signal in event.signals:
+            action_of = reads(signal)
+            if action_of is not None:
+                return signal, action_of
+    return None
+
+
+def _is_plan(signal: Signal) -> bool:
+    """Setpoints that change: one power throughout only holds, whatever it is called."""
+    is_setpoint = (signal.name, signal.type) == ("LOAD_DISPATCH", "setpoint")
+    return is_setpoint and len({interval.value for interval in signal.intervals}) > 1
+
+
 def _laid_out(event: Event, signal: Signal, action_of: ActionOf) -> tuple[Slice, ...]:
     starts_at, event_ends_at = event.active_period.starts_at, ends_of(event)
+    is_plan = _is_plan(signal)
     slices = []
     for interval in signal.intervals:
         seconds = interval.duration_seconds
@@ -84,7 +105,7 @@ def _laid_out(event: Event, signal: Signal, action_of: ActionOf) -> tuple[Slice,
         ends_at = min(starts_at + timedelta(seconds=seconds), event_ends_at) if seconds else event_ends_at
         action = action_of(interval.value)
         if action is not None and ends_at > starts_at:
-            slices.append(Slice(starts_at, ends_at, action))
+            slices.append(Slice(starts_at, ends_at, action, is_plan))
         starts_at = ends_at
     return tuple(slices)
 

@@ -180,6 +180,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
                 "direction": part.action.direction,
                 "share": part.action.share,
                 "offset_w": part.action.offset_w,
+                "is_plan": part.is_plan,
             }
             for part in entry.slices
         ],
@@ -201,6 +202,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
                 "direction": order.direction,
                 "limit_w": order.limit_w,
                 "urgency": order.urgency,
+                "is_plan": order.is_plan,
             }
             for order in entry.past
         ],
@@ -213,6 +215,7 @@ def _entry_from_json(item: Mapping[str, Any]) -> Entry:
             read_instant(part["starts_at"]),
             read_instant(part["ends_at"]),
             Action(part["direction"], part["share"], part["offset_w"]),
+            part.get("is_plan", False),
         )
         for part in item["slices"]
     )
@@ -226,6 +229,7 @@ def _entry_from_json(item: Mapping[str, Any]) -> Entry:
             direction=order["direction"],
             limit_w=order["limit_w"],
             urgency=order["urgency"],
+            is_plan=order.get("is_plan", False),
         )
         for order in item["past"]
     )

@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 
 from assets import shadowing
-from campaigns import home_plans, needs, tariffs
+from assets.models import Asset
+from campaigns import home_plans, needs, sending, tariffs
 from campaigns.least_cost.stepped import PENCE
 from campaigns.models import HomePlan, HomePlanLine, HomeTariff, Participation, Programme, Tariff
 from campaigns.octopus import Client
+from hems.book import Book
 from members import caring, consenting, opting_out
 from members.care import Need
 from members.models import Consent, Purpose
+from oadr import messages
+from oadr.messages import ActivePeriod, DistributeEvent, Event
 from opendsr.kernel import outbox
 from opendsr.kernel.interval import HALF_HOUR, Interval
 from opendsr.kernel.periods import day_interval
@@ -103,6 +107,79 @@ def test_one_event_an_asset_with_the_price_and_the_power_and_none_twice(paper_vt
     kept = HomePlan.objects.get().pk
     home_plans.plan_night(night=NIGHT, at=AT)
     assert HomePlan.objects.get().pk == kept
+
+
+def test_a_relay_is_told_all_its_power_or_none(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home("immersion_heater", "storage_heater")
+    on_economy_7(resident)
+    Asset.objects.filter(pk=kit.assets[0].pk).update(rated_w=2_710)
+    Asset.objects.filter(pk=kit.assets[1].pk).update(rated_w=2_501)
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    home_plans.send_night(night=NIGHT, at=AT)
+
+    for event in paper_vtn.events.values():
+        asset = Asset.objects.get(resource_id=event.notice.resource_ids[0])
+        power = next(each for each in event.notice.signals if each.name == "LOAD_DISPATCH")
+        assert {each.value for each in power.intervals} == {0.0, float(asset.rated_w)}
+
+
+def test_a_plan_is_spread_as_its_programme_says_and_gives_way_to_campaigns(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home()
+    on_economy_7(resident)
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    home_plans.send_night(night=NIGHT, at=AT)
+
+    (event,) = paper_vtn.events.values()
+    assert (event.notice.start_tolerance_seconds, event.notice.priority) == (600, 0)
+    campaign = make_approved(kit.assets)
+    for use_case, priority in (("market", 2), ("load_control", 1), ("tariff", 0)):
+        campaign.programme.use_case = use_case
+        told = sending.notice_for(campaign, ven_id="V", expected_w=1, least_pct=0, resource_ids=())
+        assert told.priority == priority
+
+
+def test_the_hub_follows_the_plan_for_as_long_as_it_plans(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home()
+    on_economy_7(resident)
+    home_plans.plan_night(night=NIGHT, at=AT)
+    home_plans.send_night(night=NIGHT, at=AT)
+    (sent,) = paper_vtn.events.values()
+    line = HomePlanLine.objects.get()
+    told = Event(
+        event_id="E1",
+        modification_number=0,
+        market_context=sent.notice.market_context,
+        created_at=AT,
+        status="far",
+        active_period=ActivePeriod(
+            sent.notice.interval.starts_at, int(sent.notice.interval.duration.total_seconds()), 0
+        ),
+        signals=tuple(
+            messages.Signal(
+                each.name,
+                each.type,
+                f"s{number}",
+                tuple(
+                    messages.SignalInterval(part.duration_seconds, part.value, str(n))
+                    for n, part in enumerate(each.intervals)
+                ),
+                unit=messages.Unit("powerReal", scale="none") if each.unit == "w" else None,
+            )
+            for number, each in enumerate(sent.notice.signals)
+        ),
+        is_response_required=True,
+    )
+
+    book, _ = Book("hub").take(DistributeEvent("q", "VTN", (told,)), at=AT, ven_id="VEN", assets=kit.assets)
+
+    over = needs.night_of(NIGHT)
+    orders = book.orders(kit.assets)
+    for start, watts in zip(over.starts, line.power_w, strict=True):
+        if start >= sent.notice.interval.starts_at:
+            (order,) = (each for each in orders if each.starts_at <= start < each.ends_at)
+            assert (order.direction, order.limit_w) == ("down", watts)
 
 
 def test_the_real_vtn_takes_the_event() -> None:

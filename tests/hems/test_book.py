@@ -16,10 +16,10 @@ from hems.book import Book
 from hems.devices import Order
 from hems.ev_charger import Stay
 from hems.home import Home, make_asset
-from hems.signals import LONGEST
+from hems.signals import LONGEST, LONGEST_PLAN
 from hems.simulation import SimulatedHome
 from oadr import delays
-from oadr.messages import ActivePeriod, DistributeEvent, Target
+from oadr.messages import ActivePeriod, DistributeEvent, Signal, SignalInterval, Target, Unit
 from oadr.ven import Registration
 from tests.hems.conftest import DAY, FIVE, make_event
 
@@ -211,6 +211,37 @@ def test_an_open_ended_event_ends_after_the_longest_time():
     book, _ = take(Book("h"), event, at=FIVE - MINUTE)
 
     assert {order.ends_at for order in book.orders(ASSETS)} == {FIVE + LONGEST}
+
+
+def night_plan(*powers, minutes=300):
+    """Setpoints of five hours each."""
+    told = tuple(SignalInterval(minutes * 60, power_w, str(n)) for n, power_w in enumerate(powers))
+    signal = Signal("LOAD_DISPATCH", "setpoint", "s1", told, unit=Unit("powerReal", scale="none"))
+    made = make_event(minutes=minutes * len(powers))
+    target = replace(made.target, resource_ids=(ASSETS[0].resource_id,))
+    return replace(made, signals=(signal,), target=target)
+
+
+def test_a_plan_of_the_night_is_followed_to_its_end_in_stretches_that_each_end():
+    book, (answer,) = take(Book("h"), night_plan(0.0, 7360.0, 0.0), at=FIVE - MINUTE)
+    kept = state._from_json(json.loads(json.dumps(state._to_json(state.State(Registration(), book)))), "h")
+
+    assert answer.opt_type == "optIn"
+    for each in (book, kept.book):
+        car = each.orders(ASSETS)
+        assert [(order.starts_at - FIVE, order.ends_at - FIVE, order.limit_w) for order in car] == [
+            (timedelta(hours=5 * n), timedelta(hours=5 * n + 5), limit_w)
+            for n, limit_w in enumerate((0, 7360, 0))
+        ]
+        assert all(order.is_plan and order.planned_ends_at == order.ends_at for order in car)
+
+
+def test_one_power_throughout_is_no_plan_and_a_plan_lasts_a_day_at_most():
+    held, _ = take(Book("h"), night_plan(0.0, 0.0, 0.0), at=FIVE - MINUTE)
+    endless, _ = take(Book("h"), night_plan(0.0, 7360.0, 0.0, minutes=1_000), at=FIVE - MINUTE)
+
+    assert max(order.ends_at for order in held.orders(ASSETS)) == FIVE + LONGEST
+    assert max(order.ends_at for order in endless.orders(ASSETS)) == FIVE + LONGEST_PLAN
 
 
 def test_each_interval_of_a_signal_is_its_own_order():

@@ -129,6 +129,8 @@ class TestLimits:
         night = [replace(order(400), direction="at"), replace(order(60, since=400), direction="at")]
         assert within_limits(night, read_desired({"assets": [{"resource_id": "r1"}]})) == tuple(night)
         own = read_desired({"assets": [{"resource_id": "r1", "longest_minutes": 60}]})
+        stretches = [replace(each, direction="down", is_plan=True) for each in night]
+        assert within_limits(stretches, own) == tuple(stretches)
         assert [each.ends_at for each in within_limits(night, own)] == [FIVE + 60 * MINUTE]
 
     @given(
