@@ -9,13 +9,14 @@ from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from opendsr.kernel import clock
 from opendsr.kernel.ids import new_uuid
 from vtn import api_fields as fields
-from vtn import desk, notices, sending
+from vtn import desk, notices, repeating, sending
 from vtn.api import VtnView, created_once, principal_of
 from vtn.api_vens import asked, instant, opt_shown
 from vtn.models import EventDraft
@@ -38,6 +39,7 @@ class EventList(VtnView):
             OpenApiParameter("state", OpenApiTypes.STR, enum=desk.EVENT_STATES),
             OpenApiParameter("ven_id", OpenApiTypes.STR),
             OpenApiParameter("market_context", OpenApiTypes.STR),
+            OpenApiParameter("series_id", OpenApiTypes.UUID, description="Every event of this series."),
             OpenApiParameter("starts_from", OpenApiTypes.DATETIME),
             OpenApiParameter("starts_before", OpenApiTypes.DATETIME),
         ],
@@ -54,6 +56,8 @@ class EventList(VtnView):
             ven_id=asked(request, "ven_id"),
             market_context=asked(request, "market_context"),
         )
+        if series_id := asked(request, "series_id"):
+            rows = rows.filter(repeating.sent_in(repeating.series(_uuid("series_id", series_id))))
         if (since := instant(request, "starts_from")) is not None:
             rows = rows.filter(starts_at__gte=since)
         if (before := instant(request, "starts_before")) is not None:
@@ -239,6 +243,13 @@ class DraftPublish(VtnView):
             by=principal_of(request).actor,
         )
         return Response(draft_shown(draft))
+
+
+def _uuid(name: str, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValidationError({name: "write the id as it was answered, such as a UUID"}) from None
 
 
 def checked(kind: Any, request: Request) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from rest_framework import serializers
 
-from vtn import contexts, ven_page
+from vtn import contexts, repeating, ven_page
 from vtn.content import EventContent, SignalContent
 from vtn.event_form import MOST_INTERVALS
 from vtn.port import VenId
@@ -17,6 +17,7 @@ from vtn.sending import lasting
 from vtn.signals import UNITS
 
 LONGEST_SECONDS: Final = 2**31 - 1
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 TARGET_KINDS: Final = (
     "group_id",
     "group_name",
@@ -359,6 +360,16 @@ class EventChangeSerializer(ContentSerializer):
     reason = serializers.CharField(max_length=200, default="", allow_blank=True)
 
 
+class SeriesWriteSerializer(EventWriteSerializer):
+    """An event and on which weekdays, until which day it is repeated, at the UK local time of its start."""
+
+    repeat_on = serializers.MultipleChoiceField(choices=WEEKDAYS, allow_empty=False)
+    repeat_until = serializers.DateField(help_text="The last UK civil day, included.")
+    skips_holidays = serializers.BooleanField(
+        default=False, help_text="Not on bank holidays of England and Wales."
+    )
+
+
 class SentSerializer(serializers.Serializer[Any]):
     """Which event each VEN got, or the draft."""
 
@@ -400,6 +411,38 @@ class EventSerializer(serializers.Serializer[Any]):
         help_text="Another part of the site published it and alone may change it."
     )
     content = ContentSerializer()
+
+
+class TimeSerializer(serializers.Serializer[Any]):
+    """One time of a series as it stands."""
+
+    time_id = serializers.UUIDField(help_text="Part of the key of its events, by which they are searched.")
+    day = serializers.DateField(help_text="The UK civil day on which it starts.")
+    starts_at = serializers.DateTimeField(help_text="As the series was written.")
+    state = serializers.ChoiceField(choices=repeating.STATES)
+    draft_id = serializers.UUIDField(allow_null=True)
+    events = serializers.IntegerField(help_text="VENs that were sent it.")
+    cancelled = serializers.IntegerField(help_text="Those of them to whom it was called off.")
+
+
+class SeriesSerializer(serializers.Serializer[Any]):
+    """A series as it was written."""
+
+    series_id = serializers.UUIDField()
+    ven_ids = serializers.ListField(child=serializers.CharField())
+    content = ContentSerializer(help_text="Of its first time.")
+    repeat_on = serializers.ListField(child=serializers.ChoiceField(choices=WEEKDAYS))
+    repeat_until = serializers.DateField()
+    skips_holidays = serializers.BooleanField()
+    starts = serializers.ListField(child=serializers.DateTimeField())
+    created_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class SeriesDetailSerializer(SeriesSerializer):
+    """A series with what became of its times."""
+
+    times = TimeSerializer(many=True)
 
 
 class ResponsesSerializer(serializers.Serializer[Any]):
@@ -527,6 +570,12 @@ def content_from(data: Mapping[str, Any]) -> EventContent:
         resource_ids=tuple(data["resource_ids"]),
         targets=tuple((cast(Any, each["kind"]), each["id"]) for each in data["targets"]),
     )
+
+
+def rhythm_from(data: Mapping[str, Any]) -> repeating.Rhythm:
+    """On which days a checked body is repeated."""
+    weekdays = tuple(sorted(map(WEEKDAYS.index, data["repeat_on"])))
+    return repeating.Rhythm(weekdays, data["repeat_until"], data["skips_holidays"])
 
 
 def content_shown(content: EventContent) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from vtn import api_contexts, api_events, api_groups, api_queue, api_reports, api_site, api_vens
+from vtn import api_contexts, api_events, api_groups, api_queue, api_reports, api_series, api_site, api_vens
 
 app_name = "vtn_api"
 VEN = "vens/<str:ven_id>"
@@ -55,6 +55,10 @@ urlpatterns = [
     path("drafts/", api_events.DraftList.as_view(), name="drafts"),
     path("drafts/<uuid:draft_id>/", api_events.DraftDetail.as_view(), name="draft"),
     path("drafts/<uuid:draft_id>/publish/", api_events.DraftPublish.as_view(), name="draft_publish"),
+    path("series/", api_series.SeriesList.as_view(), name="series_list"),
+    path("series/<uuid:series_id>/", api_series.SeriesDetail.as_view(), name="series"),
+    path("series/<uuid:series_id>/end/", api_series.SeriesEnd.as_view(), name="series_end"),
+    path("series/<uuid:series_id>/times/<str:day>/skip/", api_series.TimeSkip.as_view(), name="series_skip"),
     path("groups/", api_groups.GroupList.as_view(), name="groups"),
     path("groups/<slug:name>/", api_groups.GroupDetail.as_view(), name="group"),
     path("market-contexts/", api_contexts.ContextList.as_view(), name="market_contexts"),

@@ -137,24 +137,29 @@ def event_compose(request: StaffRequest) -> HttpResponse:
     if request.POST.get("add") != "signal" and form.is_valid():
         try:
             ven_ids = sending.targets(ven_ids=form.wanted_ven_ids(), groups=form.wanted_groups())
-            starts = form.starts()
-            repeating.require_few(len(starts), len(ven_ids))
-            events = repeating.series(form.content(), form.cleaned_data["key"], starts)
+            rhythm = form.rhythm()
+            events = repeating.events_of(form.content(), form.cleaned_data["key"], rhythm)
+            repeating.require_few(len(events), len(ven_ids))
             first = next(iter(events.values()))
             sending.require_fresh(first, at=at)
             context |= {
                 "previews": sending.preview(content=first, ven_ids=ven_ids, at=at),
                 "ven_ids": ven_ids,
-                "starts": starts,
+                "starts": [each.starts_at for each in events.values()],
             }
-            actor = request.principal.actor
-            if request.POST.get("keep") == "yes":
-                repeating.keep_series(events, shown=content_shown, ven_ids=ven_ids, at=at, by=actor)
-                messages.success(request, _kept(len(starts)))
-                return redirect("vtn:event_list")
-            if request.POST.get("send") == "yes":
-                sent = repeating.send_series(events, shown=content_shown, ven_ids=ven_ids, at=at, by=actor)
-                messages.success(request, _sent(len(starts), len(ven_ids)))
+            is_kept, is_sent = (request.POST.get(name) == "yes" for name in ("keep", "send"))
+            if is_kept or is_sent:
+                sent = repeating.write_events(
+                    events,
+                    rhythm,
+                    sends=not is_kept,
+                    shown=content_shown,
+                    ven_ids=ven_ids,
+                    at=at,
+                    by=request.principal.actor,
+                )
+                told = _kept(len(events)) if is_kept else _sent(len(events), len(ven_ids))
+                messages.success(request, told)
                 return redirect("vtn:event_detail", sent[0]) if len(sent) == 1 else redirect("vtn:event_list")
         except DomainError as error:
             form.add_error(_field_of(error), sentence(error))

@@ -286,17 +286,12 @@ class EventForm(ContentForm):
             self.add_error("repeat_on", _("Choose the weekdays of the series, or write no last day."))
         return data
 
-    def starts(self) -> list[datetime]:
-        """When it starts: once, or each time of the series. Raises repeating.SeriesInvalid."""
+    def rhythm(self) -> repeating.Rhythm | None:
+        """How it is repeated; None: once."""
         data = self.cleaned_data
         if not data["repeat_on"]:
-            return [data["starts_at"].astimezone(UTC)]
-        return repeating.starts(
-            data["starts_at"],
-            weekdays=data["repeat_on"],
-            until=data["repeat_until"],
-            skips_holidays=data["skips_holidays"],
-        )
+            return None
+        return repeating.Rhythm(tuple(data["repeat_on"]), data["repeat_until"], data["skips_holidays"])
 
     def wanted_ven_ids(self) -> list[str]:
         return ven_ids_in(self.cleaned_data["ven_ids"])

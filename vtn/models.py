@@ -367,6 +367,7 @@ class QueuedMessage(models.Model):
 # The rows that staff and machines leave behind live in a file of their own.
 from vtn.records import ApiToken as ApiToken  # noqa: E402
 from vtn.records import EventDraft as EventDraft  # noqa: E402
+from vtn.records import EventSeries as EventSeries  # noqa: E402
 from vtn.records import IdempotentReply as IdempotentReply  # noqa: E402
 from vtn.records import MarketContext as MarketContext  # noqa: E402
 from vtn.records import MessageLog as MessageLog  # noqa: E402

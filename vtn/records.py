@@ -5,7 +5,9 @@ Re-exported by `vtn.models`. Nothing here is needed to answer a VEN.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -170,6 +172,38 @@ class EventDraft(models.Model):
 
     def __str__(self) -> str:
         return str(self.draft_id)
+
+
+class EventSeries(models.Model):
+    """A series of events by hand as it was written; each of its times is an event or a draft, by its key."""
+
+    series_id = models.UUIDField(unique=True, help_text="The key of its first time.")
+    ven_ids = models.JSONField()
+    content = models.JSONField(help_text="Its first event as the API takes it.")
+    weekdays = models.JSONField(help_text="Counted from Monday, 0.")
+    repeat_until = models.DateField(help_text="The last civil day, included.")
+    skips_holidays = models.BooleanField()
+    times = models.JSONField(help_text="When each time starts, by its key.")
+    skipped = models.JSONField(default=list, help_text="The keys of the times that were left out.")
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=100)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "vtn_event_series"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=~Q(weekdays=[]) & ~Q(times={}), name="vtn_event_series_has_times"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.series_id)
+
+    def starts(self) -> list[tuple[UUID, datetime]]:
+        """The key and the start of each time, in order."""
+        pairs = ((UUID(key), datetime.fromisoformat(starts_at)) for key, starts_at in self.times.items())
+        return sorted(pairs, key=lambda each: each[1])
 
 
 class PromptRun(models.Model):

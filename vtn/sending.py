@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from lxml import etree
 
 from oadr import codec
@@ -149,6 +150,16 @@ def cancel_event(*, event_id: str, reason: str, at: datetime, by: str) -> bool:
     if is_open:
         _record("vtn.event.cancelled_by_hand", event, at=at, by=by, reason=reason)
     return is_open
+
+
+@transaction.atomic
+def cancel_found(events: QuerySet[Event], *, reason: str, at: datetime) -> int:
+    """Call those off of events sent by hand that are not yet; how many. Raises EventOwned."""
+    found = list(events.filter(cancelled_at=None).only("event_id", "key"))
+    for event in found:
+        _require_ours(event)
+    publishing.cancel_events([VtnEventId(event.event_id) for event in found], at=at, reason=reason)
+    return len(found)
 
 
 def is_owned(event: Event) -> bool:

@@ -14,7 +14,16 @@ from tests.vtn import hubs
 from tests.vtn.hubs import AT, notice_to
 from tests.vtn.people import BACKEND, make_user
 from vtn import api_urls, policy, tokens
-from vtn.models import Event, EventDraft, MarketContext, QueuedMessage, Ven, VenCertificate, VenGroup
+from vtn.models import (
+    Event,
+    EventDraft,
+    EventSeries,
+    MarketContext,
+    QueuedMessage,
+    Ven,
+    VenCertificate,
+    VenGroup,
+)
 from vtn.policy import Deed
 from vtn.port import Vtn
 
@@ -30,11 +39,24 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
     draft = EventDraft.objects.create(
         draft_id=uuid4(), ven_ids=[hub.ven_id], content={}, created_at=AT, created_by="user:1"
     )
+    series = EventSeries.objects.create(
+        series_id=uuid4(),
+        ven_ids=[hub.ven_id],
+        content={},
+        weekdays=[0],
+        repeat_until=AT.date(),
+        skips_holidays=False,
+        times={str(uuid4()): AT.isoformat()},
+        created_at=AT,
+        created_by="user:1",
+    )
     VenGroup.objects.create(name="bench")
     return {
         "ven_id": hub.ven_id,
         "event_id": vtn.publish(notice_to(hub.ven_id), key="k", at=AT),
         "draft_id": draft.draft_id,
+        "series_id": series.series_id,
+        "day": AT.date().isoformat(),
         "name": "bench",
         "fingerprint": hub.fingerprint,
         "report_request_id": "RR-1",
@@ -61,6 +83,7 @@ def state() -> tuple[object, ...]:
         list(VenCertificate.objects.order_by("pk").values()),
         list(VenGroup.objects.order_by("pk").values()),
         EventDraft.objects.count(),
+        list(EventSeries.objects.values()),
         list(MarketContext.objects.values()),
         QueuedMessage.objects.count(),
     )

@@ -148,12 +148,13 @@ def test_a_series_keeps_its_local_time_on_its_weekdays(
         for day in (local.date() + timedelta(days=n) for n in range(length + 1))
         if day.weekday() in weekdays and not (skips_holidays and day in bank_holidays_england_wales(day.year))
     ]
+    rhythm = repeating.Rhythm(tuple(weekdays), until, skips_holidays)
     if not wanted:
         with pytest.raises(repeating.SeriesInvalid):
-            repeating.starts(starts_at, weekdays=weekdays, until=until, skips_holidays=skips_holidays)
+            repeating.starts(starts_at, rhythm)
         return
 
-    found = repeating.starts(starts_at, weekdays=weekdays, until=until, skips_holidays=skips_holidays)
+    found = repeating.starts(starts_at, rhythm)
 
     assert [each.astimezone(LONDON).date() for each in found] == wanted
     for each in found:
@@ -164,7 +165,7 @@ def test_a_series_keeps_its_local_time_on_its_weekdays(
 
 def test_the_clocks_change_in_the_midst_of_a_series() -> None:
     found = repeating.starts(
-        datetime(2027, 3, 26, 17, tzinfo=UTC), weekdays={4, 0}, until=date(2027, 3, 29), skips_holidays=False
+        datetime(2027, 3, 26, 17, tzinfo=UTC), repeating.Rhythm((0, 4), until=date(2027, 3, 29))
     )
 
     assert found == [datetime(2027, 3, 26, 17, tzinfo=UTC), datetime(2027, 3, 29, 16, tzinfo=UTC)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from PIL import Image
 
@@ -17,8 +18,11 @@ from members.asking import Kind
 from members.models import Channel
 from members.partnering import make_partner
 from notices import writing
+from opendsr.kernel.periods import LONDON
 from tests.factories import make_presets
 from tests.web.scene import NOW, Scene
+from vtn import notices, repeating
+from vtn.api_fields import content_shown
 from vtn.models import Event, MarketContext
 
 VERBS = {
@@ -71,6 +75,23 @@ def open_request(scene: Scene, *, days: int = 1) -> MarketRequest:
     return made
 
 
+def make_series(event: Event, ven_id: str) -> UUID:
+    """A series of one draft, of what the event says on its day; its id."""
+    content, series_id = notices.content_of_event(event), uuid4()
+    day = event.starts_at.astimezone(LONDON).date()
+    rhythm = repeating.Rhythm((day.weekday(),), until=day)
+    repeating.write_events(
+        repeating.events_of(content, series_id, rhythm),
+        rhythm,
+        sends=False,
+        shown=content_shown,
+        ven_ids=[ven_id],
+        at=NOW,
+        by="test",
+    )
+    return series_id
+
+
 def things_of(scene: Scene) -> dict[str, Any]:
     """Something of Alice's for every argument that can be somebody's."""
     alice, hub = scene.alice, scene.homes[0].hub
@@ -92,6 +113,7 @@ def things_of(scene: Scene) -> dict[str, Any]:
     photo = JobPhoto(job=job, width=8, height=8, at=NOW, by="test")
     photo.jpeg = picture.getvalue()
     photo.save()
+    event = Event.objects.filter(ven__ven_id=hub.ven_id).latest("pk")
     return {
         **VERBS,
         "occupancy_id": alice.occupancy.pk,
@@ -111,7 +133,9 @@ def things_of(scene: Scene) -> dict[str, Any]:
         "hub_id": hub.hub.pk,
         "ven_id": hub.ven_id,
         "context_id": MarketContext.objects.get_or_create(uri="http://coop.example/own", name="Own")[0].pk,
-        "event_id": Event.objects.filter(ven__ven_id=hub.ven_id).latest("pk").event_id,
+        "event_id": event.event_id,
+        "series_id": make_series(event, hub.ven_id),
+        "day": event.starts_at.astimezone(LONDON).date().isoformat(),
         "partner_id": make_partner(name="Calder Homes", by="test", at=NOW).pk,
         "object_id": alice.member.pk,
         "circular_id": writing.write(kind="safety_word", subject="Cut", body="Tonight", at=NOW, by="test").pk,
