@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from oadr import messages as m
+from opendsr.kernel.models import OutboxFact
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, notice_to, only_event
 from vtn.models import EventOpt, OptSchedule
@@ -69,6 +70,73 @@ def test_an_override_outlives_the_answers_a_client_repeats(
 
     assert held.opt == "out"
     assert vtn.opts_since(START)[0][-1].opt == "in"
+
+
+def test_an_opt_that_says_the_same_under_another_id_is_kept_too(
+    vtn: Vtn, hub: hubs.TestHub, event: m.Event
+) -> None:
+    hub.answers(event, "optIn")
+    hub.opts(event, "optOut", opt_id="A")
+    hub.opts(event, "optOut", opt_id="B")
+    hub.opts(event, "optOut", opt_id="B")
+
+    assert code_of(hub.takes_back("A")) == m.OK
+    held = vtn.opts_since(START)[0][-1].opt
+    assert code_of(hub.takes_back("B")) == m.OK
+
+    assert held == "out"
+    assert vtn.opts_since(START)[0][-1].opt == "in"
+    assert code_of(hub.takes_back("B")) == m.INVALID_ID
+
+
+def test_when_the_last_of_its_opts_is_cancelled_none_of_them_holds(
+    vtn: Vtn, hub: hubs.TestHub, event: m.Event
+) -> None:
+    hub.opts(event, "optOut", opt_id="A")
+    hub.opts(event, "optIn", opt_id="B")
+    hub.takes_back("B")
+    after_b = vtn.opts_since(START)[0][-1].opt
+    hub.takes_back("A")
+    after_both = vtn.opts_since(START)[0][-1].opt
+    hub.opts(event, "optIn", opt_id="C")
+    hub.takes_back("C")
+
+    assert (after_b, after_both) == ("out", "none")
+    assert vtn.opts_since(START)[0][-1].opt == "none"
+
+
+def test_an_answer_counts_again_once_the_opt_is_cancelled(
+    vtn: Vtn, hub: hubs.TestHub, event: m.Event
+) -> None:
+    hub.opts(event, "optOut", opt_id="A")
+    hub.takes_back("A")
+
+    hub.answers(event, "optIn")
+
+    assert vtn.opts_since(START)[0][-1].opt == "in"
+
+
+def test_the_same_opt_with_another_reason_replaces_the_reason(
+    vtn: Vtn, hub: hubs.TestHub, event: m.Event
+) -> None:
+    hub.opts(event, "optOut", reason="economic")
+    hub.opts(event, "optOut", reason="emergency")
+
+    assert [opt.reason for opt in vtn.opts_since(START)[0]] == ["economic", "emergency"]
+
+
+def test_a_resource_whose_own_opt_is_cancelled_follows_the_event_again(
+    hub: hubs.TestHub, event: m.Event
+) -> None:
+    hub.answers(event, "optIn")
+    hub.opts(event, "optOut", opt_id="A", resource_ids=("R1",))
+    hub.takes_back("A")
+
+    hub.answers(event, "optOut")
+
+    facts = OutboxFact.objects.filter(topic="vtn.opt.received").values_list("payload", flat=True)
+    latest = max(facts, key=lambda fact: fact["sequence"])
+    assert (latest["opt"], "resources_apart" in latest) == ("out", False)
 
 
 def test_an_answer_to_a_new_version_counts_again(vtn: Vtn, hub: hubs.TestHub, event: m.Event) -> None:

@@ -36,12 +36,23 @@ class Saying:
 
 
 class _Word(NamedTuple):
-    """What stands of an opt."""
+    """What was said of an event, or of some resources in it."""
 
     opt: str
     source: str
     modification_number: int
-    is_withdrawn: bool
+    opt_id: str
+    reason: str
+    is_withdrawn: bool = False
+
+    @property
+    def stands_alone(self) -> bool:
+        """True for an opt of the VEN's own, by optID, that it has not cancelled."""
+        return bool(self.opt_id) and not self.is_withdrawn
+
+
+_Words = dict[tuple[int, tuple[str, ...]], list[_Word]]
+"""By event (pk) and resources, the latest last."""
 
 
 def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
@@ -49,33 +60,30 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
 
     The events' rows are locked by the caller, so that the highest id is the latest
     word. An answer to a cancelled event only confirms the cancellation (rule 36).
-    An opt of its own stands against later answers to the same version: clients repeat
-    their first answer whenever they are handed the full set, and a member's override
-    must outlive that. An opt for some resources never stands for the whole event, and
-    a later answer to the event does not touch the resources that it spoke for.
+    An opt of its own stands, until the VEN cancels it, against later answers to the same
+    version: clients repeat their first answer whenever they are handed the full set, and a
+    member's override must outlive that. An opt for some resources never stands for the
+    whole event, and a later answer to the event does not touch the resources that it spoke for.
     """
     _acknowledge({saying.event.pk: saying.event for saying in sayings}.values(), at=at)
-    latest = _latest_opts(saying.event for saying in sayings)
+    words = _words_before(saying.event for saying in sayings)
     told: list[Saying] = []
     for saying in sayings:
         if saying.event.cancelled_at is not None:
             continue
-        before = latest.get((saying.event.pk, saying.resource_ids))
-        if before is not None and before.modification_number == saying.event.modification_number:
-            is_repeated = (before.opt, before.source) == (saying.opt, saying.source)
-            is_automatic = before.source == OptSource.CREATE_OPT and saying.source == OptSource.CREATED_EVENT
-            if is_repeated or is_automatic:
-                continue
-        latest[saying.event.pk, saying.resource_ids] = _Word(
-            saying.opt, saying.source, saying.event.modification_number, is_withdrawn=False
+        said = words[saying.event.pk, saying.resource_ids]
+        word = _word(saying)
+        is_repeated = bool(said) and said[-1] == word
+        is_automatic = saying.source == OptSource.CREATED_EVENT and any(
+            each.stands_alone and each.modification_number == word.modification_number for each in said
         )
-        told.append(saying)
+        if not (is_repeated or is_automatic):
+            said.append(word)
+            told.append(saying)
     if not told:
         return
     written = _insert(told, at=at)
-    apart = _resources_apart(
-        latest, {saying.event.pk: saying.event.modification_number for saying in sayings}
-    )
+    apart = _resources_apart(words, {saying.event.pk: saying.event.modification_number for saying in sayings})
     facts = [
         (saying, _told(saying, sequence, apart=apart.get(saying.event.pk, ()), at=at))
         for saying, sequence in zip(told, written, strict=True)
@@ -109,13 +117,18 @@ def record_delays(told: Iterable[tuple[AnyEvent, Delays]], *, at: datetime) -> N
         outbox.record_many(DELAYS_TOLD, facts, at=at)
 
 
-def _resources_apart(
-    latest: Mapping[tuple[int, tuple[str, ...]], _Word], in_force: Mapping[int, int]
-) -> dict[int, set[str]]:
+def _word(saying: Saying) -> _Word:
+    """An answer's reason, which clients word anew each time, makes it no other word; an opt's does."""
+    reason = saying.reason[:LONGEST_REASON] if saying.opt_id else ""
+    return _Word(saying.opt, saying.source, saying.event.modification_number, saying.opt_id, reason)
+
+
+def _resources_apart(words: _Words, in_force: Mapping[int, int]) -> dict[int, set[str]]:
     """By event (pk), the resources that its hub has spoken for on their own, in the version `in_force`."""
     apart: dict[int, set[str]] = defaultdict(set)
-    for (event_pk, resource_ids), word in latest.items():
-        if resource_ids and not word.is_withdrawn and word.modification_number == in_force[event_pk]:
+    for (event_pk, resource_ids), said in words.items():
+        modification = in_force[event_pk]
+        if any(word.stands_alone and word.modification_number == modification for word in said):
             apart[event_pk].update(resource_ids)
     return apart
 
@@ -180,15 +193,24 @@ def _acknowledge(events: Iterable[AnyEvent], *, at: datetime) -> None:
         )
 
 
-def _latest_opts(events: Iterable[AnyEvent]) -> dict[tuple[int, tuple[str, ...]], _Word]:
-    """What the VENs said before, by event (pk) and resources; of one never answered nothing was said."""
+def _words_before(events: Iterable[AnyEvent]) -> _Words:
+    """What the VENs said before; of an event never answered nothing was said."""
+    words: _Words = defaultdict(list)
     spoken_of = {event.pk for event in events if event.acknowledged_modification is not None}
-    if not spoken_of:
-        return {}
-    rows = EventOpt.objects.filter(event_id__in=spoken_of).order_by("id")
-    return {
-        (event, tuple(resources)): _Word(opt, source, modification, withdrawn_at is not None)
-        for event, resources, opt, source, modification, withdrawn_at in rows.values_list(
-            "event_id", "resource_ids", "opt", "source", "modification_number", "withdrawn_at"
-        )
-    }
+    if spoken_of:
+        rows = EventOpt.objects.filter(event_id__in=spoken_of).order_by("id")
+        for event, resources, opt, source, modification, opt_id, reason, withdrawn_at in rows.values_list(
+            "event_id",
+            "resource_ids",
+            "opt",
+            "source",
+            "modification_number",
+            "opt_id",
+            "reason",
+            "withdrawn_at",
+        ):
+            word = _Word(
+                opt, source, modification, opt_id, reason if opt_id else "", withdrawn_at is not None
+            )
+            words[event, tuple(resources)].append(word)
+    return words

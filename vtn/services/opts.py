@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -96,39 +97,45 @@ def _cancel_event_opts(
     events = {event.pk: event for event in locked.defer("signals")}
     rows = [row for row in said.order_by("id") if (row.event_id, tuple(row.resource_ids)) != but]
     EventOpt.objects.filter(pk__in=[row.pk for row in rows]).update(withdrawn_at=at)
+    ended = {row.pk for row in rows}
     opting.record_opts(
         [
             opting.Saying(
                 ven=ven,
                 event=event,
-                opt=_opt_before(row),
+                opt=_opt_that_stands(event, resource_ids),
                 source=OptSource.CREATE_OPT,
                 reason=CANCELLED_REASON,
-                resource_ids=tuple(row.resource_ids),
+                resource_ids=resource_ids,
             )
-            for row in rows
-            for event in [events[row.event_id]]
-            if _is_latest(row) and row.modification_number == event.modification_number
+            for event_pk, resource_ids in sorted({(row.event_id, tuple(row.resource_ids)) for row in rows})
+            for event in [events[event_pk]]
+            if _is_in_question(event, resource_ids, ended)
         ],
         at=at,
     )
     return len(rows)
 
 
-def _is_latest(row: EventOpt) -> bool:
-    later = EventOpt.objects.filter(event=row.event_id, resource_ids=row.resource_ids, pk__gt=row.pk)
-    return not later.exists()
+def _is_in_question(event: Event, resource_ids: tuple[str, ...], ended: Collection[int]) -> bool:
+    """True when what holds was said by one of the `ended` opts, or came of an opt cancelled before."""
+    said = event.opts.filter(resource_ids=list(resource_ids), modification_number=event.modification_number)
+    row = said.order_by("-id").first()
+    return row is not None and (row.pk in ended or _came_of_cancelling(row))
 
 
-def _opt_before(row: EventOpt) -> OptChoice:
-    """What holds once the row is taken back: the word before it, or the whole event's for a resource's."""
-    valid = EventOpt.objects.filter(
-        event=row.event_id, modification_number=row.modification_number, withdrawn_at=None
-    ).order_by("-id")
-    before = valid.filter(resource_ids=row.resource_ids, pk__lt=row.pk).first()
-    if before is None and row.resource_ids:
-        before = valid.filter(resource_ids=[]).first()
-    return OptChoice(before.opt) if before is not None else OptChoice.NONE
+def _came_of_cancelling(row: EventOpt) -> bool:
+    return row.source == OptSource.CREATE_OPT and not row.opt_id
+
+
+def _opt_that_stands(event: Event, resource_ids: tuple[str, ...]) -> OptChoice:
+    """The latest word that was not cancelled; where resources have none, the one on the whole event."""
+    said = event.opts.filter(modification_number=event.modification_number, withdrawn_at=None)
+    said = said.exclude(source=OptSource.CREATE_OPT, opt_id="").order_by("-id")
+    row = said.filter(resource_ids=list(resource_ids)).first()
+    if row is None and resource_ids:
+        row = said.filter(resource_ids=[]).first()
+    return OptChoice(row.opt) if row is not None else OptChoice.NONE
 
 
 def _opt_schedule(
