@@ -319,10 +319,10 @@ class TermsAcceptanceAdmin(ReadOnlyAdmin):
 
 @admin.register(Supply)
 class SupplyAdmin(ReadOnlyAdmin):
-    """Who supplies which household, and since when."""
+    """Who supplies which household, how it pays, and since when."""
 
-    list_display = ("supplier", "occupancy_id", "starts_on", "noted_at", "noted_by")
-    list_filter = ("supplier",)
+    list_display = ("supplier", "payment_method", "occupancy_id", "starts_on", "noted_at", "noted_by")
+    list_filter = ("supplier", "payment_method")
     ordering = ("-noted_at",)
 
 

@@ -22,6 +22,7 @@ from members.enquiry_models import Application, ChampionCode, Invitation, Shareh
 from members.models import Channel, Granularity, Home, Member, Purpose
 from members.partner_models import Partner, PartnerHome
 from members.queries import current_occupancies
+from members.supply_models import LONGEST_SUPPLIER, PaymentMethod
 from opendsr.kernel import audit, encryption, outbox
 from opendsr.kernel.errors import DomainError, NotFound
 from opendsr.kernel.ids import new_uuid
@@ -34,8 +35,8 @@ JOINED: Final = "members.application.joined"
 State = Application.State
 OPEN: Final = (State.STARTED, State.ASKED)
 ANSWERS: Final = (
-    "full_name", "email", "phone", "postcode", "address", "mpan", "supplier", "tenure", "landlord",
-    "landlord_agrees", "smart_meter", "asset_kinds", "heaters", "notes", "question",
+    "full_name", "email", "phone", "postcode", "address", "mpan", "supplier", "payment_method",
+    "tenure", "landlord", "landlord_agrees", "smart_meter", "asset_kinds", "heaters", "notes", "question",
 )  # fmt: skip
 NEEDED: Final = ("full_name", "email", "postcode", "address", "mpan", "tenure", "smart_meter")
 
@@ -246,11 +247,11 @@ def join(
         raise OwnHomeAlready(field="mpan")
     stay = joining.move_in(household=member.household, home=home, at=at)
     joining.open_stream(occupancy=stay, at=at)
-    if answers.get("supplier"):
-        supplying.note_supplier(
-            occupancy=stay, supplier=answers["supplier"], starts_on=civil_date(at), at=at,
-            by=f"member:{member.number}",
-        )  # fmt: skip
+    supply = {name: answers[name] for name in ("supplier", "payment_method") if answers.get(name)}
+    if supply:
+        supplying.note_supply(
+            occupancy=stay, **supply, starts_on=civil_date(at), at=at, by=f"member:{member.number}"
+        )
     for purpose, granularity in purposes.items():
         consenting.give_consent(
             member=member, occupancy=stay, purpose=purpose, granularity=granularity, channel=channel, at=at
@@ -361,6 +362,7 @@ def _fit(name: str, value: Any) -> Any:
         "email": entry.email,
         "postcode": entry.postcode,
         "mpan": entry.mpan,
+        "payment_method": lambda text: entry.choice(PaymentMethod, text, name).value,
         "tenure": lambda text: entry.choice(Tenure, text, name).value,
         "smart_meter": lambda text: entry.choice(Told, text, name).value,
         "landlord_agrees": lambda text: entry.choice(Told, text, name).value,
@@ -371,7 +373,7 @@ def _fit(name: str, value: Any) -> Any:
         return sorted({entry.one_line(each, field=name, longest=24) for each in value})
     if value and name in makers:
         return makers[name](value)
-    longest = {"address": 200, "full_name": 120, "notes": 1000, "question": 1000}.get(name, 120)
+    longest = {"address": 200, "notes": 1000, "question": 1000, "supplier": LONGEST_SUPPLIER}.get(name, 120)
     return entry.one_line(value, field=name, longest=longest, may_be_empty=True)
 
 

@@ -119,7 +119,7 @@ def tables(whose: Person) -> Iterator[Table]:
     stays = Occupancy.objects.filter(pk__in=whose.occupancy_ids).order_by("starts_at")
     yield table_of(stays, model=Occupancy, title="When you lived in which home")
     supplies = Supply.objects.filter(occupancy__in=whose.occupancy_ids).order_by("starts_on")
-    yield table_of(supplies, model=Supply, title="Who supplied your electricity")
+    yield table_of(supplies, model=Supply, title="Who supplied your electricity, and how you paid")
     streams = MeterStream.objects.filter(pk__in=whose.stream_ids).order_by("starts_at")
     yield table_of(streams, model=MeterStream, title="Under which ids your readings are kept")
     consents = Consent.objects.filter(occupancy__in=whose.occupancy_ids).select_related("text")

@@ -1,4 +1,4 @@
-"""A co-op's register taken in from a file: members, their homes, and since when they live there.
+"""A co-op's register taken in from a file: members, their homes, since when they live there, how they pay.
 
 A row is one member in one home; a member with two homes has two rows, people of one home a row each with its
 MPAN. Offering the same file again changes nothing. Every row is taken or refused for itself; nothing is ever
@@ -16,12 +16,13 @@ from typing import Final
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 
-from members import entry
+from members import entry, supplying
 from members.joining import catch_up_numbers
 from members.models import Home, Household, Member, MeterStream, Occupancy, User
 from members.rows import Reject, RowsUnusable, read_rows, reject_lines
+from members.supply_models import PaymentMethod, Supply
 from opendsr.kernel import audit, encryption
-from opendsr.kernel.periods import day_interval
+from opendsr.kernel.periods import civil_date, day_interval
 
 REQUIRED: Final = ("number", "full_name")
 OPTIONAL: Final = (
@@ -35,6 +36,7 @@ OPTIONAL: Final = (
     "primary_substation",
     "cmz",
     "moved_in_on",
+    "payment_method",
 )
 COLUMNS: Final = (*REQUIRED, *OPTIONAL)
 MOST_ROWS: Final = 50_000
@@ -58,6 +60,8 @@ FIXES: Final = {
     "other_household": "Another household lives at this meter on record: end its stay first.",
     "other_home": "This MPAN is recorded with another postcode or GSP group: correct the one that is wrong.",
     "twice": "The same member and home stand in the file twice: keep one row.",
+    "not_a_payment_method": f"Write {', '.join(PaymentMethod.values)}, or leave it empty.",
+    "other_payment_method": "This home pays otherwise by the records: change it on its household's page.",
     "home_incomplete": "A home needs mpan, postcode and gsp_group: write all three, or none of the home.",
     "not_stored": "The records changed while the file was read: offer this row again.",
 }
@@ -67,12 +71,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a file came to. `unchanged` rows were on record already."""
+    """What a file came to. `unchanged` rows were on record already; `payment_methods` counts those noted."""
 
     rows: int
     members: int
     homes: int
     stays: int
+    payment_methods: int
     unchanged: int
     rejects: tuple[Reject, ...]
 
@@ -89,6 +94,7 @@ class _Row:
     joined_at: datetime
     home: Home | None
     moved_in_at: datetime
+    payment_method: str
 
 
 class _Refused(Exception):
@@ -105,6 +111,7 @@ class _Records:
     emails: dict[str, str | None] = field(default_factory=dict)
     homes: dict[str, Home] = field(default_factory=dict)
     stays: dict[str, Occupancy] = field(default_factory=dict)
+    payment_methods: dict[str, str] = field(default_factory=dict)
 
 
 def enlist(
@@ -143,7 +150,13 @@ def enlist(
             catch_up_numbers()
     report.rejects.sort(key=lambda each: each.line)
     return Report(
-        report.rows, report.members, report.homes, report.stays, report.unchanged, tuple(report.rejects)
+        report.rows,
+        report.members,
+        report.homes,
+        report.stays,
+        report.payment_methods,
+        report.unchanged,
+        tuple(report.rejects),
     )
 
 
@@ -158,6 +171,7 @@ class _Tally:
     members: int = 0
     homes: int = 0
     stays: int = 0
+    payment_methods: int = 0
     unchanged: int = 0
     rejects: list[Reject] = field(default_factory=list)
 
@@ -168,13 +182,20 @@ class _Tally:
 
 def _take(rows: Sequence[_Row], tally: _Tally, at: datetime, by: str) -> None:
     """Store a batch; should something else have been stored meanwhile, store its rows one by one."""
-    before = (tally.members, tally.homes, tally.stays, tally.unchanged, len(tally.rejects))
+    before = (
+        tally.members,
+        tally.homes,
+        tally.stays,
+        tally.payment_methods,
+        tally.unchanged,
+        len(tally.rejects),
+    )
     try:
         with transaction.atomic():
             _store(rows, tally, at, by)
         return
     except IntegrityError:
-        tally.members, tally.homes, tally.stays, tally.unchanged, rejects = before
+        tally.members, tally.homes, tally.stays, tally.payment_methods, tally.unchanged, rejects = before
         del tally.rejects[rejects:]
     if len(rows) == 1:
         tally.refuse(rows[0].line, rows[0].cells, _Refused("number", rows[0].number, "not_stored"))
@@ -190,6 +211,9 @@ def _store(rows: Sequence[_Row], tally: _Tally, at: datetime, by: str) -> None:
     members: list[Member] = []
     homes: list[Home] = []
     stays: list[Occupancy] = []
+    begun: set[str] = set()
+    supplies: list[Supply] = []
+    paying: list[tuple[Occupancy, str]] = []
     for row in rows:
         try:
             _check(row, records)
@@ -229,6 +253,19 @@ def _store(rows: Sequence[_Row], tally: _Tally, at: datetime, by: str) -> None:
             stay = Occupancy(home=home, household=member.household, starts_at=row.moved_in_at)
             stays.append(stay)
             records.stays[mpan] = stay
+            begun.add(mpan)
+            is_new = True
+        if row.payment_method and stay is not None and mpan not in records.payment_methods:
+            if mpan in begun:
+                supplies.append(
+                    Supply(
+                        occupancy=stay, payment_method=row.payment_method,
+                        starts_on=civil_date(stay.starts_at), noted_at=at, noted_by=by,
+                    )
+                )  # fmt: skip
+            else:
+                paying.append((stay, row.payment_method))
+            records.payment_methods[mpan] = row.payment_method
             is_new = True
         tally.unchanged += not is_new
     User.objects.bulk_create(users)
@@ -239,11 +276,19 @@ def _store(rows: Sequence[_Row], tally: _Tally, at: datetime, by: str) -> None:
     MeterStream.objects.bulk_create(
         MeterStream(occupancy=stay, name="electricity", starts_at=stay.starts_at) for stay in stays
     )
+    Supply.objects.bulk_create(supplies)
+    for stay, payment_method in paying:
+        supplying.note_supply(
+            occupancy=stay, payment_method=payment_method, starts_on=civil_date(stay.starts_at), at=at, by=by
+        )
     tally.members += len(members)
     tally.homes += len(homes)
     tally.stays += len(stays)
+    tally.payment_methods += len(supplies) + len(paying)
     if members or homes or stays:
         detail = {"members": len(members), "homes": len(homes), "stays": len(stays)}
+        if supplies:
+            detail["payment_methods"] = len(supplies)
         audit.record(at=at, actor=by, verb="register.taken_in", target="register", detail=detail)
 
 
@@ -266,6 +311,9 @@ def _check(row: _Row, records: _Records) -> None:
     stay = records.stays.get(row.home.mpan)
     if stay is not None and member is not None and stay.household != member.household:
         raise _Refused("mpan", row.home.mpan, "other_household")
+    paid = records.payment_methods.get(row.home.mpan, row.payment_method)
+    if row.payment_method and row.payment_method != paid:
+        raise _Refused("payment_method", row.payment_method, "other_payment_method")
 
 
 def _on_record(rows: Sequence[_Row]) -> _Records:
@@ -285,6 +333,9 @@ def _on_record(rows: Sequence[_Row]) -> _Records:
     stays = stays.select_related("home", "household")
     for stay in stays:
         records.stays[stay.home.mpan] = stay
+    told = Supply.objects.filter(occupancy__in=list(records.stays.values())).exclude(payment_method="")
+    for supply in told.order_by("starts_on").select_related("occupancy__home"):
+        records.payment_methods[supply.occupancy.home.mpan] = supply.payment_method
     return records
 
 
@@ -310,7 +361,7 @@ def _read(line: int, cells: tuple[str, ...], at: datetime) -> _Row:
     joined_at = _day(given, "joined_on", at) or at
     home = None
     moved_in_at = joined_at
-    if any(given[name] for name in ("mpan", "postcode", "gsp_group", "home", "address")):
+    if any(given[name] for name in ("mpan", "postcode", "gsp_group", "home", "address", "payment_method")):
         for name in ("mpan", "postcode", "gsp_group"):
             if not given[name]:
                 raise _Refused(name, "", "home_incomplete")
@@ -326,7 +377,15 @@ def _read(line: int, cells: tuple[str, ...], at: datetime) -> _Row:
             cmz=text("cmz", 60),
         )
         moved_in_at = _day(given, "moved_in_on", at) or joined_at
-    return _Row(line, cells, number, full_name, email, joined_at, home, moved_in_at)
+    return _Row(line, cells, number, full_name, email, joined_at, home, moved_in_at, _payment_method(given))
+
+
+def _payment_method(given: dict[str, str]) -> str:
+    """As it is stored, in whatever case and with whatever between its words; "" when none is given."""
+    text = "_".join(given["payment_method"].casefold().replace("_", " ").replace("-", " ").split())
+    if text and text not in PaymentMethod.values:
+        raise _Refused("payment_method", given["payment_method"], "not_a_payment_method")
+    return text
 
 
 def _day(given: dict[str, str], name: str, at: datetime) -> datetime | None:

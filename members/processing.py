@@ -30,9 +30,10 @@ RECORD: Final = (
     ),
     Processing(
         models=("members.Supply",),
-        what="who supplies a household's electricity, and since when",
-        purpose="pairing the meter's CAD, and asking the supplier about it",
-        basis=CONTRACT,
+        what="who supplies a household's electricity, how it is paid for where they told, and since when",
+        purpose="pairing the meter's CAD and asking the supplier about it; seeing in totals over 15 homes or "
+        "more whether homes on prepayment get as much as others",
+        basis=f"{CONTRACT}; for how it is paid {INTEREST}: asked, never required, and it can be taken back",
         keeping="until the household is erased",
     ),
     Processing(

@@ -1,4 +1,4 @@
-"""Who supplies a household's electricity, and since when. In the `identity` schema."""
+"""Who supplies a household's electricity, how it is paid for, and since when. In the `identity` schema."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from members.models import Occupancy
 from opendsr.kernel.ids import new_uuid
@@ -13,12 +14,27 @@ from opendsr.kernel.ids import new_uuid
 LONGEST_SUPPLIER = 60
 
 
+class PaymentMethod(models.TextChoices):
+    """How a household pays for electricity: Ofgem's three, by which tariffs are priced, or not telling."""
+
+    DIRECT_DEBIT = "direct_debit", _lazy("By direct debit")
+    STANDARD_CREDIT = "standard_credit", _lazy("When the bill comes")
+    PREPAYMENT = "prepayment", _lazy("In advance: prepayment meter, or smart meter on pay-as-you-go")
+    NOT_SAID = "not_said", _lazy("We would rather not say")
+
+
 class Supply(models.Model):
-    """The supplier of a stay from a day on, until the next. Keys nothing: readings go on whoever supplies."""
+    """What was told of a stay's supply from a day on; what is left empty stands as told for a day before.
+
+    Keys nothing: readings go on whoever supplies.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     occupancy = models.ForeignKey(Occupancy, on_delete=models.PROTECT, related_name="supplies")
-    supplier = models.CharField(max_length=LONGEST_SUPPLIER)
+    supplier = models.CharField(max_length=LONGEST_SUPPLIER, blank=True)
+    payment_method = models.CharField(
+        max_length=16, choices=PaymentMethod.choices, blank=True, default="", db_default=""
+    )
     starts_on = models.DateField(help_text="The first day, Europe/London")
     noted_at = models.DateTimeField()
     noted_by = models.CharField(max_length=120)
@@ -27,8 +43,15 @@ class Supply(models.Model):
         verbose_name_plural = "supplies"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["occupancy", "starts_on"], name="supply_one_a_day"),
-            models.CheckConstraint(condition=~Q(supplier=""), name="supply_names_somebody"),
+            models.CheckConstraint(
+                condition=~Q(supplier="") | ~Q(payment_method=""), name="supply_says_something"
+            ),
+            models.CheckConstraint(
+                condition=Q(payment_method__in=["", *PaymentMethod.values]),
+                name="supply_payment_method_known",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.supplier} since {self.starts_on}"
+        told = (self.supplier, self.get_payment_method_display())
+        return f"{', '.join(filter(None, told))} since {self.starts_on}"

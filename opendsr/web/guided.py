@@ -35,6 +35,7 @@ from members.policy import (
     require_role,
 )
 from members.queries import account_holder_of
+from members.supply_models import PaymentMethod
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import civil_date, day_interval
@@ -63,12 +64,22 @@ PAYS_ESTATES: Final = (Role.ADMINISTRATOR, Role.FINANCE)
 
 TITLES: Final = {
     "move": (_lazy("Move house"), _lazy("Move")),
-    "meter": (_lazy("A new supplier or meter"), _lazy("Note it")),
+    "meter": (_lazy("A new supplier, meter or way to pay"), _lazy("Note it")),
     "leave": (_lazy("Leave the co-op"), _lazy("Leave")),
     "bereavement": (_lazy("After a death"), _lazy("End the membership")),
     "invite": (_lazy("Invite somebody you live with"), _lazy("Send the invitation")),
     "take-back": (_lazy("Take an invitation back"), _lazy("Take it back")),
     "remove": (_lazy("Take somebody out of the household"), _lazy("Take them out")),
+}
+CAD_WORDS: Final = {
+    "meter": _lazy("The CAD has to be paired with the new meter: a visit is planned for that."),
+    "supplier": _lazy("The CAD goes on reading. Should it fall silent, the new supplier has to list it."),
+    "payment": _lazy("The CAD goes on reading."),
+}
+PAID_WORDS: Final[dict[str, Any]] = {
+    PaymentMethod.DIRECT_DEBIT: _lazy("paid by direct debit"),
+    PaymentMethod.STANDARD_CREDIT: _lazy("paid when the bill comes"),
+    PaymentMethod.PREPAYMENT: _lazy("paid in advance"),
 }
 HOLDERS: Final = frozenset({"move", "invite", "take-back", "remove"})
 """Steps that the household's account holder takes, and nobody else of it."""
@@ -93,7 +104,7 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
     member = _member(request, number, at)
     is_staff = has_role(request.user, *TAKES_STEPS)
     stays = members.queries.occupancies_of(member, at)
-    suppliers = supplying.suppliers_of([stay.pk for stay in stays], civil_date(at))
+    supplies = supplying.supplies_of([stay.pk for stay in stays], civil_date(at))
     is_current = member.is_current(at)
     holder, people = account_holder_of(member.household_id, at), leaving.others_of(member, at)
     invitations = inviting.open_to(member.household, at) if member == holder else []
@@ -113,7 +124,7 @@ def household_page(request: HttpRequest, number: str) -> HttpResponse:
                 "home": stay.home,
                 "since": wording.day(stay.starts_at, "j F Y"),
                 "visit": visit_of(stay.home_id),
-                "supplier": suppliers[stay.pk].supplier if stay.pk in suppliers else "",
+                "supply": _supply_words(supplies.get(stay.pk, supplying.Supplied())),
             }
             for stay in stays
         ],
@@ -313,11 +324,7 @@ def _meter_effects(form: Any, at: datetime) -> list[tuple[str, list[str]]]:
     has_cad = Cad.objects.filter(home_id=form.chosen.home_id, retired_at__isnull=True).exists()
     devices = [_("The hub and its devices are not touched: it is the same hub with the same certificate.")]
     if has_cad:
-        devices.append(
-            _("The CAD has to be paired with the new meter: a visit is planned for that.")
-            if is_meter
-            else _("The CAD goes on reading. Should it fall silent, the new supplier has to list it.")
-        )
+        devices.append(str(CAD_WORDS[form.cleaned_data["what"]]))
     return [
         (
             _("Consents"),
@@ -372,14 +379,23 @@ def _done(request: HttpRequest, step: str, form: Any, member: Member, at: dateti
     return _("The invitation is on its way; its link works for 14 days.")
 
 
+def _supply_words(supplied: supplying.Supplied) -> list[str]:
+    """Who supplies a home and how it pays, as far as that is known."""
+    words = []
+    if supplied.supplier:
+        words.append(_("supplied by %(name)s") % {"name": supplied.supplier})
+    if supplied.payment_method in PAID_WORDS:
+        words.append(str(PAID_WORDS[supplied.payment_method]))
+    return words
+
+
 def _note_meter(form: Any, member: Member, at: datetime, by: str, channel: str) -> str:
     """Note the supplier, the meter, and ask for the MPAN to be looked at: all of it or nothing."""
     data, stay = form.cleaned_data, form.chosen
     with transaction.atomic():
-        if data["supplier"]:
-            supplying.note_supplier(
-                occupancy=stay, supplier=data["supplier"], starts_on=data["changed_on"], at=at, by=by
-            )
+        supply = {name: data[name] for name in ("supplier", "payment_method") if data[name]}
+        if supply:
+            supplying.note_supply(occupancy=stay, **supply, starts_on=data["changed_on"], at=at, by=by)
         if data["what"] == "meter":
             note_new_meter(home=stay.home, changed_at=_start_of(data["changed_on"], at), at=at, by=by)
         if not data["mpan"] or data["mpan"] == stay.home.mpan:

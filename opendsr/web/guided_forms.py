@@ -13,8 +13,8 @@ import members.queries
 from members import applying, consenting, entry, inviting, leaving
 from members.models import ConsentText, Member, Occupancy, Purpose
 from members.mpan import has_valid_check_digit
-from members.supply_models import LONGEST_SUPPLIER
-from opendsr.web.join_forms import NO_NUL
+from members.supply_models import LONGEST_SUPPLIER, PaymentMethod
+from opendsr.web.join_forms import NO_NUL, WHY_PAYMENT
 from opendsr.web.refusals import sentence
 
 DAY: Final = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -88,19 +88,27 @@ class MoveForm(StepForm):
 
 
 class MeterForm(StepForm):
-    """A new supplier or a new meter."""
+    """A new supplier, another way to pay, or a new meter."""
 
     stay = forms.ChoiceField(label=_lazy("Home"))
     what = forms.ChoiceField(
         label=_lazy("What changed"),
-        choices=(("supplier", _lazy("The supplier only")), ("meter", _lazy("The meter"))),
+        choices=(
+            ("supplier", _lazy("The supplier only")),
+            ("payment", _lazy("Only how we pay")),
+            ("meter", _lazy("The meter")),
+        ),
     )
     changed_on = forms.DateField(
         label=_lazy("Since"), widget=DAY, help_text=_lazy("Today or a day that has passed.")
     )
     supplier = forms.CharField(
         label=_lazy("Who supplies your electricity now"), max_length=LONGEST_SUPPLIER, required=False,
-        validators=[NO_NUL], help_text=_lazy("Leave it empty when only the meter is new."),
+        validators=[NO_NUL], help_text=_lazy("Leave it empty when they are the same."),
+    )  # fmt: skip
+    payment_method = forms.ChoiceField(
+        label=_lazy("How you pay for electricity now"), required=False, help_text=WHY_PAYMENT,
+        choices=(("", _lazy("As before")), *PaymentMethod.choices),
     )  # fmt: skip
     mpan = forms.CharField(
         label=_lazy("A new MPAN, if you were given one"), max_length=24, required=False, validators=[NO_NUL],
@@ -113,10 +121,12 @@ class MeterForm(StepForm):
         return _fitting_mpan(self.cleaned_data["mpan"]) if self.cleaned_data["mpan"] else ""
 
     def clean(self) -> dict[str, Any]:
-        """Who changed supplier says to whom."""
+        """Who changed supplier says to whom; who pays in another way, how."""
         data = super().clean() or {}
         if data.get("what") == "supplier" and not data.get("supplier"):
             self.add_error("supplier", _("Write who supplies you now."))
+        if data.get("what") == "payment" and not data.get("payment_method"):
+            self.add_error("payment_method", _("Choose how you pay now."))
         return data
 
 

@@ -17,9 +17,14 @@ from members import entry
 from members.assessing import gsp_group_of
 from members.enquiry_models import JoiningRules, Tenure, Told
 from members.mpan import has_valid_check_digit
+from members.supply_models import LONGEST_SUPPLIER, PaymentMethod
 from opendsr.web.refusals import sentence
 
 NO_NUL = ProhibitNullCharactersValidator()
+WHY_PAYMENT = _lazy(
+    "You need not say. It shows whether homes that pay in advance get as much as others, only ever as totals "
+    "over 15 homes or more."
+)
 HEATERS = (
     ("", _lazy("We have none")),
     ("manual", _lazy("With an input dial and an output dial (manual)")),
@@ -65,8 +70,13 @@ class HomeForm(forms.Form):
     )  # fmt: skip
     mpan_is_right = forms.BooleanField(label=_lazy("I have read it again: it is right"), required=False)
     supplier = forms.CharField(
-        label=_lazy("Who sells you electricity"), max_length=120, required=False, validators=[NO_NUL],
+        label=_lazy("Who sells you electricity"), max_length=LONGEST_SUPPLIER, required=False,
+        validators=[NO_NUL],
         help_text=_lazy("You can change them at any time; it makes no difference here."),
+    )  # fmt: skip
+    payment_method = forms.ChoiceField(
+        label=_lazy("How do you pay for electricity?"), required=False, help_text=WHY_PAYMENT,
+        choices=(("", PaymentMethod.NOT_SAID.label), *PaymentMethod.choices[:-1]),
     )  # fmt: skip
     tenure = forms.ChoiceField(label=_lazy("How do you hold your home?"), choices=Tenure.choices)
     landlord = forms.CharField(

@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from assets.policy import DEVICE_STAFF
+from members import groups
 from members.enquiry_models import Tenure
 from members.policy import has_role, require_role
 from metering.causes import Cause
@@ -42,15 +43,26 @@ LEG_WORDS: Final[Mapping[int, str | Promise]] = {
 GOAL_LEGS: Final = (4, 5)
 SORT_WORDS: Final[Mapping[str, Mapping[str, str | Promise]]] = {
     "tenure": {**dict(Tenure.choices), "": _lazy("Not known how they hold it")},
+    "payment": {
+        groups.PREPAYMENT: _lazy("Pay for electricity in advance"),
+        groups.CREDIT: _lazy("Pay by direct debit or when the bill comes"),
+        groups.NOT_KNOWN: _lazy("Not known how they pay"),
+    },
     "needs": {"some": _lazy("Told us of needs"), "none": _lazy("Told us of none")},
 }
-SHORT_WORDS: Final[Mapping[str, str | Promise]] = {
-    "owner": _lazy("Owners"),
-    "social": _lazy("Social renters"),
-    "private": _lazy("Private renters"),
-    "": _lazy("Not known"),
-    "some": _lazy("Needs told"),
-    "none": _lazy("None told"),
+SHORT_WORDS: Final[Mapping[str, Mapping[str, str | Promise]]] = {
+    "tenure": {
+        "owner": _lazy("Owners"),
+        "social": _lazy("Social renters"),
+        "private": _lazy("Private renters"),
+        "": _lazy("Tenure unknown"),
+    },
+    "payment": {
+        groups.PREPAYMENT: _lazy("Prepayment"),
+        groups.CREDIT: _lazy("Pay afterwards"),
+        groups.NOT_KNOWN: _lazy("Payment unknown"),
+    },
+    "needs": {"some": _lazy("Needs told"), "none": _lazy("None told")},
 }
 TENURE_WORDS: Final = {
     Tenure.OWNER: _lazy("Own their home"),
@@ -175,7 +187,8 @@ def _unknown(figures: Mapping[str, Any]) -> Iterator[str]:
         yield _("Whether hubs were heard was not watched in this month.")
     if not technique["expected_half_hours"]:
         yield _("Missing readings have not been counted yet.")
-    yield _("Who prepays for electricity is not asked of members, so it cannot be told apart.")
+    if "payment" not in figures["social"]:
+        yield _("How homes pay for electricity was not asked yet when the month was worked out.")
 
 
 def _name(month: date) -> str:
@@ -298,8 +311,8 @@ def _technique_figure(kept: Sequence[MonthFigures]) -> Any:
 def _groups(social: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows of the groups, tenure first; those too small to tell say so."""
     rows = []
-    for sort in ("tenure", "needs"):
-        for group, told in social[sort].items():
+    for sort in SORT_WORDS:
+        for group, told in social.get(sort, {}).items():
             if told is None:
                 rows.append({"label": _group_words(sort, group), "is_hidden": True})
                 continue
@@ -319,9 +332,9 @@ def _groups(social: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _groups_figure(social: Mapping[str, Any]) -> Any | None:
     told = [
-        (str(SHORT_WORDS[group]), each)
-        for sort in ("tenure", "needs")
-        for group, each in social[sort].items()
+        (str(SHORT_WORDS[sort][group]), each)
+        for sort in SORT_WORDS
+        for group, each in social.get(sort, {}).items()
         if each is not None and each["homes"]
     ]
     if not told:

@@ -61,6 +61,7 @@ def _figures(report: enlisting.Report) -> list[dict[str, str]]:
         (_("New members"), report.members),
         (_("New homes"), report.homes),
         (_("Stays begun"), report.stays),
+        (_("Ways to pay noted"), report.payment_methods),
         (_("Known already"), report.unchanged),
         (_("Refused"), len(report.rejects)),
     )

@@ -191,6 +191,7 @@ def _social(span: Interval, asked: Sequence[Campaign], runs: Iterable[Settlement
     earned_mp = dict(earned)
     return {
         "tenure": _told({stay: sort.tenure for stay, sort in sorts.items()}, asks, earned_mp),
+        "payment": _told({stay: sort.payment for stay, sort in sorts.items()}, asks, earned_mp),
         "needs": _told(
             {stay: "some" if sort.has_needs else "none" for stay, sort in sorts.items()}, asks, earned_mp
         ),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from members import enlisting, joining
+from members import enlisting, joining, supplying
 from members.enlisting import COLUMNS, enlist
 from members.models import Home, Household, Member, MeterStream, Occupancy, User
 from members.mpan import check_digit
 from members.rows import RowsUnusable
+from members.supply_models import Supply
 from opendsr.kernel.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +122,19 @@ def test_a_dry_run_stores_nothing_and_says_the_same():
         ({"joined_on": "0001-01-01"}, "joined_on", "not_a_date"),
         ({"joined_on": "2027-01-01"}, "joined_on", "in_the_future"),
         ({"moved_in_on": "soon"}, "moved_in_on", "not_a_date"),
+        ({"payment_method": "cheque"}, "payment_method", "not_a_payment_method"),
+        (
+            {
+                "payment_method": "prepayment",
+                "mpan": "",
+                "postcode": "",
+                "gsp_group": "",
+                "home": "",
+                "address": "",
+            },
+            "mpan",
+            "home_incomplete",
+        ),
     ],
 )
 def test_a_bad_row_sinks_no_good_one(changes, field, code):
@@ -131,6 +145,46 @@ def test_a_bad_row_sinks_no_good_one(changes, field, code):
     again = "".join(enlisting.reject_file(report))
     assert enlist(again, at=AT, by=BY).members == 0  # still wrong, and said again
     assert Member.objects.count() == 2
+
+
+def test_how_homes_pay_is_noted_from_the_day_they_moved_in():
+    rows = [
+        row(1, payment_method="Direct debit"),
+        row(2, mpan=mpan(1)),
+        row(3, payment_method="PREPAYMENT"),
+        row(4),
+        row(5, mpan=mpan(3), payment_method="standard-credit"),
+        row(6, mpan=mpan(4), payment_method=" not_said "),
+    ]
+    told = enlist(text(*rows), at=AT, by=BY, dry_run=True)
+    assert not Supply.objects.exists()
+    report = enlist(text(*rows), at=AT, by=BY)
+
+    assert report == told
+    assert refused(report) == [(6, "payment_method", "other_payment_method")]
+    assert (report.stays, report.payment_methods) == (3, 3)
+    kept = Supply.objects.order_by("payment_method").values_list("payment_method", "starts_on", "noted_by")
+    day = date(2024, 6, 1)
+    assert list(kept) == [("direct_debit", day, BY), ("not_said", day, BY), ("prepayment", day, BY)]
+    [entry] = AuditEntry.objects.filter(verb="register.taken_in")
+    assert entry.detail == {"members": 5, "homes": 3, "stays": 3, "payment_methods": 3}
+
+
+def test_how_a_home_on_record_pays_is_added_once_and_never_changed():
+    enlist(text(row(1), row(2)), at=AT, by=BY)
+    stay = Occupancy.objects.get(household__members__number="M-00001")
+    supplying.note_supply(occupancy=stay, supplier="Any", starts_on=date(2024, 6, 1), at=AT, by=BY)
+    file = text(row(1, payment_method="prepayment"), row(2))
+
+    first, again = (enlist(file, at=AT, by=BY) for _ in range(2))
+
+    assert (first.payment_methods, first.unchanged) == (1, 1)
+    assert (again.payment_methods, again.unchanged) == (0, 2)
+    [supply] = Supply.objects.all()
+    assert (supply.supplier, supply.payment_method) == ("Any", "prepayment")
+    other = enlist(text(row(1, payment_method="direct_debit"), row(2)), at=AT, by=BY)
+    assert refused(other) == [(2, "payment_method", "other_payment_method")]
+    assert "household's page" in other.rejects[0].fix
 
 
 class TestAgainstTheRecords:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from members import supplying
 from metering.models import HalfHourlyRate
 from opendsr.kernel.interval import HALF_HOUR
 from settlement.kpi_models import EventAfter, MonthFigures
@@ -23,6 +24,7 @@ from settlement.kpis.calculations import (
     shifted,
     told_groups,
 )
+from tests.factories import make_resident
 from tests.settlement.staging import EVENT, USUAL_WH, make_measured, settle, store
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -151,9 +153,41 @@ def test_money_and_groups_are_of_the_run_that_stands(november):
     )
     assert told["social"]["homes"] == told["social"]["asked"] == 3
     assert told["social"]["tenure"] == {"": None}, "three homes are too few to tell of"
+    assert told["social"]["payment"] == {"": None}
     assert told["technical"]["asked_wh"] == 10_000
     assert told["technical"]["delivered_wh"] == run.delivered_wh
     assert told["technical"]["assets_responding"] == told["technical"]["assets_asked"] == 3
+
+
+def test_homes_are_told_apart_by_how_they_pay_on_the_last_day(november):
+    """16 on prepayment, three only since the 30th; 17 on credit; 15 and the stage's three not known."""
+    earlier, latest, after = date(2026, 11, 2), date(2026, 11, 30), date(2026, 12, 1)
+    at = datetime(2026, 12, 2, 9, tzinfo=UTC)
+    told = [
+        *13 * [[("prepayment", earlier)]],
+        *3 * [[("direct_debit", earlier), ("prepayment", latest), ("standard_credit", after)]],
+        *10 * [[("direct_debit", earlier)]],
+        *7 * [[("standard_credit", latest)]],
+        *2 * [[("prepayment", earlier), ("not_said", latest)]],
+        *2 * [[("prepayment", after)]],
+        *11 * [[]],
+    ]
+    for each in told:
+        stay = make_resident(at=datetime(2026, 11, 1, tzinfo=UTC), consents=()).occupancy
+        for payment_method, day in each:
+            supplying.note_supply(
+                occupancy=stay, payment_method=payment_method, starts_on=day, at=at, by="test"
+            )
+
+    monthly.tell(MONTH, at=LATER)
+
+    groups = MonthFigures.objects.get(pk=MONTH).figures["social"]["payment"]
+    assert {group: each["homes"] for group, each in groups.items()} == {
+        "": 18,
+        "credit": 17,
+        "prepayment": 16,
+    }
+    assert groups["prepayment"]["asks"] == 0
 
 
 def test_a_month_is_worked_out_again_only_when_its_ground_changes(november, django_assert_max_num_queries):

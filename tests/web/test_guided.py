@@ -270,6 +270,56 @@ def test_who_supplies_a_home_is_kept_day_by_day(alice, visit):
     assert "That is before it began. Choose a later day." in seen(refused).text()
 
 
+def test_how_a_home_pays_is_asked_never_required_and_can_be_taken_back(alice, visit, mo):
+    client, stay = visit(alice.user), alice.occupancy
+    Cad.objects.create(home=alice.home, serial="CAD-1", paired_at=JOINED_AT)
+    page = reverse("household_page", args=[alice.member.number])
+    asked = seen(client.get(url(alice.member, "meter")))
+    assert asked.faults() == []
+    assert asked.tree.xpath("//select[@name='payment_method'][not(@required)]/option/@value") == [
+        "", "direct_debit", "standard_credit", "prepayment", "not_said"
+    ]  # fmt: skip
+    data = {"stay": stay.pk, "changed_on": "2025-08-01"}
+    words = take(
+        client, alice.member, "meter", **data, what="supplier", supplier="Any", payment_method="prepayment"
+    )
+    assert "the new supplier has to list it" in words
+    assert "supplied by Any, paid in advance" in seen(client.get(page)).text()
+    assert "paid in advance" in seen(mo.get(page)).text()
+
+    data["changed_on"] = "2025-08-02"
+    unsaid = client.post(url(alice.member, "meter"), {**data, "what": "payment", "do": "confirm"})
+    assert unsaid.status_code == 422
+    assert "Choose how you pay now." in seen(unsaid).text()
+    odd = client.post(
+        url(alice.member, "meter"), {**data, "what": "payment", "payment_method": "cheque", "do": "confirm"}
+    )
+    assert odd.status_code == 422
+    assert "cheque is not one of the available choices" in seen(odd).text()
+    assert stay.supplies.count() == 1
+
+    words = take(mo, alice.member, "meter", **data, what="payment", payment_method="not_said")
+    assert "The CAD goes on reading." in words
+    assert "the new supplier" not in words
+    after = seen(client.get(page)).text()
+    assert "supplied by Any" in after
+    assert "paid in advance" not in after
+    newest = stay.supplies.latest("starts_on")
+    assert (newest.supplier, newest.payment_method) == ("", "not_said")
+    assert newest.noted_by.startswith("staff:")
+
+
+def test_how_a_home_pays_in_welsh(alice, visit):
+    client = visit(alice.user)
+    page = reverse("household_page", args=[alice.member.number])
+    told = {"direct_debit": "telir drwy ddebyd uniongyrchol", "standard_credit": "telir pan ddaw'r bil",
+            "prepayment": "telir ymlaen llaw"}  # fmt: skip
+    for number, (method, words) in enumerate(told.items(), 1):
+        take(client, alice.member, "meter", stay=alice.occupancy.pk, changed_on=f"2025-08-0{number}",
+             what="payment", payment_method=method)  # fmt: skip
+        assert words in seen(client.get(page, headers={"accept-language": "cy"})).text()
+
+
 def test_a_new_mpan_is_looked_at_before_it_counts(alice, visit):
     client, fresh = visit(alice.user), new_mpan()
     data = {"stay": alice.occupancy.pk, "changed_on": "2025-09-09", "what": "meter"}

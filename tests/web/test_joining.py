@@ -68,7 +68,7 @@ def words() -> None:
 def home(**other: str) -> dict[str, str]:
     return {
         "address": "3 Mill Lane", "postcode": "ol4 1aa", "mpan": new_mpan(), "tenure": "owner",
-        "supplier": "Any Energy", **other,
+        "supplier": "Any Energy", "payment_method": "prepayment", **other,
     }  # fmt: skip
 
 
@@ -84,7 +84,9 @@ def hand_in(client: Client, *, who: dict[str, str] | None = None, **answers: str
     assert page.faults() == []
     assert client.post(reverse("join_home"), home(**answers)).url == reverse("join_things")
     assert client.post(reverse("join_things"), things()).url == reverse("join_check")
-    assert seen(client.get(reverse("join_check"))).faults() == []
+    check = seen(client.get(reverse("join_check")))
+    assert check.faults() == []
+    assert ("In advance: prepayment meter" in check.text()) == (answers.get("payment_method") != "")
     assert client.post(reverse("join_check")).url == reverse("join_standing")
     return Application.objects.get(pk=client.session["application"])
 
@@ -144,7 +146,9 @@ def test_the_story_of_somebody_who_joins(visit, mo, words):
     stay = Occupancy.objects.get(household=member.household)
     assert (stay.home.postcode, stay.home.gsp_group, stay.starts_at) == ("OL4 1AA", "G", AT)
     assert stay.streams.count() == 1
-    assert [(each.supplier, each.starts_on) for each in stay.supplies.all()] == [("Any Energy", AT.date())]
+    assert [(each.supplier, each.payment_method, each.starts_on) for each in stay.supplies.all()] == [
+        ("Any Energy", "prepayment", AT.date())
+    ]
     given = {(each.purpose, each.granularity) for each in Consent.objects.filter(occupancy=stay)}
     assert given == {("flexibility", "none"), ("settlement", "half_hourly")}
     outbox.drain()
@@ -188,7 +192,16 @@ def test_an_odd_mpan_is_asked_about_once(visit):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("mpan", "12"), ("postcode", "nowhere"), ("tenure", "x"), ("address", "\x00"), ("tenure", "private")],
+    [
+        ("mpan", "12"),
+        ("postcode", "nowhere"),
+        ("tenure", "x"),
+        ("address", "\x00"),
+        ("tenure", "private"),
+        ("payment_method", "cheque"),
+        ("payment_method", "not_said"),
+        ("supplier", "E" * 61),
+    ],
 )
 def test_what_cannot_be_kept_is_said_at_the_field(visit, name, value):
     client = visit(None)

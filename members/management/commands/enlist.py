@@ -50,8 +50,8 @@ class Command(BaseCommand):
         would = "would be " if options["dry_run"] else ""
         counts = f"{report.members:,} members, {report.homes:,} homes and {report.stays:,} stays"
         self.stdout.write(
-            f"{report.rows:,} rows: {counts} {would}taken in, {report.unchanged:,} known already,"
-            f" {len(report.rejects):,} refused"
+            f"{report.rows:,} rows: {counts} {would}taken in, how {report.payment_methods:,} homes pay"
+            f" {would}noted, {report.unchanged:,} known already, {len(report.rejects):,} refused"
         )
         for each in report.rejects[:SHOWN]:
             self.stdout.write(f"  line {each.line}: {each.field} {each.value!r}: {each.fix}")
