@@ -10,10 +10,11 @@ from uuid import UUID
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from members import consenting, joining, opting_out, terms
+from members import consenting, joining, opting_out, supplying, terms
 from members.draft_terms import DRAFTS
 from members.models import Granularity, Home, Member, Occupancy, Purpose, Role, User
 from opendsr.demo.cast import PASSWORD, STAFF_EMAIL, TREASURER_EMAIL, HomeSpec, Story
+from opendsr.kernel.periods import civil_date
 
 FLEXIBILITY_WORDS = """\
 I agree that the co-op may ask my hub to use less, or more, electricity for a while at times it tells me
@@ -87,6 +88,11 @@ def _join(spec: HomeSpec, *, at: datetime) -> Household:
     )
     occupancy = joining.move_in(household=first.household, home=home, at=at)
     stream = joining.open_stream(occupancy=occupancy, at=at)
+    if spec.payment_method:
+        supplying.note_supply(
+            occupancy=occupancy, payment_method=spec.payment_method, starts_on=civil_date(at), at=at,
+            by=f"member:{first.number}",
+        )  # fmt: skip
     for purpose, granularity in (
         (Purpose.FLEXIBILITY, Granularity.NONE),
         (Purpose.SETTLEMENT, Granularity.HALF_HOURLY),
