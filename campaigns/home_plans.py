@@ -158,13 +158,10 @@ def send_night(*, night: date, at: datetime) -> NightReport:
     Raises Frozen while nothing may be sent.
     """
     freezing.ensure_running()
-    plans = list(
-        HomePlan.objects.select_for_update(of=("self",))
-        .filter(night=night, sent_at=None, left_out="")
-        .select_related("occupancy", "tariff")
-        .order_by("id")
-    )
     over = needs.night_of(night)
+    waiting = HomePlan.objects.select_for_update(of=("self",)).filter(night=night, sent_at=None, left_out="")
+    is_over = at > over.starts[-1]
+    plans = [] if is_over else list(waiting.select_related("occupancy", "tariff").order_by("id"))
     told = eligibility.standing({plan.occupancy.home_id for plan in plans}, over.interval, at=at)
     lines: dict[UUID, list[HomePlanLine]] = defaultdict(list)
     for line in HomePlanLine.objects.filter(plan__in=plans).select_related("asset__hub").order_by("id"):

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -109,7 +111,9 @@ class Client:
 
     def _pages(self, path: str) -> Iterable[Mapping[str, Any]]:
         address = self.url.rstrip("/") + "/" + path
+        asked: set[str] = set()
         for _ in range(MOST_PAGES):
+            asked.add(address)
             told = self._object(address)
             results = told.get("results")
             if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):
@@ -121,6 +125,8 @@ class Client:
             # Only the same host is followed: an answer must not send us elsewhere.
             if not isinstance(following, str) or urlsplit(following).netloc != urlsplit(self.url).netloc:
                 raise OctopusRefused(problem="names a next page elsewhere")
+            if following in asked:
+                raise OctopusRefused(problem="names a next page that it gave already")
             address = following
         raise OctopusRefused(problem=f"has more than {MOST_PAGES} pages")
 
@@ -142,7 +148,7 @@ class Client:
             pause = float(2**attempt)
             request = urllib.request.Request(address, headers={"Accept": "application/json"})  # noqa: S310 - https
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the same
+                with OPENER.open(request, timeout=TIMEOUT_SECONDS) as answer:
                     data = answer.read(MOST_ANSWER + 1)
                 if len(data) > MOST_ANSWER:
                     raise OctopusRefused(problem="answers too much")
@@ -151,8 +157,7 @@ class Client:
                 problem = f"answered {error.code}"
                 if error.code != 429 and error.code < 500:
                     break
-                told = error.headers.get("Retry-After", "")
-                pause = float(told) if told.isdecimal() else pause
+                pause = _wait_seconds(error.headers, error.headers.get("Retry-After", ""), otherwise=pause)
             except (OSError, TimeoutError, HTTPException) as error:
                 problem = f"cannot be reached: {error}"
             if pause > MOST_WAIT_SECONDS:
@@ -162,19 +167,42 @@ class Client:
         raise OctopusRefused(problem=problem)
 
 
+class _Nowhere(urllib.request.HTTPRedirectHandler):
+    """Redirects are not followed, as no next page elsewhere is: an answer must not send us anywhere."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+OPENER: Final = urllib.request.build_opener(_Nowhere)
+
+
+def _wait_seconds(headers: Message, told: str, *, otherwise: float) -> float:
+    """How long Retry-After asks to wait: in seconds, or to a time, by the service's own clock."""
+    if told.isdecimal():
+        return float(told)
+    try:
+        until, now = parsedate_to_datetime(told), parsedate_to_datetime(headers.get("Date", ""))
+        return max(otherwise, (until - now).total_seconds())
+    except (TypeError, ValueError):
+        return otherwise
+
+
 def half_hours_of(
     rows: Iterable[Mapping[str, Any]], over: Interval, *, payment_method: str = DIRECT_DEBIT
 ) -> dict[datetime, Decimal]:
     """Rates of an answer by UTC half-hour within `over`, for one payment method; raises RatesConflict.
 
-    A rate without an end holds to the end of `over`; a rate for anybody yields to the payment method's own.
+    A rate without an end holds to the end of `over`, one without a beginning from there on; a rate for
+    anybody yields to the payment method's own.
     """
     found: dict[datetime, tuple[bool, Decimal]] = {}
     for row in rows:
         method = row.get("payment_method")
         if method not in (None, payment_method):
             continue
-        starts_at, price = _instant(row, "valid_from"), _price(row)
+        is_from_ever = "valid_from" in row and row["valid_from"] is None
+        starts_at, price = over.starts_at if is_from_ever else _instant(row, "valid_from"), _price(row)
         ends_at = over.ends_at if row.get("valid_to") is None else _instant(row, "valid_to")
         if not is_half_hour(starts_at) or (row.get("valid_to") is not None and not is_half_hour(ends_at)):
             raise RatesConflict(field="valid_from", given=str(row.get("valid_from")), expected="a half-hour")

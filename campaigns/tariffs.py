@@ -1,7 +1,8 @@
 """Tariffs: made by hand or followed at Octopus, put on homes, asked for politely, and read as arrays.
 
-Prices of the next day come out between 16:00 and 20:00 in London. From then on a tariff whose tomorrow is not
-known is asked for once in ten minutes, at other times once in six hours.
+Prices of the next day come out between 16:00 and 20:00 in London. In that time a tariff whose tomorrow is not
+known to the last half-hour is asked for once in ten minutes; where they are late, once an hour until the next
+noon; at other times once in six hours.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from campaigns.models import HomeTariff, Tariff, TariffBand, TariffRate
 from campaigns.octopus import Client, OctopusRefused, RatesConflict
 from members.models import Occupancy
 from metering.adapters import rate_files
+from metering.adapters.formats import Reject
 from metering.models import HalfHourlyRate
 from metering.slots import start_of
 from opendsr.kernel import audit
@@ -33,7 +35,9 @@ from opendsr.kernel.periods import LONDON, civil_date, day_interval
 CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,60}")
 SCALE: Final = 10_000
 PUBLISHED_FROM, PUBLISHED_TO = time(16), time(20)
-WHEN_DUE, OTHERWISE = timedelta(minutes=10), timedelta(hours=6)
+WHEN_DUE, WHEN_LATE, OTHERWISE = timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6)
+LATE_TO: Final = time(12)
+"""A night ends at noon: later there is nothing left to plan by its prices."""
 AHEAD: Final = timedelta(days=2)
 MOST_PENCE: Final = 1_000
 MOST_DEMAND_PENCE: Final = 100_000
@@ -106,16 +110,17 @@ def follow(*, code: str, name: str, product_code: str, at: datetime, by: str) ->
     tariff, _ = Tariff.objects.update_or_create(
         code=code, defaults={"name": name, "product_code": product_code}
     )
+    tariff.bands.all().delete()  # or they would go before what is fetched
     audit.record(at=at, actor=by, verb="tariff.followed", target=f"tariff:{code}", detail={})
     return tariff
 
 
 @dataclass(frozen=True, slots=True)
 class FromFile:
-    """Half-hours stored, and rows refused."""
+    """Half-hours stored, and rows refused, each with its line, field, value and reason."""
 
     stored: int
-    refused: int
+    rejects: tuple[Reject, ...]
 
 
 @transaction.atomic
@@ -123,7 +128,7 @@ def from_file(*, code: str, name: str, file: Path, at: datetime, by: str) -> Fro
     """A tariff's half-hours from a file, in any form that `import_rates` reads; raises RatesUnusable.
 
     A column DEMAND_COLUMN with one value in all of it is its demand charge in GBP/kW a month; without the
-    column the charge stays as it is.
+    column the charge stays as it is. Bands that the tariff had give way to the file.
     """
     table = rate_files.open_table(file, name=file.name)
     found, refused = rate_files.read(table)
@@ -136,8 +141,10 @@ def from_file(*, code: str, name: str, file: Path, at: datetime, by: str) -> Fro
     if pence is not None:
         set_demand_charge(code=code, pence_per_kw=pence, at=at, by=by)
     stored = store_rates(tariff=tariff, rates=rates, at=at)
+    if rates:
+        tariff.bands.all().delete()
     audit.record(at=at, actor=by, verb="tariff.filed", target=f"tariff:{code}", detail={"stored": stored})
-    return FromFile(stored, len(refused))
+    return FromFile(stored, tuple(refused))
 
 
 @transaction.atomic
@@ -214,14 +221,19 @@ def store_rates(*, tariff: Tariff, rates: Mapping[datetime, Decimal], at: dateti
 
 
 def is_time_to_ask(*, known_until: datetime | None, asked_at: datetime | None, at: datetime) -> bool:
-    """Whether Octopus may be asked again: never when the next London day is known to its evening."""
+    """Whether Octopus may be asked again: never when the next London day is known to its evening.
+
+    `known_until` is the first half-hour from now on that is not known.
+    """
     local = at.astimezone(LONDON)
     is_due = PUBLISHED_FROM <= local.time() < PUBLISHED_TO
+    is_late = local.time() >= PUBLISHED_TO or local.time() < LATE_TO
     wanted = civil_date(at) + timedelta(days=1 if local.time() >= PUBLISHED_FROM else 0)
     # A day's prices are published up to 23:00 in London.
     if known_until is not None and known_until >= day_interval(wanted).ends_at - 2 * HALF_HOUR:
         return False
-    return asked_at is None or at - asked_at >= (WHEN_DUE if is_due else OTHERWISE)
+    pause = WHEN_DUE if is_due else WHEN_LATE if is_late else OTHERWISE
+    return asked_at is None or at - asked_at >= pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +254,8 @@ def fetch_due(*, client: Client, at: datetime) -> Fetched:
     followed = Tariff.objects.exclude(product_code="").annotate(known_to=Max("rates__starts_at"))
     for tariff in followed.order_by("code"):
         known_until = tariff.known_to + HALF_HOUR if tariff.known_to else None
-        if not is_time_to_ask(known_until=known_until, asked_at=tariff.asked_at, at=at):
+        whole_until = None if known_until is None else min(known_until, _first_gap(tariff, at))
+        if not is_time_to_ask(known_until=whole_until, asked_at=tariff.asked_at, at=at):
             continue
         Tariff.objects.filter(pk=tariff.pk).update(asked_at=at)
         today = day_interval(civil_date(at)).starts_at
@@ -254,6 +267,15 @@ def fetch_due(*, client: Client, at: datetime) -> Fetched:
             continue
         stored[tariff.code] = store_rates(tariff=tariff, rates=rates, at=at)
     return Fetched(stored, problems)
+
+
+def _first_gap(tariff: Tariff, at: datetime) -> datetime:
+    """The first half-hour from `at` on whose price is not known: an answer may have lacked one in between."""
+    known = set(tariff.rates.filter(starts_at__gt=at - HALF_HOUR).values_list("starts_at", flat=True))
+    start = at.replace(minute=at.minute // 30 * 30, second=0, microsecond=0)
+    while start in known:
+        start += HALF_HOUR
+    return start
 
 
 def _ensure_code(code: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
@@ -231,19 +231,22 @@ def follow_tariffs(**_: object) -> None:
 
 @shared_task(ignore_result=True)
 def plan_tonight(**_: object) -> None:
-    """From 16:00 on, plan and send the night of homes whose prices are known; again for what came later."""
+    """From 16:00 on, plan and send the night of homes whose prices are known; again for what came later, to
+    the night's end at noon.
+    """
     at = clock.now()
     local = at.astimezone(LONDON)
-    if local.time() < tariffs.PUBLISHED_FROM:
+    if tariffs.LATE_TO <= local.time() < tariffs.PUBLISHED_FROM:
         return
+    night = local.date() if local.time() >= tariffs.PUBLISHED_FROM else local.date() - timedelta(days=1)
     try:
-        home_plans.plan_night(night=local.date(), at=at)
+        home_plans.plan_night(night=night, at=at)
     except home_plans.PricesUnknown:
-        logger.info("no prices of the night of %s yet", local.date())
+        logger.info("no prices of the night of %s yet", night)
     try:
-        home_plans.send_night(night=local.date(), at=at)
+        home_plans.send_night(night=night, at=at)
     except freezing.Frozen:
-        logger.warning("the night of %s is not sent: frozen", local.date())
+        logger.warning("the night of %s is not sent: frozen", night)
 
 
 @shared_task(ignore_result=True)

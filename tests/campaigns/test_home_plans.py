@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 
 from assets import shadowing
 from assets.models import Asset
-from campaigns import home_plans, needs, sending, tariffs
+from campaigns import home_plans, needs, sending, tariffs, tasks
 from campaigns.least_cost.stepped import PENCE
 from campaigns.models import HomePlan, HomePlanLine, HomeTariff, Participation, Programme, Tariff
 from campaigns.octopus import Client
@@ -49,6 +54,39 @@ def followed(price_of: dict[int, str], *, day: date = NIGHT) -> Tariff:
     assert tariffs.store_rates(tariff=tariff, rates=rates, at=AT) == len(rates)
     assert tariffs.store_rates(tariff=tariff, rates=rates, at=AT) == 0
     return tariff
+
+
+class Answering:
+    """An Octopus that has these rates, by UTC half-hour, over HTTP."""
+
+    def __init__(self, rates: dict[datetime, str]) -> None:
+        rows = [
+            {
+                "value_inc_vat": float(price),
+                "valid_from": f"{start:%Y-%m-%dT%H:%MZ}",
+                "valid_to": f"{start + HALF_HOUR:%Y-%m-%dT%H:%MZ}",
+            }
+            for start, price in rates.items()
+        ]
+
+        class Answers(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"next": None, "results": rows}).encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Nothing on the terminal."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+
+    def __enter__(self) -> str:
+        Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_port}/v1/"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def test_a_car_is_charged_in_the_cheap_hours_and_saves_against_plugging_in(
@@ -334,6 +372,9 @@ def test_a_night_has_all_its_half_hours_once(day: date, slots: int) -> None:
         ("12:00", None, "11:30", False),
         ("12:00", None, None, True),
         ("20:30", "23:00", "19:55", False),
+        ("20:55", "23:00", "19:55", True),
+        ("23:30", "23:00", "22:35", False),
+        ("03:00", None, "02:00", True),
     ],
 )
 def test_octopus_is_asked_when_prices_come_out_and_not_more(
@@ -348,6 +389,81 @@ def test_octopus_is_asked_when_prices_come_out_and_not_more(
         tariffs.is_time_to_ask(known_until=known_until, asked_at=at(asked) if asked else None, at=at(clock))
         is may
     )
+
+
+def test_a_half_hour_that_is_missing_in_between_is_asked_for_again(paper_vtn: PaperVtn) -> None:
+    tariff = followed({})
+    assert tariffs.fetch_due(client=Client("http://127.0.0.1:9/v1/"), at=AT) == tariffs.Fetched({}, {})
+    gap = datetime(2026, 1, 15, 2, tzinfo=UTC)
+    rows = tariff.rates.filter(starts_at=gap)
+    assert rows.delete()[0] == 1
+
+    with Answering({gap: "-3.5"}) as url:
+        found = tariffs.fetch_due(client=Client(url), at=AT)
+
+    assert (found.stored, found.problems) == ({"agile": 1}, {})
+    assert rows.get().pence_per_kwh == Decimal("-3.5")
+
+
+@pytest.mark.parametrize(("hour", "nights"), [(1, 1), (10, 1), (13, 0)])
+def test_what_comes_late_is_planned_as_long_as_the_night_lasts(
+    paper_vtn: PaperVtn, it_is: Callable[[datetime], None], hour: int, nights: int
+) -> None:
+    resident, _ = make_ready_home("immersion_heater")
+    tariff = followed({})
+    tariffs.put_on(occupancy=resident.occupancy, code=tariff.code, at=AT - timedelta(days=1), by="test")
+    at = datetime(2026, 1, 15, hour, 40, tzinfo=UTC)
+    it_is(at)
+
+    tasks.plan_tonight()
+
+    plans = HomePlan.objects.filter(night=NIGHT)
+    assert plans.count() == nights
+    if nights:
+        assert plans.get().sent_at == at
+        (event,) = paper_vtn.events.values()
+        assert event.notice.interval.starts_at == at + timedelta(minutes=20)
+
+
+def test_the_last_minutes_of_a_night_send_nothing(paper_vtn: PaperVtn) -> None:
+    resident, _ = make_ready_home()
+    on_economy_7(resident)
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    assert home_plans.send_night(night=NIGHT, at=datetime(2026, 1, 15, 11, 45, tzinfo=UTC)).homes == 0
+
+
+def test_bad_rows_of_a_file_are_told_and_the_good_ones_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tariffs.set_bands(code="ours", name="Ours", bands=E7, at=AT, by="test")
+    rows = [
+        "14/01/2026 17:00,-4.25,",
+        "14/01/2026 17:15,10,",
+        "nonsense,10,",
+        "14/01/2026 17:30,free,",
+        "14/01/2026 18:00,9e999999,",
+        "14/01/2026 18:30",
+        "14/01/2026 19:00,12.5,",
+    ]
+    file = tmp_path / "ours.csv"
+    file.write_text("\n".join(["period_from_local,import_p_per_kwh,export_p_per_kwh", *rows]))
+
+    call_command("tariff", "csv", "ours", "Ours", str(file))
+
+    tariff = Tariff.objects.get(pk="ours")
+    kept = dict(tariff.rates.values_list("starts_at", "pence_per_kwh"))
+    five, seven = (datetime(2026, 1, 14, hour, tzinfo=UTC) for hour in (17, 19))
+    assert kept == {five: Decimal("-4.25"), seven: Decimal("12.5")}
+    price, known = tariffs.prices_of(tariff, [five, five + HALF_HOUR])
+    assert (price.tolist(), known.tolist()) == ([-42_500, 0], [True, False])
+    told = capsys.readouterr()
+    assert "2 half-hours, 4 refused" in told.out
+    assert "line 4, period_from_local 'nonsense'" in told.err
+    assert "line 5, import_p_per_kwh 'free': not a number" in told.err
+    tariffs.set_bands(code="ours", name="Ours", bands=E7, at=AT, by="test")
+    tariffs.follow(code="ours", name="Ours", product_code="AGILE", at=AT, by="test")
+    assert tariffs.prices_of(tariff, [five])[0].tolist() == [-42_500]
 
 
 def test_a_tariff_that_fails_is_told_and_not_asked_the_more(paper_vtn: PaperVtn) -> None:

@@ -185,6 +185,48 @@ def test_a_page_elsewhere_is_not_followed_and_nonsense_is_refused(octopus: Octop
         Client("http://api.octopus.energy/v1/")
 
 
+def test_a_redirect_is_followed_nowhere(octopus: Octopus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(self: Answers) -> None:
+        self.server.asked.append(self.path)
+        self.send_response(302)
+        self.send_header("Location", f"http://localhost:{self.server.server_port}/v1/elsewhere/")
+        self.end_headers()
+
+    monkeypatch.setattr(Answers, "do_GET", away)
+
+    with pytest.raises(OctopusRefused, match="answered 302"):
+        client_of(octopus).unit_rates(PRODUCT, TARIFF, day_interval(date(2026, 11, 22)))
+    assert len(octopus.asked) == 1
+
+
+def test_a_page_that_comes_again_is_taken_once_and_a_circle_is_left(octopus: Octopus) -> None:
+    over = day_interval(date(2026, 11, 22))
+    rows = rows_of(over)
+    octopus.rows = [*rows[:20], *rows[:20], *rows[20:]]
+    assert len(client_of(octopus).unit_rates(PRODUCT, TARIFF, over)) == 48
+    circle = f"{octopus_of(octopus)[:-4]}{RATES}?page=2"
+    octopus.asked.clear()
+    octopus.told = {RATES: {"results": rows[:1], "next": circle}}
+    with pytest.raises(OctopusRefused, match="gave already"):
+        client_of(octopus).unit_rates(PRODUCT, TARIFF, over)
+    assert len(octopus.asked) == 2
+
+
+def test_a_wait_until_a_time_is_waited_for(octopus: Octopus, monkeypatch: pytest.MonkeyPatch) -> None:
+    octopus.rows, octopus.failing = rows_of(day_interval(date(2026, 11, 22)))[:3], 1
+    waits: list[float] = []
+
+    def until(self: Answers, name: str, value: str) -> None:
+        if name == "Retry-After":
+            value = self.date_time_string(datetime.now(UTC).timestamp() + 20)
+        BaseHTTPRequestHandler.send_header(self, name, value)
+
+    monkeypatch.setattr(Answers, "send_header", until)
+
+    assert len(client_of(octopus, waits).unit_rates(PRODUCT, TARIFF, day_interval(date(2026, 11, 22)))) == 3
+    assert 19 <= waits[0] <= 21
+
+
 def test_an_answer_that_is_no_http_is_refused(octopus: Octopus, monkeypatch: pytest.MonkeyPatch) -> None:
     def babble(self: Answers, told: Any) -> None:
         self.wfile.write(b"it is all gone\r\n\r\n")
@@ -211,8 +253,10 @@ def test_one_payment_method_is_read_and_its_own_price_comes_before_everybodys() 
 
 def test_a_rate_without_an_end_holds_and_a_time_without_a_zone_is_londons() -> None:
     over = Interval(datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 1, 2, tzinfo=UTC))
-    row = {"valid_from": "2026-06-01T02:00:00", "valid_to": None, "value_inc_vat": 24.5}
+    row: dict[str, Any] = {"valid_from": "2026-06-01T02:00:00", "valid_to": None, "value_inc_vat": 24.5}
 
     found = half_hours_of([row], over)
 
     assert list(found) == [over.starts_at + timedelta(minutes=30) * n for n in (2, 3)]
+    before = {"valid_from": None, "valid_to": "2026-06-01T02:00:00", "value_inc_vat": 22}
+    assert list(half_hours_of([row, before], over).values()) == [Decimal(22)] * 2 + [Decimal("24.5")] * 2

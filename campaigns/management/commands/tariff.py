@@ -15,6 +15,7 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 
 BY = "command line"
+REJECTS_SHOWN = 20
 
 
 class Command(BaseCommand):
@@ -49,7 +50,9 @@ class Command(BaseCommand):
         if len(words) != 3:
             raise CommandError("Say code, name and file.")
         report = tariffs.from_file(code=words[0], name=words[1], file=Path(words[2]), at=clock.now(), by=BY)
-        self.stdout.write(f"{words[0]}: {report.stored:,} half-hours, {report.refused:,} refused")
+        for each in report.rejects[:REJECTS_SHOWN]:
+            self.stderr.write(f"line {each.line}, {each.field} {each.value!r}: {each.reason}")
+        self.stdout.write(f"{words[0]}: {report.stored:,} half-hours, {len(report.rejects):,} refused")
 
     def _octopus(self, words: list[str], url: str) -> None:
         if len(words) != 2:
