@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
+from opendsr.kernel.periods import LONDON
 from vtn import contexts, desk, notices, repeating, sending, ven_page
 from vtn.api_fields import ContentSerializer, content_from, content_shown
 from vtn.event_form import ChangeForm, EventForm, initial_of, next_full_hour
@@ -68,13 +69,14 @@ def event_detail(request: StaffRequest, event_id: str) -> HttpResponse:
     """One event: what it says, its life, what its VEN was handed and answered, the document it reads."""
     at = clock.now()
     event = desk.event(event_id, at=at)
+    ends_at = event.starts_at + timedelta(seconds=event.duration_seconds)
     context = {
         "event": event,
+        "starts_in": event.starts_at.astimezone(LONDON).tzname(),
+        "ends_in": ends_at.astimezone(LONDON).tzname(),
         "context_name": contexts.names().get(event.market_context, ""),
         "row": ven_page.event_row(event, at=at),
-        "ends_at": event.starts_at + timedelta(seconds=event.duration_seconds)
-        if event.duration_seconds
-        else None,
+        "ends_at": ends_at if event.duration_seconds else None,
         "signals": [
             {
                 "name": signal["name"],

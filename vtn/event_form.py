@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, cast, get_args
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
+from opendsr.kernel.periods import LONDON, comes_twice
 from vtn import contexts, repeating
 from vtn.content import EventContent, SignalContent, Target, TargetKind
 from vtn.models import VenGroup
@@ -38,6 +40,28 @@ def minutes_field(label: Any, *, least: int, most: int) -> forms.DecimalField:
     return forms.DecimalField(
         label=label, min_value=least, max_value=most, decimal_places=4, initial=0, widget=widget
     )
+
+
+class UkTimeField(forms.DateTimeField):
+    """A UK local time; of one that comes twice the former, and one that the clocks leave out is refused."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        """The instant, as a UK local time."""
+        try:
+            found = super().to_python(value)
+            return None if found is None else found.astimezone(LONDON)
+        except OverflowError:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
+        except forms.ValidationError as error:
+            if error.code != "ambiguous_timezone":
+                raise
+            local = cast(datetime, (error.params or {})["datetime"])
+        if not comes_twice(local):
+            raise forms.ValidationError(
+                _("The clocks go forward: %(time)s does not exist that day."),
+                params={"time": f"{local:%H:%M}"},
+            )
+        return local.replace(tzinfo=LONDON, fold=0)
 
 
 class SignalForm(forms.Form):
@@ -124,11 +148,21 @@ class ContentForm(SignalForm):
         initial="http://site/by-hand",
         widget=forms.TextInput(attrs={"list": "known-contexts", "spellcheck": "false"}),
     )
-    starts_at = forms.DateTimeField(
+    starts_at = UkTimeField(
         label=_("Starts"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
         help_text=_("UK local time."),
+    )
+    starts_in = forms.ChoiceField(
+        label=_("Which of the two"),
+        choices=[
+            ("BST", _("The first, in summer time (BST)")),
+            ("GMT", _("The second, an hour later (GMT)")),
+        ],
+        widget=forms.RadioSelect,
+        help_text=_("The clocks go back that night, so this time comes twice."),
+        error_messages={"required": _("This time comes twice that night: choose the first or the second.")},
     )
     open_ended = forms.BooleanField(
         label=_("Without an end: it runs until it is cancelled"), required=False, initial=False
@@ -167,6 +201,10 @@ class ContentForm(SignalForm):
     def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
         self.more = _more_signals(data, initial or {})
+        if isinstance(starts_at := self.initial.get("starts_at"), datetime):
+            self.initial["starts_in"] = starts_at.astimezone(LONDON).tzname()
+        if not self._starts_at_a_time_that_comes_twice():
+            del self.fields["starts_in"]
         self.known_contexts = sorted(contexts.names().items(), key=lambda each: each[1].casefold())
 
     def is_valid(self) -> bool:
@@ -192,6 +230,12 @@ class ContentForm(SignalForm):
     @property
     def has_errors(self) -> bool:
         return bool(self.errors or any(each.errors for each in self.more))
+
+    def _starts_at_a_time_that_comes_twice(self) -> bool:
+        with suppress(forms.ValidationError):
+            starts_at = self.fields["starts_at"].to_python(self["starts_at"].value())
+            return starts_at is not None and comes_twice(starts_at)
+        return False
 
     def clean_market_context(self) -> str:
         """The URI, if it can be sent as one."""
@@ -224,7 +268,7 @@ class ContentForm(SignalForm):
             ven_id=VenId(""),
             duration_seconds=lasting(signals),
             market_context=data["market_context"],
-            starts_at=data["starts_at"].astimezone(UTC),
+            starts_at=data["starts_at"].replace(fold=int(data.get("starts_in") == "GMT")).astimezone(UTC),
             signals=signals,
             notification_seconds=_seconds(data["notification_minutes"]),
             ramp_up_seconds=_seconds(data["ramp_up_minutes"]),
@@ -267,7 +311,7 @@ class EventForm(ContentForm):
         ),
     )
     skips_holidays = forms.BooleanField(label=_("Not on bank holidays of England and Wales"), required=False)
-    field_order = ("key", "ven_ids", "groups", "market_context", "starts_at", "open_ended")
+    field_order = ("key", "ven_ids", "groups", "market_context", "starts_at", "starts_in", "open_ended")
 
     def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
@@ -306,7 +350,7 @@ class ChangeForm(ContentForm):
     reason = forms.CharField(
         label=_("Reason"), required=False, max_length=200, help_text=_("The VEN reads it. Name no person.")
     )
-    field_order = ("reason", "market_context", "starts_at", "open_ended")
+    field_order = ("reason", "market_context", "starts_at", "starts_in", "open_ended")
 
 
 def ven_ids_in(text: str) -> list[str]:

@@ -72,11 +72,16 @@ def is_half_hour(at: datetime) -> bool:
     return moment.minute in (0, 30) and moment.second == 0 and moment.microsecond == 0
 
 
+def comes_twice(local: datetime) -> bool:
+    """True for a UK local time that the clocks show twice: from 1 to 2 in the night that they go back."""
+    former, latter = (local.replace(tzinfo=LONDON, fold=fold).utcoffset() for fold in (0, 1))
+    return former is not None and latter is not None and former > latter
+
+
 def clock_time(at: datetime) -> str:
     """UK local time of day; the zone is named only in the hour that happens twice."""
     local = at.astimezone(LONDON)
-    is_ambiguous = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    return f"{local:%H:%M %Z}" if is_ambiguous else f"{local:%H:%M}"
+    return f"{local:%H:%M %Z}" if comes_twice(local) else f"{local:%H:%M}"
 
 
 @lru_cache(maxsize=128)

@@ -279,6 +279,23 @@ def test_an_event_goes_its_whole_way(api: Api, hub: hubs.TestHub) -> None:
     assert problem["code"] == "event_closed"
 
 
+@pytest.mark.parametrize(
+    ("written", "starts_at"),
+    [
+        ("2027-10-31T01:30:00+01:00", "2027-10-31T00:30:00Z"),
+        ("2027-10-31T01:30:00+00:00", "2027-10-31T01:30:00Z"),
+    ],
+)
+def test_either_of_the_two_half_past_ones_is_told_by_its_offset(
+    written: str, starts_at: str, api: Api, hub: hubs.TestHub
+) -> None:
+    sent = api("post", "/events/", event_to(hub, starts_at=written), status=201)
+
+    assert api("get", f"/events/{sent['event_ids'][hub.ven_id]}/")["content"]["starts_at"] == starts_at
+    problem = api("post", "/events/", event_to(hub, starts_at=written[:19]), status=422)
+    assert problem["errors"][0]["fix"].startswith("write the offset")
+
+
 def test_drafts_wait_change_and_are_sent_once(api: Api, hub: hubs.TestHub) -> None:
     draft_id = api("post", "/events/", event_to(hub, publish=False), status=201)["draft_id"]
     assert not Event.objects.exists()

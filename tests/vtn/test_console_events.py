@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -163,6 +163,10 @@ def test_who_gets_what_is_seen_before_it_is_sent(
         ({"intervals": "0:1"}, "lasts no time"),
         ({"starts_at": "2026-11-20T17:00"}, "over already"),
         ({"starts_at": "soon"}, "Starts: Enter a valid"),
+        ({"starts_at": "0001-01-01T00:00+14:00"}, "Starts: Enter a valid"),
+        ({"starts_at": "2027-03-28T01:30"}, "Starts: The clocks go forward: 01:30 does not exist that day"),
+        ({"starts_at": "2027-10-31T01:30"}, "Which of the two: This time comes twice that night"),
+        ({"starts_at": "2027-10-31T01:30", "starts_in": "CET"}, "Which of the two: Select a valid choice"),
         ({"signal_type": "price"}, "SIMPLE is a level"),
         ({"signal": "LOAD_DISPATCH", "signal_type": "setpoint"}, "needs a unit"),
         ({"key": "x"}, "Enter a valid UUID"),
@@ -181,6 +185,35 @@ def test_what_is_wrong_is_said_and_nothing_is_lost(
     assert words in shown or words == "Enter a valid UUID"
     assert "keep me" in shown
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("zone", "starts_at"), [("BST", "2027-10-31T00:30:00+00:00"), ("GMT", "2027-10-31T01:30:00+00:00")]
+)
+def test_either_of_the_two_half_past_ones_is_written_seen_and_changed(
+    zone: str, starts_at: str, ada: Client, hub: hubs.TestHub
+) -> None:
+    """The choice is there only while the time comes twice; a form of such an event keeps its own."""
+    fields = written(hub, starts_at="2027-10-31T01:30")
+    assert "Which of the two" not in page_of(ada, COMPOSE)
+    asked = ada.post(COMPOSE, fields).content.decode()
+    assert 'href="#id_starts_in"' in asked
+    assert asked.count('type="radio" name="starts_in"') == 2
+    assert "checked" not in asked[asked.index('id="id_starts_in"') :][:900].split("</div>")[0]
+
+    ada.post(COMPOSE, fields | {"starts_in": zone, "send": "yes"})
+
+    event = Event.objects.get()
+    assert event.starts_at == datetime.fromisoformat(starts_at)
+    assert f"31 Oct 2027, 01:30:00 {zone}" in page_of(ada, f"/vtn/events/{event.event_id}/")
+    for url in (change_url(event), f"{COMPOSE}?like={event.event_id}"):
+        radio = page_of(ada, url).split(f'name="starts_in" value="{zone}"')[1].split(">")[0]
+        assert "checked" in radio
+    ada.post(change_url(event), fields | {"starts_in": zone, "comment": "colder", "send": "yes"})
+    event.refresh_from_db()
+    assert (event.comment, event.starts_at.isoformat()) == ("colder", starts_at)
+    plain = fields | {"starts_at": "2027-10-31T02:30", "starts_in": zone}
+    assert "Which of the two" not in ada.post(COMPOSE, plain).content.decode()
 
 
 def test_an_event_by_hand_is_cancelled_by_hand(ada: Client, hub: hubs.TestHub) -> None:
