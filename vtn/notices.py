@@ -282,9 +282,14 @@ def require_addressees(addressees: Iterable[tuple[str, Sequence[str]]]) -> None:
         require_addressee(ven_id, names)
 
 
+def is_reckonable(at: datetime) -> bool:
+    """False for a time so early or late that times reckoned from it would be none."""
+    return FIRST_YEAR <= at.year <= LAST_YEAR
+
+
 def require_start(content: EventContent) -> None:
-    """Raise NoticeInvalid for a start so early or late that times reckoned from it would be none."""
-    if not FIRST_YEAR <= content.starts_at.year <= LAST_YEAR:
+    """Raise NoticeInvalid for a start that is not reckonable."""
+    if not is_reckonable(content.starts_at):
         raise NoticeInvalid(field="starts_at", reason=f"start it in a year from {FIRST_YEAR} to {LAST_YEAR}")
 
 

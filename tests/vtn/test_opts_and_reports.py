@@ -193,6 +193,9 @@ def test_the_same_opt_id_of_another_hub_is_another_schedule(
         ({"opt_id": "o" * 65}, m.INVALID_ID),
         ({"target": m.Target(ven_ids=("VEN-other",))}, m.TARGET_MISMATCH),
         ({"availability": (m.AvailablePeriod(AT, 1),) * 400}, m.INVALID_DATA),
+        ({"availability": (m.AvailablePeriod(AT, -3600),)}, m.INVALID_DATA),
+        ({"availability": (m.AvailablePeriod(AT.replace(year=1), 3600),)}, m.INVALID_DATA),
+        ({"availability": (m.AvailablePeriod(AT.replace(year=9999), 3600),)}, m.INVALID_DATA),
     ],
 )
 def test_what_makes_no_sense_is_refused(hub: hubs.TestHub, changes: dict[str, object], code: int) -> None:

@@ -224,7 +224,45 @@ def test_a_bad_offer_is_named_and_the_good_one_kept(hub: hubs.TestHub, report: m
     assert len(reply.report_requests) == 1
 
 
+def test_when_no_offer_can_be_kept_nothing_changes(hub: hubs.TestHub) -> None:
+    request_id = asked(hub)
+
+    reply = register(hub, replace(STATUS, report_name="TELEMETRY_STATUS"))
+
+    assert (reply.response.code, reply.report_requests) == (m.REPORT_NOT_SUPPORTED, ())
+    assert ReportOffer.objects.get().withdrawn_at is None
+    assert update(hub, tells(request_id, (0, 1.0))).response.code == m.OK
+
+
 # ---- what is reported
+
+
+@pytest.mark.parametrize("year", [1, 1999, 2101, 9999])
+def test_a_value_of_no_time_on_a_calendar_is_named_and_left_out(
+    vtn: Vtn, hub: hubs.TestHub, year: int
+) -> None:
+    request_id = asked(hub)
+    value = (m.ReportValue("house", 1.0),)
+    odd = m.ReportInterval(value, AT.replace(year=year), 300)
+    backwards = m.ReportInterval(value, AT, -300)
+
+    for interval in (odd, backwards):
+        report = replace(tells(request_id, (1, 2.0)), intervals=(interval, m.ReportInterval(value, AT, 300)))
+        assert update(hub, report).response.code == m.INVALID_DATA
+
+    assert [point.starts_at for point in points(vtn)] == [AT]
+
+
+def test_a_report_of_a_clock_that_runs_ahead_has_not_the_last_word(vtn: Vtn, hub: hubs.TestHub) -> None:
+    request_id = asked(hub)
+    update(hub, tells(request_id, (0, 99.0), at=AT.replace(year=2099)))
+
+    later = AT + timedelta(days=2)
+    mended = m.UpdateReport("R7", (tells(request_id, (0, 42.0), at=later),), hub.ven_id)
+
+    hub.says("EiReport", mended, at=later)
+
+    assert points(vtn)[-1].value == 42_000.0
 
 
 def test_values_reach_the_rooms_above_in_plain_units(vtn: Vtn, hub: hubs.TestHub) -> None:

@@ -13,11 +13,13 @@ from django.db import connection
 
 from oadr import messages as m
 from vtn.models import OfferedPoint, ReceivedReport, ReportRequest
+from vtn.notices import FIRST_YEAR, LAST_YEAR, is_reckonable
 
 MOST_VALUES: Final = 100_000
 STATUS_REPORT: Final = "TELEMETRY_STATUS"
 _METADATA_PREFIX: Final = "METADATA_"
 _LONGEST_SECONDS: Final = 2**31 - 1
+_FURTHEST_AHEAD: Final = timedelta(days=1)
 
 _KEEP: Final = """
     INSERT INTO vtn_reported_value AS held
@@ -43,8 +45,8 @@ _KEEP: Final = """
 def store(request: ReportRequest, report: m.Report, *, at: datetime) -> tuple[int, str] | None:
     """Keep a report's values inside the caller's transaction; returns code and reason of the first left out.
 
-    Values for points that were not asked for, that are no number, or of the other kind
-    than the report's (rules 331 and 510) are left out; the rest are kept.
+    Values for points that were not asked for, that are no number, of no time on a calendar,
+    or of the other kind than the report's (rules 331 and 510) are left out; the rest are kept.
     """
     points = {
         point.r_id: point
@@ -55,7 +57,9 @@ def store(request: ReportRequest, report: m.Report, *, at: datetime) -> tuple[in
     rows: dict[tuple[int, datetime], tuple[Any, ...]] = {}
     for starts_at, seconds, value in _placed(report):
         point = points.get(value.r_id)
-        wrong = _fault_of_value(value, point, is_status=is_status)
+        wrong = _fault_of_value(value, point, is_status=is_status) or _fault_of_time(
+            value, starts_at, seconds
+        )
         if wrong is None and len(rows) >= MOST_VALUES:
             wrong = m.INVALID_DATA, f"more than {MOST_VALUES} values"
         if wrong is not None or point is None:
@@ -76,7 +80,7 @@ def _placed(report: m.Report) -> Iterator[tuple[datetime, int, m.ReportValue]]:
     cursor = report.starts_at or report.created_at
     for interval in report.intervals:
         starts_at = interval.starts_at or cursor
-        seconds = min(max(interval.duration_seconds or 0, 0), _LONGEST_SECONDS)
+        seconds = min(interval.duration_seconds or 0, _LONGEST_SECONDS)
         for value in interval.values:
             yield starts_at, seconds, value
         try:
@@ -95,6 +99,15 @@ def _fault_of_value(
         return m.INVALID_DATA, f"rID {shown}: {'a status' if is_status else 'a number'} was asked for"
     if isinstance(value.value, float) and not math.isfinite(value.value):
         return m.INVALID_DATA, f"rID {shown}: not a number"
+    return None
+
+
+def _fault_of_time(value: m.ReportValue, starts_at: datetime, seconds: int) -> tuple[int, str] | None:
+    shown = value.r_id[:40]
+    if not is_reckonable(starts_at):
+        return m.INVALID_DATA, f"rID {shown}: a year from {FIRST_YEAR} to {LAST_YEAR}, not {starts_at.year}"
+    if seconds < 0:
+        return m.INVALID_DATA, f"rID {shown}: an interval of {seconds} seconds"
     return None
 
 
@@ -121,7 +134,10 @@ def _finite(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _keep(request: ReportRequest, report: m.Report, rows: list[tuple[Any, ...]], *, at: datetime) -> None:
-    """Write the values; a report with nothing new in it leaves no trace."""
+    """Write the values; a report with nothing new in it leaves no trace.
+
+    One dated far ahead counts as a day ahead: by a wrong clock it would have the last word for years.
+    """
     received = ReceivedReport.objects.create(
         ven_id=request.ven_id,
         request=request,
@@ -137,7 +153,7 @@ def _keep(request: ReportRequest, report: m.Report, rows: list[tuple[Any, ...]],
             _KEEP,
             {
                 "report": received.pk,
-                "said_at": report.created_at,
+                "said_at": min(report.created_at, at + _FURTHEST_AHEAD),
                 "points": points,
                 "starts": starts,
                 "seconds": seconds,

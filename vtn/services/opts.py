@@ -12,6 +12,7 @@ from oadr import messages as m
 from oadr.messages import EiResponse
 from oadr.timeformat import format_datetime
 from vtn.models import Event, EventOpt, OptChoice, OptSchedule, OptSource, Ven
+from vtn.notices import FIRST_YEAR, LAST_YEAR, is_reckonable
 from vtn.services import distributing, opting
 from vtn.services.refusing import Refused
 
@@ -143,6 +144,12 @@ def _opt_schedule(
 ) -> None:
     if len(periods) > MOST_PERIODS:
         raise Refused(m.INVALID_DATA, f"more than {MOST_PERIODS} periods")
+    for period in periods:
+        if not is_reckonable(period.starts_at):
+            year = period.starts_at.year
+            raise Refused(m.INVALID_DATA, f"dtstart: a year from {FIRST_YEAR} to {LAST_YEAR}, not {year}")
+        if period.duration_seconds < 0:
+            raise Refused(m.INVALID_DATA, f"a period of {period.duration_seconds} seconds")
     _cancel_event_opts(ven, message.opt_id, at=at)
     OptSchedule.objects.update_or_create(
         ven=ven,

@@ -42,7 +42,8 @@ _STILL_TAKEN: Final = frozenset(
 def register_report(*, ven: Ven, message: m.RegisterReport, at: datetime) -> m.RegisteredReport:
     """Keep what the VEN offers, in place of what it offered before, and ask for what the rules want.
 
-    An offer that cannot be kept is left out and named in the reply; the others stand.
+    An offer that cannot be kept is left out and named in the reply; the others stand. When
+    none can, nothing changes: what was offered before stands and is reported on.
     """
     if len(message.reports) > MOST_OFFERS:
         raise Refused(m.INVALID_DATA, f"more than {MOST_OFFERS} reports")
@@ -55,6 +56,8 @@ def register_report(*, ven: Ven, message: m.RegisterReport, at: datetime) -> m.R
             faults.append(fault)
         else:
             kept.add(_keep_offer(ven, report, at=at).pk)
+    if faults and not kept:
+        raise Refused(*faults[0])
     ReportOffer.objects.filter(ven=ven, withdrawn_at=None).exclude(pk__in=kept).update(withdrawn_at=at)
     for request in ReportRequest.objects.filter(
         ven=ven, offer__withdrawn_at__isnull=False, state__in=ACTIVE_REQUESTS
