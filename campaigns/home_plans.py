@@ -183,7 +183,7 @@ def send_night(*, night: date, at: datetime) -> NightReport:
         plan.sent_at = at
         for line, reason in zip(lines[plan.pk], reasons, strict=True):
             if not reason:
-                told_notice = _notice(
+                told_notice = notice_of(
                     line,
                     price_of[plan.tariff_id],
                     over,
@@ -299,7 +299,7 @@ def _reason(
     return "" if hub.ven_id in trusted else PlanLine.LeftOut.CERTIFICATE
 
 
-def _notice(
+def notice_of(
     line: HomePlanLine,
     price: Ints,
     over: Night,
@@ -361,7 +361,7 @@ def _plans(
         .select_related("hub", "kind")
         .order_by("pk")
     )
-    free = _free(found, over, is_open)
+    free = free_half_hours(found, over, is_open)
     planned: dict[UUID, _Planned] = {}
     charged: dict[UUID, _Charged] = {}
     if tariff.demand_pence_per_kw:
@@ -393,8 +393,8 @@ def _plans(
             asset=asset,
             power_w=told.power_w.tolist(),
             unplanned_power_w=told.unplanned_power_w.tolist(),
-            cost_mp=_cost_mp(told.power_w, price),
-            unplanned_cost_mp=_cost_mp(told.unplanned_power_w, price),
+            cost_mp=cost_of(told.power_w, price),
+            unplanned_cost_mp=cost_of(told.unplanned_power_w, price),
             shortfall_wh=told.shortfall_wh,
         )
         plan.cost_mp += line.cost_mp
@@ -458,12 +458,13 @@ def _under_a_charge(
     }
 
 
-def _cost_mp(power_w: Ints, price: Ints) -> int:
+def cost_of(power_w: Ints, price: Ints) -> int:
+    """Millipence of so much power by half-hour."""
     wh_price = int((power_w * price).sum()) // stepped.HALF_HOURS_AN_HOUR
     return (2 * wh_price + PER_MP) // (2 * PER_MP)
 
 
-def _free(found: Sequence[Asset], over: Night, is_open: Bools) -> dict[UUID, Bools]:
+def free_half_hours(found: Sequence[Asset], over: Night, is_open: Bools) -> dict[UUID, Bools]:
     """Half-hours in which no campaign holds the asset."""
     free = {asset.pk: is_open.copy() for asset in found}
     held = Participation.objects.filter(

@@ -25,6 +25,7 @@ from campaigns import (
     freezing,
     habits,
     home_plans,
+    making_room,
     monitoring,
     octopus,
     opting,
@@ -56,6 +57,12 @@ def dispatch_approved(*, fact: Fact) -> None:
         dispatching.dispatch_campaign(campaign_id=_uuid(fact, "campaign_id"), at=clock.now())
     except WrongState as error:
         logger.info("not dispatched: %s", error)
+
+
+@outbox.consumer(dispatching.DISPATCHED, "campaigns.make_room")
+def make_room(*, fact: Fact) -> None:
+    """Move what plans of the night would do in the time of a campaign that was sent."""
+    making_room.make_room(campaign_id=_uuid(fact, "campaign_id"), at=clock.now())
 
 
 @outbox.consumer(approving.ENDED, "campaigns.complete")

@@ -63,8 +63,12 @@ class Choice:
         return sum(self.income_mp)
 
 
-def best_choice(requests: Sequence[Asked], power_w: Floats, chance_out: Floats, *, ask_mp: float) -> Choice:
+def best_choice(
+    requests: Sequence[Asked], power_w: Floats, chance_out: Floats, *, ask_mp: float | Floats
+) -> Choice:
     """The choice; `power_w` is [asset, request], 0 where the asset cannot serve it. Deterministic.
+
+    `ask_mp` is what it costs to ask, of all alike or [asset, request].
 
     Never worth less than serving any one request alone, and never less than nothing.
     """
@@ -77,7 +81,8 @@ def best_choice(requests: Sequence[Asked], power_w: Floats, chance_out: Floats, 
     mean_w = power_w * (1 - chance_out)[:, None]
     spread = power_w**2 * (chance_out * (1 - chance_out))[:, None]
     meets = _meets(requests)
-    search = _Search(terms, mean_w, spread, meets, ask_mp)
+    asks = np.broadcast_to(np.asarray(ask_mp, np.float64), power_w.shape)
+    search = _Search(terms, mean_w, spread, meets, asks)
     tried = [
         search.improved(search.filled(order, is_thrifty=is_thrifty))
         for order in _orders(search)
@@ -94,14 +99,14 @@ def best_choice(requests: Sequence[Asked], power_w: Floats, chance_out: Floats, 
 
 
 def expected_mp(
-    request: Asked, power_w: Sequence[float], chance_out: Sequence[float], *, ask_mp: float
+    request: Asked, power_w: Sequence[float], chance_out: Sequence[float], *, ask_mp: float | Floats
 ) -> float:
-    """What a request is worth if just these assets serve it."""
+    """What a request is worth if just these assets serve it; `ask_mp` of all alike or [asset]."""
     power, out = np.asarray(power_w, np.float64), np.asarray(chance_out, np.float64)
     mean = np.array([(power * (1 - out)).sum()])
     variance = np.array([(power**2 * out * (1 - out)).sum()])
-    count = np.array([float(np.count_nonzero(power))])
-    return float(_Terms(request).worth(mean, variance, count, ask_mp)[0])
+    cost = np.array([float((np.asarray(ask_mp, np.float64) * (power != 0)).sum())])
+    return float(_Terms(request).worth(mean, variance, cost)[0])
 
 
 class _Terms:
@@ -126,9 +131,8 @@ class _Terms:
             return np.where(mean > 0, self.peak_w, 0.0)
         return np.maximum(0.0, mean + self.deviations * np.sqrt(np.maximum(variance, 0)))
 
-    def worth(self, mean: Floats, variance: Floats, count: Floats, ask_mp: float) -> Floats:
-        """Expected mp of each set of assets, given its sums."""
-        cost = count * ask_mp
+    def worth(self, mean: Floats, variance: Floats, cost: Floats) -> Floats:
+        """Expected mp of each set of assets, given its sums and what asking them costs."""
         if self.is_worthless or self.at_most_w:
             return -cost
         price, penalty = self.request.price_mp_per_kwh, self.request.penalty_mp_per_kwh
@@ -145,9 +149,10 @@ class _Search:
     """Fills requests one after the other, then improves what came of it move by move."""
 
     def __init__(
-        self, terms: Sequence[_Terms], mean_w: Floats, spread: Floats, meets: Bools, ask_mp: float
+        self, terms: Sequence[_Terms], mean_w: Floats, spread: Floats, meets: Bools, asks: Floats
     ) -> None:
-        self.terms, self.mean_w, self.spread, self.meets, self.ask_mp = terms, mean_w, spread, meets, ask_mp
+        self.terms, self.mean_w, self.spread, self.meets, self.asks = terms, mean_w, spread, meets, asks
+        self.are_alike = bool((asks == asks.flat[0]).all())
         self.can = mean_w > 0
         whole = meets.astype(np.int64)
         self.meets_number = whole
@@ -209,13 +214,13 @@ class _Search:
         Thrifty leaves to the requests after it what it could do without, where each has a least size.
         """
         mean, spread = self.mean_w[free, number], self.spread[free, number]
-        sigma = np.sqrt(spread)
+        sigma, asks = np.sqrt(spread), self.asks[free, number]
         best, best_mp = free[:0], 0.0
-        for key in (-mean, sigma / mean, -(mean - sigma)):
+        keys = [-mean, sigma / mean, -(mean - sigma)]
+        for key in keys if self.are_alike else [*keys, asks / mean]:
             order = np.lexsort((free, key))
-            counts = np.arange(1, len(free) + 1, dtype=np.float64)
             worth = self.terms[number].worth(
-                np.cumsum(mean[order]), np.cumsum(spread[order]), counts, self.ask_mp
+                np.cumsum(mean[order]), np.cumsum(spread[order]), np.cumsum(asks[order])
             )
             at = int((worth > 0).argmax()) if is_thrifty else int(worth.argmax())
             if worth[at] > 0 and (worth[at] > best_mp or (is_thrifty and at + 1 < len(best))):
@@ -227,8 +232,8 @@ class _Search:
 
     def _worth(self, number: int, is_in: Bools) -> float:
         mean, variance = self._sums(number, is_in)
-        count = np.array([float(is_in.sum())])
-        return float(self.terms[number].worth(np.array([mean]), np.array([variance]), count, self.ask_mp)[0])
+        cost = np.array([float(self.asks[is_in, number].sum())])
+        return float(self.terms[number].worth(np.array([mean]), np.array([variance]), cost)[0])
 
     def _gains(self, serves: Bools) -> tuple[Floats, Floats]:
         """What each request gains by each asset joining it, and what it loses by each leaving it."""
@@ -237,13 +242,12 @@ class _Search:
         for number, terms in enumerate(self.terms):
             is_in = serves[:, number]
             mean, variance = self._sums(number, is_in)
-            now, count = self._worth(number, is_in), float(is_in.sum())
+            now, cost = self._worth(number, is_in), float(self.asks[is_in, number].sum())
             step = np.where(is_in, -1.0, 1.0)
             worth = terms.worth(
                 np.maximum(0.0, mean + step * self.mean_w[:, number]),
                 np.maximum(0.0, variance + step * self.spread[:, number]),
-                count + step,
-                self.ask_mp,
+                cost + step * self.asks[:, number],
             )
             can = self.can[:, number] & ~is_in
             joining[can, number] = worth[can] - now

@@ -22,7 +22,7 @@ from campaigns.market.receiving import (
 )
 from campaigns.market.weighing import Weighed
 from campaigns.models import MarketOffer, MarketOfferAsset, MarketRequest
-from opendsr.kernel import outbox
+from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OFFERED: Final = "campaigns.market.offered"
 GOOD_UNTIL: Final = "campaigns.market.good_until"
+WEIGHED: Final = "market.weighed"
+"""In the audit trail: what the market brings, what plans of the night lose by it, and who stays with them."""
 OFFER_LOCK: Final = 0x6D6B6F66
 """An advisory lock: offers are weighed one after the other."""
 State = MarketRequest.State
@@ -158,6 +160,18 @@ def _offer(weighed: Weighed, *, at: datetime, by: User | None) -> MarketOffer:
     )
     request.state = State.OFFERED
     request.save(update_fields=["state"])
+    audit.record(
+        at=at,
+        actor=f"user:{by.pk}" if by is not None else "system",
+        verb=WEIGHED,
+        target=f"request:{request.pk}",
+        detail={
+            "income_mp": weighed.income_mp,
+            "assets": len(weighed.serving),
+            "tariff_mp": weighed.tariff_mp,
+            "stay_with_tariffs": weighed.for_tariffs,
+        },
+    )
     telling.note(
         "offer",
         party=request.party,

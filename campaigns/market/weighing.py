@@ -1,27 +1,30 @@
 """What every asset could give each open request, put to the pure choice (`income.py`).
 
 Read from what homes usually use and how often they come (`habits.py`), as a network operator's signals are:
-an asset counts for a request when it can serve all of it. A home's assets share what the home uses.
+an asset counts for a request when it can serve all of it. A home's assets share what the home uses. Where a
+plan of the night would have to make room, what the home pays more for that is part of what asking costs: of
+tariff and market the better one has the asset.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import numpy as np
 
+from campaigns import making_room
 from campaigns.market import income
 from campaigns.market.income import Asked, Choice
-from campaigns.models import Campaign, MarketRequest
+from campaigns.models import Campaign, Direction, MarketRequest
 from campaigns.selecting import ASK_MP
 from campaigns.servicing import sending_at_once
 from opendsr.kernel import keeping
-from opendsr.kernel.interval import HALF_HOUR
+from opendsr.kernel.interval import HALF_HOUR, Interval
 
 State = MarketRequest.State
 KEPT: Final = timedelta(minutes=1)
@@ -40,7 +43,11 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What to do about a request: nothing where `serving` is empty. `able` assets could serve it."""
+    """What to do about a request: nothing where `serving` is empty. `able` assets could serve it.
+
+    `tariff_mp` is what the homes of those that serve pay more for their nights, taken off the income already;
+    `for_tariffs` assets stay with their plans, which are worth more.
+    """
 
     request: MarketRequest
     offered_w: tuple[int, ...]
@@ -48,6 +55,8 @@ class Weighed:
     serving: tuple[Serving, ...]
     able: int
     why_not: str
+    tariff_mp: int = 0
+    for_tariffs: int = 0
 
     @property
     def is_accepted(self) -> bool:
@@ -112,13 +121,34 @@ def weigh(requests: Sequence[MarketRequest], *, at: datetime) -> list[Weighed]:
             row = place[offer.asset_id]
             power_w[row, column], chance_out[row] = offer.expected_w, offer.chance_out
             stays[offer.asset_id] = found.told.occupancy_by_home[asset.home_id]
+    tariff_mp = _tariff_mp(requests, assets, power_w, at=at)
     choice = income.best_choice(
-        [asked_of(request) for request in requests], power_w, chance_out, ask_mp=ASK_MP
+        [asked_of(request) for request in requests], power_w, chance_out, ask_mp=ASK_MP + tariff_mp
     )
     return [
-        _weighed(request, column, choice, power_w, assets, stays, len(able[column].offers))
+        replace(
+            _weighed(request, column, choice, power_w, assets, stays, len(able[column].offers)),
+            tariff_mp=int(tariff_mp[choice.serves[:, column], column].sum()),
+            for_tariffs=int(np.count_nonzero(tariff_mp[~choice.serves[:, column], column])),
+        )
         for column, request in enumerate(requests)
     ]
+
+
+def _tariff_mp(
+    requests: Sequence[MarketRequest], assets: Sequence[UUID], power_w: income.Floats, *, at: datetime
+) -> income.Floats:
+    """What each asset's home pays more for its night if the asset serves the request [asset, request]."""
+    more_mp = np.zeros(power_w.shape)
+    place = {asset_id: number for number, asset_id in enumerate(assets)}
+    for column, request in enumerate(requests):
+        if request.direction == Direction.TURN_DOWN:
+            interval = Interval(request.starts_at, request.ends_at)
+            can = [assets[row] for row in np.nonzero(power_w[:, column])[0].tolist()]
+            lines = making_room.lines_in(can, interval, at=at)
+            for each in making_room.around(lines, interval, at=at):
+                more_mp[place[each.line.asset_id], column] += each.more_mp
+    return more_mp
 
 
 def asked_of(request: MarketRequest) -> Asked:

@@ -226,6 +226,13 @@ def _displaced(detail: Mapping[str, Any]) -> str:
     }
 
 
+def _plans_moved(detail: Mapping[str, Any]) -> str:
+    return _("%(n)s plans of the night make room for it; the homes pay %(more)s more for that.") % {
+        "n": detail.get("assets", 0),
+        "more": wording.money(int(detail.get("more_mp", 0))),
+    }
+
+
 def _amended(detail: Mapping[str, Any]) -> str:
     changed = detail.get("changed") or {}
     told = "; ".join(
@@ -280,6 +287,7 @@ STEPS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "campaign.approved": _approved,
     "campaign.dispatched": _dispatched,
     "campaign.displaced": _displaced,
+    "campaign.plans_moved": _plans_moved,
     "campaign.amended": _amended,
     "campaign.stopped_early": _stopped,
     "campaign.cancelled": _cancelled,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns import cancelling
+from assets.models import Asset
+from campaigns import cancelling, needs, tariffs
 from campaigns.market import declaring, offering, ordering, receiving, rows, weighing
 from campaigns.market.ordering import stretches
 from campaigns.models import (
     Campaign,
+    HomePlan,
+    HomePlanLine,
     MarketAvailability,
     MarketOffer,
     MarketOfferAsset,
@@ -25,7 +29,10 @@ from campaigns.models import (
     MarketTold,
     PlanLine,
 )
+from members.models import Occupancy
 from opendsr.kernel import outbox
+from opendsr.kernel.models import AuditEntry
+from opendsr.kernel.periods import civil_date
 from tests.campaigns.market.trading import asked, make_buyer, make_request
 from tests.campaigns.servicing.operating import make_habits
 from tests.campaigns.staging import (
@@ -145,6 +152,39 @@ def test_of_two_requests_at_once_the_dearer_gets_the_homes(buyer: MarketParty) -
     assert (found[cheap.pk].serving, found[cheap.pk].why_not) == ((), "others_bring_more")
     offering.make_offers(request_ids=[cheap.pk, dear.pk], at=NOON, by=None)
     assert dict(MarketRequest.objects.values_list("pk", "state")) == {cheap.pk: "open", dear.pk: "offered"}
+
+
+def test_homes_whose_plan_of_the_night_is_worth_more_stay_with_it_and_the_sums_are_kept(
+    buyer: MarketParty,
+) -> None:
+    bands = {time(0): Decimal(60), time(16): Decimal(5), time(18): Decimal(60)}
+    tariffs.set_bands(code="t", name="T", bands=bands, at=NOON, by="test")
+    night = needs.night_of(civil_date(STARTS_AT))
+    evening = [3_000 if STARTS_AT <= start < ENDS_AT else 0 for start in night.starts]
+    cheap, dear = list(Asset.objects.order_by("pk"))[:2], {1_500: 0, 9_000: 0}
+    for asset, charge_wh in zip(cheap, dear, strict=True):
+        Asset.objects.filter(pk=asset.pk).update(needs={"charge_wh": charge_wh, "ready_by": "07:00"})
+        stay = Occupancy.objects.get(home=asset.hub.home_id)
+        plan = HomePlan.objects.create(
+            night=night.date, occupancy=stay, tariff_id="t", made_at=NOON, sent_at=NOON, cost_mp=30_000,
+            unplanned_cost_mp=30_000,
+        )  # fmt: skip
+        HomePlanLine.objects.create(
+            plan=plan, asset=asset, power_w=evening, unplanned_power_w=evening, cost_mp=30_000,
+            unplanned_cost_mp=30_000, vtn_event_id=f"E-{charge_wh}",
+        )  # fmt: skip
+    request = make_request(buyer, profile_w=(12_000,) * 4)
+
+    (offer,) = offering.make_offers(request_ids=[request.pk], at=NOON, by=None)
+
+    # Per home 6 kWh at 60 p; the first home's night costs 61 p more, the second's 5.14 pounds.
+    assert set(MarketOfferAsset.objects.values_list("asset", flat=True)) == set(
+        Asset.objects.exclude(pk=cheap[1].pk).values_list("pk", flat=True)
+    )
+    (entry,) = AuditEntry.objects.filter(verb=offering.WEIGHED, target=f"request:{request.pk}")
+    assert (entry.detail["assets"], entry.detail["stay_with_tariffs"]) == (3, 1)
+    assert entry.detail["income_mp"] == offer.income_mp
+    assert entry.detail["tariff_mp"] > 0
 
 
 def test_a_buyer_on_trial_is_answered_and_nothing_is_planned(buyer: MarketParty) -> None:
