@@ -1,8 +1,10 @@
 """The flexibility forecast of a fleet: how long it takes, and how good the fan is against a simulated one.
 
 Run it as `make bench-campaigns` or `python benchmarks/campaigns_forecast.py`. Cars, tanks and storage heaters
-that are there by chance, on days that all of them share, which the sums do not know: what is learnt from
-seven past forecasts has to make up for it in the six after.
+that are there by chance, on days that all of them share, which the sums do not know: what is learnt has to
+make up for it. A season is worked out as the site does, day by day from the four weeks before of which it is
+known what was there, and once from a first fortnight alone. One season tells little of coverage, as its days
+are few: figures are means of SEASONS of them, with how far a mean of so many may be off.
 """
 
 from __future__ import annotations
@@ -27,6 +29,14 @@ ASSETS = int(os.environ.get("BENCH_HOMES", "10000"))
 ZONES = int(os.environ.get("BENCH_ZONES", "40"))
 STARTS_AT = datetime(2026, 1, 14, 0, 30, tzinfo=UTC)
 HALF_HOURS = 108
+A_DAY = 48
+SEASONS = int(os.environ.get("BENCH_SEASONS", "40"))
+DAYS = 56
+LEARNT_FROM, KNOWN_AFTER, FIRST_DAYS = 28, 4, 14
+MOODS = ("none", "two_days", "each_day", "carried_over")
+"""What homes of a day have in common: nothing, a share drawn for two days or for one, or one that wanes."""
+CARRIED = 0.7
+SHARED = 0.15
 KINDS = ("ev_charger", "immersion_heater", "storage_heater")
 
 
@@ -73,28 +83,76 @@ def main() -> None:
         line(f"{name}_{ASSETS}_assets_cpu", time.process_time() - began, "s", 1 if len(is_in) == 1 else None)
         line(f"{name}_groups", len(is_in), "groups")
     there = likelihood.there(things, axis, history, now, usual_w, is_turn_down=True)
-    there_w, chance = there.power_w[:2_000, :96], there.chance[:2_000, :96]
-    fan = fans.fans_of(there_w, chance, np.ones((1, len(there_w)), bool))[0]
-    was = simulated(there_w, chance, days=14, seed=3)
-    most_w = np.floor(there_w.sum(axis=0)).astype(np.int64)
-    past = np.tile(fan, 7), was[:7].ravel()
-    misses = fans.misses_of(*past, int(most_w.max()))
-    learnt = fans.moved(fan, misses, most_w)
-    for name, each in (("as_summed", fan), ("having_learnt", learnt)):
-        told = fans.score(np.tile(each, 6), was[8:].ravel(), was[7:13].ravel())
-        if told.coverage is None or told.skill is None:
-            raise AssertionError("everything is known of a simulation")
-        line(f"forecast_coverage_{name}", 100 * told.coverage, "%", 80 if each is learnt else None)
-        line(f"forecast_skill_{name}", 100 * told.skill, "%", 0 if each is learnt else None)
+    there_w, chance = there.power_w[:2_000, :A_DAY], there.chance[:2_000, :A_DAY]
+    means = [quality(mood, there_w, chance) for mood in MOODS]
+    for name, told in zip(
+        ("as_summed", "after_a_fortnight", "having_learnt"), np.mean(means, axis=0), strict=True
+    ):
+        coverage, width, skill = told
+        line(f"forecast_coverage_{name}", coverage, "%", 80 if name == "having_learnt" else None)
+        line(f"forecast_width_{name}", width, "%")
+        line(f"forecast_skill_{name}", skill, "%", 0 if name == "having_learnt" else None)
 
 
-def simulated(power_w: Any, chance: Any, *, days: int, seed: int) -> Any:
-    """What was there on so many pairs of days, each with a share of its own that all assets have."""
+def quality(mood: str, power_w: Any, chance: Any) -> Any:
+    """Means over the seasons, in per cent: of fans as summed, from a first fortnight and having learnt (rows)
+    the coverage, the mean width by the mean middle, and the skill (columns).
+    """
+    fan = fans.fans_of(power_w, chance, np.ones((1, len(power_w)), bool))[0]
+    most_w = np.floor(power_w.sum(axis=0)).astype(np.int64)
+    found = []
+    for seed in range(SEASONS):
+        was = simulated(power_w, chance, moods(mood, DAYS, seed=1_000 + seed), seed=seed)
+
+        def learnt(since: int, until: int, was: Any = was) -> Any:
+            day = np.arange(since, until).repeat(A_DAY)
+            past = np.tile(fan, until - since), was[since:until].ravel()
+            return fans.moved(fan, fans.misses_of(*past, int(most_w.max()), day), most_w)
+
+        first = learnt(0, FIRST_DAYS)
+        scored = range(LEARNT_FROM + KNOWN_AFTER, DAYS)
+        told = [
+            [fan for _ in scored],
+            [first for _ in scored],
+            [learnt(day - LEARNT_FROM, day - KNOWN_AFTER) for day in scored],
+        ]
+        found.append([figures(np.array(each), was) for each in told])
+    mean, off = np.mean(found, axis=0), np.std(found, axis=0)[:, 0] / np.sqrt(SEASONS)
+    for name, row, error in zip(("summed", "fortnight", "learnt"), mean, off, strict=True):
+        line(f"forecast_{mood}_{name}_coverage", row[0], "%")
+        line(f"forecast_{mood}_{name}_coverage_standard_error", error, "%")
+        line(f"forecast_{mood}_{name}_width", row[1], "%")
+    return mean
+
+
+def figures(told: Any, was: Any) -> tuple[float, float, float]:
+    """Coverage, width and skill of fans [day, 3, half-hour] for the last days of `was` [day, half-hour]."""
+    fan = np.concatenate(list(told), axis=1)
+    score = fans.score(fan, was[-len(told) :].ravel(), was[-len(told) - 1 : -1].ravel())
+    if score.coverage is None or score.skill is None:
+        raise AssertionError("everything is known of a simulation")
+    return 100 * score.coverage, 100 * float((fan[2] - fan[0]).mean() / fan[1].mean()), 100 * score.skill
+
+
+def moods(mood: str, days: int, *, seed: int) -> Any:
+    """What the chance of every asset is multiplied by on each day [day]."""
+    drawn = np.random.default_rng(seed).normal(0, 1, days)
+    if mood == "none":
+        drawn[:] = 0
+    elif mood == "two_days":
+        drawn = drawn[: (days + 1) // 2].repeat(2)[:days]
+    elif mood == "carried_over":
+        for day in range(1, days):
+            drawn[day] = CARRIED * drawn[day - 1] + np.sqrt(1 - CARRIED**2) * drawn[day]
+    return np.exp(SHARED * drawn)
+
+
+def simulated(power_w: Any, chance: Any, shares: Any, *, seed: int) -> Any:
+    """What was there on days with these shares of the chances [day]: [day, half-hour]."""
     random = np.random.default_rng(seed)
     found = []
-    for _ in range(days):
-        likely = np.clip(chance * random.lognormal(0, 0.15), 0, 1)
-        is_there = random.random(chance.shape) < likely
+    for share in shares:
+        is_there = random.random(chance.shape) < np.clip(chance * share, 0, 1)
         found.append(np.rint((power_w * is_there).sum(axis=0)).astype(np.int64))
     return np.array(found)
 

@@ -20,8 +20,10 @@ class FlexibilityForecast(models.Model):
     """One zone, kind of asset ("" all of them) and direction, by half-hour from `starts_at`, in W.
 
     `there_w` is the power that is there to be moved, `asked_w` what is left of it when homes are asked and
-    some say no or are silent: 10, 50 and 90 in 100, one row of half-hours after the other. `before_w` is the
-    same half-hour of the latest known day, `was_w` what was there; -1 where that is not known.
+    some say no or are silent: 10, 50 and 90 in 100, one row of half-hours after the other. `summed_w` is the
+    first before anything learnt was put in, from which later ones learn; empty in rows kept before it was.
+    `before_w` is the same half-hour of the latest known day, `was_w` what was there; -1 where that is not
+    known.
     """
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
@@ -35,6 +37,7 @@ class FlexibilityForecast(models.Model):
     most_w = ArrayField(models.PositiveIntegerField(), size=HALF_HOURS)
     there_w = ArrayField(models.PositiveIntegerField(), size=QUANTILES * HALF_HOURS)
     asked_w = ArrayField(models.PositiveIntegerField(), size=QUANTILES * HALF_HOURS)
+    summed_w = ArrayField(models.PositiveIntegerField(), size=QUANTILES * HALF_HOURS, null=True, blank=True)
     before_w = ArrayField(models.IntegerField(), size=HALF_HOURS)
     was_w = ArrayField(models.IntegerField(), size=HALF_HOURS, null=True, blank=True)
 
@@ -51,6 +54,10 @@ class FlexibilityForecast(models.Model):
                 condition=Q(most_w__len=HALF_HOURS, before_w__len=HALF_HOURS)
                 & Q(there_w__len=QUANTILES * HALF_HOURS, asked_w__len=QUANTILES * HALF_HOURS),
                 name="flexibilityforecast_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(summed_w=None) | Q(summed_w__len=QUANTILES * HALF_HOURS),
+                name="flexibilityforecast_sums_whole",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["-issued_at"], name="flexibilityforecast_newest")]

@@ -24,13 +24,15 @@ GRID: Final = 512
 UNKNOWN: Final = -1
 LEAST_PAST: Final = 96
 """Half-hours of which it has to be known what was there before anything is learnt from them."""
+LEAST_WORTH: Final = 3.0
+"""Misses count as so many independent ones at least: of fewer, how far they spread cannot be told."""
 LEAST_WIDTH: Final = 0.02
 """A fan counts as this share of all power wide at least, when misses are measured against its width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Misses:
-    """How far past fans lay off, in widths of the fan: below the 10, about the 50, above the 90 in 100."""
+    """How far fans lie off, in widths of the fan: below the 10, about the 50, above the 90 in 100."""
 
     low: float = 0.0
     middle: float = 0.0
@@ -87,24 +89,48 @@ def fans_of(power_w: Floats, chance: Floats, is_in: Bools) -> Ints:
     return _in_order(found, total_w) if count else np.zeros((0, len(QUANTILES), slots), np.int64)
 
 
-def misses_of(past_w: Ints, was_w: Ints, total_w: int) -> Misses:
+def misses_of(past_w: Ints, was_w: Ints, total_w: int, day: Ints) -> Misses:
     """What is learnt from past fans [3, half-hour] and what was there (UNKNOWN left out).
 
-    As conformal prediction does (Romano, Patterson and Candès 2019), each side of its own: moved by these,
-    the fan would have held 10, 50 and 90 in 100 of the past.
+    The fans are the sums that nothing was learnt into: of fans that were moved, only what is still to be
+    moved could be learnt. `day` [half-hour] counts the days. As conformal prediction does (Romano, Patterson
+    and Candès 2019), each side of its own: moved by these, the fan would have held 10, 50 and 90 in 100 of
+    the past, and a little more on both sides, as the past is short (`_to_come`).
     """
     known = was_w != UNKNOWN
     if known.sum() < LEAST_PAST:
         return Misses()
-    past, was = past_w[:, known], was_w[known]
+    past, was, days = past_w[:, known], was_w[known], day[known]
     width = np.maximum(past[2] - past[0], max(1.0, LEAST_WIDTH * total_w))
-    count = len(was)
-    place = min(count - 1, int(np.ceil((count + 1) * QUANTILES[2])) - 1)
     return Misses(
-        low=float(np.sort((past[0] - was) / width)[place]),
+        low=_to_come((past[0] - was) / width, days),
         middle=float(np.median((was - past[1]) / width)),
-        high=float(np.sort((was - past[2]) / width)[place]),
+        high=_to_come((was - past[2]) / width, days),
     )
+
+
+def worth(missed: Floats, day: Ints) -> float:
+    """How many independent misses these [half-hour] are worth, in telling what comes; LEAST_WORTH at least.
+
+    Half-hours of a day miss alike, by Kish's design effect (1965); days that follow each other do so too, as
+    an autoregression of the first order.
+    """
+    of_day = np.unique(day, return_inverse=True)[1]
+    size = np.bincount(of_day)
+    days, count = len(size), len(missed)
+    if days < 2 or count == days:
+        return LEAST_WORTH if days < 2 else float(max(LEAST_WORTH, days))
+    mean = np.bincount(of_day, missed) / size
+    within = float(((missed - mean[of_day]) ** 2).sum() / (count - days))
+    of_means = float((size * (mean - missed.mean()) ** 2).sum() / (days - 1))
+    between = max(0.0, of_means - within) * days / count
+    if between + within == 0:
+        return float(max(LEAST_WORTH, count))
+    share = between / (between + within)
+    off = mean - mean.mean()
+    alike = max(0.0, float(off[1:] @ off[:-1] / (off @ off))) if share else 0.0
+    worth_days = max(LEAST_WORTH, days * (1 - alike) / (1 + alike))
+    return max(LEAST_WORTH, 1 / (share / worth_days + (1 - share) / count))
 
 
 def moved(fan_w: Ints, misses: Misses, total_w: Ints) -> Ints:
@@ -141,6 +167,37 @@ def _in_order(found: Floats, total_w: Floats | Ints) -> Ints:
     # Sorting crossed quantiles never makes them worse (Chernozhukov, Fernandez-Val and Galichon 2010).
     within = np.clip(np.sort(found, axis=1), 0, total_w[:, None])
     return np.floor(within + 1e-6).astype(np.int64)
+
+
+def _to_come(missed: Floats, day: Ints) -> float:
+    """Under which 90 in 100 of the misses to come stay.
+
+    The quantile of the past, taken over the ranks of one independent miss as those come together, and further
+    from the middle by the ratio of Student's predictive quantile to the normal one: the misses tell middle
+    and spread of those to come only as well as so few can.
+    """
+    known = worth(missed, day)
+    ranks = len(missed) * np.clip(QUANTILES[2] + np.array([-0.5, 0.5]) / known, 0, 1)
+    begin, end = int(np.floor(ranks[0])), int(np.ceil(ranks[1]))
+    middle, most = float(np.median(missed)), float(np.sort(missed)[begin:end].mean())
+    further = _student(known - 1) * np.sqrt(1 + 1 / known) / DEVIATIONS[2]
+    return float(middle + (most - middle) * further)
+
+
+def _student(freedom: float) -> float:
+    """The 90 in 100 quantile of Student's t with 2 degrees of freedom or more, to 0.3 in 100.
+
+    Abramowitz and Stegun 26.7.5.
+    """
+    z = float(DEVIATIONS[2])
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
+    )
+    return sum(term / freedom**power for power, term in enumerate(terms))
 
 
 def _exact(power_w: Floats, chance: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """A forecast every six hours for every zone, kind and direction, kept; and what was there, when it is over.
 
 What was there is looked up a day after the last half-hour, when readings have come, and never again. The fan
-learns from how far the past weeks' fans of the same zone, kind and direction lay off.
+learns from how far the past weeks' sums of the same zone, kind and direction lay off.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 
 import numpy as np
 from django.db import transaction
+from django.db.models.functions import Coalesce
 
 from campaigns.forecast_models import HALF_HOURS, QUANTILES
 from campaigns.forecasting import fans, gathering
@@ -86,6 +87,7 @@ def issue(*, at: datetime) -> int:
                     most_w=most_w[number].tolist(),
                     there_w=fans.moved(there_w[number], misses, most_w[number]).ravel().tolist(),
                     asked_w=fans.moved(asked_w[number], misses, most_w[number]).ravel().tolist(),
+                    summed_w=there_w[number].ravel().tolist(),
                     before_w=_persistence(before[direction][number]).tolist(),
                 )
             )
@@ -207,19 +209,23 @@ def _persistence(past: Ints) -> Ints:
 
 
 def _learnt(*, at: datetime) -> dict[Key, Misses]:
-    """What the past weeks' fans teach, by zone, kind and direction."""
+    """What the past weeks' sums teach, by zone, kind and direction; days are counted in UTC."""
     rows = FlexibilityForecast.objects.filter(issued_at__gt=at - LEARN_FROM).exclude(was_w=None)
-    past: dict[Key, list[tuple[Ints, Ints, int]]] = {}
-    columns = ("zone_kind", "zone", "kind", "direction", "there_w", "was_w", "most_w")
-    for *key, there_w, was_w, most_w in rows.order_by("issued_at").values_list(*columns):
+    past: dict[Key, list[tuple[Ints, Ints, int, Ints]]] = {}
+    # A row kept before sums were has only what was moved.
+    summed = Coalesce("summed_w", "there_w")
+    columns = ("zone_kind", "zone", "kind", "direction", "starts_at", summed, "was_w", "most_w")
+    for *key, starts_at, summed_w, was_w, most_w in rows.order_by("issued_at").values_list(*columns):
         zone_kind, zone, kind, direction = key
-        told = (fan_of(there_w), np.array(was_w, np.int64), max(most_w))
+        day = (int(starts_at.timestamp()) // HALF_HOUR.seconds + np.arange(HALF_HOURS)) // A_DAY
+        told = (fan_of(summed_w), np.array(was_w, np.int64), max(most_w), day)
         past.setdefault((zone_kind, zone, kind, direction), []).append(told)
     return {
         key: fans.misses_of(
-            np.concatenate([fan for fan, _, _ in told], axis=1),
-            np.concatenate([was for _, was, _ in told]),
-            max(most for _, _, most in told),
+            np.concatenate([fan for fan, *_ in told], axis=1),
+            np.concatenate([was for _, was, *_ in told]),
+            max(most for *_, most, _ in told),
+            np.concatenate([day for *_, day in told]),
         )
         for key, told in past.items()
     }

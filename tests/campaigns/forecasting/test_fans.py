@@ -91,7 +91,7 @@ def test_what_is_learnt_would_have_held_the_past(seed: int, bias: int) -> None:
     past = np.stack([middle - 500, middle, middle + 500])
     was = np.maximum(0, middle + bias + random.normal(0, 1_500, 300).astype(np.int64))
 
-    misses = fans.misses_of(past, was, 40_000)
+    misses = fans.misses_of(past, was, 40_000, np.arange(300) // 48)
     again = fans.moved(past, misses, np.full(300, 40_000))
 
     assert (np.diff(again, axis=0) >= 0).all()
@@ -100,12 +100,71 @@ def test_what_is_learnt_would_have_held_the_past(seed: int, bias: int) -> None:
     assert fans.pinball_w(again, was).mean() <= fans.pinball_w(past, was).mean() + 1
 
 
+def _moods(random: np.random.Generator, days: int, carried: float) -> fans.Floats:
+    """What all homes of a day share, as they would of weather that stays for `carried` of it."""
+    mood = random.normal(0, 1, days)
+    for day in range(1, days):
+        mood[day] = carried * mood[day - 1] + np.sqrt(1 - carried**2) * mood[day]
+    return mood
+
+
+@pytest.mark.parametrize(
+    ("days", "carried", "shared"), [(24, 0, 1), (24, 0, 0.1), (24, 0.6, 1), (10, 0, 1), (7, 0, 0.5)]
+)
+def test_fans_hold_eight_in_ten_of_the_days_to_come_however_much_homes_have_in_common(
+    days: int, carried: float, shared: float
+) -> None:
+    """Told from normal days of a known make, five days ahead; the sum itself knows nothing of the mood."""
+    random = np.random.default_rng(11)
+    held, plain = [], []
+    fan = np.array([[9_000], [10_000], [11_000]]).repeat(48, axis=1)
+    day = np.arange(days).repeat(48)
+    for _ in range(800):
+        mood = _moods(random, days + 5, carried)[:, None]
+        off = np.sqrt(shared) * mood + np.sqrt(1 - shared) * random.normal(0, 1, (days + 5, 48))
+        was = np.rint(10_000 + 2_000 * off).astype(np.int64)
+        misses = fans.misses_of(np.tile(fan, days), was[:days].ravel(), 20_000, day)
+        told = fans.moved(fan, misses, np.full(48, 20_000))
+        held.append(((told[0] <= was[-1]) & (was[-1] <= told[2])).mean())
+        low, high = np.quantile(was[:days], (0.1, 0.9))
+        plain.append(((low <= was[-1]) & (was[-1] <= high)).mean())
+
+    assert np.mean(held) == pytest.approx(0.8, abs=0.045)
+    assert np.mean(plain) < np.mean(held)
+
+
+@given(seed=SEEDS, days=st.integers(2, 28))
+@settings(max_examples=40, deadline=None)
+def test_misses_are_worth_no_more_than_there_are_and_less_the_more_days_are_alike(
+    seed: int, days: int
+) -> None:
+    random = np.random.default_rng(seed)
+    day = np.arange(days).repeat(48)
+    noise, mood = random.normal(0, 1, 48 * days), np.where(np.arange(days) % 2, 1, -1).repeat(48)
+
+    alone, alike = fans.worth(noise, day), fans.worth(mood + noise / 1_000, day)
+    slowly = fans.worth(np.linspace(0, 5, 48 * days) + noise / 1_000, day)
+
+    assert fans.LEAST_WORTH <= alike <= max(fans.LEAST_WORTH, days) + 0.01
+    assert alike <= alone <= 48 * days + 1e-6
+    if days >= 6:
+        assert slowly <= 1.1 * max(fans.LEAST_WORTH, days / 2)
+    assert fans.worth(noise, np.zeros(48 * days, np.int64)) == fans.LEAST_WORTH
+    assert fans.worth(np.zeros(48 * days), day) == 48 * days
+
+
+def test_student_s_quantile_is_as_in_the_tables() -> None:
+    tables = {2: 1.8856, 3: 1.6377, 6: 1.4398, 9: 1.3830, 24: 1.3178, 120: 1.2886}
+    for freedom, quantile in tables.items():
+        assert fans._student(freedom) == pytest.approx(quantile, rel=0.003)
+
+
 def test_too_little_past_teaches_nothing_and_what_is_moved_stays_within() -> None:
     past = np.array([[1], [2], [3]]).repeat(fans.LEAST_PAST, axis=1)
     was = np.full(fans.LEAST_PAST, 5)
     was[0] = UNKNOWN
 
-    assert fans.misses_of(past, was, 10) == Misses()
+    assert fans.misses_of(past, was, 10, np.arange(fans.LEAST_PAST) // 48) == Misses()
     wild = fans.moved(past, Misses(50, 50, 50), np.zeros(fans.LEAST_PAST, np.int64))
     assert not wild.any()
 

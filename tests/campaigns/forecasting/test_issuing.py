@@ -123,6 +123,35 @@ def test_the_fan_learns_what_devices_say_and_is_compared_with_what_was_there() -
     assert told.coverage > 0.9
 
 
+def test_what_was_learnt_is_kept_while_it_holds_and_learnt_from_sums_alone() -> None:
+    _settled_home("ev_charger", "immersion_heater")
+    issuing.issue(at=NOON)
+    first = _row()
+    most_w = np.array(first.most_w)
+    assert first.summed_w == first.there_w, "nothing was known to learn from"
+    summed = issuing.fan_of(first.summed_w)
+    # Three weeks in which four in five of the power were there, and the fans that were kept had learnt it.
+    was_w = np.rint(0.8 * most_w).astype(np.int64)
+    assert (np.abs(summed - was_w) > 0.1 * most_w).all(axis=1).any()
+    FlexibilityForecast.objects.bulk_create(
+        FlexibilityForecast(
+            **TURN_DOWN, assets=2, most_w=first.most_w, asked_w=first.asked_w, before_w=first.before_w,
+            issued_at=NOON - timedelta(days=days), starts_at=first.starts_at - timedelta(days=days),
+            summed_w=first.summed_w, there_w=np.tile(was_w, 3).tolist(), was_w=was_w.tolist(),
+        )
+        for days in range(5, 27)
+    )  # fmt: skip
+
+    issuing.issue(at=NOON + timedelta(hours=6))
+
+    row = _row(issued_at=NOON + timedelta(hours=6))
+    learnt = issuing.fan_of(row.there_w)
+    assert row.summed_w is not None
+    assert not np.array_equal(learnt, issuing.fan_of(row.summed_w))
+    held = np.abs(learnt[1] - 0.8 * np.array(row.most_w)) <= 0.1 * np.array(row.most_w)
+    assert held.mean() > 0.8
+
+
 def test_by_meters_alone_what_can_be_turned_up_is_not_known_afterwards() -> None:
     _settled_home("ev_charger")
     issuing.issue(at=NOON)
