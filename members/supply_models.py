@@ -19,7 +19,7 @@ class PaymentMethod(models.TextChoices):
 
     DIRECT_DEBIT = "direct_debit", _lazy("By direct debit")
     STANDARD_CREDIT = "standard_credit", _lazy("When the bill comes")
-    PREPAYMENT = "prepayment", _lazy("In advance: prepayment meter, or smart meter on pay-as-you-go")
+    PREPAYMENT = "prepayment", _lazy("In advance (prepayment)")
     NOT_SAID = "not_said", _lazy("We would rather not say")
 
 

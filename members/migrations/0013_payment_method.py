@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 choices=[
                     ("direct_debit", "By direct debit"),
                     ("standard_credit", "When the bill comes"),
-                    ("prepayment", "In advance: prepayment meter, or smart meter on pay-as-you-go"),
+                    ("prepayment", "In advance (prepayment)"),
                     ("not_said", "We would rather not say"),
                 ],
                 db_default="",

@@ -221,6 +221,25 @@ def months_figure(
     return Figure(element_id=element_id, label=label, data={"data": traces, "layout": layout})
 
 
+def groups_figure(
+    *, element_id: str, label: str, names: Sequence[str], values: Sequence[float], unit: str
+) -> Figure:
+    """A bar a group, the first on top, its name beside it: names of any length are read on a phone too."""
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": list(values),
+        "y": list(names),
+        "marker": {"color": METERED_COLOUR},
+        "hovertemplate": f"%{{y}}: %{{x:,.2f}} {unit}<extra></extra>",
+    }
+    layout = LAYOUT | {
+        "xaxis": LAYOUT["yaxis"] | {"title": {"text": unit, "standoff": 6}, "automargin": True, "nticks": 4},
+        "yaxis": {"fixedrange": True, "type": "category", "autorange": "reversed", "automargin": True},
+    }
+    return Figure(element_id=element_id, label=label, data={"data": [bars], "layout": layout})
+
+
 def fan_figure(
     *,
     element_id: str,

@@ -22,8 +22,8 @@ from opendsr.web.refusals import sentence
 
 NO_NUL = ProhibitNullCharactersValidator()
 WHY_PAYMENT = _lazy(
-    "You need not say. It shows whether homes that pay in advance get as much as others, only ever as totals "
-    "over 15 homes or more."
+    "In advance is by a prepayment meter, or a smart meter on pay-as-you-go. You need not say: it shows "
+    "whether homes that pay in advance get as much as others, only ever as totals over 15 homes or more."
 )
 HEATERS = (
     ("", _lazy("We have none")),

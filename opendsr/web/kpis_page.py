@@ -24,7 +24,14 @@ from members.policy import has_role, require_role
 from metering.causes import Cause
 from opendsr.kernel.spreadsheets import inert
 from opendsr.web import cause_words, live_board, wording
-from opendsr.web.charts import BASELINE_COLOUR, BEFORE_COLOUR, METERED_COLOUR, PRICE_COLOUR, months_figure
+from opendsr.web.charts import (
+    BASELINE_COLOUR,
+    BEFORE_COLOUR,
+    METERED_COLOUR,
+    PRICE_COLOUR,
+    groups_figure,
+    months_figure,
+)
 from opendsr.web.entering import signed_in
 from settlement.kpi_models import MonthFigures
 from settlement.kpis.calculations import LEAST_HOMES, share
@@ -48,7 +55,7 @@ SORT_WORDS: Final[Mapping[str, Mapping[str, str | Promise]]] = {
         groups.CREDIT: _lazy("Pay by direct debit or when the bill comes"),
         groups.NOT_KNOWN: _lazy("Not known how they pay"),
     },
-    "needs": {"some": _lazy("Told us of needs"), "none": _lazy("Told us of none")},
+    "needs": {"some": _lazy("Told us of needs"), "none": _lazy("Told us of no needs")},
 }
 SHORT_WORDS: Final[Mapping[str, Mapping[str, str | Promise]]] = {
     "tenure": {
@@ -62,7 +69,7 @@ SHORT_WORDS: Final[Mapping[str, Mapping[str, str | Promise]]] = {
         groups.CREDIT: _lazy("Pay afterwards"),
         groups.NOT_KNOWN: _lazy("Payment unknown"),
     },
-    "needs": {"some": _lazy("Needs told"), "none": _lazy("None told")},
+    "needs": {"some": _lazy("Needs told"), "none": _lazy("No needs told")},
 }
 TENURE_WORDS: Final = {
     Tenure.OWNER: _lazy("Own their home"),
@@ -339,17 +346,11 @@ def _groups_figure(social: Mapping[str, Any]) -> Any | None:
     ]
     if not told:
         return None
-    return months_figure(
+    return groups_figure(
         element_id="groups-figure",
         label=_("What a home of each group earned on average; the table below has the same numbers"),
         names=[words for words, _each in told],
-        series=[
-            (
-                _("Earned a home"),
-                METERED_COLOUR,
-                [each["earned_mp"] / each["homes"] / 100_000 for _words, each in told],
-            )
-        ],
+        values=[each["earned_mp"] / each["homes"] / 100_000 for _words, each in told],
         unit="£",
     )
 

@@ -74,7 +74,7 @@ def test_the_groups_by_how_homes_pay(scene: Scene, visit: Visit) -> None:
     assert rows["Not known how they pay"][0].startswith("not shown: fewer than 15 homes")
     (drawn,) = page.tree.xpath("//script[@id='groups-figure']")
     (bars,) = json.loads(drawn.text)["data"]
-    assert (bars["x"], bars["y"]) == (["Pay afterwards", "Prepayment"], [2.0, 1.0])
+    assert (bars["y"], bars["x"]) == (["Pay afterwards", "Prepayment"], [2.0, 1.0])
     file = visit(scene.fay).get(reverse("kpis_csv")).content.decode("utf-8-sig")
     assert "2026-01,social,payment: prepayment,earned_mp,1600000" in file
     assert '2026-01,social,payment: not known,told,"no, fewer than 15 homes"' in file

@@ -86,7 +86,7 @@ def hand_in(client: Client, *, who: dict[str, str] | None = None, **answers: str
     assert client.post(reverse("join_things"), things()).url == reverse("join_check")
     check = seen(client.get(reverse("join_check")))
     assert check.faults() == []
-    assert ("In advance: prepayment meter" in check.text()) == (answers.get("payment_method") != "")
+    assert ("In advance (prepayment)" in check.text()) == (answers.get("payment_method") != "")
     assert client.post(reverse("join_check")).url == reverse("join_standing")
     return Application.objects.get(pk=client.session["application"])
 
