@@ -5,8 +5,6 @@ A token is the member, for what its scope covers; it ends with the membership.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,12 +17,11 @@ from django.db.models import QuerySet
 from members import entry
 from members.models import Member
 from members.token_models import PersonalToken
-from opendsr.kernel import audit
+from opendsr.kernel import audit, bearer
 from opendsr.kernel.errors import DomainError, NotFound
+from opendsr.kernel.ids import new_uuid
 
 SCHEME: Final = "odsr"
-USED_EVERY: Final = timedelta(minutes=1)
-LONGEST_SECRET: Final = 200
 LONGEST_DAYS: Final = 3_660
 MOST_TOKENS: Final = 20
 
@@ -41,6 +38,10 @@ class TooManyTokens(DomainError):
     most: int
 
 
+class TokenEnded(DomainError):
+    """This form made a token that was revoked since."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewToken:
     """A token just made; `secret` is told this once and known to nobody afterwards."""
@@ -51,26 +52,39 @@ class NewToken:
 
 @transaction.atomic
 def make_token(
-    *, member: Member, name: str, scope: str, days: int | None, at: datetime, wall: datetime, by: str
+    *,
+    member: Member,
+    name: str,
+    scope: str,
+    days: int | None,
+    at: datetime,
+    wall: datetime,
+    by: str,
+    key: UUID | None = None,
 ) -> NewToken:
     """Make a key for a program of the member's; `days` of None is until it is revoked.
 
-    Raises InvalidField (name, scope, days), TooManyTokens.
+    The same again under the same `key` is the same token. Raises InvalidField (name, scope, days),
+    TooManyTokens, TokenEnded.
     """
     told = entry.one_line(name, field="name", longest=60)
     chosen = entry.choice(PersonalToken.Scope, scope, "scope")
     if days is not None and not 0 < days <= LONGEST_DAYS:
         raise entry.InvalidField(field="days", problem="out_of_range", least=1, most=LONGEST_DAYS)
     Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    drawn = bearer.draw(SCHEME, key=key or new_uuid(), words=(member.pk, told, chosen.value, days))
+    if (known := PersonalToken.objects.filter(prefix=drawn.prefix).first()) is not None:
+        if known.digest != drawn.digest or known.revoked_wall_at is not None:
+            raise TokenEnded
+        return NewToken(known, drawn.text)
     if live_tokens(member).count() >= MOST_TOKENS:
         raise TooManyTokens(most=MOST_TOKENS)
-    prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     row = PersonalToken.objects.create(
         member=member,
         name=told,
         scope=chosen,
-        prefix=prefix,
-        digest=_digest(secret),
+        prefix=drawn.prefix,
+        digest=drawn.digest,
         created_wall_at=wall,
         expires_wall_at=None if days is None else wall + timedelta(days=days),
     )
@@ -78,7 +92,7 @@ def make_token(
         at=at, actor=by, verb="token.made", target=f"member:{member.pk}",
         detail={"token": row.prefix, "scope": chosen.value},
     )  # fmt: skip
-    return NewToken(row, f"{SCHEME}_{prefix}_{secret}")
+    return NewToken(row, drawn.text)
 
 
 @transaction.atomic
@@ -108,26 +122,12 @@ def holder_of(
 
     None for one unknown, revoked or out of date, of another scope, or of somebody who has left.
     """
-    scheme, _, rest = secret.partition("_")
-    prefix, _, key = rest.partition("_")
-    if len(secret) > LONGEST_SECRET or scheme != SCHEME or not key or "\0" in prefix:
-        return None
-    row = PersonalToken.objects.select_related("member__household", "member__user").filter(
-        prefix=prefix[:12]
-    ).first()  # fmt: skip
-    if row is None or not secrets.compare_digest(row.digest, _digest(key)):
-        return None
-    is_over = row.expires_wall_at is not None and row.expires_wall_at <= wall
-    if is_over or row.revoked_wall_at is not None or row.scope not in scopes:
+    rows = PersonalToken.objects.select_related("member__household", "member__user")
+    row = bearer.holder(secret, scheme=SCHEME, rows=rows, wall=wall)
+    if row is None or row.scope not in scopes:
         return None
     user = row.member.user
     if not row.member.is_current(at) or user is None or not user.is_active:
         return None
-    if row.last_used_wall_at is None or wall - row.last_used_wall_at >= USED_EVERY:
-        PersonalToken.objects.filter(pk=row.pk).update(last_used_wall_at=wall)
+    bearer.note_use(row, wall=wall)
     return row.member, row
-
-
-def _digest(secret: str) -> str:
-    """A random secret of 256 bits needs no slow hash."""
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

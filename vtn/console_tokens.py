@@ -13,10 +13,12 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opendsr.kernel import clock
+from opendsr.kernel.errors import DomainError
+from opendsr.kernel.ids import new_uuid
 from vtn import tokens
 from vtn.models import ApiToken
 from vtn.policy import GRANTABLE, Deed
-from vtn.staff_door import StaffRequest, door, show
+from vtn.staff_door import StaffRequest, door, sentence, show
 
 WORDS: Final = {
     Deed.SEE: _lazy("See VENs, events, opts, reports and messages"),
@@ -29,8 +31,9 @@ WORDS: Final = {
 
 
 class TokenForm(forms.Form):
-    """A new token."""
+    """A new token; sent twice, by its `key`, the form makes one."""
 
+    key = forms.UUIDField(required=False, widget=forms.HiddenInput, initial=new_uuid)
     name = forms.CharField(label=_lazy("Application"), max_length=80)
     deeds = forms.MultipleChoiceField(
         label=_lazy("It may"),
@@ -50,15 +53,13 @@ def token_list(request: StaffRequest) -> HttpResponse:
     form = TokenForm(request.POST if request.method == "POST" else None)
     made = None
     if request.method == "POST" and form.is_valid():
-        made = tokens.create_token(
-            name=form.cleaned_data["name"],
-            deeds=form.cleaned_data["deeds"],
-            days=form.cleaned_data["days"],
-            at=clock.now(),
-            wall=clock.wall_now(),
-            by=request.principal.actor,
-        )
-        form = TokenForm()
+        try:
+            made = tokens.create_token(
+                **form.cleaned_data, at=clock.now(), wall=clock.wall_now(), by=request.principal.actor
+            )
+            form = TokenForm()
+        except DomainError as error:
+            form.add_error(None, sentence(error))
     wall = clock.wall_now()
     context = {
         "form": form,

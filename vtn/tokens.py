@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db import transaction
 
-from opendsr.kernel import audit
-from opendsr.kernel.errors import Invalid, NotFound
+from opendsr.kernel import audit, bearer
+from opendsr.kernel.errors import DomainError, Invalid, NotFound
+from opendsr.kernel.ids import new_uuid
 from vtn import policy
 from vtn.models import ApiToken
 from vtn.policy import GRANTABLE, Principal
 
-PREFIX: Final = "vtn"
-USED_EVERY: Final = timedelta(minutes=1)
-LONGEST_SECRET: Final = 200
+SCHEME: Final = "vtn"
 
 
 class TokenInvalid(Invalid):
     """A token that cannot be made: `field`, `reason`."""
+
+
+class TokenEnded(DomainError):
+    """The form made a token that was revoked since: `reason`."""
 
 
 class UnknownToken(NotFound):
@@ -40,9 +42,19 @@ class NewToken:
 
 @transaction.atomic
 def create_token(
-    *, name: str, deeds: Collection[str], days: int | None, at: datetime, wall: datetime, by: str
+    *,
+    name: str,
+    deeds: Collection[str],
+    days: int | None,
+    at: datetime,
+    wall: datetime,
+    by: str,
+    key: UUID | None = None,
 ) -> NewToken:
-    """Make a token for an application; raises TokenInvalid."""
+    """Make a token for an application; the same again under the same `key` is the same token.
+
+    Raises TokenInvalid, TokenEnded.
+    """
     unknown = set(deeds) - {deed.value for deed in GRANTABLE}
     if unknown or not deeds:
         allowed = ", ".join(GRANTABLE)
@@ -51,20 +63,30 @@ def create_token(
         raise TokenInvalid(field="name", reason="name the application")
     if days is not None and not 0 < days <= 3_660:
         raise TokenInvalid(field="days", reason="1 to 3660, or none")
-    prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    row = ApiToken.objects.create(
-        name=name.strip()[:80],
-        prefix=prefix,
-        digest=_digest(secret),
-        deeds=sorted(set(deeds)),
-        created_by=by,
-        created_wall_at=wall,
-        expires_wall_at=None if days is None else wall + timedelta(days=days),
+    told, chosen = name.strip()[:80], sorted(set(deeds))
+    drawn = bearer.draw(SCHEME, key=key or new_uuid(), words=(by, told, chosen, days))
+    row, is_new = ApiToken.objects.get_or_create(
+        prefix=drawn.prefix,
+        defaults={
+            "name": told,
+            "digest": drawn.digest,
+            "deeds": chosen,
+            "created_by": by,
+            "created_wall_at": wall,
+            "expires_wall_at": None if days is None else wall + timedelta(days=days),
+        },
     )
-    audit.record(
-        at=at, actor=by, verb="vtn.token.created", target=f"vtn_token:{row.pk}", detail={"deeds": row.deeds}
-    )
-    return NewToken(row, f"{PREFIX}_{prefix}_{secret}")
+    if row.digest != drawn.digest or row.revoked_wall_at is not None:
+        raise TokenEnded(reason="this form made a token that was revoked: open the page anew")
+    if is_new:
+        audit.record(
+            at=at,
+            actor=by,
+            verb="vtn.token.created",
+            target=f"vtn_token:{row.pk}",
+            detail={"deeds": row.deeds},
+        )
+    return NewToken(row, drawn.text)
 
 
 @transaction.atomic
@@ -81,22 +103,8 @@ def revoke_token(*, token_id: int, at: datetime, wall: datetime, by: str) -> Non
 
 def principal_of(secret: str, *, wall: datetime) -> Principal | None:
     """Return what the holder of a token may do; None for one unknown, revoked or out of date."""
-    if len(secret) > LONGEST_SECRET:
+    row = bearer.holder(secret, scheme=SCHEME, rows=ApiToken.objects.all(), wall=wall)
+    if row is None:
         return None
-    scheme, _, rest = secret.partition("_")
-    prefix, _, key = rest.partition("_")
-    if scheme != PREFIX or not key or "\0" in prefix:
-        return None
-    row = ApiToken.objects.filter(prefix=prefix[:12]).first()
-    if row is None or not secrets.compare_digest(row.digest, _digest(key)):
-        return None
-    if row.revoked_wall_at is not None or (row.expires_wall_at is not None and row.expires_wall_at <= wall):
-        return None
-    if row.last_used_wall_at is None or wall - row.last_used_wall_at >= USED_EVERY:
-        ApiToken.objects.filter(pk=row.pk).update(last_used_wall_at=wall)
+    bearer.note_use(row, wall=wall)
     return policy.application(row.pk, row.deeds)
-
-
-def _digest(secret: str) -> str:
-    """A random secret of 256 bits needs no slow hash."""
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -26,6 +26,7 @@ from members.models import Member
 from members.token_models import PersonalToken
 from opendsr.kernel import clock, installation
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.ids import new_uuid
 from opendsr.web import member_home, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.join_forms import NO_NUL
@@ -37,8 +38,9 @@ STATUS: Final = {True: "CONFIRMED", False: "CANCELLED"}
 
 
 class TokenForm(forms.Form):
-    """One more key."""
+    """One more token; sent twice, by its `key`, the form makes one."""
 
+    key = forms.UUIDField(required=False, widget=forms.HiddenInput, initial=new_uuid)
     name = forms.CharField(
         label=_lazy("What it is for"), max_length=60, validators=[NO_NUL],
         help_text=_lazy("Such as “calendar on my phone”."),

@@ -164,6 +164,7 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "not_decidable": _told(_lazy("Only an enquiry that was handed in, and is not joined yet, is decided.")),
     "not_approved": _told(_lazy("This enquiry is not approved, so nobody can join by it yet.")),
     "answers_missing": _told(_lazy("Some questions are open yet.")),
+    "token_ended": _told(_lazy("You have revoked the key of this form. Open the page again for another.")),
     "too_many_tokens": lambda error: (
         _("You have %(most)s keys in use, which is as many as there can be: revoke one first.") % error.data
     ),

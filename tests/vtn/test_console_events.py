@@ -17,9 +17,10 @@ from oadr import codec
 from oadr import messages as m
 from opendsr.kernel import clock
 from opendsr.kernel.models import AuditEntry
+from tests.racing import at_once
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
-from tests.vtn.people import browser
+from tests.vtn.people import BACKEND, browser, make_user
 from vtn import prompting
 from vtn.content import EventContent, SignalContent
 from vtn.event_form import ContentForm, initial_of
@@ -571,6 +572,42 @@ def test_a_token_is_shown_once_and_kept_as_a_digest(ada: Client) -> None:
     ada.post(reverse("vtn:token_revoke", args=[row.pk]))
     assert "revoked" in page_of(ada, "/vtn/tokens/")
     assert ada.post(reverse("vtn:token_revoke", args=[0])).status_code == 404
+
+
+def test_a_form_sent_twice_makes_one_token_and_shows_it_again(ada: Client) -> None:
+    """Of a double press the browser shows the second answer alone; other words or a new form are another."""
+    key = page_of(ada, "/vtn/tokens/").split('name="key" value="')[1].split('"')[0]
+    fields = {"key": key, "name": "Grid tool", "deeds": ["see"], "days": "30"}
+
+    first, again = (ada.post("/vtn/tokens/", fields).content.decode() for _ in range(2))
+
+    row = ApiToken.objects.get()
+    secret = first.split(f"vtn_{row.prefix}_", 1)[1].split("<", 1)[0]
+    assert f"vtn_{row.prefix}_{secret}<" in again
+    assert AuditEntry.objects.filter(verb="vtn.token.created").count() == 1
+    opened = Client(headers={"Authorization": f"Bearer vtn_{row.prefix}_{secret}"}).get("/api/vtn/v1/vens/")
+    assert opened.status_code == 200
+    other = Client()
+    other.force_login(make_user("administrator", name="other"), backend=BACKEND)
+    assert secret not in other.post("/vtn/tokens/", fields).content.decode()
+    ada.post("/vtn/tokens/", fields | {"name": "Another"})
+    assert ApiToken.objects.count() == 3
+    ada.post(reverse("vtn:token_revoke", args=[row.pk]))
+    refused = ada.post("/vtn/tokens/", fields)
+    assert (refused.status_code, secret in refused.content.decode()) == (422, False)
+    assert "This form made a token that was revoked" in refused.content.decode()
+    assert ApiToken.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_pressed_twice_at_once_makes_one_token(ada: Client) -> None:
+    fields = {"key": str(uuid4()), "name": "Grid tool", "deeds": ["see"], "days": "30"}
+
+    answers = at_once(*[lambda: ada.post("/vtn/tokens/", fields).content.decode()] * 2)
+
+    row = ApiToken.objects.get()
+    assert all(f"vtn_{row.prefix}_" in str(each) for each in answers)
+    assert AuditEntry.objects.filter(verb="vtn.token.created").count() == 1
 
 
 @pytest.mark.parametrize("fields", [{"name": ""}, {"deeds": []}, {"deeds": ["manage_tokens"]}, {"days": "0"}])

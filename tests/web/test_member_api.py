@@ -267,6 +267,28 @@ def test_keys_are_made_shown_once_and_revoked(scene: Scene, visit: Visit) -> Non
     assert "revoke one first" in seen(client.post(page, {"name": "one more", "scope": "read"})).text()
 
 
+def test_a_form_sent_twice_makes_one_key_and_shows_it_again(scene: Scene, visit: Visit) -> None:
+    client, page = visit(scene.alice.user), reverse("my_apps")
+    (drawn,) = seen(client.get(page)).tree.xpath("//input[@name='key']/@value")
+    fields = {"key": drawn, "name": "phone", "scope": "read", "days": ""}
+
+    first, again = ([*seen(client.post(page, fields)).tree.xpath("//code/text()")] for _ in range(2))
+
+    assert first == again
+    row = PersonalToken.objects.get()
+    (secret,) = (each for each in first if each.startswith("odsr_"))
+    assert Program(secret).get("me/")["scope"] == "read"
+    stranger = seen(visit(scene.carol.user).post(page, fields)).text()
+    assert secret not in stranger
+    assert PersonalToken.objects.count() == 2
+    client.post(page, fields | {"name": "tablet"})
+    assert PersonalToken.objects.filter(member=row.member).count() == 2
+    client.post(reverse("revoke_token", args=[row.pk]))
+    refused = client.post(page, fields)
+    assert refused.status_code == 422
+    assert "Open the page again for another" in seen(refused).text()
+
+
 def test_a_calendar_folds_long_lines_and_escapes_what_was_written(scene: Scene) -> None:
     name = "Café; ¾, tea\\ " + "ŵŷ\N{ELECTRIC LIGHT BULB}" * 25
     Campaign.objects.filter(pk=scene.next.pk).update(name=name, reason="BEGIN:VALARM\r\nACTION:AUDIO")
