@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -39,15 +40,31 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 def problem(status: int, code: str, detail: str, errors: Sequence[Any] = ()) -> dict[str, Any]:
-    """The body: `code` for machines, `detail` for people, `errors` of field, value and fix."""
+    """The body: `code` for machines, `detail` for people, `errors` of field, value and fix.
+
+    What was refused is repeated in it, and may be what no JSON in UTF-8 can carry: lone
+    surrogates become question marks, numbers beyond measure their names.
+    """
     return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
-        "detail": detail,
-        "errors": list(errors),
+        "detail": _sendable(detail),
+        "errors": [_sendable(each) for each in errors],
     }
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_sendable(name): _sendable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sendable(each) for each in value]
+    return value
 
 
 def describe(document: dict[str, Any]) -> None:

@@ -411,6 +411,27 @@ def test_a_body_that_is_none_is_4xx(body: bytes, api: Api) -> None:
     assert response["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("field", "written", "shown"),
+    [
+        ("comment", '"\\ud800"', "?"),
+        ("ven_ids", '["a\\udfff"]', "a?"),
+        ("\\ud800", "1", 1),
+        ("priority", "1e999", "inf"),
+        ("starts_at", "-1e999", "-inf"),
+    ],
+)
+def test_what_no_json_can_carry_is_refused_in_json(field: str, written: str, shown: object, api: Api) -> None:
+    body = (
+        f'{{"market_context": "x", "starts_at": "2026-12-01T10:00:00Z", "signals": [], "{field}": {written}}}'
+    )
+
+    response = api.client.post(f"{ROOT}/events/", body, content_type="application/json")
+
+    assert response.status_code == 422
+    assert shown in [error["value"] for error in response.json()["errors"]]
+
+
 def test_other_media_types_are_refused(api: Api) -> None:
     assert api.client.post(f"{ROOT}/events/", b"a=b", content_type="text/plain").status_code == 415
 
