@@ -7,10 +7,10 @@ reach the profile in every half-hour.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from statistics import NormalDist
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Number = TypeVar("Number", np.int64, np.float64)
 
 NO_FEEDER: Final = -1
 NOT_ASKED: Final = -1
@@ -29,6 +30,8 @@ MOST_ROUNDS: Final = 60
 SHARE_A_ROUND: Final = 0.4
 PRUNED: Final = 200
 FEW: Final = 150
+MOST_TRIED: Final = 14
+"""Of so many assets every set is looked at; its chance is exact."""
 DRAWS: Final = 4_000
 SEED: Final = 2_026
 
@@ -99,7 +102,10 @@ class Portfolio:
 
 
 def choose_portfolio(candidates: Candidates, terms: Terms) -> Portfolio:
-    """The assets to ask, best first by what they cost for what they surely give; deterministic."""
+    """The assets to ask, best first by what they cost for what they surely give; deterministic.
+
+    Where few are needed and all hold throughout, the cheapest of all sets of those and the next best.
+    """
     why = _ruled_out(candidates, terms)
     chance_left = (1 - terms.chance_wanted) * MARGIN / _separate(candidates, terms, why)
     deviations = NormalDist().inv_cdf(1 - chance_left)
@@ -107,7 +113,7 @@ def choose_portfolio(candidates: Candidates, terms: Terms) -> Portfolio:
         portfolio = _chosen(candidates, terms, why.copy(), deviations)
         is_few = portfolio.is_chosen.sum() <= FEW
         if not is_few or portfolio.shortfall_w.any() or _is_delivered(portfolio):
-            return portfolio
+            return _cheapest_set(portfolio)
         deviations += 0.25
 
 
@@ -265,6 +271,80 @@ def _chosen(candidates: Candidates, terms: Terms, why: Ints, deviations: float) 
         deviations=deviations,
         cost_mp=int((candidates.cost_mp * held)[everyone].sum()),
     )
+
+
+def _cheapest_set(found: Portfolio) -> Portfolio:
+    """The cheapest set of MOST_TRIED assets, the chosen and the best of the others, that reaches what is
+    asked with the chance wanted and by its mean; what was found where there is none or sets are too many.
+    """
+    chosen = np.nonzero(found.is_chosen)[0]
+    if len(chosen) > MOST_TRIED:
+        return found
+    given, terms = found.candidates, found.terms
+    half_hours = len(terms.asked_w)
+    price = given.cost_mp * (1 + terms.fairness_pct / 100 * given.asked_lately)
+    score = (price + 1e-9) / np.maximum(given.power_w * (1 - given.chance_out), 1e-9)
+    others = np.nonzero(np.isin(found.why, (Why.DEARER, Why.FEEDER_FULL, Why.NO_HELP)))[0]
+    others = others[np.argsort(score[others], kind="stable")]
+    some = np.concatenate((chosen, others))[:MOST_TRIED]
+    if not len(some) or (given.holds[some] < half_hours).any():
+        return found
+    some = some[np.argsort(score[some], kind="stable")]
+    asked_w = int(terms.asked_w.max())
+    power_w = _of_sets(given.power_w[some])
+    chance = (power_w >= asked_w).astype(np.float64)
+    bits = np.arange(len(chance))
+    for number, asset in enumerate(some):
+        # Of each set with the asset: what is so without it, should it not come, and with it, should it come.
+        has = bits[(bits >> number & 1).astype(np.bool_)]
+        out = given.chance_out[asset]
+        chance[has] = out * chance[has ^ (1 << number)] + (1 - out) * chance[has]
+    mean_w = _of_sets(given.power_w[some] * (1 - given.chance_out[some]))
+    can = (chance >= terms.chance_wanted - 1e-12) & (mean_w >= asked_w)
+    for each in np.unique(given.feeder[some][given.feeder[some] != NO_FEEDER]):
+        here_w = _of_sets(np.where(given.feeder[some] == each, given.power_w[some], 0))
+        can &= here_w <= terms.feeder_cap_w[each]
+    sets = np.nonzero(can)[0]
+    if not len(sets) or asked_w <= 0:
+        return found
+    cost = _of_sets(np.rint(price[some] * 1_000).astype(np.int64))
+    best = int(sets[np.lexsort((sets, -np.round(chance[sets], 9), cost[sets]))[0]])
+    taken = some[(best >> np.arange(len(some)) & 1).astype(np.bool_)]
+    why, begins, place = found.why.copy(), np.full(len(price), NOT_ASKED), np.zeros(len(price), np.int64)
+    why[chosen] = Why.DEARER
+    why[taken], begins[taken], place[taken] = Why.CHOSEN, 0, np.arange(1, len(taken) + 1)
+    expected_w = np.full(half_hours, mean_w[best])
+    sure_w = _sure_of(given.power_w[taken], given.chance_out[taken], terms.chance_wanted)
+    return replace(
+        found,
+        is_chosen=why == Why.CHOSEN,
+        begins=begins,
+        why=why,
+        place=place,
+        expected_w=expected_w,
+        sure_w=np.minimum(float(sure_w), expected_w),
+        shortfall_w=np.zeros(half_hours),
+        cost_mp=int(given.cost_mp[taken].sum()) * half_hours,
+    )
+
+
+def _of_sets(values: NDArray[Number]) -> NDArray[Number]:
+    """The sum of the values of every set of them, by its bits."""
+    sums = np.zeros(1, values.dtype)
+    for value in values:
+        sums = np.concatenate((sums, sums + value))
+    return sums
+
+
+def _sure_of(power_w: Ints, chance_out: Floats, chance_wanted: float) -> int:
+    """What a set reaches with the chance wanted, in W; exact."""
+    chance = np.ones(1)
+    for out in chance_out:
+        chance = np.concatenate((chance * out, chance * (1 - out)))
+    sums = _of_sets(power_w)
+    order = np.argsort(-sums, kind="stable")
+    reached = int(np.searchsorted(chance[order].cumsum(), chance_wanted - 1e-12))
+    return int(sums[order[min(reached, len(sums) - 1)]])
 
 
 def _sure(mean: Floats, variance: Floats, third: Floats, deviations: float) -> Floats:

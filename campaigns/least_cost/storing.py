@@ -87,24 +87,25 @@ def _one_battery(import_price: Ints, export_price: Ints, one: Batteries) -> tupl
         int(each[0]) for each in (one.step_wh, one.most, one.size, one.stored, one.end)
     )
     moves = np.arange(-most, most + 1)
-    bought_wh = np.maximum(0, moves) * step_wh * PER_CENT // int(one.in_pct[0])
-    given_wh = np.maximum(0, -moves) * step_wh * int(one.out_pct[0]) // PER_CENT
+    # Not whole Wh: rounded, a step would seem cheaper than it is, and small steps cheaper than large ones.
+    bought_wh = np.maximum(0, moves) * step_wh * PER_CENT / int(one.in_pct[0])
+    given_wh = np.maximum(0, -moves) * step_wh * int(one.out_pct[0]) / PER_CENT
     levels = np.arange(size + 1)
     after = levels[:, None] + moves
     can_be = (after >= 0) & (after <= size)
     after = np.clip(after, 0, size)
-    too_little = 10**15
+    too_little = 1e13
     ahead = too_little * np.maximum(0, end - levels)
     chosen = np.zeros((len(import_price), size + 1), np.int64)
     for slot in range(len(import_price) - 1, -1, -1):
         spend = import_price[slot] * bought_wh - export_price[slot] * given_wh
-        worth = np.where(can_be, spend + ahead[after], np.iinfo(np.int64).max)
+        worth = np.where(can_be, spend + ahead[after], np.inf)
         chosen[slot] = worth.argmin(axis=1)
         ahead = worth.min(axis=1)
-    steps, cost, level = np.zeros(len(import_price), np.int64), 0, stored
+    steps, cost, level = np.zeros(len(import_price), np.int64), 0.0, stored
     for slot in range(len(import_price)):
         move = int(chosen[slot, level])
         steps[slot] = moves[move]
-        cost += int(import_price[slot] * bought_wh[move] - export_price[slot] * given_wh[move])
+        cost += float(import_price[slot] * bought_wh[move] - export_price[slot] * given_wh[move])
         level += int(moves[move])
-    return steps, cost
+    return steps, round(cost)

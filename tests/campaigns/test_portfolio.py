@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import chain, combinations, product
 
 import numpy as np
 import pytest
@@ -115,6 +117,56 @@ def test_no_limit_is_crossed_and_everybody_is_told_why(
     again = choose_portfolio(given_, told)
     assert (again.why == found.why).all()
     assert (again.begins == found.begins).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(1, 8), seed=st.integers(0, 10**6), share=st.floats(0.05, 0.8))
+def test_of_few_the_cheapest_set_of_all_that_come_with_the_chance_is_asked(
+    count: int, seed: int, share: float
+) -> None:
+    random = np.random.default_rng(seed)
+    given_ = one(
+        power_w=random.integers(500, 7_400, count).tolist(),
+        chance_out=random.uniform(0, 0.4, count).round(2).tolist(),
+        cost_mp=random.integers(500, 3_000, count).tolist(),
+        asked_lately=random.integers(0, 4, count).tolist(),
+        feeder=random.integers(-1, 2, count).tolist(),
+    )
+    cap_w = int(given_.power_w.sum() * 0.6)
+    wanted_w = int((given_.power_w * (1 - given_.chance_out)).sum() * share)
+    told = asked(wanted_w, 1, feeder_cap_w=np.array([cap_w, cap_w]))
+
+    found = choose_portfolio(given_, told)
+
+    price = given_.cost_mp * (1 + given_.asked_lately / 10)
+    least = min(
+        (price[list(some)].sum() for some in sets_of(count) if does_reach(given_, some, wanted_w, cap_w)),
+        default=None,
+    )
+    mine = np.nonzero(found.is_chosen)[0].tolist()
+    if least is None:
+        assert not does_reach(given_, mine, wanted_w, cap_w)
+    else:
+        assert does_reach(given_, mine, wanted_w, cap_w)
+        assert price[mine].sum() == pytest.approx(least)
+        assert not found.shortfall_w.any()
+
+
+def sets_of(count: int) -> Iterator[tuple[int, ...]]:
+    return chain.from_iterable(combinations(range(count), size) for size in range(count + 1))
+
+
+def does_reach(given_: Candidates, some: Collection[int], wanted_w: int, cap_w: int) -> bool:
+    """By every way in which some come and others do not."""
+    who = list(some)
+    power_w, come = given_.power_w[who], 1 - given_.chance_out[who]
+    if any(power_w[given_.feeder[who] == each].sum() > cap_w for each in (0, 1)):
+        return False
+    chance = 0.0
+    for does in product((0, 1), repeat=len(who)):
+        if (power_w * np.array(does, np.int64)).sum() >= wanted_w:
+            chance += float(np.where(np.array(does, np.bool_), come, 1 - come).prod())
+    return chance >= 0.95 - 1e-9 and float((power_w * come).sum()) >= wanted_w
 
 
 def test_the_cheapest_for_what_they_give_are_asked_and_no_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -170,15 +171,15 @@ def test_no_moves_of_a_battery_are_cheaper(data: st.DataObject) -> None:
 
     plans = storing.least_cost_battery(ints(*buy), ints(*sell), told)
 
-    best = (10**9, 0)
+    best = (10**9, Fraction(0))
     for moves in product(range(-most, most + 1), repeat=slots):
         levels = stored + np.cumsum(moves)
         if (levels < 0).any() or (levels > size).any():
             continue
         cost = sum(
-            buy[slot] * (max(0, move) * 500 * 100 // 95) - sell[slot] * (max(0, -move) * 500 * 90 // 100)
+            Fraction(buy[slot] * max(0, move) * 500 * 100, 95) - sell[slot] * max(0, -move) * 450
             for slot, move in enumerate(moves)
         )
         best = min(best, (max(0, end - int(levels[-1])), cost))
     left = stored + int(plans.steps.sum())
-    assert (max(0, end - left), int(plans.cost[0])) == best
+    assert (max(0, end - left), int(plans.cost[0])) == (best[0], round(best[1]))
