@@ -6,16 +6,16 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opendsr.kernel import clock
-from opendsr.kernel.errors import DomainError
 from vtn import contexts
 from vtn.lists import paged
 from vtn.policy import Deed
-from vtn.staff_door import StaffRequest, door, show
+from vtn.staff_door import StaffRequest, door, is_done, show
 
 
 class ContextForm(forms.Form):
@@ -64,7 +64,13 @@ def context_detail(request: StaffRequest, context_id: int) -> HttpResponse:
         form = ContextForm(
             initial={"market_context": row.uri, "name": row.name, "description": row.description}
         )
-    context = {"context": row, "programme": contexts.programmes().get(row.uri, ""), "form": form}
+    context = {
+        "named": row,
+        "programme": contexts.programmes().get(row.uri, ""),
+        "form": form,
+        "list_url": reverse("vtn:context_list"),
+        "end_url": reverse("vtn:context_forget", args=[context_id]),
+    }
     return show(
         request, "vtn/context_detail.html", context, section="contexts", status=422 if form.errors else 200
     )
@@ -80,17 +86,9 @@ def context_forget(request: StaffRequest, context_id: int) -> HttpResponse:
 
 
 def _is_saved(request: StaffRequest, form: ContextForm, *, replacing: int | None) -> bool:
-    """Save what the form says; what is wrong with it is said at its field."""
-    if not form.is_valid():
-        return False
-    try:
+    def save() -> None:
         contexts.save_context(
             **form.cleaned_data, at=clock.now(), by=request.principal.actor, replacing=replacing
         )
-    except DomainError as error:
-        if error.status == 404:
-            raise
-        reason = str(error.data["reason"])
-        form.add_error(str(error.data["field"]), f"{reason[:1].upper()}{reason[1:]}.")
-        return False
-    return True
+
+    return is_done(form, save)

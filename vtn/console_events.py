@@ -24,7 +24,7 @@ from vtn.event_form import ChangeForm, EventForm, initial_of, next_full_hour
 from vtn.lists import chosen, paged, search_words
 from vtn.models import Event, EventDraft
 from vtn.policy import Deed
-from vtn.staff_door import StaffRequest, door, sentence, show
+from vtn.staff_door import StaffRequest, door, say_at_field, sentence, show
 
 STATES: Final = {
     "pending": _lazy("To come"),
@@ -164,7 +164,7 @@ def event_compose(request: StaffRequest) -> HttpResponse:
                 messages.success(request, told)
                 return redirect("vtn:event_detail", sent[0]) if len(sent) == 1 else redirect("vtn:event_list")
         except DomainError as error:
-            form.add_error(_field_of(error), sentence(error))
+            say_at_field(form, error, FIELDS)
     status = 422 if form.is_bound and form.has_errors else 200
     return show(request, "vtn/event_compose.html", context, section="events", status=status)
 
@@ -214,7 +214,7 @@ def event_change(request: StaffRequest, event_id: str) -> HttpResponse:
                     messages.success(request, _("Changed. The VEN is being told."))
                 return redirect("vtn:event_detail", event_id)
         except DomainError as error:
-            form.add_error(_field_of(error), sentence(error))
+            say_at_field(form, error, FIELDS)
     status = 422 if form.has_errors else 200
     return show(request, "vtn/event_change.html", context, section="events", status=status)
 
@@ -258,20 +258,10 @@ def _contexts(asked: str) -> list[tuple[str, str]]:
 FIELDS: Final = {
     "unknown_ven": "ven_ids",
     "unknown_group": "groups",
-    "ven_ids": "ven_ids",
-    "starts_at": "starts_at",
-    "repeat_until": "repeat_until",
     "signals": "intervals",
-    "market_context": "market_context",
-    "comment": "comment",
-    "priority": "priority",
     "resource_ids": "resources",
-    "targets": "targets",
 }
-
-
-def _field_of(error: DomainError) -> str | None:
-    return FIELDS.get(str(error.data.get("field", "")) or error.code)
+"""What the forms call what is refused, where they have another name for it."""
 
 
 def _initial(request: StaffRequest, *, at: datetime) -> dict[str, object]:

@@ -9,18 +9,18 @@ from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from opendsr.kernel import clock
-from opendsr.kernel.errors import DomainError
 from vtn import grouping
 from vtn.event_form import LONGEST_LIST, ven_ids_in
 from vtn.lists import paged
 from vtn.models import VenGroup
 from vtn.policy import Deed
-from vtn.staff_door import StaffRequest, door, sentence, show
+from vtn.staff_door import StaffRequest, door, is_done, show
 
 
 class GroupForm(forms.Form):
@@ -69,7 +69,13 @@ def group_detail(request: StaffRequest, group: str) -> HttpResponse:
         form = GroupForm(
             initial={"name": row.name, "description": row.description, "ven_ids": "\n".join(members)}
         )
-    context: dict[str, Any] = {"group": row, "members": members, "form": form}
+    context: dict[str, Any] = {
+        "named": row,
+        "members": members,
+        "form": form,
+        "list_url": reverse("vtn:group_list"),
+        "end_url": reverse("vtn:group_dissolve", args=[group]),
+    }
     return show(
         request, "vtn/group_detail.html", context, section="groups", status=422 if form.errors else 200
     )
@@ -85,19 +91,13 @@ def group_dissolve(request: StaffRequest, group: str) -> HttpResponse:
 
 
 def _is_saved(request: StaffRequest, form: GroupForm, *, replacing: str | None) -> bool:
-    """Save what the form says; what is wrong with it is said at its field."""
-    if not form.is_valid():
-        return False
-    try:
+    def save() -> None:
+        ven_ids = ven_ids_in(form.cleaned_data["ven_ids"])
         grouping.save_group(
-            name=form.cleaned_data["name"],
-            description=form.cleaned_data["description"],
-            ven_ids=ven_ids_in(form.cleaned_data["ven_ids"]),
+            **form.cleaned_data | {"ven_ids": ven_ids},
             at=clock.now(),
             by=request.principal.actor,
             replacing=replacing,
         )
-    except DomainError as error:
-        form.add_error("ven_ids" if error.code == "unknown_ven" else "name", sentence(error))
-        return False
-    return True
+
+    return is_done(form, save)

@@ -18,7 +18,7 @@ from opendsr.kernel.ids import new_uuid
 from vtn import tokens
 from vtn.models import ApiToken
 from vtn.policy import GRANTABLE, Deed
-from vtn.staff_door import StaffRequest, door, sentence, show
+from vtn.staff_door import StaffRequest, door, say_at_field, show
 
 WORDS: Final = {
     Deed.SEE: _lazy("See VENs, events, opts, reports and messages"),
@@ -59,7 +59,7 @@ def token_list(request: StaffRequest) -> HttpResponse:
             )
             form = TokenForm()
         except DomainError as error:
-            form.add_error(None, sentence(error))
+            say_at_field(form, error)
     wall = clock.wall_now()
     context = {
         "form": form,

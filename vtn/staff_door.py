@@ -5,12 +5,13 @@ Self-contained, so that these pages work in any Django project.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final, cast
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -84,9 +85,40 @@ def sentence(error: DomainError) -> str:
     field, reason = error.data.get("field"), error.data.get("reason")
     if reason and field:
         return f"{field}: {reason}."
-    if reason:
-        return f"{str(reason)[:1].upper()}{str(reason)[1:]}."
-    return f"{str(error)[:1].upper()}{str(error)[1:]}."
+    return _spelt(str(reason or error))
+
+
+def say_at_field(form: Form, error: DomainError, fields: Mapping[str, str] | None = None) -> None:
+    """Say a refusal at the field of the form that it is about, else above the form.
+
+    The field is the error's, or goes by its code; `fields` says what the form calls it.
+    """
+    told = str(error.data.get("field") or error.code)
+    name, reason = (fields or {}).get(told, told), error.data.get("reason")
+    is_at_a_field = name in form.fields
+    is_bare = is_at_a_field and reason and error.code not in SENTENCES
+    form.add_error(name if is_at_a_field else None, _spelt(str(reason)) if is_bare else sentence(error))
+
+
+def is_done(form: Form, do: Callable[[], object], fields: Mapping[str, str] | None = None) -> bool:
+    """True where the form holds and `do` did it; what `do` refuses is said by `say_at_field`.
+
+    What the address itself names and is not there stays a page that is missing.
+    """
+    if not form.is_valid():
+        return False
+    try:
+        do()
+    except DomainError as error:
+        if error.status == 404 and not error.data.get("field"):
+            raise
+        say_at_field(form, error, fields)
+        return False
+    return True
+
+
+def _spelt(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 SENTENCES: Final[dict[str, Callable[[DomainError], str]]] = {

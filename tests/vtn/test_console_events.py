@@ -156,7 +156,7 @@ def test_who_gets_what_is_seen_before_it_is_sent(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ven_ids": ""}, "name at least one VEN"),
+        ({"ven_ids": ""}, "VENs: Name at least one VEN"),
         ({"ven_ids": "VEN-none"}, "There is no VEN VEN-none"),
         ({"intervals": "30"}, "30: write minutes:value"),
         ({"intervals": ""}, "Intervals: This field is required"),
@@ -319,7 +319,7 @@ def test_a_start_before_or_after_all_calendars_is_refused(
     response = ada.post(COMPOSE, written(hub, **odd, **{act: "yes"}))
 
     assert response.status_code == 422
-    assert "start it in a year from 2000 to 2100" in response.content.decode()
+    assert "Starts: Start it in a year from 2000 to 2100" in response.content.decode()
     assert not Event.objects.exists()
     assert not EventDraft.objects.exists()
 

@@ -59,7 +59,7 @@ def test_a_group_is_made_changed_renamed_and_dissolved(
     [
         ({"name": ""}, "Name: This field is required"),
         ({"name": "two words"}, "Name: Enter a valid"),
-        ({"name": "there"}, "there is such a group already"),
+        ({"name": "there"}, "Name: There is such a group already"),
         ({"ven_ids": "VEN-none"}, "There is no VEN VEN-none"),
     ],
 )
