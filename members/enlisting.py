@@ -333,9 +333,10 @@ def _on_record(rows: Sequence[_Row]) -> _Records:
     stays = stays.select_related("home", "household")
     for stay in stays:
         records.stays[stay.home.mpan] = stay
-    told = Supply.objects.filter(occupancy__in=list(records.stays.values())).exclude(payment_method="")
-    for supply in told.order_by("starts_on").select_related("occupancy__home"):
-        records.payment_methods[supply.occupancy.home.mpan] = supply.payment_method
+    mpan_of = {stay.pk: mpan for mpan, stay in records.stays.items()}
+    told = Supply.objects.filter(occupancy__in=mpan_of).exclude(payment_method="").order_by("starts_on")
+    for stay_id, payment_method in told.values_list("occupancy", "payment_method"):
+        records.payment_methods[mpan_of[stay_id]] = payment_method
     return records
 
 
