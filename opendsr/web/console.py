@@ -42,7 +42,7 @@ from opendsr.web import campaign_page, draws, evidence, live_board, measured, st
 from opendsr.web.entering import signed_in
 from opendsr.web.forms import CampaignForm, asked_before
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_at_fields, sentence
 from opendsr.web.statement_pdf import PdfUnavailable
 from settlement import settling
 from settlement.models import SettlementRun
@@ -146,7 +146,7 @@ def campaign_change(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
                 **_asked(form),
             )
         except creating.CampaignInvalid as error:
-            _say_at_fields(form, error)
+            say_at_fields(form, error.errors, FIELD_OF)
         except DomainError as error:
             messages.error(request, sentence(error))
             return redirect("campaign_detail", campaign_id)
@@ -277,7 +277,7 @@ def _create(request: HttpRequest, form: CampaignForm, *, at: datetime) -> Campai
             **_asked(form),
         )
     except creating.CampaignInvalid as error:
-        _say_at_fields(form, error)
+        say_at_fields(form, error.errors, FIELD_OF)
         return None
     except creating.AlreadyCreated as error:
         words = _(
@@ -309,11 +309,6 @@ def _asked(form: CampaignForm) -> dict[str, Any]:
         "reason",
     )
     return {field: data[field] for field in same} | {"size_w": int(data["size_kw"] * Decimal(1000))}
-
-
-def _say_at_fields(form: CampaignForm, error: creating.CampaignInvalid) -> None:
-    for field, words in error.errors.items():
-        form.add_error(FIELD_OF.get(field, field), words)
 
 
 def _plan(request: HttpRequest, campaign_id: UUID, *, at: datetime) -> HttpResponse:

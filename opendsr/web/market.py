@@ -43,7 +43,7 @@ from opendsr.web.market_forms import (
     OrderForm,
 )
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_at_fields, sentence
 from opendsr.web.rows_form import REJECTS_SHOWN, reject_response
 
 SHOWN: Final = 25
@@ -281,8 +281,7 @@ def _received(request: HttpRequest, form: MarketRequestForm) -> MarketRequest | 
             by=account_of(request),
         )
     except receiving.RequestInvalid as error:
-        for field, words in error.errors.items():
-            form.add_error(rows.COLUMN_OF.get(field, field), words)
+        say_at_fields(form, error.errors, rows.COLUMN_OF)
         return None
     except receiving.ReferenceReused:
         form.add_error("reference", _("This reference came with another request: give a new one."))
@@ -322,7 +321,7 @@ def _take_order(request: HttpRequest, found: MarketRequest) -> Form | None:
             by=account_of(request),
         )
     except ordering.OrderInvalid as error:
-        form.add_error({"ordered_w": "ordered_kw"}.get(error.field, error.field), error.reason)
+        say_at_fields(form, {error.field: error.reason}, {"ordered_w": "ordered_kw"})
         return form
     return None
 

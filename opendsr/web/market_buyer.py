@@ -25,7 +25,7 @@ from opendsr.kernel.models import AuditEntry
 from opendsr.web import live_board, wording
 from opendsr.web.entering import account_of, signed_in
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_at_fields, sentence
 from opendsr.web.uftp_forms import POINT_DIRECTIONS, SIGNS, IdentityForm, PointForm, TermsForm
 
 SHOWN: Final = 25
@@ -230,9 +230,7 @@ def _tried(form: Form, work: Callable[[], object]) -> object | None:
     try:
         return work()
     except arranging.TermsInvalid as error:
-        for field, words in error.errors.items():
-            field = COLUMN_OF.get(field, field)
-            form.add_error(field if field in form.fields else None, words)
+        say_at_fields(form, error.errors, COLUMN_OF)
         return None
 
 

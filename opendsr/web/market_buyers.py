@@ -12,26 +12,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 import campaigns.policy
-from campaigns.market import (
-    declaring,
-    receiving,
-    rows,
-)
+from campaigns.market import declaring, receiving, rows
 from campaigns.market_models import MARKET_ZONE_KINDS
-from campaigns.models import (
-    MarketAvailability,
-    MarketParty,
-    Programme,
-    UseCase,
-)
+from campaigns.models import MarketAvailability, MarketParty, Programme, UseCase
 from opendsr.kernel import clock
 from opendsr.web import wording
 from opendsr.web.entering import account_of, signed_in
-from opendsr.web.market_forms import (
-    AvailabilityForm,
-    BuyerForm,
-)
+from opendsr.web.market_forms import AvailabilityForm, BuyerForm
 from opendsr.web.paging import paged
+from opendsr.web.refusals import say_at_fields
 
 SHOWN: Final = 25
 DECLARED_SHOWN: Final = 100
@@ -102,7 +91,7 @@ def _add_buyer(request: HttpRequest, form: BuyerForm) -> bool:
             by=account_of(request),
         )
     except receiving.PartyInvalid as error:
-        form.add_error(error.field, error.reason)
+        say_at_fields(form, {error.field: error.reason})
         return False
     return True
 
@@ -130,8 +119,7 @@ def _declare(request: HttpRequest, form: AvailabilityForm) -> bool:
             by=account_of(request),
         )
     except declaring.AvailabilityInvalid as error:
-        for field, words in error.errors.items():
-            form.add_error({"available_w": "available_kw"}.get(field, field), words)
+        say_at_fields(form, error.errors, {"available_w": "available_kw"})
         return False
     return True
 

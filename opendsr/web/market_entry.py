@@ -25,6 +25,7 @@ from opendsr.web.market_forms import (
     PresetForm,
 )
 from opendsr.web.operator_forms import watts
+from opendsr.web.refusals import say_at_fields
 
 
 @require_http_methods(["GET", "POST"])
@@ -61,7 +62,7 @@ def _set_preset(request: HttpRequest, form: PresetForm) -> bool:
             **data, code=code.pk, least_w=watts(least_kw), at=clock.now(), by=account_of(request)
         )
     except presets.PresetInvalid as error:
-        form.add_error({"least_w": "least_kw"}.get(error.field, error.field), error.reason)
+        say_at_fields(form, {error.field: error.reason}, {"least_w": "least_kw"})
         return False
     return True
 

@@ -136,6 +136,7 @@ class OptOutField(serializers.ModelSerializer[StandingOptOut]):
     """A standing wish: to be left out, or to keep a share of the power, at some times."""
 
     home_id = serializers.UUIDField(source="occupancy_id")
+    reason = serializers.CharField()
 
     class Meta:
         model = StandingOptOut

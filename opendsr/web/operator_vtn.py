@@ -24,7 +24,7 @@ from opendsr.web import step_up, wording
 from opendsr.web.entering import account_of, signed_in
 from opendsr.web.operator_forms import PlaceForm, VtnForm
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_at_fields, sentence
 
 SHOWN: Final = 25
 XML_SHOWN: Final = 6_000
@@ -165,8 +165,7 @@ def _tried(form: Form, work: Callable[[], object]) -> object | None:
     try:
         return work()
     except arranging.TermsInvalid as error:
-        for field, words in error.errors.items():
-            form.add_error(field if field in form.fields else None, words)
+        say_at_fields(form, error.errors)
     except arranging.NoVtn:
         form.add_error(None, _("Enter the operator's VTN first."))
     return None

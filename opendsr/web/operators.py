@@ -30,7 +30,7 @@ from opendsr.web import campaign_page, live_board, step_up, wording
 from opendsr.web.entering import account_of, signed_in
 from opendsr.web.operator_forms import ContractForm, KeyForm, OperatorForm, RulesForm, watts
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_at_fields, sentence
 
 SHOWN: Final = 25
 HISTORY_SHOWN: Final = 20
@@ -407,8 +407,7 @@ def _tried(form: Form, work: Callable[[], object]) -> object | None:
     try:
         return work()
     except (contracting.FieldInvalid, rules.RuleInvalid) as error:
-        field = FIELD_OF.get(error.field, error.field)
-        form.add_error(field if field in form.fields else None, error.reason)
+        say_at_fields(form, {error.field: error.reason}, FIELD_OF)
         return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, cast
 
+from django.forms import Form
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -30,6 +31,16 @@ def sentence(error: DomainError) -> str:
     if words is not None:
         return words(error)
     return f"{str(error)[:1].upper()}{str(error)[1:]}."
+
+
+def say_at_fields(form: Form, told: Mapping[str, str], names: Mapping[str, str] | None = None) -> None:
+    """Say what a service refuses, by field, at the form's own fields; above the form where it has none such.
+
+    `names` says what the form calls a field of the service.
+    """
+    for field, words in told.items():
+        name = (names or {}).get(field, field)
+        form.add_error(name if name in form.fields else None, words)
 
 
 def _wrong_state(error: DomainError) -> str:
