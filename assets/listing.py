@@ -14,7 +14,7 @@ from assets import vtn_door
 from assets.journals import SILENT_AFTER
 from assets.models import Asset, Cad, Hub
 from assets.registry_models import Meter
-from assets.wear import Wear, relay_wear, usual_years
+from assets.wear import Wear, is_over_budget, relay_wear, usual_years
 from members.models import Home
 from opendsr.kernel import encryption, lookups
 
@@ -108,14 +108,26 @@ def every(homes: QuerySet[Home], *, at: datetime, wall: datetime, is_named: bool
         yield from made
 
 
+def life_of(asset: Asset) -> tuple[int | None, int | None]:
+    """The cycles and years that its relay should last; None where nothing wears out."""
+    if asset.product is None:
+        return asset.kind.switch_life, usual_years(asset.kind.switch_life)
+    return asset.product.relay_life_cycles, asset.product.relay_life_years
+
+
+def is_switched_too_often(asset: Asset, at: datetime) -> bool:
+    """Whether its relay was switched more than its yearly budget allows by now."""
+    count = getattr(asset, "relay_count", None)
+    cycles, years = life_of(asset)
+    return count is not None and is_over_budget(
+        cycles=count.cycles, installed_at=asset.installed_at, at=at, life_cycles=cycles, life_years=years
+    )
+
+
 def wear_of(asset: Asset, at: datetime) -> Wear | None:
     """How worn the asset's relay is; by its model's life, or its kind's where the model is not known."""
     count = getattr(asset, "relay_count", None)
-    if asset.product is None:
-        cycles: int | None = asset.kind.switch_life
-        years = usual_years(asset.kind.switch_life)
-    else:
-        cycles, years = asset.product.relay_life_cycles, asset.product.relay_life_years
+    cycles, years = life_of(asset)
     return relay_wear(
         cycles=0 if count is None else count.cycles,
         counted_from_at=at if count is None else count.counted_from_at,

@@ -12,6 +12,7 @@ from typing import Final
 
 WARN_SHARE: Final = 0.8
 YEAR: Final = timedelta(days=365.25)
+A_MONTH: Final = YEAR / 12
 LEAST_COUNTED: Final = timedelta(days=7)
 """A rate from less than this says nothing."""
 FURTHEST: Final = timedelta(days=100 * 366)
@@ -57,6 +58,18 @@ def counted(held: Count | None, *, told: int, told_by: str) -> Count:
 def usual_years(switch_life: int) -> int | None:
     """The years that a relay of a kind lasts where the catalogue says nothing; None where none wears out."""
     return RELAY_YEARS if switch_life <= MOST_OF_RELAYS else None
+
+
+def is_over_budget(
+    *, cycles: int, installed_at: datetime, at: datetime, life_cycles: int | None, life_years: int | None
+) -> bool:
+    """Whether it was switched more than its years allow, a month's share beforehand: by the year, its cycles
+    over its years.
+    """
+    if not life_cycles or not life_years:
+        return False
+    allowed = (at - installed_at + A_MONTH) / (life_years * YEAR) * life_cycles
+    return cycles > allowed
 
 
 def relay_wear(

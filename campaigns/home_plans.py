@@ -17,10 +17,12 @@ import numpy as np
 from django.db import connection, transaction
 from django.db.models import Q
 
+from assets.listing import is_switched_too_often, life_of
 from assets.models import Asset, Hub
 from campaigns import eligibility, freezing, needs, peaks, tariffs, vtn_door
 from campaigns.least_cost import stepped, tank
 from campaigns.least_cost.stepped import Bools, Ints
+from campaigns.least_cost.switched import least_cost_switched
 from campaigns.models import (
     HomePlan,
     HomePlanLine,
@@ -41,6 +43,10 @@ from opendsr.kernel.periods import civil_date
 HALF_HOUR_SECONDS: Final = 1_800
 PENCE_A_POUND: Final = 100
 PER_MP: Final = stepped.PENCE // 1_000
+RELAY_MP: Final = 6_000_000
+"""What a relay costs fitted anew, 60 pounds: over its cycles, what switching it on once costs."""
+OVER_BUDGET: Final = 5
+"""So many times dearer is each switching of a relay that used more than its year's share of cycles."""
 NO_TERMS: Final = UUID(int=0)
 """A tariff's saving is on the household's own bill: nothing is settled under these programmes."""
 CHARGED_LAST: Final = ("immersion_heater", "storage_heater", "ev_charger")
@@ -358,7 +364,7 @@ def _plans(
             state=Asset.State.ACTIVE,
             kind_id__in=needs.PLANNED_KINDS,
         )
-        .select_related("hub", "kind")
+        .select_related("hub", "kind", "product", "relay_count")
         .order_by("pk")
     )
     free = free_half_hours(found, over, is_open)
@@ -371,7 +377,7 @@ def _plans(
             of_kind = [asset for asset in found if asset.kind_id == kind]
             if of_kind:
                 planned.update(
-                    _of_kind(kind, of_kind, price, over, np.array([free[each.pk] for each in of_kind]))
+                    _of_kind(kind, of_kind, price, over, np.array([free[each.pk] for each in of_kind]), at=at)
                 )
     plan_of: dict[UUID, HomePlan] = {}
     lines = []
@@ -438,7 +444,7 @@ def _under_a_charge(
             rows = [place[asset.hub.home_id] for asset in turn]
             beside = Beside(peaks.Homes(read.base_wh[rows], read.so_far_wh[rows]), used_wh[rows], pence)
             told = _of_kind(
-                kind, turn, price, over, np.array([free[each.pk] for each in turn]), beside=beside
+                kind, turn, price, over, np.array([free[each.pk] for each in turn]), at=at, beside=beside
             )
             planned.update(told)
             for row, asset in zip(rows, turn, strict=True):
@@ -479,6 +485,16 @@ def free_half_hours(found: Sequence[Asset], over: Night, is_open: Bools) -> dict
     return free
 
 
+def switch_costs(of_kind: Sequence[Asset], *, at: datetime) -> Ints:
+    """What switching each on once wears off its relay, in price times Wh; nothing where none wears out."""
+    lives = [life_of(asset)[0] for asset in of_kind]
+    dearer = [OVER_BUDGET if is_switched_too_often(asset, at) else 1 for asset in of_kind]
+    each = [
+        RELAY_MP // life * PER_MP * times if life else 0 for life, times in zip(lives, dearer, strict=True)
+    ]
+    return np.array(each, np.int64)
+
+
 def _of_kind(
     kind: str,
     of_kind: Sequence[Asset],
@@ -486,15 +502,18 @@ def _of_kind(
     over: Night,
     free: Bools,
     *,
+    at: datetime,
     beside: Beside | None = None,
 ) -> dict[UUID, _Planned]:
     things = [Thing(kind, asset.rated_w, asset.kind.typical_daily_wh, asset.needs) for asset in of_kind]
     if kind == "immersion_heater":
-        return _tanks(of_kind, things, price, over, free, beside)
+        return _tanks(of_kind, things, price, over, free, beside, at=at)
     loads = needs.cars(things, over, free) if kind == "ev_charger" else needs.heaters(things, over, free)
     unplanned = needs.at_once(loads)
-    if beside is None:
+    if beside is None and kind == "ev_charger":
         plans = stepped.least_cost(price, loads)
+    elif beside is None:
+        plans = least_cost_switched(price, loads, switch_costs(of_kind, at=at))
     else:
         plans = peaks.plan_steps(price, loads, beside.homes, beside.used_wh, pence_per_kw=beside.pence_per_kw)
     watts = (loads.step_wh * stepped.HALF_HOURS_AN_HOUR)[:, None]
@@ -508,11 +527,13 @@ def _tanks(
     over: Night,
     free: Bools,
     beside: Beside | None,
+    *,
+    at: datetime,
 ) -> dict[UUID, _Planned]:
     told = needs.tanks(things, over, free)
     unplanned = tank.always_on(price, told)
     if beside is None:
-        plans = tank.least_cost_heat(price, told)
+        plans = tank.least_cost_heat(price, told, switch_costs(of_kind, at=at))
     else:
         plans = peaks.plan_heat(price, told, beside.homes, beside.used_wh, pence_per_kw=beside.pence_per_kw)
     hour = stepped.HALF_HOURS_AN_HOUR

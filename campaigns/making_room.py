@@ -24,6 +24,7 @@ from django.db.models.expressions import RawSQL
 from campaigns import freezing, home_plans, life, needs, sending, tariffs, vtn_door
 from campaigns.least_cost import capped, stepped, tank
 from campaigns.least_cost.stepped import Bools, Ints
+from campaigns.least_cost.switched import least_cost_switched
 from campaigns.models import Campaign, Direction, HomePlan, HomePlanLine, Tariff
 from campaigns.needs import Night, Thing
 from campaigns.vtn_door import EventClosed, VtnEventId
@@ -35,7 +36,7 @@ MOVED: Final = "campaign.plans_moved"
 A_DAY: Final = timedelta(days=1)
 AT_ONCE: Final = 200
 """Plans changed in one transaction."""
-WITH: Final = ("plan__tariff", "asset__kind", "asset__hub")
+WITH: Final = ("plan__tariff", "asset__kind", "asset__hub", "asset__product", "asset__relay_count")
 AS_IT_WAS: Final = -tariffs.MOST_PENCE * tariffs.SCALE
 """A price at which a tank is heated again in the half-hours in which it was."""
 
@@ -139,7 +140,7 @@ def _around(
     free = home_plans.free_half_hours([line.asset for line in group], over, is_open)
     may = np.array([free[line.asset_id] for line in group])
     is_done = np.array([start < at for start in over.starts]) & ~taken
-    power_w, shortfall_wh = _anew(kind, group, tariff, price, over, is_done, may)
+    power_w, shortfall_wh = _anew(kind, group, tariff, price, over, is_done, may, at=at)
     dearest = int(price[known].max(initial=0))
     for number, line in enumerate(group):
         cost_mp = home_plans.cost_of(power_w[number], price)
@@ -154,15 +155,17 @@ def _anew(
     over: Night,
     is_done: Bools,
     may: Bools,
+    *,
+    at: datetime,
 ) -> tuple[Ints, Ints]:
     """W by half-hour of each line, and what it lacks."""
-    things = [
-        Thing(kind, a.rated_w, a.kind.typical_daily_wh, a.needs) for a in (each.asset for each in group)
-    ]
+    assets = [line.asset for line in group]
+    things = [Thing(kind, each.rated_w, each.kind.typical_daily_wh, each.needs) for each in assets]
     before_w = np.array([line.power_w for line in group], np.int64)
     if kind == "immersion_heater":
         tanks = needs.tanks(things, over, may | (is_done & (before_w > 0)))
-        heated = tank.least_cost_heat(np.where(is_done, AS_IT_WAS, price), tanks)
+        costs = home_plans.switch_costs(assets, at=at)
+        heated = tank.least_cost_heat(np.where(is_done, AS_IT_WAS, price), tanks, costs)
         return heated.taken_wh * stepped.HALF_HOURS_AN_HOUR, heated.missing_wh
     loads = needs.cars(things, over, may) if kind == "ev_charger" else needs.heaters(things, over, may)
     drawn_wh = np.where(is_done, before_w, 0).sum(axis=1) // stepped.HALF_HOURS_AN_HOUR
@@ -174,8 +177,10 @@ def _anew(
     if tariff.demand_pence_per_kw:
         most_wh = before_w.max(axis=1)[:, None] // stepped.HALF_HOURS_AN_HOUR
         plans = capped.least_cost_within(price, left, np.broadcast_to(most_wh, before_w.shape))
-    else:
+    elif kind == "ev_charger":
         plans = stepped.least_cost(price, left)
+    else:
+        plans = least_cost_switched(price, left, home_plans.switch_costs(assets, at=at))
     watts = (left.step_wh * stepped.HALF_HOURS_AN_HOUR)[:, None]
     return np.where(is_done, before_w, plans.steps * watts), plans.shortfall_wh
 

@@ -68,8 +68,11 @@ def heat_wh(litres: Ints, celsius: Ints | int) -> Ints:
     return np.rint(grains).astype(np.int64) * GRAIN_WH
 
 
-def least_cost_heat(price: Ints, tanks: Tanks) -> TankPlans:
+def least_cost_heat(price: Ints, tanks: Tanks, switch_cost: Ints | None = None) -> TankPlans:
     """When each tank's heater is on; `price` is [slot] or [tank, slot].
+
+    `switch_cost` [tank] is what switching on wears off the relay, in price times Wh; it decides with the
+    energy's cost and is not in `cost`.
 
     Within a half-hour the heater comes first, then what the tank loses, then what is drawn. Missing heat is
     kept least before cost is looked at, and the 60 °C before both; of equal costs, off.
@@ -82,7 +85,11 @@ def least_cost_heat(price: Ints, tanks: Tanks) -> TankPlans:
     for start in range(0, count, CHUNK):
         some = order[start : start + CHUNK]
         parts.append(
-            _least_cost(price[some], Tanks(*(getattr(tanks, each.name)[some] for each in fields(Tanks))))
+            _least_cost(
+                price[some],
+                Tanks(*(getattr(tanks, each.name)[some] for each in fields(Tanks))),
+                np.zeros(len(some), np.int64) if switch_cost is None else switch_cost[some],
+            )
         )
     back = np.argsort(order)
     return TankPlans(
@@ -101,7 +108,7 @@ def always_on(price: Ints, tanks: Tanks) -> TankPlans:
     heat = tanks.heater_w // HALF_HOURS_AN_HOUR // GRAIN_WH
     full = tanks.full_wh // GRAIN_WH
     heated = np.minimum(levels + heat[:, None], np.maximum(full[:, None], levels))
-    always = np.broadcast_to(np.True_, (2, slots, count, len(levels)))
+    always = np.broadcast_to(np.True_, (2, 1, slots, count, len(levels)))
     loss = _loss_grains(tanks, levels)
     return _followed(np.broadcast_to(price, (count, slots)), tanks, always, heated, loss, _is_due(tanks))
 
@@ -111,7 +118,7 @@ def _is_due(tanks: Tanks) -> Bools:
     return is_due
 
 
-def _least_cost(price: Ints, tanks: Tanks) -> TankPlans:
+def _least_cost(price: Ints, tanks: Tanks, switch_cost: Ints) -> TankPlans:
     count, slots = price.shape
     full = tanks.full_wh // GRAIN_WH
     heat = tanks.heater_w // HALF_HOURS_AN_HOUR // GRAIN_WH
@@ -122,24 +129,35 @@ def _least_cost(price: Ints, tanks: Tanks) -> TankPlans:
     taken = heated - levels
     loss = _loss_grains(tanks, levels)
     is_due = _is_due(tanks)
-    two = bool(is_due.any())
+    layers = 2 if is_due.any() else 1
+    # On or off in the half-hour before matters only where switching costs anything.
+    before = (0, 1) if switch_cost.any() else (0,)
     rows = np.arange(count)[:, None]
-    chosen = np.zeros((2, slots, count, len(levels)), np.bool_)
-    ahead = np.zeros((2, count, len(levels)), np.int64)
+    chosen = np.zeros((2, len(before), slots, count, len(levels)), np.bool_)
+    ahead = np.zeros((2, len(before), count, len(levels)), np.int64)
     for slot in range(slots - 1, -1, -1):
         after = np.maximum(levels - _lost(loss, slot) - draw[:, slot, None], 0)
         missing = UNMET * np.maximum(0, ready[:, slot, None] - levels)
         spend = price[:, slot, None] * (taken * GRAIN_WH)
-        done = ahead[0][rows, after] + missing
-        worth = [done]
-        if two:
-            is_late = (is_due & (tanks.sterile_by == slot))[:, None]
-            not_yet = np.where(is_late, ahead[0][rows, after] + NOT_STERILE, ahead[1][rows, after]) + missing
-            worth.append(np.where(levels >= sterile[:, None], done, not_yet))
-        for layer, value in enumerate(worth):
-            on = spend + value[rows, heated]
-            chosen[layer, slot] = (on < value) & tanks.may_heat[:, slot, None]
-            ahead[layer] = np.where(chosen[layer, slot], on, value)
+        may = tanks.may_heat[:, slot, None] & (taken > 0)
+        is_late = (is_due & (tanks.sterile_by == slot))[:, None]
+        worth = np.zeros_like(ahead)
+        for was in before:
+            done = ahead[0, was][rows, after] + missing
+            worth[0, was] = done
+            if layers > 1:
+                later = np.where(
+                    is_late, ahead[0, was][rows, after] + NOT_STERILE, ahead[1, was][rows, after]
+                )
+                worth[1, was] = np.where(levels >= sterile[:, None], done, later + missing)
+        for layer in range(layers):
+            off = worth[layer, 0]
+            for was in before:
+                on = spend + worth[layer, before[-1]][rows, heated]
+                if not was:
+                    on = on + switch_cost[:, None]
+                chosen[layer, was, slot] = (on < off) & may
+                ahead[layer, was] = np.where(chosen[layer, was, slot], on, off)
     return _followed(price, tanks, chosen, heated, loss, is_due)
 
 
@@ -169,10 +187,12 @@ def _followed(
     is_sterile = ~is_due
     is_on, taken = np.zeros((count, slots), np.bool_), np.zeros((count, slots), np.int64)
     stored, missing = np.zeros((count, slots), np.int64), np.zeros(count, np.int64)
+    before = np.zeros(count, np.int64)
     for slot in range(slots):
-        on = chosen[(~is_sterile).astype(np.int64), slot, every, level] & tanks.may_heat[:, slot]
+        on = chosen[(~is_sterile).astype(np.int64), before, slot, every, level] & tanks.may_heat[:, slot]
         warm = np.where(on, heated[every, level], level)
         is_on[:, slot], taken[:, slot] = on & (warm > level), warm - level
+        before = np.minimum(is_on[:, slot], chosen.shape[1] - 1).astype(np.int64)
         missing += np.maximum(0, tanks.ready_wh[:, slot] // GRAIN_WH - warm)
         is_sterile = is_sterile | ((warm >= tanks.sterile_wh // GRAIN_WH) & (slot <= tanks.sterile_by))
         lost = _lost(loss[every, warm], slot)

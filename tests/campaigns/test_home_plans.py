@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 
@@ -15,7 +16,8 @@ import pytest
 from django.core.management import call_command
 
 from assets import shadowing
-from assets.models import Asset
+from assets.models import Asset, AssetKind
+from assets.registry_models import RelayCount
 from campaigns import home_plans, needs, sending, tariffs, tasks
 from campaigns.least_cost.stepped import PENCE
 from campaigns.models import HomePlan, HomePlanLine, HomeTariff, Participation, Programme, Tariff
@@ -431,6 +433,33 @@ def test_the_last_minutes_of_a_night_send_nothing(paper_vtn: PaperVtn) -> None:
     home_plans.plan_night(night=NIGHT, at=AT)
 
     assert home_plans.send_night(night=NIGHT, at=datetime(2026, 1, 15, 11, 45, tzinfo=UTC)).homes == 0
+
+
+def test_a_relay_is_switched_less_the_more_it_was_switched(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home("storage_heater")
+    # Cheap by turns: each hour saves 3 p of a half-hour's 1.25 kWh against the half-hour beside it.
+    tariff = followed(dict.fromkeys(range(0, 8), "12"))
+    for rate in tariff.rates.filter(starts_at__minute=30):
+        tariff.rates.filter(starts_at=rate.starts_at).update(pence_per_kwh=rate.pence_per_kwh + 3)
+    tariffs.put_on(occupancy=resident.occupancy, code=tariff.code, at=AT - timedelta(days=1), by="test")
+    asset = kit.assets[0]
+    Asset.objects.filter(pk=asset.pk).update(installed_at=AT - timedelta(days=365))
+
+    def starts() -> int:
+        home_plans.plan_night(night=NIGHT, at=AT)
+        line = HomePlanLine.objects.get()
+        return sum(bool(now) and not before for before, now in pairwise([0, *line.power_w]))
+
+    AssetKind.objects.filter(pk="storage_heater").update(switch_life=30_000)
+    assert starts() > 3
+    AssetKind.objects.filter(pk="storage_heater").update(switch_life=3_000)
+    within_budget = starts()
+    RelayCount.objects.create(
+        asset=asset, cycles=900, told=900, told_by="V", counted_from_at=asset.installed_at, told_at=AT
+    )
+    assert starts() <= within_budget <= 3
+    costs = home_plans.switch_costs([Asset.objects.get(pk=asset.pk)], at=AT)
+    assert costs.tolist() == [5 * 2_000 * home_plans.PER_MP]
 
 
 def test_bad_rows_of_a_file_are_told_and_the_good_ones_kept(

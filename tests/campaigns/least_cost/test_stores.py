@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from campaigns.least_cost import storing, tank
 from campaigns.least_cost.stepped import Ints, least_cost
+from campaigns.least_cost.switched import least_cost_switched
 from campaigns.least_cost.tank import GRAIN_WH, NOT_DUE, Tanks
 from tests.campaigns.least_cost.oracles import cheapest_tank
 
@@ -183,3 +185,59 @@ def test_no_moves_of_a_battery_are_cheaper(data: st.DataObject) -> None:
         best = min(best, (max(0, end - int(levels[-1])), cost))
     left = stored + int(plans.steps.sum())
     assert (max(0, end - left), int(plans.cost[0])) == (best[0], round(best[1]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    prices=st.lists(st.integers(-30, 90), min_size=6, max_size=6),
+    open_to=st.lists(st.booleans(), min_size=6, max_size=6),
+    need=st.integers(0, 6),
+    more=st.integers(0, 2),
+    worn=st.sampled_from([0, 20, 60]),
+)
+def test_no_other_half_hours_of_a_relay_cost_less_with_its_wear(
+    prices: list[int], open_to: list[bool], need: int, more: int, worn: int
+) -> None:
+    load = storing.storage_heaters(
+        heater_w=ints(2_000),
+        need_wh=ints(1_000 * need),
+        core_wh=ints(1_000 * (need + more)),
+        stored_wh=ints(0),
+        is_window=np.array([open_to]),
+    )
+    wear = worn * 1_000
+
+    plans = least_cost_switched(ints(*prices), load, ints(wear))
+
+    def told(steps: Iterable[int]) -> int:
+        on = list(steps)
+        starts = sum(now and not before for before, now in pairwise([0, *on]))
+        return sum(price * 1_000 for price, each in zip(prices, on, strict=True) if each) + starts * wear
+
+    least, most = min(need, sum(open_to)), min(max(need, need + more), sum(open_to))
+    allowed = [
+        steps
+        for steps in product((0, 1), repeat=6)
+        if least <= sum(steps) <= most
+        and not any(on and not may for on, may in zip(steps, open_to, strict=True))
+    ]
+    assert tuple(plans.steps[0]) in allowed
+    assert told(plans.steps[0].tolist()) == min(map(told, allowed))
+    assert plans.cost[0] == told(plans.steps[0].tolist()) - wear * int(
+        (np.diff(np.concatenate(([0], plans.steps[0]))) == 1).sum()
+    )
+
+
+def test_a_tank_is_heated_at_one_go_where_switching_costs_more_than_it_saves() -> None:
+    price = ints(50_000, 60_000, 50_000, 60_000, 50_000, 60_000)
+    ready = np.zeros((1, 6), np.int64)
+    ready[0, 5] = 4_400
+    told = tanks(6, stored_wh=ints(0), ready_wh=ready)
+
+    free = tank.least_cost_heat(price, told)
+    worn = tank.least_cost_heat(price, told, ints(100_000_000))
+
+    assert (np.diff(free.is_on[0].astype(int), prepend=0) == 1).sum() == 3
+    assert (np.diff(worn.is_on[0].astype(int), prepend=0) == 1).sum() == 1
+    assert not worn.missing_wh.any()
+    assert free.cost[0] < worn.cost[0] < free.cost[0] + 200_000_000
