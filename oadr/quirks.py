@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from lxml import etree
 
+from oadr import schema
 from oadr.elements import EI, OADR, POWER, PYLD, SCALE, STRM, XCAL, Element, add, local_name
 
 Undo = Callable[[], None]
@@ -126,6 +127,21 @@ def fraction_of_a_second(message: Element) -> Iterator[Undo]:
             yield _nothing
 
 
+def unknown_report_elements(message: Element) -> Iterator[Undo]:
+    """Makers add elements of their own to reports: what the schemas have no name for is passed over.
+
+    An element that they do name, in a place that is none of its own, is refused as ever.
+    """
+    if message.tag not in (OADR("oadrRegisterReport"), OADR("oadrUpdateReport")):
+        return
+    known = schema.element_names()
+    for element in list(message.iterdescendants("*")):
+        parent = element.getparent()
+        if element.tag not in known and parent is not None:
+            parent.remove(element)
+            yield _nothing
+
+
 TOLERANCES: tuple[Callable[[Element], Iterable[Undo]], ...] = (
     update_without_values,  # before the sign it is told by is mended
     unqualified_schema_version,
@@ -135,6 +151,7 @@ TOLERANCES: tuple[Callable[[Element], Iterable[Undo]], ...] = (
     answer_without_request_id,
     report_values_in_the_other_namespace,
     fraction_of_a_second,
+    unknown_report_elements,  # after those that give an element its right name
 )
 
 

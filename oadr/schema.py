@@ -20,6 +20,7 @@ from oadr.errors import SchemaInvalid, SchemaMissing
 DISTRIBUTION = "openleadr"
 ROOT_SCHEMA = "openleadr/schema/oadr_20b.xsd"
 
+_ELEMENT = "{http://www.w3.org/2001/XMLSchema}element"
 _local = threading.local()
 
 
@@ -47,6 +48,18 @@ def _schema() -> etree.XMLSchema:
         schema = etree.XMLSchema(etree.parse(str(schema_path()), parser))
         _local.schema = schema
     return schema
+
+
+@cache
+def element_names() -> frozenset[str]:
+    """Return every element that the schemas name, each with its namespace: `{uri}venID`."""
+    parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
+    names: set[str] = set()
+    for path in schema_path().parent.glob("*.xsd"):
+        root = etree.parse(str(path), parser).getroot()
+        uri = root.get("targetNamespace", "")
+        names.update(f"{{{uri}}}{name}" for each in root.iter(_ELEMENT) if (name := each.get("name")))
+    return frozenset(names)
 
 
 def is_valid(root: etree._Element) -> bool:

@@ -162,3 +162,51 @@ def test_fractions_of_a_second_are_rounded(text: str, seconds: int) -> None:
 
 def test_any_prefix_names_the_same_thing() -> None:
     assert codec.parse(POLL.replace(b"oadr:", b"p1:").replace(b"xmlns:oadr", b"xmlns:p1")) == m.Poll("VEN-1")
+
+
+TOLD = codec.serialise(
+    m.UpdateReport(
+        "R",
+        (
+            m.Report(
+                "RR-1",
+                "S",
+                datetime(2026, 11, 24, 12, tzinfo=UTC),
+                "TELEMETRY_USAGE",
+                intervals=(
+                    m.ReportInterval(
+                        (m.ReportValue("power", 1.5),), datetime(2026, 11, 24, 12, tzinfo=UTC), 300
+                    ),
+                ),
+            ),
+        ),
+        "VEN-1",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "before", [b"<ei:rID>", b"<oadr:oadrReportPayload>", b"<ei:reportName>", b"<ei:venID>"]
+)
+@pytest.mark.parametrize(
+    "extra",
+    [b"<oadr:oadrFirmware>7</oadr:oadrFirmware>", b'<x:seal xmlns:x="urn:maker"><x:by>me</x:by></x:seal>'],
+)
+def test_elements_of_a_makers_own_in_a_report_are_passed_over(before: bytes, extra: bytes) -> None:
+    assert TOLD.count(before) == 1
+
+    parsed = codec.parse_body(TOLD.replace(before, extra + before))
+
+    assert parsed.message == codec.parse(TOLD)
+    assert parsed.tolerances == ("unknown_report_elements",)
+
+
+@pytest.mark.parametrize("misplaced", [b"<ei:optID>O</ei:optID>", b"<oadr:oadrPoll/>"])
+def test_an_element_that_has_another_place_is_refused_in_a_report(misplaced: bytes) -> None:
+    with pytest.raises(SchemaInvalid):
+        codec.parse(TOLD.replace(b"<ei:reportName>", misplaced + b"<ei:reportName>"))
+
+
+def test_elements_of_a_makers_own_are_refused_elsewhere() -> None:
+    with pytest.raises(SchemaInvalid):
+        codec.parse(POLL.replace(b"<ei:venID>", b"<oadr:oadrFirmware/><ei:venID>"))

@@ -120,3 +120,11 @@ def test_a_neighbours_registration_cannot_be_cancelled(hub: hubs.TestHub, strang
         stranger.says("EiRegisterParty", m.CancelPartyRegistration("R", hub.ven.registration_id, ven_id))
 
     assert Ven.objects.get(pk=hub.ven.pk).registration_id == hub.ven.registration_id
+
+
+def test_blanks_around_a_ven_id_are_no_other_ven(hub: hubs.TestHub) -> None:
+    """Some writers put every text on a line of its own."""
+    reply = hub.says("EiEvent", m.RequestEvent("R", f"\n    {hub.ven_id}\n"))
+
+    assert isinstance(reply, m.DistributeEvent)
+    assert reply.response.code == m.OK

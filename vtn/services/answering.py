@@ -77,7 +77,7 @@ def answer(*, service: str, ven: Ven, message: Message, at: datetime) -> Answer:
     try:
         if handler is None:
             raise Refused(m.NOT_RECOGNIZED, f"not a message for {service}")
-        claimed = getattr(message, "ven_id", "")
+        claimed = getattr(message, "ven_id", "").strip()
         if claimed and claimed != ven.ven_id:
             raise Refused(m.NOT_REGISTERED, "venID does not match the certificate")
         if not (ven.is_registered or isinstance(message, _WITHOUT_REGISTRATION)):

@@ -39,7 +39,7 @@ def write(message: Message, *, ven: Ven, answers: Parsed | None = None) -> bytes
 def answer(*, service: str, ven: Ven, message: Message, at: datetime) -> answering.Answer:
     """Return the reply to a 2.0a message, as `answering.answer` does for 2.0b; `service` is EiEvent."""
     try:
-        claimed = getattr(message, "ven_id", "")
+        claimed = getattr(message, "ven_id", "").strip()
         if claimed and claimed != ven.ven_id:
             raise Refused(m.NOT_REGISTERED, "venID does not match the certificate")
         reply = _reply(ven, message, at=at)
