@@ -17,7 +17,7 @@ from campaigns.models import Campaign, ServicingContract, ServicingSignal
 from campaigns.servicing import capping, running, sending_at_once
 from campaigns.servicing.port import Ask
 from opendsr.kernel import clock
-from opendsr.kernel.errors import Invalid, NotFound
+from opendsr.kernel.errors import DomainError, Invalid, NotFound
 
 Kind = ServicingSignal.Kind
 State = ServicingSignal.State
@@ -40,6 +40,12 @@ class NoticeTooShort(Invalid):
     latest: str
 
 
+class StoppedMeanwhile(DomainError):
+    """The client stopped it before it was decided: `zone`."""
+
+    zone: str
+
+
 class NothingToStop(NotFound):
     """No running campaign of the client's answers to that: `of`."""
 
@@ -55,8 +61,10 @@ def act(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
 
 
 def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
-    contract = running.contract_for(signal.client_id, ask.zone, at=at)
+    contract = running.locked(running.contract_for(signal.client_id, ask.zone, at=at).pk)
     signal.contract = contract
+    if running.is_stopped(signal, ask.zone):
+        raise StoppedMeanwhile(zone=ask.zone)
     starts_at, ends_at = _when(contract, ask, at=at)
     _require_within(contract, ask, starts_at=starts_at, ends_at=ends_at)
     freezing.ensure_running()
@@ -92,11 +100,11 @@ def _start(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
 
 
 def _stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
-    started = (
-        ServicingSignal.objects.filter(client=signal.client_id, pk=UUID(ask.of), kind=Kind.START)
-        .select_related("campaign", "contract")
-        .first()
-    )
+    wanted = ServicingSignal.objects.filter(client=signal.client_id, pk=UUID(ask.of), kind=Kind.START)
+    about = wanted.first()
+    if about is not None:
+        running.hold(signal.client_id, str(about.asked["zone"]))
+    started = wanted.select_related("campaign", "contract").first()
     if started is None or started.state == State.REFUSED:
         raise NothingToStop(of=ask.of)
     signal.contract, signal.campaign = started.contract, started.campaign
@@ -115,6 +123,7 @@ def _emergency_stop(signal: ServicingSignal, ask: Ask, *, at: datetime) -> None:
     """
     if ask.zone and not ServicingContract.objects.filter(client=signal.client_id, zone=ask.zone).exists():
         raise running.UnknownZone(zone=ask.zone)
+    running.hold(signal.client_id, ask.zone)
     going_on = Campaign.objects.filter(signals__client=signal.client_id, ends_at__gt=at).exclude(
         state__in=(Campaign.State.CANCELLED, Campaign.State.COMPLETED)
     )

@@ -47,6 +47,25 @@ def locked(contract_id: UUID) -> ServicingContract:
     )
 
 
+def hold(client_id: UUID, zone: str = "") -> None:
+    """Wait for whatever is being decided under the client's contracts, about the zone or all of them, and let
+    nothing else be decided under them meanwhile; inside a transaction.
+    """
+    found = ServicingContract.objects.filter(client=client_id, **({"zone": zone} if zone else {}))
+    list(found.select_for_update(of=("self",), no_key=True).order_by("pk").values_list("pk"))
+
+
+def is_stopped(start: ServicingSignal, zone: str) -> bool:
+    """Whether the client stopped the start, or everything there, since it was sent: it is not decided yet."""
+    stops = ServicingSignal.objects.filter(client=start.client_id, state=ServicingSignal.State.STOPPED)
+    emergency = Q(
+        kind=ServicingSignal.Kind.EMERGENCY_STOP,
+        asked__zone__in=("", zone),
+        received_wall_at__gte=start.received_wall_at,
+    )
+    return stops.filter(emergency | Q(kind=ServicingSignal.Kind.STOP, asked__of=str(start.pk))).exists()
+
+
 def caps(contract: ServicingContract, kind: str) -> QuerySet[ServicingSignal]:
     """Every decided cap of the kind "import" or "export" under the contract, the house's own too."""
     return ServicingSignal.objects.filter(

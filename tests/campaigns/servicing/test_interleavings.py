@@ -25,12 +25,13 @@ from assets import limiting
 from assets.models import Asset
 from campaigns import opting
 from campaigns.life import CampaignEnded
-from campaigns.models import Campaign, Participation
+from campaigns.models import Campaign, Participation, ServicingContract, ServicingSignal
 from campaigns.opting import CannotOptBackIn, ParticipationClosed
-from campaigns.servicing import sending_at_once
+from campaigns.servicing import receiving, sending_at_once
+from campaigns.servicing.port import Ask
 from members import consenting, moving, opting_out
 from members.models import Consent, Occupancy, Purpose, StandingOptOut
-from opendsr.kernel import outbox
+from opendsr.kernel import clock, outbox
 from opendsr.kernel.models import DeliveryState, OutboxDelivery
 from tests.campaigns.servicing.operating import Operator, make_habits, make_operator, told
 from tests.campaigns.staging import NOON, PaperVtn, make_dispatched, make_ready_home, make_rules
@@ -370,6 +371,91 @@ def test_a_start_that_is_a_deadlocks_victim_is_tried_again(
     assert (answer["http"], answer["state"], answer["events"]) == (201, "dispatched", 1)
     assert len(tries) == 2
     assert Participation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("zone", ["Calder", ""])
+def test_an_emergency_stop_ends_a_start_that_is_being_planned(
+    it_is: ItIs, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    it_is(NOON)
+    resident, _ = make_ready_home(cmz="Calder", through_vtn=True)
+    make_habits(resident)
+    operator = make_operator()
+    hold_still, is_planning = sending_at_once._hold_still, threading.Event()
+
+    def plan_slowly() -> None:
+        hold_still()
+        is_planning.set()
+        threading.Event().wait(0.5)
+
+    monkeypatch.setattr(sending_at_once, "_hold_still", plan_slowly)
+
+    def stop() -> Place:
+        is_planning.wait(10)
+        asked = {"signal": "emergency_stop"} | ({"zone": zone} if zone else {})
+        return told(operator.send("/signals/", asked))
+
+    started, stopped = in_threads(lambda: operator.start(size_w=500, minutes=30), stop)
+
+    assert isinstance(started, dict), started
+    assert isinstance(stopped, dict), stopped
+    assert (started["http"], stopped["http"], stopped["campaigns"]) == (201, 201, 1)
+    assert (
+        Campaign.objects.get().state in ("cancelled", "completed") or Campaign.objects.get().ends_at <= NOON
+    )
+    settle()
+    assert not Event.objects.filter(cancelled_at=None).exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", ["emergency_stop", "stop"])
+def test_a_start_that_waits_to_be_decided_is_not_sent_after_its_stop(it_is: ItIs, how: str) -> None:
+    it_is(NOON)
+    resident, _ = make_ready_home(cmz="Calder", through_vtn=True)
+    make_habits(resident)
+    operator = make_operator()
+    waits = ServicingSignal.objects.create(
+        client=operator.client,
+        idempotency_key="left behind",
+        key_id=operator.key_id,
+        digest="0" * 64,
+        kind="start",
+        asked=Ask(
+            ServicingSignal.Kind.START, zone="Calder", direction="turn_down", size_w=500, minutes=30
+        ).shown(),
+        received_at=NOON,
+        received_wall_at=clock.wall_now(),
+    )
+    wanted = {"signal": how} | ({"of": str(waits.pk)} if how == "stop" else {})
+    assert told(operator.send("/signals/", wanted))["http"] == 201
+
+    decided = receiving.decide(signal_id=waits.pk, at=NOON)
+
+    assert (decided.state, decided.reason) == ("refused", "stopped_meanwhile")
+    assert not Campaign.objects.exists()
+    assert operator.start(size_w=500)["state"] == "dispatched"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_starts_at_once_ask_no_more_than_the_contract(
+    it_is: ItIs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it_is(NOON)
+    homes = [make_ready_home(cmz="Calder", through_vtn=True)[0] for _ in range(8)]
+    make_habits(*homes)
+    operator = make_operator()
+    size_w = 2_000
+    ServicingContract.objects.update(max_w=3_000, approved_w=3_000)
+    hold_still = sending_at_once._hold_still
+    monkeypatch.setattr(sending_at_once, "_hold_still", lambda: (threading.Event().wait(0.3), hold_still()))
+
+    answers = in_threads(*[lambda: operator.start(size_w=size_w, minutes=30)] * 2)
+
+    assert all(isinstance(each, dict) for each in answers), answers
+    states = sorted((each["http"], each.get("reason", "")) for each in answers if isinstance(each, dict))
+    assert states[0][0] in (201, 202)
+    assert states[1] == (422, "over_contract")
 
 
 @pytest.mark.django_db(transaction=True)
