@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,8 @@ from playwright.sync_api import ElementHandle, FilePayload, Locator, Page, expec
 
 MOST_TABS: Final = 45
 """From the top of a page, or from where the last step left the focus."""
-LONGEST_STAY: Final = 6
-"""Presses of Tab within one control: a date has a day, a month, a year and a button."""
+LONGEST_STAY: Final = 9
+"""Presses of Tab within one control: a date and time to the second has seven parts and a button."""
 PICTURES: Final = os.environ.get("OPENDSR_PICTURES", "")
 """A folder to put a picture of each step into, for whoever works on the pages."""
 
@@ -181,6 +182,11 @@ class KeyboardHand(Hand):
         elif kind == "time":
             hour, minute = (int(each) for each in value.split(":"))
             value = f"{hour % 12 or 12:02}{minute:02}{'p' if hour >= 12 else 'a'}"
+        elif kind == "datetime-local":
+            at = datetime.fromisoformat(value)
+            self.page.keyboard.type(f"{at:%m%d%Y}")
+            self.page.keyboard.press("ArrowRight")  # a year may have six digits
+            value = f"{at:%I%M%S%p}"
         elif kind == "textarea":
             self.page.keyboard.press("Control+a")
         self.page.keyboard.type(value)

@@ -1,4 +1,4 @@
-"""The ten main journeys, each told once and taken three ways (`hands.py`): mouse, no script, keyboard.
+"""The main journeys, each told once and taken three ways (`hands.py`): mouse, no script, keyboard.
 
 An error in the console or a breach of the content security policy fails the journey, as in every test here.
 """
@@ -34,6 +34,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.hands import WAYS, Hand
 from tests.factories import PASSWORD, make_consent_texts, make_resident, make_staff, new_mpan, signing_request
 from tests.web.scene import EVENT_DAY, NOW, Scene, freeze
+from vtn.models import Event, MarketContext
 
 NEW_PASSWORD = "a brand new staple 7"
 IN_EVENT = NOW.replace(hour=17, minute=20)
@@ -391,3 +392,59 @@ def test_a_treasurer_settles_and_pays_with_a_second_person(stage: Stage) -> None
     fay.attach("Status file", {"name": "status.csv", "mimeType": "text/csv", "buffer": answer})
     fay.press("Take in")
     fay.sees("1 paid, 0 returned")
+
+
+def test_an_administrator_names_a_market_context_and_repeats_an_event_in_it(
+    stage: Stage, troubles: list[str]
+) -> None:
+    """A series of Sundays that begins in the night on which the clocks go back, at the first of two 01:30."""
+    uri, ven_id = "http://coop.example/night", stage.scene.homes[0].hub.ven_id
+    ada = stage.hand_of(make_staff("ada@example.org", Role.ADMINISTRATOR))
+    ada.go("/vtn/")
+    ada.press("Market contexts")
+    ada.fill(URI=uri, Name="Night")
+    ada.press("Name it")
+    ada.sees("The market context is named.")
+    ada.press("Night")
+    ada.fill(Description="Sunday nights")
+    ada.press("Save")
+    ada.sees("The market context is saved.", "Sunday nights")
+    ada.press("Events in it")
+    ada.sees("No event is like that.")
+
+    ada.press("Send an event by hand")
+    ada.fill(VENs=ven_id, Market_context=uri, Starts="2026-10-25T01:30:00")
+    ada.tick("Sunday")
+    ada.fill(Repeat_until="2026-11-08")
+    ada.press("See who gets what")
+    ada.sees("This time comes twice that night")
+    assert all("422" in troubles.pop() for _ in troubles)  # the console tells of a form that is refused
+    ada.tick("The first, in summer time (BST)")
+    ada.press("See who gets what")
+    ada.sees("3 times", "Sun 8 Nov 2026, 01:30")
+    assert not Event.objects.filter(market_context=uri).exists()
+    ada.press("Send it now")
+    ada.sees("Sent 3 events to 1 VENs.")
+    starts = (
+        Event.objects.filter(market_context=uri).order_by("starts_at").values_list("starts_at", flat=True)
+    )
+    assert [each.isoformat() for each in starts] == [
+        "2026-10-25T00:30:00+00:00", "2026-11-01T01:30:00+00:00", "2026-11-08T01:30:00+00:00"
+    ]  # fmt: skip
+
+    ada.choose("Market context", "Night")
+    ada.press("Show")
+    ada.sees("3 events")
+    ada.press("1 Nov 2026, 01:30")
+    ada.tap("Cancel the event")
+    ada.fill(Reason="Windy")
+    ada.press("Yes: cancel it")
+    ada.sees("Cancelled.")
+    assert Event.objects.filter(market_context=uri, cancelled_at=None).count() == 2
+
+    ada.press("Market contexts")
+    ada.press("Night")
+    ada.tap("Forget the name")
+    ada.press("Yes: forget it")
+    ada.sees("The name is forgotten. Events keep the URI.")
+    assert not MarketContext.objects.exists()
