@@ -26,7 +26,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from vtn import lifecycle
-from vtn.models import OPEN_STATES, Event, EventOpt, MessageLog, QueuedMessage, Ven, VenCertificate
+from vtn.models import Event, EventOpt, MessageLog, QueuedMessage, Ven, VenCertificate
 from vtn.port import UnknownEvent, UnknownVen
 
 ONLINE_POLLS: Final = 3
@@ -280,5 +280,5 @@ def counts(*, wall: datetime) -> dict[str, int]:
         silent=Count("pk", filter=Q(last_seen_wall_at__lt=online_since(wall))),
     ) | {
         "without_certificate": Ven.objects.exclude(pk__in=soon.values("ven")).count(),
-        "open_messages": QueuedMessage.objects.filter(state__in=OPEN_STATES).count(),
+        "open_messages": QueuedMessage.objects.filter(finished_at=None).count(),
     }

@@ -49,7 +49,7 @@ OFFER_COLUMNS: Final = """
 _READ: Final = f"""
     SELECT {OFFER_COLUMNS} FROM vtn_queue AS queue
     WHERE queue.ven_id = ANY(string_to_array(%s, ',')::bigint[])
-      AND queue.kind = 'events' AND queue.state IN ('queued', 'delivered')
+      AND queue.kind = 'events' AND queue.finished_at IS NULL
     ORDER BY queue.ven_id
 """  # noqa: S608
 
@@ -70,7 +70,7 @@ _WRITE: Final = """
              AS fate (pk, version, becomes, next_try, is_resync_over)
         CROSS JOIN LATERAL ( -- one by one, in the order given
             SELECT id FROM vtn_queue
-            WHERE id = fate.pk AND xmin::text = fate.version AND state IN ('queued', 'delivered')
+            WHERE id = fate.pk AND xmin::text = fate.version AND finished_at IS NULL
             FOR UPDATE
         ) AS queue
     )

@@ -295,7 +295,11 @@ OPEN_STATES = (MessageState.QUEUED, MessageState.DELIVERED)
 
 
 class QueuedMessage(models.Model):
-    """One message this VTN begins with a VEN; `vtn.queueing` is the only module that writes it."""
+    """One message this VTN begins with a VEN; `vtn.queueing` is the only module that writes it.
+
+    Open rows are those without `finished_at`. No index names `state` or when a row is tried again: so a
+    hand-over is written beside the row, without its indexes.
+    """
 
     ven = models.ForeignKey(Ven, on_delete=models.PROTECT, related_name="queue", db_index=False)
     kind = models.CharField(max_length=24, choices=MessageKind.choices)
@@ -339,16 +343,13 @@ class QueuedMessage(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["ven", "dedupe_key"],
-                condition=Q(state__in=OPEN_STATES) & ~Q(dedupe_key=""),
+                condition=Q(finished_at__isnull=True) & ~Q(dedupe_key=""),
                 name="vtn_queue_open_once",
             ),
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["ven", "rank", "id"], condition=Q(state__in=OPEN_STATES), name="vtn_queue_next"
-            ),
-            models.Index(
-                fields=["next_try_wall_at"], condition=Q(state__in=OPEN_STATES), name="vtn_queue_due"
+                fields=["ven", "rank", "id"], condition=Q(finished_at__isnull=True), name="vtn_queue_next"
             ),
             models.Index(fields=["ven", "request_id"], name="vtn_queue_by_request"),
             models.Index(

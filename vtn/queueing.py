@@ -40,7 +40,7 @@ from django.db.models import F, Min, Q, QuerySet
 
 from opendsr.kernel import clock, ids
 from opendsr.kernel.interval import EPOCH
-from vtn.models import OPEN_STATES, MessageKind, MessageState, QueuedMessage, Ven
+from vtn.models import MessageKind, MessageState, QueuedMessage, Ven
 
 CHANNEL: Final = "vtn_pending"
 EVENTS_KEY: Final = "events"
@@ -80,7 +80,7 @@ def enqueue(
         request_ids=[request_id],
         expires_at=[expires_at],
     )
-    rows = QueuedMessage.objects.filter(ven=ven, state__in=OPEN_STATES)
+    rows = QueuedMessage.objects.filter(ven=ven, finished_at=None)
     return rows.get(dedupe_key=dedupe_key) if dedupe_key else rows.get(request_id=request_id)
 
 
@@ -115,7 +115,7 @@ _INSERT: Final = """
         unnest(string_to_array(%(expiries)s, ',', '')::timestamptz[])
     ) AS fresh (ven, request, expires)
     ORDER BY ven
-    ON CONFLICT (ven_id, dedupe_key) WHERE state IN ('queued', 'delivered') AND NOT dedupe_key = ''
+    ON CONFLICT (ven_id, dedupe_key) WHERE finished_at IS NULL AND NOT dedupe_key = ''
     DO UPDATE SET state = 'queued', attempts = 0,
                   -- What waits already is due already: left as it is, no index is written again.
                   next_try_wall_at = CASE WHEN vtn_queue.state = 'queued'
@@ -194,13 +194,13 @@ def first_queued(*, ven: Ven, kind: MessageKind, at: datetime) -> QueuedMessage 
 _CLAIM: Final = """
     WITH head AS (
         SELECT one.id FROM vtn_queue AS one
-        WHERE one.state IN ('queued', 'delivered') AND one.next_try_wall_at <= %(wall)s
+        WHERE one.finished_at IS NULL AND one.next_try_wall_at <= %(wall)s
           AND (one.lease_until_wall_at IS NULL OR one.lease_until_wall_at <= %(wall)s)
           AND (one.expires_at IS NULL OR one.expires_at > %(at)s)
           AND (%(vens)s::bigint[] IS NULL OR one.ven_id = ANY(%(vens)s::bigint[]))
           AND NOT EXISTS (
               SELECT 1 FROM vtn_queue AS other
-              WHERE other.ven_id = one.ven_id AND other.state IN ('queued', 'delivered')
+              WHERE other.ven_id = one.ven_id AND other.finished_at IS NULL
                 AND (other.lease_until_wall_at > %(wall)s
                      OR (other.next_try_wall_at <= %(wall)s
                          AND (other.expires_at IS NULL OR other.expires_at > %(at)s)
@@ -249,7 +249,7 @@ def claim(
 
 def release(*, queued: QueuedMessage, wall: datetime, reason: str, retry_seconds: float) -> None:
     """Give a claimed row back unsent: other transports may have it at once, this one after a while."""
-    QueuedMessage.objects.filter(pk=queued.pk, state__in=OPEN_STATES, leased_by=queued.leased_by).update(
+    QueuedMessage.objects.filter(pk=queued.pk, finished_at=None, leased_by=queued.leased_by).update(
         leased_by="",
         lease_until_wall_at=None,
         next_try_wall_at=wall + timedelta(seconds=retry_seconds),
@@ -262,7 +262,7 @@ _OFFER_AGAIN: Final = """
     SET next_try_wall_at = %(wall)s,
         content = CASE WHEN kind = 'events' THEN content || '{"is_resync": true}'::jsonb ELSE content END
     WHERE ven_id IN (SELECT id FROM ven WHERE ven_id = ANY(%(ven_ids)s))
-      AND state = 'delivered' AND next_try_wall_at > %(wall)s
+      AND finished_at IS NULL AND state = 'delivered' AND next_try_wall_at > %(wall)s
       AND (lease_until_wall_at IS NULL OR lease_until_wall_at <= %(wall)s)
 """
 
@@ -283,7 +283,7 @@ def offer_again(ven_ids: Iterable[str], *, wall: datetime) -> None:
 def mark_handed_over(*, queued: QueuedMessage, at: datetime, by: str, next_try_wall_at: datetime) -> bool:
     """Note that the message left by a transport; False when it is no longer open. Ends any lease."""
     return bool(
-        QueuedMessage.objects.filter(pk=queued.pk, state__in=OPEN_STATES).update(
+        QueuedMessage.objects.filter(pk=queued.pk, finished_at=None).update(
             state=MessageState.DELIVERED,
             attempts=F("attempts") + 1,
             delivered_at=queued.delivered_at or at,
@@ -319,7 +319,7 @@ def finish(
         changes["answer_code"] = code
     if note is not None:
         changes["note"] = note[:300]
-    return rows.filter(state__in=OPEN_STATES).update(**changes)
+    return rows.filter(finished_at=None).update(**changes)
 
 
 def mark_answered(*, queued: QueuedMessage, at: datetime, code: int = 200, note: str = "") -> bool:
@@ -334,7 +334,7 @@ def answered_by(*, ven: Ven, kinds: Iterable[MessageKind], request_id: str) -> Q
     By its request id; else the oldest of these kinds handed over: some clients echo nothing or something
     of their own.
     """
-    waiting = QueuedMessage.objects.select_for_update().filter(ven=ven, state__in=OPEN_STATES)
+    waiting = QueuedMessage.objects.select_for_update().filter(ven=ven, finished_at=None)
     exact = waiting.filter(request_id=request_id).first() if request_id else None
     if exact is not None:
         return exact
@@ -374,7 +374,7 @@ def sweep(*, at: datetime, wall: datetime) -> int:
 
     Safe to run at any time, by several processes at once.
     """
-    open_ones = QueuedMessage.objects.filter(state__in=OPEN_STATES)
+    open_ones = QueuedMessage.objects.filter(finished_at=None)
     ended = finish(open_ones.filter(expires_at__lte=at), state=MessageState.EXPIRED, at=at)
     ended += finish(
         open_ones.filter(
@@ -393,7 +393,7 @@ def pending(ven_pks: Iterable[int] | None = None) -> dict[int, datetime]:
 
     VENs with nothing waiting are left out. One query, for the start of a cache and for its repair.
     """
-    rows = QueuedMessage.objects.filter(state__in=OPEN_STATES)
+    rows = QueuedMessage.objects.filter(finished_at=None)
     if ven_pks is not None:
         rows = rows.filter(ven_id__in=list(ven_pks))
     fresh = rows.filter(state=MessageState.QUEUED).values_list("ven_id", flat=True)
@@ -402,4 +402,4 @@ def pending(ven_pks: Iterable[int] | None = None) -> dict[int, datetime]:
 
 
 def _current(at: datetime) -> QuerySet[QueuedMessage]:
-    return QueuedMessage.objects.filter(Q(expires_at=None) | Q(expires_at__gt=at), state__in=OPEN_STATES)
+    return QueuedMessage.objects.filter(Q(expires_at=None) | Q(expires_at__gt=at), finished_at=None)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -55,7 +56,7 @@ class MessageLog(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["recorded_wall_at"], name="vtn_wire_log_age"),
+            BrinIndex(fields=["recorded_wall_at"], name="vtn_wire_log_age"),
             models.Index(fields=["ven", "-id"], name="vtn_wire_log_by_ven"),
             models.Index(fields=["-id"], condition=Q(is_refused=True), name="vtn_wire_log_refused"),
             models.Index(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _lazy
 
 from vtn import desk, lifecycle
-from vtn.models import OPEN_STATES, MessageKind, MessageState, Ven, VenWatch
+from vtn.models import MessageKind, MessageState, Ven, VenWatch
 from vtn.services.registration import poll_seconds
 
 EVENTS_SHOWN: Final = 20
@@ -108,7 +108,7 @@ def whole(ven: Any, *, at: datetime, wall: datetime) -> dict[str, Any]:
             }
             for each in ven.queue.order_by("-pk")[:QUEUE_SHOWN]
         ],
-        "open_count": ven.queue.filter(state__in=OPEN_STATES).count(),
+        "open_count": ven.queue.filter(finished_at=None).count(),
         "requests": list(ven.report_requests.select_related("offer").order_by("-pk")[:10]),
         "log": list(ven.messages.order_by("-pk")[:MESSAGES_SHOWN]),
         "resources": desk.resources_of(ven),

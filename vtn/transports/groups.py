@@ -35,8 +35,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(NamedTuple):
     """A plain oadrPoll that memory could not answer."""
 
     fingerprint: str
@@ -46,8 +45,7 @@ class Poll:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A message to EiEvent, unread."""
 
     fingerprint: str
@@ -244,7 +242,7 @@ _CALLERS: Final = f"""
     ) AS caller
     LEFT JOIN LATERAL (
         SELECT queue.kind = 'events', {OFFER_COLUMNS} FROM vtn_queue AS queue
-        WHERE queue.ven_id = caller.id AND queue.state IN ('queued', 'delivered')
+        WHERE queue.ven_id = caller.id AND queue.finished_at IS NULL
         OFFSET 0
     ) AS waiting ON true
 """  # noqa: S608

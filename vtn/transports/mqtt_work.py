@@ -22,7 +22,7 @@ from oadr.errors import WireError
 from opendsr.kernel import clock
 from opendsr.kernel.lookups import among_texts
 from vtn import identifying, messagelog, queueing, securing
-from vtn.models import OPEN_STATES, MessageKind, QueuedMessage, Security, Ven, VenCertificate
+from vtn.models import MessageKind, QueuedMessage, Security, Ven, VenCertificate
 from vtn.refusals import log_refusal
 from vtn.services import answering, delivering, distributing, events
 from vtn.services.refusing import Refused
@@ -393,7 +393,7 @@ def _is_vouched_for(wall: datetime) -> Exists:
 
 def _due(*, at: datetime, wall: datetime) -> QuerySet[QueuedMessage]:
     return QueuedMessage.objects.filter(
-        Q(expires_at=None) | Q(expires_at__gt=at), state__in=OPEN_STATES, next_try_wall_at__lte=wall
+        Q(expires_at=None) | Q(expires_at__gt=at), finished_at=None, next_try_wall_at__lte=wall
     )
 
 
@@ -438,7 +438,7 @@ def _say_events(ven: Ven, body: bytes, fanned: Fanned, *, vtn_id: str, wall: dat
     if len(body) <= topics.LARGEST_MESSAGE_BYTES:
         fanned.sayings.append(_saying(ven, MessageKind.EVENTS, ven.pk, body, vtn_id=vtn_id))
         return
-    for row in QueuedMessage.objects.filter(ven=ven, kind=MessageKind.EVENTS, state__in=OPEN_STATES):
+    for row in QueuedMessage.objects.filter(ven=ven, kind=MessageKind.EVENTS, finished_at=None):
         _leave_to_a_poll(row, wall=wall)
 
 

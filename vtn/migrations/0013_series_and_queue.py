@@ -1,16 +1,19 @@
-"""Series of events by hand are kept as they were written, beside the events that they became."""
+"""Series of events by hand are kept as they were written; the queue's hand-overs leave its indexes alone.
+
+No index of the queue names the state or the next try any more; the message log's age, which only ever grows,
+is kept by block. Holds both tables for the seconds in which three indexes are built anew.
+"""
 
 from __future__ import annotations
 
+import django.contrib.postgres.indexes
 from django.db import migrations, models
 
 from opendsr.kernel import schemas
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("vtn", "0012_contexts_and_room"),
-    ]
+    dependencies = [("vtn", "0012_contexts_and_room")]
 
     operations = [
         migrations.CreateModel(
@@ -50,4 +53,32 @@ class Migration(migrations.Migration):
             },
         ),
         schemas.place("operations", "vtn_event_series"),
+        migrations.RemoveConstraint(model_name="queuedmessage", name="vtn_queue_open_once"),
+        migrations.RemoveIndex(model_name="queuedmessage", name="vtn_queue_next"),
+        migrations.RemoveIndex(model_name="queuedmessage", name="vtn_queue_due"),
+        migrations.AddIndex(
+            model_name="queuedmessage",
+            index=models.Index(
+                condition=models.Q(("finished_at__isnull", True)),
+                fields=["ven", "rank", "id"],
+                name="vtn_queue_next",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="queuedmessage",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("finished_at__isnull", True), models.Q(("dedupe_key", ""), _negated=True)
+                ),
+                fields=("ven", "dedupe_key"),
+                name="vtn_queue_open_once",
+            ),
+        ),
+        migrations.RemoveIndex(model_name="messagelog", name="vtn_wire_log_age"),
+        migrations.AddIndex(
+            model_name="messagelog",
+            index=django.contrib.postgres.indexes.BrinIndex(
+                fields=["recorded_wall_at"], name="vtn_wire_log_age"
+            ),
+        ),
     ]
