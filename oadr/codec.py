@@ -11,11 +11,12 @@ import re
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from lxml import etree
 
-from oadr import events, messages, opts, quirks, registration, reports, schema, signing
+from oadr import events, messages, opts, quirks, registration, reports, schema, shapes, signing
 from oadr.elements import EI, NSMAP, OADR, Element, line_of, local_name
 from oadr.errors import HasDoctype, NotUtf8, NotWellFormed, SchemaInvalid, TooLarge, UnknownMessage, WireError
 from oadr.messages import Message
@@ -158,8 +159,19 @@ def parse_body(body: bytes, *, certificates: Collection[bytes] | None = None) ->
     """Return the message with how it was wrapped and which tolerances it needed.
 
     With `certificates` (DER; who may have signed) a signature is verified, and what is
-    read is only what it covers; without them signatures are passed over.
+    read is only what it covers; without them signatures are passed over. A message in a form
+    met before is not judged anew (`oadr.shapes`).
     """
+    cut = shapes.cut(body)
+    if cut is not None and (recalled := shapes.recall(cut)) is not None:
+        return cast(Parsed, recalled)
+    parsed = _parse_whole(body, certificates)
+    if cut is not None and not (parsed.is_signed or parsed.tolerances):
+        shapes.learn(cut, partial(_parse_whole, certificates=None))
+    return parsed
+
+
+def _parse_whole(body: bytes, certificates: Collection[bytes] | None) -> Parsed:
     root = tree_of(body)
     has_signature = signing.is_signed(root)
     replay_protect = None
