@@ -22,7 +22,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.db import (
@@ -48,14 +49,12 @@ KEYS_KEPT_FOR: Final = timedelta(days=7)
 """How long a creating request's key is remembered."""
 WATCH_FOR: Final = timedelta(hours=24)
 SKEW_NEWS_SECONDS: Final = 5
-OBSERVED_FIELDS: Final = ("software", "transport", "quirks", "clock_skew_seconds", "observed_wall_at")
 _SOFTWARE: Final = re.compile(r"[^A-Za-z0-9 ._/()+;:-]")
 
 logger = logging.getLogger("vtn.wire")
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One message and its reply, as a listener saw them; bodies are redacted before they are written."""
 
     ven_pk: int
@@ -213,13 +212,12 @@ def _write_gathered() -> None:
 def _write(entries: Sequence[tuple[Exchange, datetime]]) -> None:
     with transaction.atomic():
         # Made before the COPY begins: whether bodies are kept is asked of the same connection.
-        rows = [_row(exchange, wall) for exchange, wall in entries]
+        lines = "".join([_line(exchange, wall) for exchange, wall in entries])
         with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY {_TABLE} ({', '.join(_COLUMNS)}) FROM STDIN") as copy,
         ):
-            for row in rows:
-                copy.write_row(row)
+            copy.write(lines)
         _write_observations(entries)
 
 
@@ -228,50 +226,49 @@ _COLUMNS: Final = (
     "at",
     "recorded_wall_at",
     "ven_id",
-    "direction",
-    "transport",
-    "service",
-    "message",
-    "reply",
     "code",
     "http_status",
     "is_refused",
     "reason",
     "excerpt",
-    "tolerances",
     "request_bytes",
     "reply_bytes",
+    "direction",
+    "transport",
+    "service",
+    "message",
+    "reply",
+    "tolerances",
     "request_body",
     "reply_body",
 )
 
 
-def _row(exchange: Exchange, wall: datetime) -> tuple[object, ...]:
-    """An exchange as a row of `_COLUMNS`."""
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _line(exchange: Exchange, wall: datetime) -> str:
+    """An exchange as a line of COPY's text format, in the order of `_COLUMNS`."""
     request_body = reply_body = ""
     if keeps_bodies(exchange.ven_pk, wall=wall):
         is_from_ven = exchange.direction == MessageLog.Direction.FROM_VEN
         request_body = redacted(exchange.request_body, is_ours=not is_from_ven)
         reply_body = redacted(exchange.reply_body, is_ours=is_from_ven)
-    return (
-        exchange.at.isoformat(),
-        wall.isoformat(),
-        exchange.ven_pk,
+    texts = [
         exchange.direction,
         exchange.transport,
         exchange.service[:40],
         exchange.message_name[:40],
         exchange.reply_name[:40],
-        str(exchange.code),
-        exchange.http_status,
-        False,
-        "",
-        "",
-        json.dumps(exchange.tolerances),
-        len(exchange.request_body),
-        len(exchange.reply_body),
+        json.dumps(exchange.tolerances) if exchange.tolerances else "[]",
         request_body,
         reply_body,
+    ]
+    words = "\t".join([text.translate(_ESCAPES) for text in texts])
+    return (
+        f"{exchange.at.isoformat()}\t{wall.isoformat()}\t{exchange.ven_pk}\t{exchange.code}"
+        f"\t{exchange.http_status}\tf\t\t\t{len(exchange.request_body)}\t{len(exchange.reply_body)}"
+        f"\t{words}\n"
     )
 
 
@@ -295,21 +292,43 @@ def _write_observations(entries: Sequence[tuple[Exchange, datetime]]) -> None:
             walls[exchange.ven_pk] = wall
     if not news:
         return
-    rows = VenWatch.objects.select_for_update().filter(ven_id__in=news).order_by("ven_id").in_bulk()
-    observed = []
-    for ven_pk, (software, transport, quirks, skew) in sorted(news.items()):
-        row = rows.get(ven_pk) or VenWatch(ven_id=ven_pk)
-        row.software, row.transport = software or row.software, transport or row.transport
-        row.quirks = sorted(quirks | set(row.quirks))
-        row.clock_skew_seconds = row.clock_skew_seconds if skew is None else skew
-        row.observed_wall_at = walls[ven_pk]
-        observed.append(row)
-    VenWatch.objects.bulk_create(
-        observed, update_conflicts=True, unique_fields=["ven"], update_fields=OBSERVED_FIELDS
-    )
+    observed = [
+        {
+            "ven": ven_pk,
+            "software": software,
+            "transport": transport,
+            "quirks": sorted(quirks),
+            "skew": skew,
+            "wall": walls[ven_pk].isoformat(),
+        }
+        for ven_pk, (software, transport, quirks, skew) in sorted(news.items())
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_OBSERVE, [json.dumps(observed)])
     _seen.update(news)
 
 
+_OBSERVE: Final = """
+    INSERT INTO vtn_ven_watch AS known
+        (ven_id, software, transport, quirks, clock_skew_seconds, observed_wall_at)
+    SELECT ven, software, transport, quirks, skew, wall
+    FROM json_to_recordset(%s::json) AS seen (
+        ven bigint, software text, transport text, quirks jsonb, skew int, wall timestamptz
+    )
+    ORDER BY ven
+    ON CONFLICT (ven_id) DO UPDATE SET
+        software = coalesce(nullif(excluded.software, ''), known.software),
+        transport = coalesce(nullif(excluded.transport, ''), known.transport),
+        quirks = (
+            SELECT coalesce(jsonb_agg(DISTINCT quirk), '[]')
+            FROM jsonb_array_elements_text(known.quirks || excluded.quirks) AS quirk
+        ),
+        clock_skew_seconds = coalesce(excluded.clock_skew_seconds, known.clock_skew_seconds),
+        observed_wall_at = excluded.observed_wall_at
+"""
+
+
+@lru_cache(maxsize=1_000)
 def software_name(user_agent: str) -> str:
     """Return a request's User-Agent as a short plain name."""
     return " ".join(_SOFTWARE.sub("", user_agent).split())[:80]

@@ -8,6 +8,7 @@ certificate (`vtn.transports.nginx` writes its configuration).
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import socket
 import ssl
@@ -20,7 +21,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from opendsr.kernel import clock
+from opendsr.kernel import clock, waking
 from opendsr.kernel.errors import DomainError
 from vtn import pki
 
@@ -37,6 +38,17 @@ LEGACY_CIPHERS = "ECDHE-ECDSA-AES128-SHA256:AES128-SHA256"
 """The two suites that the OpenADR 2.0b profile names."""
 
 logger = logging.getLogger(__name__)
+
+
+def collect_rarely() -> None:
+    """Have this process look for cyclic garbage rarely, and never in what it has loaded.
+
+    A group makes thousands of rows that are gone when it is served; looking through them, and through
+    everything that is remembered of ten thousand VENs, took a tenth of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 class CannotListen(Exception):
@@ -208,6 +220,8 @@ class _Listener(BaseApplication):
         from vtn import messagelog
         from vtn.wsgi import application
 
+        waking.warm()
+        collect_rarely()
         messagelog.start_writer()
         if self.renewing is not None:
             self.renewing().start()

@@ -7,9 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
+from typing import Final, cast
 from uuid import UUID
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""Types of most values: what is exactly one of these is plain as it is."""
 
 
 def json_object(values: Mapping[str, object]) -> dict[str, Json]:
@@ -21,6 +26,8 @@ def json_object(values: Mapping[str, object]) -> dict[str, Json]:
 
 
 def _json(value: object, path: str) -> Json:
+    if type(value) in _PLAIN:
+        return cast(Json, value)
     if isinstance(value, Enum):
         return _json(value.value, path)
     if value is None or isinstance(value, bool | int | str):

@@ -21,6 +21,12 @@ def wake_on_commit(queues: Iterable[str]) -> None:
             transaction.on_commit(_waker(queue), robust=True)
 
 
+def warm() -> None:
+    """Load what a wake needs, so that the first transaction that wakes somebody does not wait for it."""
+    current_app.connection_for_write().transport_cls  # noqa: B018 - found, and so imported
+    current_app.amqp.queues  # noqa: B018 - made when they are looked at
+
+
 @cache
 def _waker(queue: str) -> Callable[[], None]:
     def wake() -> None:

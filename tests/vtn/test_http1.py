@@ -82,3 +82,65 @@ def test_an_answer_whole() -> None:
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 2\r\n"
         b"Connection: close\r\n\r\nno"
     )
+
+
+def proxied(certificate: bytes, *, rest: bytes = b"") -> bytes:
+    return LINE + b"\r\nHost: vtn\r\nX-Client-Certificate: " + certificate + b"\r\nContent-Length: 7" + rest
+
+
+def outcome(data: bytes) -> http1.Head | int:
+    try:
+        return http1.head_of(data)
+    except http1.BadHead as refused:
+        return refused.status
+
+
+def afresh(data: bytes) -> http1.Head | int:
+    http1._heads.clear()
+    return outcome(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        proxied(b"two"),
+        proxied(b""),
+        proxied(b"  spaces\t"),
+        proxied(b"bare\nline"),
+        proxied(b"bare\rreturn"),
+        proxied(b"nul\0"),
+        proxied(b"two\r\nContent-Length: 8"),
+        proxied(b"two", rest=b"\r\nX-Client-Certificate: again"),
+        proxied(b"two", rest=b"\r\nx-client-certificate: again"),
+        LINE + b"\r\nX-Client-Certificate: last of all",
+    ],
+)
+def test_a_head_met_with_another_certificate_is_read_as_ever(data: bytes) -> None:
+    expected = afresh(data)
+    for certificate in (b"one", b"three"):
+        outcome(data.replace(b"two", certificate))
+        outcome(proxied(certificate))
+
+    assert outcome(data) == expected
+    assert outcome(data) == expected
+
+
+@given(st.lists(st.binary(max_size=30), min_size=2, max_size=4))
+def test_any_certificate_after_another_is_read_as_ever(certificates: list[bytes]) -> None:
+    expected = [afresh(proxied(each)) for each in certificates]
+
+    assert [outcome(proxied(each)) for each in certificates * 2] == expected * 2
+
+
+def test_what_is_remembered_of_one_head_is_not_another_s() -> None:
+    first, second = http1.head_of(proxied(b"one")), http1.head_of(proxied(b"two"))
+    first.fields["host"] = "changed"
+
+    assert (second.fields["host"], http1.head_of(proxied(b"one")).fields["host"]) == ("vtn", "vtn")
+
+
+def test_no_more_heads_are_remembered_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "_MOST_HEADS", 3)
+    for number in range(20):
+        http1.head_of(proxied(b"one", rest=b"\r\nA: %d" % number))
+        assert len(http1._heads) <= 3

@@ -15,7 +15,7 @@ from vtn.presenting import CertificateRefused, certificate_of_header
 from vtn.transports import http1
 from vtn.transports.connection import Request
 
-CERTIFICATE_FIELD: Final = "x-client-certificate"
+CERTIFICATE_FIELD: Final = http1.CERTIFICATE_FIELD.lower()
 VERIFIED_FIELD: Final = "x-client-verified"
 VERIFIED: Final = "SUCCESS"
 

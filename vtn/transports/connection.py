@@ -5,8 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vtn.transports import http1
 from vtn.transports.http1 import BadHead, Head
@@ -19,8 +18,7 @@ class Gone(Exception):
     """The peer has closed, broken off, or shown no certificate that holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request whole, or as much of its body as is wanted; `unread` bytes of the body are still to come."""
 
     head: Head

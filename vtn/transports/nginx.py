@@ -77,7 +77,7 @@ def server_block(site: Site) -> str:
     return f"""\
 upstream opendsr_vtn {{
     server unix:{site.socket} max_conns={MOST_BEHIND};
-    keepalive 128;
+    keepalive 1024;
     keepalive_requests 1000000;
     keepalive_timeout {KEEP_ALIVE_SECONDS - 10}s;
 }}

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from django.db import connection, connections
@@ -28,8 +27,7 @@ CONNECT_SECONDS: Final = 3
 KEPT_SECONDS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(NamedTuple):
     """A registered VEN for which nothing waits. `enveloped` and `bare` are the bodies that tell it so."""
 
     ven_key: int

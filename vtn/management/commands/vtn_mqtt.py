@@ -12,8 +12,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from opendsr.kernel import clock
+from opendsr.kernel import clock, waking
 from vtn import messagelog, pki
+from vtn.serve import collect_rarely
 from vtn.transports import broker
 from vtn.transports.mqtt import Bridge, CannotReach
 from vtn.transports.standing import keep_connections
@@ -32,6 +33,8 @@ class Command(BaseCommand):
             raise CommandError("No broker is named: set MQTT_URL to mqtts://HOST:PORT.")
         connections.close_all()
         keep_connections()
+        waking.warm()
+        collect_rarely()
         try:
             reached = broker.reached_at(
                 settings.VTN_MQTT_URL,
