@@ -13,11 +13,16 @@ from datetime import datetime
 from django.db import transaction
 
 from opendsr.kernel import audit, clock, ids, outbox
+from opendsr.kernel.errors import NotFound
 from vtn import pki
 from vtn.models import RevocationCode, Security, Ven, VenCertificate
 from vtn.port import UnknownVen, VenId
 
 ISSUED, REVOKED = "vtn.certificate.issued", "vtn.certificate.revoked"
+
+
+class UnknownCertificate(NotFound):
+    """No certificate of that fingerprint is, or was, the VEN's: `ven_id`, `fingerprint`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ def revoke_certificate(
 ) -> int:
     """End the VEN's certificates (or the one named), from the next request on; returns how many were ended.
 
-    The fact `vtn.certificate.revoked` follows: revocation list and live connections.
+    One that had ended already is not ended again. The fact `vtn.certificate.revoked` follows:
+    revocation list and live connections. Raises UnknownVen, UnknownCertificate.
     """
     return len(_end(_ven(ven_id), fingerprint, reason=reason, code=RevocationCode(code), at=at, by=by))
 
@@ -155,8 +161,13 @@ def end_certificates(
 def _end(
     ven: Ven, fingerprint: str | None, *, reason: str, code: RevocationCode, at: datetime, by: str
 ) -> list[str]:
-    held = VenCertificate.objects.filter(ven=ven, revoked_at=None)
-    wanted = list(held.values_list("fingerprint", flat=True)) if fingerprint is None else [fingerprint]
+    held = VenCertificate.objects.filter(ven=ven)
+    if fingerprint is None:
+        wanted = list(held.filter(revoked_at=None).values_list("fingerprint", flat=True))
+    elif not fingerprint.isprintable() or not held.filter(fingerprint=fingerprint).exists():
+        raise UnknownCertificate(ven_id=ven.ven_id, fingerprint=fingerprint)
+    else:
+        wanted = [fingerprint]
     return end_certificates(ven, wanted, reason=reason, code=code, at=at, by=by)
 
 

@@ -127,6 +127,10 @@ SENTENCES: Final[dict[str, Callable[[DomainError], str]]] = {
         % {"deed": str(error.data["needs"]).replace("_", " ")}
     ),
     "unknown_ven": lambda error: _("There is no VEN %(ven)s.") % {"ven": error.data["ven_id"]},
+    "unknown_certificate": lambda error: (
+        _("The VEN has no certificate of the fingerprint %(fingerprint)s.")
+        % {"fingerprint": str(error.data["fingerprint"])[:64]}
+    ),
     "unknown_event": lambda error: _("There is no event %(event)s.") % {"event": error.data["event_id"]},
     "event_closed": lambda error: (
         _("The event is %(state)s and cannot change any more.") % {"state": error.data["state"]}

@@ -42,6 +42,7 @@ SIMPLE_PATH: Final = "/OpenADR2/Simple/EiEvent"
 """The one path of OpenADR 2.0a."""
 XML: Final = "application/xml"
 XML_TYPES: Final = frozenset({XML, "text/xml", ""})
+LONGEST_TOLD: Final = 300
 DRAINED_BYTES: Final = 4 * 1024 * 1024
 """How much of a refused body is read and thrown away, so that the peer, still sending, hears why."""
 
@@ -294,6 +295,13 @@ def _drain(environ: Environ, length: int) -> None:
 
 
 def _refusal_body(refused: Unacceptable, wire: Wire) -> bytes:
-    """Return an oadrResponse that says why, for those who read bodies of 4xx answers."""
-    code = NOT_REGISTERED if refused.status == 403 else COMPLIANCE_ERROR
-    return wire.write_refusal(Response(EiResponse(code, refused.code.replace("_", " "))))
+    """Return an oadrResponse that says why, for those who read bodies of 4xx answers.
+
+    What is wrong with a body is said in full, where it stood and what would do; what is
+    wrong with who speaks is not.
+    """
+    words = refused.code.replace("_", " ")
+    if refused.status == 403:
+        return wire.write_refusal(Response(EiResponse(NOT_REGISTERED, words)))
+    told = "".join(letter if letter.isprintable() else " " for letter in f"{words}: {refused.reason}")
+    return wire.write_refusal(Response(EiResponse(COMPLIANCE_ERROR, told[:LONGEST_TOLD])))

@@ -184,6 +184,9 @@ def test_certificates_are_listed_issued_and_revoked(api: Api, hub: hubs.TestHub)
 
     assert api("post", path, {"reason": "stolen"}) == {"revoked": 1}
     assert api("post", path, {"reason": "stolen"}) == {"revoked": 0}
+    for unknown in ("0" * 64, hub.fingerprint.upper()):
+        other = f"/vens/{hub.ven_id}/certificates/{unknown}/revoke/"
+        assert api("post", other, {"reason": "stolen"}, status=404)["code"] == "unknown_certificate"
     assert "reason" in api("post", path, {}, status=422)["detail"]
     listed = api("get", f"/vens/{hub.ven_id}/certificates/")["results"]
     assert [each["is_in_force"] for each in listed].count(True) == 1

@@ -239,6 +239,9 @@ def test_revoking_wants_a_reason_and_takes_effect(dee: Client, hub: hubs.TestHub
     assert AuditEntry.objects.get(verb="vtn.certificate.revoked").actor.startswith("user:")
     dee.post(url, {"fingerprint": hub.fingerprint, "reason": "again"})
     assert "No such certificate is in force" in ven_page(dee, hub)
+    for unknown in ("0" * 64, "\0"):
+        assert dee.post(url, {"fingerprint": unknown, "reason": "x"}).status_code == 302
+        assert "no certificate of the fingerprint" in ven_page(dee, hub)
 
 
 def test_one_ven_s_certificate_is_not_revoked_through_another(

@@ -143,6 +143,29 @@ def test_http_faults_are_4xx_and_logged_once(
 
 
 @pytest.mark.parametrize(
+    ("body", "environ", "told"),
+    [
+        (b"<x/>", {}, "unknown message: line 1: x is no 2.0b message"),
+        (b"<a>\n<b></a>", {}, "not well formed: line 2: Opening and ending tag mismatch"),
+        (b"<!DOCTYPE a><a/>", {}, "has doctype: line 1: a DOCTYPE is never accepted"),
+        (b"", {"CONTENT_TYPE": "application/json"}, "media type: send application/xml"),
+        (
+            codec.serialise(m.Poll("V")).replace(b"venID", "\u00fcn".encode()),
+            {},
+            "schema invalid: line 2:",
+        ),
+    ],
+)
+def test_who_sent_a_bad_body_reads_where_and_what(
+    hub: hubs.TestHub, body: bytes, environ: dict[str, str], told: str
+) -> None:
+    reply = post(hub, body, environ=environ).message
+
+    assert isinstance(reply, m.Response)
+    assert reply.response.description.startswith(told)
+
+
+@pytest.mark.parametrize(
     "path", ["/", "/OpenADR2/Simple/2.0b/", "/OpenADR2/Simple/2.0b/EiNone", "/openadr2/x"]
 )
 def test_other_paths_are_404(hub: hubs.TestHub, path: str) -> None:
