@@ -18,7 +18,7 @@ from django.db import transaction
 from campaigns import life
 from campaigns.life import Verb
 from campaigns.models import Campaign, Participation, PlanLine
-from campaigns.outcomes import outcome_of
+from campaigns.outcomes import note_device_errors, outcome_of
 from opendsr.kernel import outbox
 from opendsr.kernel.errors import DomainError
 
@@ -69,3 +69,4 @@ def _close(campaign: Campaign) -> None:
             state=state, measured_pct=None, delivered_from_pct=campaign.programme.delivered_from_pct
         )
         Participation.objects.filter(pk__in=part_ids).update(outcome=outcome)
+    note_device_errors(campaign)

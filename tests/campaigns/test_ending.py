@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.models import Asset
+from assets.registry_models import HubSpell
 from campaigns import cancelling, completing
 from campaigns.cancelling import cancel_campaign
 from campaigns.completing import StillRunning, complete_campaign
@@ -24,6 +25,7 @@ from tests.campaigns.staging import (
     DURING,
     ENDS_AT,
     NOON,
+    STARTS_AT,
     PaperVtn,
     answer,
     make_approved,
@@ -71,6 +73,54 @@ def test_outcomes_say_what_is_known_at_the_end(paper_vtn: PaperVtn) -> None:
     campaign.refresh_from_db()
     assert (campaign.state, campaign.completed_at) == ("completed", ENDS_AT)
     assert part_of(campaign, kits["fetched"]).delivered_at == NOON + MINUTE
+
+
+def test_a_device_that_its_hub_could_not_reach_all_along_has_failed_and_the_home_has_not(
+    paper_vtn: PaperVtn,
+) -> None:
+    kits = {
+        name: make_ready_home()[1].assets[0]
+        for name in ("away", "crashed", "shortly", "other device", "no power", "said no", "told later")
+    }
+    campaign = make_dispatched(kits.values())
+    for name, asset in kits.items():
+        answer(part_of(campaign, asset), "out" if name == "said no" else "in", at=NOON + MINUTE)
+
+    def spell(name: str, cause: str, *, resource_id: str = "", until: datetime | None = None) -> None:
+        HubSpell.objects.create(
+            hub=kits[name].hub,
+            cause=cause,
+            resource_id=resource_id,
+            starts_at=STARTS_AT - MINUTE,
+            ends_at=until,
+        )
+
+    spell("away", "away", resource_id=kits["away"].resource_id)
+    spell("crashed", "crashed", until=ENDS_AT)
+    spell("shortly", "away", resource_id=kits["shortly"].resource_id, until=ENDS_AT - MINUTE)
+    spell("other device", "away", resource_id="another")
+    spell("no power", "no_power", until=ENDS_AT)
+    spell("said no", "away", resource_id=kits["said no"].resource_id)
+
+    complete_campaign(campaign_id=campaign.pk, at=ENDS_AT)
+
+    found = {name: outcome(campaign, asset) for name, asset in kits.items()}
+    assert found.pop("said no") == "opted_out"
+    assert {name for name, told in found.items() if told == "device_error"} == {"away", "crashed"}
+    assert set(found.values()) == {"device_error", ""}
+
+    spell("told later", "away", resource_id=kits["told later"].resource_id, until=AFTER)
+    homes = {name: part_of(campaign, asset).occupancy_id for name, asset in kits.items()}
+    measured = {homes[name]: (1_000, 0) for name in kits}
+    record_outcomes(campaign_id=campaign.pk, measured=measured, at=AFTER)
+
+    found = {name: outcome(campaign, asset) for name, asset in kits.items()}
+    assert {name for name, told in found.items() if told == "device_error"} == {
+        "away",
+        "crashed",
+        "told later",
+    }
+    assert found["shortly"] == found["no power"] == "partial"
 
 
 def test_completing_twice_completes_once(paper_vtn: PaperVtn) -> None:

@@ -10,7 +10,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from psycopg.types.json import Jsonb
 
-from campaigns.models import Programme
+from assets.registry_models import HubSpell
+from campaigns.models import Participation, Programme
+from campaigns.outcomes import record_outcomes
 from members.models import Role
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.ids import new_uuid
@@ -454,6 +456,37 @@ def test_a_home_we_never_reached_counts_as_standing_ready():
         delivery = delivery_of(settle(stage).run, stage.residents[0])
 
         assert (delivery.availability_mp > 0, delivery.energy_mp) == (earned, 0)
+    assert_everything_sums()
+
+
+def test_a_home_whose_device_failed_under_our_control_counts_as_standing_ready():
+    at = AFTER - timedelta(days=30)
+    policies.publish_policy(
+        name="Ready",
+        policy=SharePolicy(split={By.WH: Decimal(50), By.AVAILABILITY: Decimal(50)}),
+        effective_from=at,
+        at=at,
+    )
+    stage = make_stage(State.OPTED_IN, State.OPTED_IN, published=make_terms(share_policy="Ready"))
+    for resident in stage.residents:
+        store_history(resident)
+        store_event(resident, 500, 1_000, 1_000, 1_000)
+    HubSpell.objects.create(
+        hub=stage.parts[0].asset.hub,
+        cause="away",
+        resource_id=stage.parts[0].asset.resource_id,
+        starts_at=EVENT[0] - timedelta(hours=1),
+        ends_at=stage.campaign.ends_at,
+    )
+    record_outcomes(campaign_id=stage.campaign.pk, measured=None, at=AFTER)
+
+    run = settle(stage).run
+
+    failed, other = (delivery_of(run, resident) for resident in stage.residents)
+    assert (failed.standing, failed.outcome, other.standing) == ("device_error", "device_error", "took_part")
+    assert failed.takes_part
+    assert failed.availability_mp == other.availability_mp > 0
+    assert Participation.objects.get(pk=stage.parts[0].pk).outcome == "device_error"
     assert_everything_sums()
 
 
