@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -95,7 +93,7 @@ class TimeSkip(VtnView):
         data = checked(fields.OptionalReasonSerializer, request)
         repeating.skip_time(
             series_id=series_id,
-            day=_day(day),
+            day=repeating.day_named(day),
             reason=data["reason"],
             at=clock.now(),
             by=principal_of(request).actor,
@@ -144,9 +142,3 @@ def in_full(series_id: UUID) -> dict[str, Any]:
     return written(row) | {
         "times": [{name: getattr(each, name) for name in names} for each in repeating.times_of(row)]
     }
-
-
-def _day(text: str) -> date:
-    with suppress(ValueError):
-        return datetime.strptime(text, "%Y-%m-%d").date()
-    raise repeating.UnknownTime(day=text, reason=f"{text[:20]!r} is no day: write it as 2026-12-16")

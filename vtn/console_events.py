@@ -22,7 +22,7 @@ from vtn import contexts, desk, notices, repeating, sending, ven_page
 from vtn.api_fields import ContentSerializer, content_from, content_shown
 from vtn.event_form import ChangeForm, EventForm, initial_of, next_full_hour
 from vtn.lists import chosen, paged, search_words
-from vtn.models import Event, EventDraft
+from vtn.models import Event, EventDraft, EventSeries
 from vtn.policy import Deed
 from vtn.staff_door import StaffRequest, door, say_at_field, sentence, show
 
@@ -59,6 +59,7 @@ def event_list(request: StaffRequest) -> HttpResponse:
         "contexts": _contexts(filters["market_context"]),
         "drafts": [_draft_row(each) for each in drafts],
         "drafts_pager": drafts_pager,
+        "has_series": EventSeries.objects.exists(),
     }
     return show(request, "vtn/event_list.html", context, section="events")
 
@@ -162,6 +163,8 @@ def event_compose(request: StaffRequest) -> HttpResponse:
                 )
                 told = _kept(len(events)) if is_kept else _sent(len(events), len(ven_ids))
                 messages.success(request, told)
+                if rhythm is not None:
+                    return redirect("vtn:series_detail", form.cleaned_data["key"])
                 return redirect("vtn:event_detail", sent[0]) if len(sent) == 1 else redirect("vtn:event_list")
         except DomainError as error:
             say_at_field(form, error, FIELDS)

@@ -9,6 +9,7 @@ twice makes nothing twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -187,44 +188,52 @@ def times_of(row: EventSeries) -> list[Time]:
     return found
 
 
+def day_named(text: str) -> date:
+    """The civil day that an address names; raises UnknownTime."""
+    with suppress(ValueError):
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    raise UnknownTime(day=text, reason=f"{text[:20]!r} is no day: write it as 2026-12-16")
+
+
 def sent_in(row: EventSeries) -> Q:
     """Narrows events to those of a series."""
     return _sent_at(row.times)
 
 
 @transaction.atomic
-def skip_time(*, series_id: UUID, day: date, reason: str, at: datetime, by: str) -> int:
+def skip_time(*, series_id: UUID, day: date, reason: str, at: datetime, by: str) -> bool:
     """Leave out the series' time on a civil day: its draft is deleted, or its events are called off.
 
-    Returns how many events were; again, or after its end, changes nothing. Raises UnknownSeries, UnknownTime.
+    False: again, or after its end, which changes nothing. Raises UnknownSeries, UnknownTime.
     """
     row = _locked(series_id)
-    key = next((key for key, starts_at in row.starts() if starts_at.astimezone(LONDON).date() == day), None)
-    if key is None:
+    keys = [key for key, starts_at in row.starts() if starts_at.astimezone(LONDON).date() == day]
+    if not keys:
         raise UnknownTime(day=day, reason=f"the series has no time on {day}: take a day of its times")
-    cancelled, deleted = _call_off([key], _sent_at([key]) & Q(closes_at__gt=at), reason=reason, at=at)
-    if cancelled or deleted:
-        row.skipped = [*row.skipped, str(key)]
-        row.save(update_fields=["skipped"])
-        _record("vtn.series.time_skipped", row, at=at, by=by, day=day, events=cancelled, reason=reason)
-    return cancelled
+    cancelled, deleted = _call_off(keys, _sent_at(keys) & Q(closes_at__gt=at), reason=reason, at=at)
+    if not cancelled and not deleted:
+        return False
+    row.skipped = [*row.skipped, *map(str, keys)]
+    row.save(update_fields=["skipped"])
+    _record("vtn.series.time_skipped", row, at=at, by=by, day=day, events=cancelled, reason=reason)
+    return True
 
 
 @transaction.atomic
-def end_series(*, series_id: UUID, reason: str, at: datetime, by: str) -> int:
-    """End a series: its drafts are deleted, its events that have not started are called off; how many.
+def end_series(*, series_id: UUID, reason: str, at: datetime, by: str) -> bool:
+    """End a series: its drafts are deleted, its events that have not started are called off.
 
-    What runs goes on to its end. Again, it changes nothing. Raises UnknownSeries.
+    What runs goes on to its end. False: again, which changes nothing. Raises UnknownSeries.
     """
     row = _locked(series_id)
     if row.ended_at is not None:
-        return 0
+        return False
     to_come = _sent_at(row.times) & Q(starts_at__gt=at)
     cancelled, _ = _call_off(list(map(UUID, row.times)), to_come, reason=reason, at=at)
     row.ended_at = at
     row.save(update_fields=["ended_at"])
     _record("vtn.series.ended", row, at=at, by=by, events=cancelled, reason=reason)
-    return cancelled
+    return True
 
 
 def _keep(

@@ -225,9 +225,10 @@ def save_draft(
     return draft
 
 
-def draft(draft_id: UUID) -> EventDraft:
-    """The draft; raises UnknownDraft."""
-    found = EventDraft.objects.filter(draft_id=draft_id).first()
+def draft(draft_id: UUID, *, is_locked: bool = False) -> EventDraft:
+    """The draft, locked inside a transaction if wanted; raises UnknownDraft."""
+    rows = EventDraft.objects.select_for_update() if is_locked else EventDraft.objects.all()
+    found = rows.filter(draft_id=draft_id).first()
     if found is None:
         raise UnknownDraft(draft_id=draft_id)
     return found
@@ -236,7 +237,7 @@ def draft(draft_id: UUID) -> EventDraft:
 @transaction.atomic
 def publish_draft(*, draft_id: UUID, content: EventContent, at: datetime, by: str) -> EventDraft:
     """Send a draft; again, it is sent no more."""
-    row = EventDraft.objects.select_for_update().get(pk=draft(draft_id).pk)
+    row = draft(draft_id, is_locked=True)
     if row.published_at is None:
         sent = send_events(content=content, ven_ids=row.ven_ids, key=draft_id, at=at, by=by)
         row.published_at, row.event_ids = at, sorted(sent.values())
@@ -247,7 +248,7 @@ def publish_draft(*, draft_id: UUID, content: EventContent, at: datetime, by: st
 @transaction.atomic
 def delete_draft(*, draft_id: UUID) -> None:
     """Forget a draft; raises DraftPublished once it is sent."""
-    row = EventDraft.objects.select_for_update().get(pk=draft(draft_id).pk)
+    row = draft(draft_id, is_locked=True)
     if row.published_at is not None:
         raise DraftPublished(draft_id=draft_id)
     row.delete()

@@ -12,6 +12,7 @@ from vtn import (
     console_messages,
     console_prompts,
     console_reports,
+    console_series,
     console_tokens,
 )
 
@@ -37,6 +38,10 @@ urlpatterns = [
     path("events/<str:event_id>/", console_events.event_detail, name="event_detail"),
     path("events/<str:event_id>/change/", console_events.event_change, name="event_change"),
     path("events/<str:event_id>/cancel/", console_events.event_cancel, name="event_cancel"),
+    path("series/", console_series.series_list, name="series_list"),
+    path("series/<uuid:series_id>/", console_series.series_detail, name="series_detail"),
+    path("series/<uuid:series_id>/end/", console_series.series_end, name="series_end"),
+    path("series/<uuid:series_id>/times/<str:day>/skip/", console_series.series_skip, name="series_skip"),
     path("drafts/<uuid:draft_id>/delete/", console_events.draft_delete, name="draft_delete"),
     path("groups/", console_groups.group_list, name="group_list"),
     path("groups/<slug:group>/", console_groups.group_detail, name="group_detail"),

@@ -425,22 +425,34 @@ def test_an_administrator_names_a_market_context_and_repeats_an_event_in_it(
     assert not Event.objects.filter(market_context=uri).exists()
     ada.press("Send it now")
     ada.sees("Sent 3 events to 1 VENs.")
-    starts = (
-        Event.objects.filter(market_context=uri).order_by("starts_at").values_list("starts_at", flat=True)
-    )
-    assert [each.isoformat() for each in starts] == [
+    events = Event.objects.filter(market_context=uri).order_by("starts_at")
+    assert [each.starts_at.isoformat() for each in events] == [
         "2026-10-25T00:30:00+00:00", "2026-11-01T01:30:00+00:00", "2026-11-08T01:30:00+00:00"
     ]  # fmt: skip
 
-    ada.choose("Market context", "Night")
-    ada.press("Show")
-    ada.sees("3 events")
+    ada.tap("Skip")
+    ada.fill(Reason="Windy")
+    ada.press("Yes: skip it")
+    ada.sees("Skipped. Whoever was sent it is being told.")
+    assert [each.cancelled_at is None for each in events.all()] == [False, True, True]
+    ada.press("Sun 1 Nov 2026, 01:30")
+    ada.sees("1 event")
     ada.press("1 Nov 2026, 01:30")
     ada.tap("Cancel the event")
     ada.fill(Reason="Windy")
     ada.press("Yes: cancel it")
     ada.sees("Cancelled.")
-    assert Event.objects.filter(market_context=uri, cancelled_at=None).count() == 2
+
+    ada.press("Events")
+    ada.choose("Market context", "Night")
+    ada.press("Show")
+    ada.sees("3 events")
+    ada.press("Series")
+    ada.press("25 Oct 2026, 01:30")
+    ada.tap("End the series")
+    ada.press("Yes: end it")
+    ada.sees("Ended. What has not begun is called off.")
+    assert not events.filter(cancelled_at=None).exists()
 
     ada.press("Market contexts")
     ada.press("Night")

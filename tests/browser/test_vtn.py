@@ -17,7 +17,7 @@ from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.browser.test_access import NARROW, WIDE, _violations
 from tests.factories import make_staff
 from tests.web.scene import Scene
-from vtn import api_fields, contexts, grouping, messagelog, redacting, sending, tokens
+from vtn import api_fields, contexts, grouping, messagelog, redacting, repeating, sending, tokens
 from vtn.content import EventContent, SignalContent
 from vtn.models import Event, MessageLog, Ven, VenWatch
 from vtn.port import VenId
@@ -77,6 +77,16 @@ def pages() -> list[tuple[str, str]]:
     grouping.save_group(
         name=STREET, description="One feeder " + "D" * 180, ven_ids=[ven.ven_id], at=at, by="user:1"
     )
+    rhythm, series_id = repeating.Rhythm((0, 3, 6), until=(at + timedelta(days=40)).date()), uuid4()
+    repeating.write_events(
+        repeating.events_of(replace(written, is_test=True), series_id, rhythm),
+        rhythm,
+        sends=True,
+        shown=api_fields.content_shown,
+        ven_ids=[ven.ven_id],
+        at=at,
+        by="user:1",
+    )
     named = contexts.save_context(
         market_context="http://site/by-hand", name="N" * 80, description="D" * 200, at=at, by="user:1"
     )
@@ -90,6 +100,8 @@ def pages() -> list[tuple[str, str]]:
         ("event", f"/vtn/events/{event.event_id}/"),
         ("compose", f"/vtn/events/new/?ven={ven.ven_id}"),
         ("change", f"/vtn/events/{sent[ven.ven_id]}/change/"),
+        ("series-list", "/vtn/series/"),
+        ("series", f"/vtn/series/{series_id}/"),
         ("groups", "/vtn/groups/"),
         ("group", f"/vtn/groups/{STREET}/"),
         ("contexts", "/vtn/market-contexts/"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,8 +14,10 @@ from cryptography.x509.oid import NameOID
 
 from oadr import messages as m
 from opendsr.kernel.interval import Interval
-from vtn import enrolling
-from vtn.models import Ven
+from vtn import enrolling, repeating
+from vtn.api_fields import content_shown
+from vtn.content import EventContent, SignalContent
+from vtn.models import EventSeries, Ven
 from vtn.port import EventNotice, Signal, SignalInterval, VenId
 from vtn.services.answering import answer
 
@@ -159,3 +162,21 @@ def only_event(message: m.Message) -> m.Event:
     assert isinstance(message, m.DistributeEvent), message
     (event,) = message.events
     return event
+
+
+def make_series(hub: TestHub, *, sends: bool = True) -> EventSeries:
+    """An hour at 17:00 on Mondays and Wednesdays from 14 to 30 December 2026, not on the 28th."""
+    signal = SignalContent("SIMPLE", "level", ((HOUR, 1.0),))
+    starts_at = datetime(2026, 12, 14, 17, tzinfo=UTC)
+    content = EventContent(VenId(""), "http://coop.example/peak", starts_at, HOUR, (signal,))
+    rhythm, series_id = repeating.Rhythm((0, 2), date(2026, 12, 30), skips_holidays=True), uuid4()
+    repeating.write_events(
+        repeating.events_of(content, series_id, rhythm),
+        rhythm,
+        sends=sends,
+        shown=content_shown,
+        ven_ids=[hub.ven_id],
+        at=AT,
+        by="user:1",
+    )
+    return repeating.series(series_id)

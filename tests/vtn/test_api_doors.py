@@ -39,24 +39,14 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
     draft = EventDraft.objects.create(
         draft_id=uuid4(), ven_ids=[hub.ven_id], content={}, created_at=AT, created_by="user:1"
     )
-    series = EventSeries.objects.create(
-        series_id=uuid4(),
-        ven_ids=[hub.ven_id],
-        content={},
-        weekdays=[0],
-        repeat_until=AT.date(),
-        skips_holidays=False,
-        times={str(uuid4()): AT.isoformat()},
-        created_at=AT,
-        created_by="user:1",
-    )
+    series = hubs.make_series(hub)
     VenGroup.objects.create(name="bench")
     return {
         "ven_id": hub.ven_id,
         "event_id": vtn.publish(notice_to(hub.ven_id), key="k", at=AT),
         "draft_id": draft.draft_id,
         "series_id": series.series_id,
-        "day": AT.date().isoformat(),
+        "day": "2026-12-16",
         "name": "bench",
         "fingerprint": hub.fingerprint,
         "report_request_id": "RR-1",

@@ -20,6 +20,7 @@ from vtn.models import (
     ApiToken,
     Event,
     EventDraft,
+    EventSeries,
     MarketContext,
     MessageLog,
     PromptRun,
@@ -45,6 +46,8 @@ EXAMPLES = {
     "group": "bench",
     "draft_id": uuid4(),
     "context_id": 1,
+    "series_id": uuid4(),
+    "day": "2026-12-16",
 }
 PATTERNS = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
 
@@ -77,6 +80,8 @@ def made(vtn: Vtn, hub: hubs.TestHub) -> dict[str, Any]:
         "report_request_id": "RR-1",
         "group": VenGroup.objects.create(name="bench").name,
         "draft_id": draft.draft_id,
+        "series_id": hubs.make_series(hub).series_id,
+        "day": "2026-12-16",
         "context_id": MarketContext.objects.create(uri="http://coop.example/a", name="A").pk,
     }
 
@@ -114,6 +119,7 @@ def state() -> tuple[object, ...]:
         PromptRun.objects.count(),
         list(VenGroup.objects.order_by("pk").values()),
         EventDraft.objects.count(),
+        list(EventSeries.objects.values()),
         list(MarketContext.objects.values()),
     )
 
