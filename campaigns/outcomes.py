@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Count
 
-from assets import journals
-from assets.journals import Spell
 from assets.registry_models import HubSpell
 from campaigns import life
 from campaigns.models import Campaign, Participation
@@ -23,15 +20,33 @@ Outcome = Participation.Outcome
 LARGEST_PCT: Final = 1_000_000
 COULD_HAVE: Final = (State.OPTED_IN.value, State.DELIVERED_TO_HUB.value)
 """Of these the hub had the event, and nobody said no."""
-FAILURES: Final = frozenset({HubSpell.Cause.AWAY, HubSpell.Cause.CRASHED, HubSpell.Cause.REFUSED})
+FAILURES: Final = [
+    HubSpell.Cause.AWAY.value,
+    HubSpell.Cause.CRASHED.value,
+    HubSpell.Cause.REFUSED.value,
+]
 """Ours. A home without power or network is no failure of our control: the event runs in the hub by itself."""
+FAILING: Final = (list(COULD_HAVE), FAILURES)
 LOCK: Final = """
     SELECT count(*) FROM (
         SELECT FROM campaigns_participation WHERE campaign_id = %s ORDER BY id FOR UPDATE
     ) AS part
 """
+HAS_FAILED: Final = """
+    state = ANY(%s) AND (outcome = 'device_error' OR EXISTS (
+        SELECT FROM assets_asset AS asset JOIN assets_hubspell AS spell USING (hub_id)
+        WHERE asset.id = asset_id AND spell.cause = ANY(%s)
+            AND spell.resource_id IN ('', asset.resource_id)
+            AND spell.starts_at <= part.starts_at + coalesce(start_delay_seconds, 0) * interval '1 second'
+            AND (spell.ends_at IS NULL OR spell.ends_at >= part.ends_at)
+    ))
+"""
+FAIL: Final = f"""
+    UPDATE campaigns_participation AS part SET outcome = 'device_error'
+    WHERE campaign_id = %s AND outcome <> 'device_error' AND {HAS_FAILED}
+"""  # noqa: S608 - our own words
 # What a state comes to is worked out by `outcome_of`, once for each state, and joined.
-RECORD: Final = """
+RECORD: Final = f"""
     UPDATE campaigns_participation AS part SET measured_pct = now.measured_pct, outcome = now.outcome
     FROM (
         SELECT
@@ -39,12 +54,15 @@ RECORD: Final = """
             coalesce(told.measured_pct, each.measured_pct) AS measured_pct,
             CASE
                 WHEN each.state = 'cancelled' AND each.outcome <> '' THEN each.outcome
-                WHEN each.outcome = 'device_error' AND each.state = ANY(%s) THEN each.outcome
+                WHEN each.has_failed THEN 'device_error'
                 WHEN coalesce(told.measured_pct, each.measured_pct) IS NULL THEN ended.unmeasured
                 WHEN coalesce(told.measured_pct, each.measured_pct) >= %s THEN ended.reached
                 ELSE ended.short
             END AS outcome
-        FROM campaigns_participation AS each
+        FROM (
+            SELECT id, campaign_id, occupancy_id, state, outcome, measured_pct, {HAS_FAILED} AS has_failed
+            FROM campaigns_participation AS part
+        ) AS each
         JOIN unnest(%s::text[], %s::text[], %s::text[], %s::text[])
             AS ended (state, unmeasured, reached, short) USING (state)
         LEFT JOIN unnest(%s::uuid[], %s::int4[]) AS told (occupancy_id, measured_pct) USING (occupancy_id)
@@ -52,7 +70,7 @@ RECORD: Final = """
     ) AS now
     WHERE part.id = now.id
         AND (part.measured_pct, part.outcome) IS DISTINCT FROM (now.measured_pct, now.outcome)
-"""
+"""  # noqa: S608 - our own words
 
 
 class NotCompleted(DomainError):
@@ -104,12 +122,11 @@ def record_outcomes(
     )
     with connection.cursor() as cursor:
         cursor.execute(LOCK, [campaign.pk])
-        is_changed = note_device_errors(campaign) > 0
         cursor.execute(
             RECORD,
             [
-                list(COULD_HAVE),
                 from_pct,
+                *FAILING,
                 State.values,
                 unmeasured,
                 reached,
@@ -119,7 +136,7 @@ def record_outcomes(
                 campaign.pk,
             ],
         )
-        is_changed |= cursor.rowcount > 0
+        is_changed = cursor.rowcount > 0
     counts = dict(campaign.participations.order_by().values_list("outcome").annotate(Count("id")))
     if is_changed:
         life.note(campaign.pk, "campaign.outcomes", at=at, by=None, detail={"outcomes": counts})
@@ -133,29 +150,9 @@ def note_device_errors(campaign: Campaign) -> int:
     Its hub could not reach the device, had stopped by itself or was refused by the site, from the start, as
     drawn where that is told, to the end. A hub tells such a spell when it is back, perhaps after the end.
     """
-    parts = list(
-        campaign.participations.filter(state__in=COULD_HAVE)
-        .exclude(outcome=Outcome.DEVICE_ERROR)
-        .select_related("asset__hub")
-        .order_by("id")
-    )
-    failed = journals.spells_between(campaign.starts_at, campaign.ends_at)
-    spells: dict[UUID, list[Spell]] = defaultdict(list)
-    for spell in failed:
-        if spell.cause in FAILURES:
-            spells[spell.home_id].append(spell)
-    out = [
-        part.pk
-        for part in parts
-        if any(_covers(spell, part) for spell in spells.get(part.asset.hub.home_id, ()))
-    ]
-    return campaign.participations.filter(pk__in=out).update(outcome=Outcome.DEVICE_ERROR)
-
-
-def _covers(spell: Spell, part: Participation) -> bool:
-    starts_at = part.starts_at + timedelta(seconds=part.start_delay_seconds or 0)
-    is_its = not spell.resource_id or spell.resource_id == part.asset.resource_id
-    return is_its and spell.starts_at <= starts_at and spell.ends_at >= part.ends_at
+    with connection.cursor() as cursor:
+        cursor.execute(FAIL, [campaign.pk, *FAILING])
+        return int(cursor.rowcount)
 
 
 def measured_share_pct(instructed_wh: int, delivered_wh: int) -> int:
