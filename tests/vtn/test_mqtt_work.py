@@ -159,6 +159,54 @@ def test_a_reply_without_a_certificate_in_force_is_barred_whatever_it_answers(vt
     assert fan_out([hub], None).barred == {hub.ven_id}
 
 
+def replied(hub: hubs.TestHub, message: m.Message, correlation: bytes = b"") -> mqtt_work.Taken:
+    topic = topics.topic(vtn_id(), hub.ven_id, "down-reply")
+    body = codec.serialise(message)
+    return mqtt_work.take([mqtt.Publish(topic, body, packet_id=1, correlation=correlation)], vtn_id=vtn_id())
+
+
+def test_a_reply_that_names_its_request_counts_without_correlation() -> None:
+    (hub,) = connected(1)
+    registering.cancel_registration(ven_id=hub.ven_id, at=clock.now(), by="staff:7")
+    (saying,) = fan_out([hub], None).sayings
+    asked = codec.parse(saying.payload)
+    assert isinstance(asked, m.CancelPartyRegistration)
+
+    replied(
+        hub,
+        m.CanceledPartyRegistration(
+            m.EiResponse(request_id=asked.request_id), asked.registration_id, hub.ven_id
+        ),
+    )
+
+    hub.ven.refresh_from_db()
+    assert not hub.ven.is_registered
+    assert QueuedMessage.objects.get().state == MessageState.ANSWERED
+
+
+def test_a_reply_that_answers_nothing_to_be_told_is_noted_and_closes_nothing() -> None:
+    (hub,) = connected(1)
+    registering.request_reregistration(ven_id=hub.ven_id, at=clock.now(), by="staff:7")
+    assert fan_out([hub], None).sayings
+
+    replied(hub, m.Response(m.EiResponse(), hub.ven_id))
+
+    assert QueuedMessage.objects.get().state == MessageState.DELIVERED
+    assert WireLog.objects.get().code == "no_correlation"
+
+
+def test_answers_to_events_count_in_the_reply_too(vtn: Vtn) -> None:
+    (hub,) = connected(1)
+    publish(vtn, [hub])
+    (saying,) = fan_out([hub], None).sayings
+    event = only_event(codec.parse(saying.payload))
+
+    replied(hub, hub.answer_to(event, "optOut"), saying.correlation)
+
+    assert [opt.opt for opt in vtn.opts_since(START)[0]] == ["out"]
+    assert QueuedMessage.objects.get().state == MessageState.ANSWERED
+
+
 def test_a_message_of_another_kind_follows_once_the_events_are_answered(vtn: Vtn) -> None:
     (hub,) = connected(1)
     publish(vtn, [hub])

@@ -41,6 +41,14 @@ XML: Final = "application/xml"
 JOINING: Final = (m.QueryRegistration, m.CreatePartyRegistration)
 TRANSPORT: Final = "mqtt"
 XMPP: Final = "xmpp"
+_SERVICE_OF_REPLY: Final[dict[type, str]] = {
+    m.CanceledPartyRegistration: "EiRegisterParty",
+    m.RegisteredReport: "EiReport",
+    m.CreatedReport: "EiReport",
+    m.CanceledReport: "EiReport",
+    m.CreatedEvent: "EiEvent",
+}
+"""Replies that say by themselves what they answer, where a VEN's library drops the Correlation Data."""
 _ASKED_OF_A_VEN: Final = ("ven_id", "registration_id", "security", "poll_seconds", "transport_name")
 """What being told events and answering them takes to know; the rest is read where it is asked for."""
 
@@ -150,8 +158,8 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
                 reason="no certificate in force speaks for this VEN",
             )
             continue
-        if address.kind == "down-reply" and _answered_kind(message) == MessageKind.EVENTS:
-            continue  # it closes nothing, whatever it says: the oadrCreatedEvent does
+        if _only_says_that_events_came(message, address):
+            continue
         parsed = _parsed(message, address, ven, taken, at=at)
         if parsed is not None:
             heard.append(_Heard(message, address, ven, parsed))
@@ -289,8 +297,19 @@ def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
     message = heard.parsed.message
     service = heard.address.service
     if heard.is_reply:
-        service = delivering.SERVICE_OF.get(_answered_kind(heard.message), "")
+        answered = delivering.SERVICE_OF.get(_answered_kind(heard.message), "")
+        service = answered or _SERVICE_OF_REPLY.get(type(message), "")
         if not service:
+            log_refusal(
+                at=at,
+                ven=heard.ven,
+                service=heard.address.kind,
+                code="no_correlation",
+                http_status=400,
+                reason="a reply without the Correlation Data of what it answers",
+                message=codec.message_name(message),
+                body=heard.message.payload[:4096],
+            )
             return
     answer = answering.answer(service=service, ven=heard.ven, message=message, at=at)
     identifying.note_seen(heard.ven)
@@ -308,6 +327,15 @@ def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
 def _answered_kind(message: mqtt.Publish) -> str:
     """The kind of message that a VEN's reply says it answers; see `_saying`."""
     return message.correlation.partition(b":")[2].decode("ascii", "replace")
+
+
+def _only_says_that_events_came(message: mqtt.Publish, address: topics.Address) -> bool:
+    """True for what closes nothing, unread: the oadrCreatedEvent does, which some say in this place."""
+    return (
+        address.kind == "down-reply"
+        and _answered_kind(message) == MessageKind.EVENTS
+        and b"oadrCreatedEvent" not in message.payload
+    )
 
 
 def _reply(
