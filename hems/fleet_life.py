@@ -13,10 +13,10 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hems.fleet_home import FleetHome
-from oadr import codec
+from oadr import codec, rendering
 from oadr import messages as m
 
 SLOW_CLOCK: Final = timedelta(minutes=7)
@@ -30,21 +30,19 @@ GARBAGE: Final = (
 WATTS: Final = m.Unit("powerReal", "RealPower", "W", "none", hertz="50", voltage="230", is_ac=True)
 LONGEST_BURST: Final = 20
 
-_EVENT = re.compile(rb"<[^<>]*eventID>([^<]+)</[^<>]*eventID>\s*<[^<>]*modificationNumber>(\d+)<", re.DOTALL)
-_REQUEST_ID = re.compile(rb"<[^<>]*requestID>([^<]*)<")
+_EVENT = re.compile(rb"eventID>([^<]+)</[^<>]*eventID>\s*<[^<>]*modificationNumber>(\d+)<", re.DOTALL)
+_REQUEST_ID = re.compile(rb"requestID>([^<]*)</")
 _WANTS_ANSWER = re.compile(rb"oadrResponseRequired>\s*always")
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Say something to a service of the VTN; the reply is sent back into the life."""
 
     service: str
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Do nothing for a while; what the VTN says of its own accord meanwhile is sent in, or None."""
 
     seconds: float
@@ -57,8 +55,7 @@ class HangUp:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What came back; status 0 when nothing did."""
 
     status: int
@@ -66,8 +63,7 @@ class Reply:
     retry_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(NamedTuple):
     """A message the VTN began; `token` is the connection's, to answer it by."""
 
     service: str
@@ -80,8 +76,7 @@ class CutOff:
     """The connection was lost while the hub waited."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerPushed:
+class AnswerPushed(NamedTuple):
     """The reply to a pushed message."""
 
     body: bytes
@@ -276,7 +271,7 @@ def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:
     if b"oadrDistributeEvent" in body:
         if pushed is not None:
             heard = m.Response(m.EiResponse(request_id=_own_id(body)), hub.ven_id)
-            yield AnswerPushed(codec.serialise(heard), pushed)
+            yield AnswerPushed(rendering.response(heard), pushed)
         is_heard = yield from _answer_events(hub, body)
         if pushed is not None and not is_heard:
             yield from _request_events(hub)
@@ -337,7 +332,7 @@ def _answer_events(hub: Hub, body: bytes) -> Generator[Step, Any, bool]:
     if hub.home is not None:
         _carry_out(hub.home, body, responses)
     created = m.CreatedEvent(m.EiResponse(request_id=request_id), hub.ven_id, responses)
-    reply = yield Ask("EiEvent", codec.serialise(created))
+    reply = yield Ask("EiEvent", rendering.created_event(created))
     if reply.status == 200 and _is_ok(reply.body):
         now = time.time()
         for event_id, number in fresh:

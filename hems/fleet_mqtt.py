@@ -16,12 +16,12 @@ KEEP_ALIVE_SECONDS: Final = 900
 class MqttCarrier(Carrier):
     """Asks by publishing on `up`, knows its replies by correlation, and answers what comes on `down`."""
 
-    __slots__ = ("correlation", "is_cut_off", "is_subscribed", "talk", "vtn_id")
+    __slots__ = ("correlation", "is_cut_off", "is_gathering", "is_subscribed", "talk", "vtn_id")
 
     def __init__(self, loop: Loop, hub: Hub, life: Life, identity: Identity, *, vtn_id: str) -> None:
         super().__init__(loop, hub, life, identity)
         self.vtn_id = vtn_id
-        self.is_subscribed = self.is_cut_off = False
+        self.is_subscribed = self.is_cut_off = self.is_gathering = False
         self.correlation = b""
         self.talk = Session(vtn_id, hub.ven_id, self.send)
 
@@ -36,6 +36,7 @@ class MqttCarrier(Carrier):
 
     def take(self) -> None:
         data, self.inbox = self.inbox, b""
+        self.is_gathering = True
         try:
             for heard in self.talk.feed(data):
                 self.heard(heard)
@@ -44,6 +45,17 @@ class MqttCarrier(Carrier):
         except TurnedAway as error:
             self.hub.tally.counts[f"broker: {error}"] += 1
             raise Broken(str(error)) from error
+        finally:
+            self.is_gathering = False
+        if self.sock is not None:
+            super().send(b"")
+
+    def send(self, data: bytes) -> None:
+        """Send; what is said while hearing leaves together."""
+        if self.is_gathering and self.sock is not None:
+            self.outbox += data
+        else:
+            super().send(data)
 
     def heard(self, heard: Heard) -> None:
         if isinstance(heard, Ready):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from oadr import mqtt, topics
 
@@ -28,8 +28,7 @@ class Ready:
     """Subscribed, and shown as present."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
+class Replied(NamedTuple):
     """The VTN's answer to what was asked with this correlation; `status` as HTTP would say it."""
 
     correlation: bytes
@@ -38,8 +37,7 @@ class Replied:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What the VTN began, and where its answer goes."""
 
     service: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
 SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 8, 9, 12, 13, 14
@@ -32,8 +32,7 @@ class BadPacket(Exception):
     """Bytes that are no MQTT 5 packet; the connection cannot go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(NamedTuple):
     """A message (3.3). `packet_id` is None at QoS 0."""
 
     topic: str
@@ -52,16 +51,14 @@ class Publish:
         return dict(self.user).get(name, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Connack:
+class Connack(NamedTuple):
     reason: int
     is_session_present: bool
     receive_maximum: int = 65_535
     reason_text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(NamedTuple):
     """PUBACK or SUBACK: `reasons` has one code a filter, one for a message."""
 
     kind: int
@@ -73,8 +70,7 @@ class Ack:
         return any(reason >= REFUSED_FROM for reason in self.reasons)
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
+class Other(NamedTuple):
     """PINGREQ, PINGRESP, DISCONNECT."""
 
     kind: int
@@ -293,6 +289,8 @@ def _counted_at(body: bytes, at: int) -> tuple[bytes, int]:
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
     """Return a variable byte integer (1.5.5) and where it ends."""
+    if at < len(data) and data[at] < 128:  # most are
+        return data[at], at + 1
     value = shift = 0
     while True:
         if at >= len(data):

@@ -1,8 +1,8 @@
-"""An oadrDistributeEvent as bytes, its events rendered once and spliced for each VEN.
+"""What is said ten thousand times over as bytes: written once by the codec, the ids spliced in.
 
-Ten thousand VENs that are told the same differ in eventID, venID, resourceIDs and the request ids. The
-codec writes (and the schema judges) the content once, with marks in those places; what is spliced in is
-escaped text. The result is, byte for byte, what the codec would have written.
+VENs that are told the same differ in eventID, venID, resourceIDs and the request ids; so do their answers.
+The codec writes (and the schema judges) the content once, with marks in those places; what is spliced in
+is escaped text. The result is, byte for byte, what the codec would have written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,19 @@ from typing import Final
 
 from oadr import codec
 from oadr.errors import InvalidValue
-from oadr.messages import ActivePeriod, DistributeEvent, EiResponse, Event, Signal, SignalInterval
+from oadr.messages import (
+    ActivePeriod,
+    CreatedEvent,
+    DistributeEvent,
+    EiResponse,
+    Event,
+    EventResponse,
+    OptType,
+    QualifiedEventId,
+    Response,
+    Signal,
+    SignalInterval,
+)
 
 _MARK: Final = secrets.token_hex(16)
 _EVENT_ID, _VEN_ID, _RESOURCE, _REQUEST, _ECHO = (
@@ -81,6 +93,40 @@ def distribute_event(
     return head + echo + middle + escaped(request_id) + tail + b"".join(events) + end
 
 
+def response(message: Response, *, is_enveloped: bool = True) -> bytes:
+    """Return an oadrResponse."""
+    said = message.response
+    if not message.ven_id:
+        return codec.serialise(message, is_enveloped=is_enveloped)
+    before, between, after = _response_frame(said.code, said.description, bool(said.request_id), is_enveloped)
+    return before + escaped(said.request_id) + between + escaped(message.ven_id) + after
+
+
+def created_event(message: CreatedEvent, *, is_enveloped: bool = True) -> bytes:
+    """Return a VEN's answer to its events."""
+    texts = [message.response.request_id]
+    for each in message.event_responses:
+        texts += [each.request_id, each.event.event_id]
+    texts.append(message.ven_id)
+    if not all(texts):
+        return codec.serialise(message, is_enveloped=is_enveloped)
+    pieces = _created_frame(
+        message.response.code,
+        message.response.description,
+        tuple(
+            [
+                (each.code, each.description, each.opt_type, each.event.modification_number)
+                for each in message.event_responses
+            ]
+        ),
+        is_enveloped,
+    )
+    spliced = [pieces[0]]
+    for text, piece in zip(texts, pieces[1:], strict=True):
+        spliced += (escaped(text), piece)
+    return b"".join(spliced)
+
+
 def escaped(text: str) -> bytes:
     """Return text as the codec writes it inside an element; raises InvalidValue for what XML cannot carry."""
     if not text.isprintable() and any(ord(letter) < 32 and letter not in "\t\n\r" for letter in text):
@@ -94,6 +140,32 @@ def escaped(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise InvalidValue("characters XML cannot carry") from error
+
+
+@lru_cache(maxsize=64)
+def _response_frame(
+    code: int, description: str, has_request_id: bool, is_enveloped: bool
+) -> tuple[bytes, bytes, bytes]:
+    request_id = _REQUEST if has_request_id else ""
+    marked = Response(EiResponse(code, description, request_id), _VEN_ID)
+    before, after = codec.serialise(marked, is_enveloped=is_enveloped).split(_VEN_ID.encode())
+    if not has_request_id:
+        return before, b"", after
+    before, between = before.split(_REQUEST.encode())
+    return before, between, after
+
+
+@lru_cache(maxsize=256)
+def _created_frame(
+    code: int, description: str, said: tuple[tuple[int, str, OptType, int], ...], is_enveloped: bool
+) -> tuple[bytes, ...]:
+    """Return the message's bytes around its texts, in their order."""
+    responses = tuple(
+        EventResponse(QualifiedEventId(_MARK, number), opt_type, _MARK, each_code, each_description)
+        for each_code, each_description, opt_type, number in said
+    )
+    marked = CreatedEvent(EiResponse(code, description, _MARK), _MARK, responses)
+    return tuple(codec.serialise(marked, is_enveloped=is_enveloped).split(_MARK.encode()))
 
 
 @lru_cache(maxsize=64)

@@ -12,8 +12,8 @@ go into topics as they are: one that holds a wildcard or a slash is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
 ROOT: Final = "oadr2b"
 SHARE: Final = "$share/vtn/"
@@ -24,6 +24,9 @@ LARGEST_MESSAGE_BYTES: Final = 128 * 1024
 SERVICES: Final = ("EiRegisterParty", "EiEvent", "EiReport", "EiOpt")
 """No OadrPoll: both sides are always connected."""
 
+_MOST_KNOWN: Final = 65_536
+"""Topics remembered: a VEN has five, and speaks and is spoken to on the same ones for ever."""
+
 Party = Literal["ven", "join"]
 
 
@@ -31,8 +34,7 @@ class BadName(ValueError):
     """A name that cannot be one level of a topic."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A topic taken apart; `service` is empty for reply, wake and presence."""
 
     vtn_id: str
@@ -42,6 +44,7 @@ class Address:
     service: str = ""
 
 
+@lru_cache(maxsize=_MOST_KNOWN)
 def topic(vtn_id: str, name: str, kind: str, service: str = "", *, party: Party = "ven") -> str:
     """Return the topic; raises BadName."""
     for level in (vtn_id, name):
@@ -51,6 +54,7 @@ def topic(vtn_id: str, name: str, kind: str, service: str = "", *, party: Party 
     return f"{ROOT}/{vtn_id}/{party}/{name}/{end}"
 
 
+@lru_cache(maxsize=_MOST_KNOWN)
 def taken_apart(text: str) -> Address | None:
     """Return what a topic says, None when it is none of these."""
     root, *levels = text.split("/")

@@ -19,6 +19,11 @@ def among_texts(texts: Iterable[str]) -> RawSQL:
     return RawSQL("SELECT jsonb_array_elements_text(%s::jsonb)", [json.dumps(list(texts))])
 
 
+def among_keys(keys: Iterable[int]) -> RawSQL:
+    """The keys as the right side of an `__in` look-up."""
+    return RawSQL("SELECT unnest(%s::bigint[])", [f"{{{','.join(map(str, keys))}}}"])
+
+
 def uuids(ids: Iterable[UUID]) -> str:
     """The ids as PostgreSQL writes an array: one text is sent in a tenth of the time of ten thousand ids."""
     return "{" + b"".join([each.bytes for each in ids]).hex(",", 16) + "}"

@@ -68,3 +68,38 @@ def test_an_empty_set_is_a_sound_message() -> None:
 def test_what_xml_cannot_carry_is_never_spliced(text: str) -> None:
     with pytest.raises(InvalidValue):
         rendering.escaped(text)
+
+
+answers = st.builds(
+    m.EventResponse,
+    st.builds(m.QualifiedEventId, ids, st.integers(0, 5)),
+    st.sampled_from(["optIn", "optOut"]),
+    ids,
+    st.integers(0, 999),
+    samples.plain_texts,
+)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.builds(
+        m.CreatedEvent,
+        st.builds(m.EiResponse, st.integers(0, 999), samples.plain_texts, ids),
+        ids,
+        st.lists(answers, max_size=3).map(tuple),
+    ),
+    st.booleans(),
+)
+def test_an_answer_spliced_is_what_the_codec_writes(message: m.CreatedEvent, is_enveloped: bool) -> None:
+    written = rendering.created_event(message, is_enveloped=is_enveloped)
+
+    assert written == codec.serialise(message, is_enveloped=is_enveloped)
+
+
+@pytest.mark.parametrize("is_enveloped", [True, False])
+@pytest.mark.parametrize("request_id", ["R-1", "", "a&b<c>", "-ven-", "-request-"])
+def test_a_response_is_the_codecs_byte_for_byte(request_id: str, is_enveloped: bool) -> None:
+    message = m.Response(m.EiResponse(200, "OK", request_id), "VEN-1")
+
+    written = rendering.response(message, is_enveloped=is_enveloped)
+    assert written == codec.serialise(message, is_enveloped=is_enveloped)

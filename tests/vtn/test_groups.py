@@ -226,12 +226,3 @@ def test_a_revoked_certificate_is_left_to_the_application(
     assert groups.take_answers([said(hub, m.CreatedEvent(m.EiResponse(), hub.ven_id))]) == groups.Taken(
         [None], {}
     )
-
-
-@pytest.mark.parametrize("is_enveloped", [True, False])
-@pytest.mark.parametrize("request_id", ["R-1", "", "a&b<c>", "-ven-", "-request-"])
-def test_a_response_is_the_codecs_byte_for_byte(request_id: str, is_enveloped: bool) -> None:
-    message = m.Response(m.EiResponse(200, "OK", request_id), "VEN-1")
-
-    written = groups.response_bytes(message, is_enveloped=is_enveloped)
-    assert written == codec.serialise(message, is_enveloped=is_enveloped)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from django.db import close_old_connections, connection, transaction
@@ -162,7 +162,7 @@ def take_answers(said: Sequence[Said]) -> Taken:
     quiet: dict[str, standing.Quiet] = {}
     for (place, ven, parsed, _), reply in zip(answers, taken.replies, strict=True):
         if reply.response.is_ok:  # else the application takes it again, and writes the refusal down
-            served[place] = response_bytes(reply, is_enveloped=parsed.is_enveloped)
+            served[place] = rendering.response(reply, is_enveloped=parsed.is_enveloped)
             _note(said[place], ven, parsed, reply_name="oadrResponse", reply=served[place], at=at)
             fingerprint = said[place].fingerprint
             caller = callers[fingerprint]._replace(events_due_wall=taken.due_walls.get(ven.pk))
@@ -197,32 +197,6 @@ def _note(
             reply_body=reply or b"",
         )
     )
-
-
-def response_bytes(message: m.Response, *, is_enveloped: bool = True) -> bytes:
-    """Return an oadrResponse as the codec writes it, its ids spliced in."""
-    response = message.response
-    if not message.ven_id:
-        return codec.serialise(message, is_enveloped=is_enveloped)
-    before, between, after = _response_frame(
-        response.code, response.description, bool(response.request_id), is_enveloped
-    )
-    return (
-        before + rendering.escaped(response.request_id) + between + rendering.escaped(message.ven_id) + after
-    )
-
-
-@lru_cache(maxsize=64)
-def _response_frame(
-    code: int, description: str, has_request_id: bool, is_enveloped: bool
-) -> tuple[bytes, bytes, bytes]:
-    request_id = "-request-" if has_request_id else ""
-    marked = m.Response(response=EiResponse(code, description, request_id), ven_id="-ven-")
-    before, after = codec.serialise(marked, is_enveloped=is_enveloped).split(b"-ven-")
-    if not has_request_id:
-        return before, b"", after
-    before, between = before.split(b"-request-")
-    return before, between, after
 
 
 # VEN by VEN: what is open changes by thousands in a second, which no statistics of the planner's know.
@@ -298,8 +272,8 @@ def _quiet(caller: Caller, *, wall: datetime) -> standing.Quiet | None:
         ven_key=caller.speaker.pk,
         ven_id=caller.speaker.ven_id,
         until_wall=until,
-        enveloped=response_bytes(message),
-        bare=response_bytes(message, is_enveloped=False),
+        enveloped=rendering.response(message),
+        bare=rendering.response(message, is_enveloped=False),
     )
 
 

@@ -11,22 +11,21 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from oadr import codec, mqtt, topics
+from oadr import codec, mqtt, rendering, topics
 from oadr import messages as m
 from oadr.errors import WireError
 from opendsr.kernel import clock
-from opendsr.kernel.lookups import among_texts
+from opendsr.kernel.lookups import among_keys, among_texts
 from vtn import identifying, messagelog, queueing, securing
 from vtn.models import MessageKind, QueuedMessage, Security, Ven, VenCertificate
 from vtn.refusals import log_refusal
 from vtn.services import answering, delivering, distributing, events
 from vtn.services.refusing import Refused
-from vtn.transports.groups import response_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +52,7 @@ _ASKED_OF_A_VEN: Final = ("ven_id", "registration_id", "security", "poll_seconds
 """What being told events and answering them takes to know; the rest is read where it is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saying:
+class Saying(NamedTuple):
     """A message to publish at QoS 1, never retained."""
 
     topic: str
@@ -95,8 +93,7 @@ class Fanned:
     barred: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
+class _Heard(NamedTuple):
     message: mqtt.Publish
     address: topics.Address
     ven: Ven
@@ -185,7 +182,7 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
                 fault = (("oadr-error", "500"),)
                 taken.replies.append(_reply(each.address, each.message, b"", user=fault))
     if taken.ven_keys:
-        due = _due(at=at, wall=clock.wall_now()).filter(ven_id__in=taken.ven_keys)
+        due = _due(at=at, wall=clock.wall_now()).filter(ven_id__in=among_keys(taken.ven_keys))
         taken.ven_keys = set(due.values_list("ven_id", flat=True))
     return taken
 
@@ -270,7 +267,7 @@ def _take_answers(plain: Sequence[_Heard], taken: Taken, *, at: datetime) -> Non
     with transaction.atomic():
         replies = events.created_events([(each.ven, message) for each, message in pairs], at=at)
     for (each, _), reply in zip(pairs, replies, strict=True):
-        body = response_bytes(reply, is_enveloped=each.parsed.is_enveloped)
+        body = rendering.response(reply, is_enveloped=each.parsed.is_enveloped)
         if not reply.response.is_ok:
             _log_refused(each, Refused(reply.response.code, reply.response.description), at=at)
         else:
@@ -392,14 +389,14 @@ def _fan_out(
         fanned.barred = set(unvouched.values_list("ven_id", flat=True))
         wanted = set(_due(at=at, wall=wall).values_list("ven_id", "ven__ven_id"))
     else:
-        wanted = set(Ven.objects.filter(pk__in=list(doubted)).values_list("pk", "ven_id"))
+        wanted = set(Ven.objects.filter(pk__in=among_keys(doubted)).values_list("pk", "ven_id"))
     if arrived:
         wanted |= set(Ven.objects.filter(ven_id__in=among_texts(arrived)).values_list("pk", "ven_id"))
     there = sorted(pk for pk, ven_id in wanted if ven_id in online)
     some, fanned.left = there[:MOST_TOLD], set(there[MOST_TOLD:])
     if not some:
         return fanned
-    rows = Ven.objects.filter(pk__in=some).only(*_ASKED_OF_A_VEN)
+    rows = Ven.objects.filter(pk__in=among_keys(some)).only(*_ASKED_OF_A_VEN)
     vens = rows.annotate(is_vouched_for=_is_vouched_for(wall))
     trusted = [ven for ven in vens if ven.is_vouched_for]
     fanned.barred |= {ven.ven_id for ven in vens if not ven.is_vouched_for}
