@@ -5,13 +5,16 @@ From here on the outbox carries the campaign: one fact sends it, another complet
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from django.db import transaction
 
-from campaigns import displacing, life, rules
+import members.queries
+from campaigns import displacing, life, ramping, rules
 from campaigns.life import Verb
 from campaigns.models import Campaign, Participation, PlanLine
 from opendsr.kernel import outbox
@@ -39,13 +42,23 @@ class SecondApproverNeeded(DomainError):
     from_w: int
 
 
+class RampTaken(DomainError):
+    """Campaigns approved since planning change a substation's load at the same time: `substation`, and the
+    `most_w` that are left of what it may change. Planned anew, it keeps to that.
+    """
+
+    substation: str
+    most_w: int
+
+
 @transaction.atomic
 def approve_campaign(*, campaign_id: UUID, at: datetime, by: User | None) -> list[Participation]:
     """Freeze the plan into one participation per chosen asset, have it sent, and return them by asset.
 
     An asset that another campaign took since planning is left out as busy. Approving again returns what the
     first approval made. From a set size on two people approve: the first approval is written down, nothing
-    is returned, and the second sends it. Raises SecondApproverNeeded when the first comes again.
+    is returned, and the second sends it. Raises SecondApproverNeeded when the first comes again, RampTaken
+    where others change a substation's load at the same time.
     """
     campaign, is_new = life.begin(campaign_id, Verb.APPROVE)
     if not is_new:
@@ -54,6 +67,7 @@ def approve_campaign(*, campaign_id: UUID, at: datetime, by: User | None) -> lis
     if by is not None and not _is_second(campaign, by=by, at=at):
         return []
     lines = list(campaign.plan_lines.filter(left_out="").select_related("asset__hub").order_by("asset_id"))
+    _ensure_ramps(campaign, lines)
     if not displacing.gives_way(campaign):
         displacing.displace(
             [line.asset_id for line in lines],
@@ -118,6 +132,21 @@ def _is_second(campaign: Campaign, *, by: User, at: datetime) -> bool:
     if campaign.first_approved_by_id == by.pk:
         raise SecondApproverNeeded(campaign_id=campaign.pk, from_w=rules.in_force().second_from_w)
     return True
+
+
+def _ensure_ramps(campaign: Campaign, lines: Sequence[PlanLine]) -> None:
+    used = ramping.used_w_per_minute(campaign)
+    if not used:
+        return
+    rule = rules.in_force()
+    substations = members.queries.substations_of({line.asset.hub.home_id for line in lines})
+    asked_w: Counter[str] = Counter()
+    for line in lines:
+        asked_w[substations.get(line.asset.hub.home_id, "")] += line.expected_w
+    for substation, taken in used.items():
+        most_w = rules.feeder_cap_w(rule, stagger_seconds=campaign.spread_seconds, used_w_per_minute=taken)
+        if asked_w[substation] > most_w:
+            raise RampTaken(substation=substation, most_w=most_w)
 
 
 def _participations(campaign: Campaign) -> list[Participation]:

@@ -22,7 +22,7 @@ import assets.queries
 import members.queries
 from assets.models import Asset
 from assets.queries import ZoneAsset
-from campaigns import displacing, eligibility, expecting, habits, life, queries, rules, selecting
+from campaigns import displacing, eligibility, expecting, habits, life, queries, ramping, rules, selecting
 from campaigns.choosing import Choice, Offer
 from campaigns.holding_out import choose_beside, draw, turns_of
 from campaigns.life import Verb
@@ -307,6 +307,7 @@ def _choose(
             for asset in willing
         },
         stagger_seconds=campaign.spread_seconds,
+        used_w_per_minute=ramping.used_w_per_minute(campaign),
     )
     choice, held_out = choose_beside(
         (
@@ -333,8 +334,15 @@ def _choose(
 class Chooser:
     """The portfolio choice by the rules in force, remembering why each asset was last in or out."""
 
-    def __init__(self, offers: Mapping[UUID, selecting.Offer], *, stagger_seconds: int) -> None:
+    def __init__(
+        self,
+        offers: Mapping[UUID, selecting.Offer],
+        *,
+        stagger_seconds: int,
+        used_w_per_minute: Mapping[str, int],
+    ) -> None:
         self.offers, self.stagger_seconds, self.rule = offers, stagger_seconds, rules.in_force()
+        self.used_w_per_minute = used_w_per_minute
         self.why: dict[UUID, str] = {}
         self.sure_w = 0
 
@@ -348,6 +356,7 @@ class Chooser:
             size_w=needed_w,
             rule=self.rule,
             stagger_seconds=self.stagger_seconds,
+            used_w_per_minute=self.used_w_per_minute,
         )
         self.why.update((offer.asset_id, made.why(number)) for number, offer in enumerate(some))
         self.sure_w = made.sure_w

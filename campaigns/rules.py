@@ -75,6 +75,9 @@ def set_rules(
     return made
 
 
-def feeder_cap_w(rule: CampaignRule, *, stagger_seconds: int) -> int:
-    """How much of one substation's load a campaign may change, spread over the stagger: W a minute, kept."""
-    return min(LARGEST_W, rule.substation_w_per_minute * max(60, stagger_seconds) // 60)
+def feeder_cap_w(rule: CampaignRule, *, stagger_seconds: int, used_w_per_minute: int = 0) -> int:
+    """How much of one substation's load a campaign may change, spread over the stagger: W a minute, kept,
+    less what others change at that time.
+    """
+    left_w_per_minute = max(0, rule.substation_w_per_minute - used_w_per_minute)
+    return min(LARGEST_W, left_w_per_minute * max(60, stagger_seconds) // 60)

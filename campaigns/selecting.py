@@ -6,7 +6,7 @@ the campaign (`eligibility` leaves out what cannot), so one figure stands for ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -52,11 +52,24 @@ class Selection:
         return portfolio.words(self.made, number)
 
 
-def select(offers: Sequence[Offer], *, size_w: int, rule: CampaignRule, stagger_seconds: int) -> Selection:
-    """Reach `size_w` with the chance that the rules want, within what a substation may change at once."""
+def select(
+    offers: Sequence[Offer],
+    *,
+    size_w: int,
+    rule: CampaignRule,
+    stagger_seconds: int,
+    used_w_per_minute: Mapping[str, int] | None = None,
+) -> Selection:
+    """Reach `size_w` with the chance that the rules want, within what a substation may change at once, less
+    what other campaigns change there at that time (`ramping.py`).
+    """
+    used = used_w_per_minute or {}
     names = sorted({offer.substation for offer in offers if offer.substation})
     place = {name: number for number, name in enumerate(names)}
-    cap_w = rules.feeder_cap_w(rule, stagger_seconds=stagger_seconds)
+    cap_w = [
+        rules.feeder_cap_w(rule, stagger_seconds=stagger_seconds, used_w_per_minute=used.get(name, 0))
+        for name in names
+    ]
     count = len(offers)
     made = portfolio.choose_portfolio(
         Candidates(
@@ -70,7 +83,7 @@ def select(offers: Sequence[Offer], *, size_w: int, rule: CampaignRule, stagger_
         ),
         Terms(
             asked_w=np.array([size_w], np.int64),
-            feeder_cap_w=np.full(len(names), cap_w, np.int64),
+            feeder_cap_w=np.array(cap_w, np.int64),
             chance_wanted=rule.chance_pct / 100,
             most_asks=rule.most_asks,
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -54,7 +54,14 @@ class Looked:
     places: Sequence[int]
 
 
-def kept(looked: Looked, *, size_w: int, rule: CampaignRule, stagger_seconds: int) -> dict[str, Any]:
+def kept(
+    looked: Looked,
+    *,
+    size_w: int,
+    rule: CampaignRule,
+    stagger_seconds: int,
+    used_w_per_minute: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
     """What `write` needs, as plain JSON of some hundred kilobytes for ten thousand assets."""
     offers = looked.offers
     offer_at = [NO_OFFER] * len(looked.assets)
@@ -76,6 +83,7 @@ def kept(looked: Looked, *, size_w: int, rule: CampaignRule, stagger_seconds: in
     return {
         "size_w": size_w,
         "stagger_seconds": stagger_seconds,
+        "used_w_per_minute": dict(used_w_per_minute or {}),
         "rule": {name: getattr(rule, name) for name in RULE},
         "substations": substations,
         "reasons": reasons,
@@ -113,6 +121,7 @@ def _lines(told: Any) -> list[dict[str, object]]:
         size_w=told["size_w"],
         rule=CampaignRule(**told["rule"]),
         stagger_seconds=told["stagger_seconds"],
+        used_w_per_minute=told.get("used_w_per_minute"),
     )
     is_in = set(chosen.chosen)
     lines: list[dict[str, object]] = []

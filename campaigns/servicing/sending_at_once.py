@@ -33,6 +33,7 @@ from campaigns import (
     habits,
     life,
     planning,
+    ramping,
     rules,
     selecting,
     sending,
@@ -150,12 +151,13 @@ def start(order: Order, *, at: datetime) -> Started:
 def _start(order: Order, *, at: datetime) -> Started:
     campaign = _campaign(order, at=at)
     found = look(campaign, at=at, resting=order.resting)
-    rule = rules.in_force()
+    rule, used_w = rules.in_force(), ramping.used_w_per_minute(campaign)
     chosen = selecting.select(
         found.offers,
         size_w=order.size_w,
         rule=rule,
         stagger_seconds=order.contract.stagger_seconds,
+        used_w_per_minute=used_w,
     )
     if not chosen.chosen:
         counts: dict[str, int] = defaultdict(int)
@@ -169,7 +171,7 @@ def _start(order: Order, *, at: datetime) -> Started:
     life.note(campaign.pk, "campaign.draft", at=at, by=None, detail={"from": order.client_name})
     life.finish(campaign, Verb.PLAN, at=at, by=None, detail={**detail, "chosen": len(chosen.chosen)})
     if not order.is_approved:
-        explaining.write(campaign.pk, _to_explain(order, found, rule))  # staff approve by them
+        explaining.write(campaign.pk, _to_explain(order, found, rule, used_w))  # staff approve by them
         return _started(campaign, State.WAITING, found, chosen, events=0, displaced=0)
     displaced = displacing.displace(
         [found.offers[number].asset_id for number in chosen.chosen if found.offers[number].is_held],
@@ -188,7 +190,7 @@ def _start(order: Order, *, at: datetime) -> Started:
         at=at,
         key=str(campaign.pk),
         campaign_id=campaign.pk,
-        told=_to_explain(order, found, rule),
+        told=_to_explain(order, found, rule, used_w),
     )
     for topic in (approving.APPROVED, dispatching.DISPATCHED):
         outbox.record(topic, at=at, key=str(campaign.pk), campaign_id=campaign.pk)
@@ -400,7 +402,9 @@ def _write_parts(
         )
 
 
-def _to_explain(order: Order, found: Found, rule: CampaignRule) -> dict[str, Any]:
+def _to_explain(
+    order: Order, found: Found, rule: CampaignRule, used_w_per_minute: Mapping[str, int]
+) -> dict[str, Any]:
     looked = explaining.Looked(
         assets=[asset.asset_id for asset in found.candidates],
         stays=found.stays,
@@ -409,7 +413,11 @@ def _to_explain(order: Order, found: Found, rule: CampaignRule) -> dict[str, Any
         places=found.places,
     )
     return explaining.kept(
-        looked, size_w=order.size_w, rule=rule, stagger_seconds=order.contract.stagger_seconds
+        looked,
+        size_w=order.size_w,
+        rule=rule,
+        stagger_seconds=order.contract.stagger_seconds,
+        used_w_per_minute=used_w_per_minute,
     )
 
 

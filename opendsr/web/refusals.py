@@ -226,6 +226,13 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "nobody_to_ask": _told(
         _lazy("The plan has nobody left to ask. Plan again; if nobody is found, choose another zone or time.")
     ),
+    "ramp_taken": lambda error: (
+        _(
+            "Another campaign changes the load of %(substation)s at the same time; %(power)s are left there."
+            " Plan again: the plan then keeps to that."
+        )
+        % {"substation": error.data["substation"], "power": wording.power(int(str(error.data["most_w"])))}
+    ),
     "campaign_not_completed": _told(_lazy("Only a campaign that is over can be settled.")),
     "settlement_busy": _told(_lazy("Somebody else is settling it at this moment. Try again in a minute.")),
     "knowledge_runs_backwards": _told(

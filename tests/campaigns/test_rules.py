@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns import rules
-from campaigns.approving import SecondApproverNeeded, approve_campaign
+from campaigns.approving import RampTaken, SecondApproverNeeded, approve_campaign
 from campaigns.models import CampaignRule
 from campaigns.planning import plan_campaign
 from members.models import Role
 from opendsr.kernel.models import AuditEntry
-from tests.campaigns.staging import NOON, PaperVtn, make_campaign, make_history, make_planned, make_ready_home
+from tests.campaigns.staging import (
+    ENDS_AT,
+    NOON,
+    PaperVtn,
+    make_campaign,
+    make_dispatched,
+    make_history,
+    make_planned,
+    make_ready_home,
+    make_rules,
+)
 from tests.factories import make_staff
 
+HOUR = timedelta(hours=1)
 SET = {
     "second_from_w": 1_000,
     "substation_w_per_minute": 2_000,
@@ -102,3 +115,38 @@ def test_a_longer_stagger_lets_a_substation_change_more(per_minute: int, stagger
     assert cap_w >= per_minute or cap_w == rules.LARGEST_W
     assert cap_w <= rules.feeder_cap_w(rule, stagger_seconds=stagger + 1)
     assert cap_w * 60 <= per_minute * max(60, stagger)
+
+
+@pytest.mark.django_db
+def test_campaigns_that_begin_together_share_what_a_substation_may_change(paper_vtn: PaperVtn) -> None:
+    homes = [make_ready_home(primary_substation="Mill Lane") for _ in range(4)]
+    elsewhere, _ = make_ready_home(primary_substation="Weir Street")
+    make_history({home.stream_id: 1_000 for home in (*(home for home, _ in homes), elsewhere)})
+    make_rules(substation_w_per_minute=400)  # 300 s of stagger: 2 kW
+    make_dispatched({homes[0][1].assets[0]: 1_000})
+
+    together = make_campaign(size_w=9_000)
+    plan = plan_campaign(campaign_id=together.pk, at=NOON)
+
+    assert len([line for line in plan.chosen if line.home_id != elsewhere.home.pk]) == 1
+    assert any(line.home_id == elsewhere.home.pk for line in plan.chosen)
+    assert "its feeder may change by 1 kW" in " ".join(together.plan_lines.values_list("why", flat=True))
+    later = make_campaign(size_w=9_000, starts_at=ENDS_AT + HOUR, ends_at=ENDS_AT + 2 * HOUR)
+    assert len(plan_campaign(campaign_id=later.pk, at=NOON).chosen) == 3
+    right_after = make_campaign(size_w=9_000, starts_at=ENDS_AT, ends_at=ENDS_AT + HOUR)
+    assert len(plan_campaign(campaign_id=right_after.pk, at=NOON).chosen) == 2
+
+
+@pytest.mark.django_db
+def test_a_plan_made_before_another_was_approved_is_not_approved_beyond_the_ramp(paper_vtn: PaperVtn) -> None:
+    homes = [make_ready_home(primary_substation="Mill Lane")[1] for _ in range(3)]
+    make_rules(substation_w_per_minute=400)
+    first, second = (make_planned({kit.assets[0]: 1_500}) for kit in homes[:2])
+    approve_campaign(campaign_id=first.pk, at=NOON, by=None)
+
+    with pytest.raises(RampTaken) as refused:
+        approve_campaign(campaign_id=second.pk, at=NOON, by=None)
+
+    assert refused.value.data == {"substation": "Mill Lane", "most_w": 500}
+    small = make_planned({homes[2].assets[0]: 500})
+    assert approve_campaign(campaign_id=small.pk, at=NOON, by=None)

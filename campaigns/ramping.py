@@ -1,0 +1,68 @@
+"""Ramps: how fast other campaigns change a substation's load while one begins or ends, so that all together
+keep to what the rules allow, and not each for itself.
+
+A campaign's load goes and comes back spread over its stagger after its start and its end. Where two such
+stretches of time meet, what each changes in a minute adds up, whichever way it goes: whether hubs come to the
+same second is not known beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Q, Sum
+
+from campaigns.models import MOST_SPREAD_SECONDS, Campaign, Participation
+
+A_MINUTE: Final = 60
+RUNNING: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED)
+
+
+def used_w_per_minute(campaign: Campaign) -> Mapping[str, int]:
+    """W a minute by which campaigns that were approved change each substation while this one changes it.
+
+    One query where none of them begins or ends near, one more where some do.
+    """
+    furthest = timedelta(seconds=MOST_SPREAD_SECONDS)
+    near = Q()
+    for moment in (campaign.starts_at, campaign.ends_at):
+        around = (moment - furthest, moment + furthest)
+        near |= Q(starts_at__range=around) | Q(ends_at__range=around)
+    others = Campaign.objects.filter(near, state__in=RUNNING).exclude(pk=campaign.pk)
+    spread_of = {
+        other.pk: max(A_MINUTE, other.spread_seconds)
+        for other in others.select_related("programme")
+        if _meet(campaign, other)
+    }
+    if not spread_of:
+        return {}
+    used: dict[str, int] = {}
+    rows = (
+        Participation.objects.filter(campaign__in=list(spread_of))
+        .exclude(state=Participation.State.CANCELLED)
+        .exclude(occupancy__home__primary_substation="")
+        .values_list("campaign_id", "occupancy__home__primary_substation")
+        .annotate(watts=Sum("expected_w"))
+        .order_by()
+    )
+    for campaign_id, substation, watts in rows:
+        used[substation] = used.get(substation, 0) + -(-watts * A_MINUTE // spread_of[campaign_id])
+    return used
+
+
+def _meet(one: Campaign, other: Campaign) -> bool:
+    return any(
+        mine < its + _spread(other) and its < mine + _spread(one)
+        for mine in _changes(one)
+        for its in _changes(other)
+    )
+
+
+def _changes(campaign: Campaign) -> tuple[datetime, datetime]:
+    return campaign.starts_at, campaign.ends_at
+
+
+def _spread(campaign: Campaign) -> timedelta:
+    return timedelta(seconds=max(A_MINUTE, campaign.spread_seconds))
