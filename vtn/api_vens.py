@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import ProtectedError, Q, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -174,9 +174,13 @@ class VenDetail(VtnView):
                     ven_id=ven_id,
                     reason="it has a history or a certificate in force: revoke its certificates instead",
                 )
-            ven.certificates.all().delete()
-            ven.prompt_runs.all().delete()
-            ven.delete()
+            try:
+                ven.certificates.all().delete()
+                ven.prompt_runs.all().delete()
+                ven.delete()
+            except ProtectedError as error:
+                kept = ", ".join(sorted({str(row._meta.verbose_name) for row in error.protected_objects}))
+                raise VenInUse(ven_id=ven_id, reason=f"kept of it: {kept}") from error
             audit.record(
                 at=at, actor=principal_of(request).actor, verb="vtn.ven.deleted", target=f"ven:{ven_id}"
             )

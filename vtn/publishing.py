@@ -10,6 +10,7 @@ from typing import Final
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, Value, When
+from django.db.models.functions import Greatest
 
 from opendsr.kernel import ids
 from opendsr.kernel.lookups import among_texts
@@ -21,7 +22,7 @@ from vtn.port import Addressee, EventClosed, NoticeInvalid, UnknownEvent, Unknow
 LONGEST_REASON: Final = 200
 MANY: Final = 1_000
 CANCELLATION_SHOWN_FOR: Final = timedelta(days=1)
-"""How long the end of an open-ended event stays in the set of a VEN that does not answer it."""
+"""How long the end of an open-ended event stays in the set of a VEN that does not answer it, at least."""
 
 
 def publish_events(contents_by_key: Mapping[str, EventContent], *, at: datetime) -> dict[str, VtnEventId]:
@@ -169,7 +170,8 @@ def cancel_events(event_ids: Iterable[VtnEventId], *, at: datetime, reason: str 
         modification_reason=_sound_reason(reason),
         delivery_count=0,
         closes_at=Case(
-            When(duration_seconds=0, then=Value(at + CANCELLATION_SHOWN_FOR)), default=F("closes_at")
+            When(duration_seconds=0, then=Greatest(Value(at + CANCELLATION_SHOWN_FOR), F("starts_at"))),
+            default=F("closes_at"),
         ),
     )
     _offer(((ven, closes_at) for _, _, _, closes_at, ven in open_ones), at=at)

@@ -17,7 +17,7 @@ from opendsr.kernel import clock
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, csr_of, new_key, notice_to, only_event
 from tests.vtn.people import browser
-from vtn import messagelog, tokens
+from vtn import messagelog, shadows, tokens
 from vtn.models import Event, IdempotentReply, QueuedMessage, Ven, VenCertificate
 from vtn.policy import GRANTABLE
 from vtn.port import Vtn
@@ -137,6 +137,11 @@ def test_a_ven_is_changed_and_an_unused_one_forgotten(api: Api, hub: hubs.TestHu
     assert (changed["ven_name"], changed["poll_seconds"], changed["security"]) == ("Bench 1", 30, "high")
 
     assert api("delete", f"/vens/{hub.ven_id}/", status=409)["code"] == "ven_in_use"
+    awaited = hubs.new_hub("awaited")
+    shadows.desire({awaited.ven_id: {"assets": []}}, at=AT)
+    api("post", f"/vens/{awaited.ven_id}/certificates/all/revoke/", {"reason": "never fitted"})
+    assert api("delete", f"/vens/{awaited.ven_id}/", status=409)["code"] == "ven_in_use"
+    assert VenCertificate.objects.filter(ven=awaited.ven).exists()
     fresh = hubs.new_hub("fresh")
     api("post", f"/vens/{fresh.ven_id}/certificates/all/revoke/", {"reason": "never fitted"})
     api("delete", f"/vens/{fresh.ven_id}/", status=204)
@@ -297,6 +302,26 @@ def test_either_of_the_two_half_past_ones_is_told_by_its_offset(
     assert api("get", f"/events/{sent['event_ids'][hub.ven_id]}/")["content"]["starts_at"] == starts_at
     problem = api("post", "/events/", event_to(hub, starts_at=written[:19]), status=422)
     assert problem["errors"][0]["fix"].startswith("write the offset")
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_an_event_without_an_end_is_called_off_whenever_it_starts(
+    days: int, api: Api, hub: hubs.TestHub
+) -> None:
+    body = event_to(
+        hub,
+        starts_at=(AT + timedelta(days=days)).isoformat(),
+        signals=[{"name": "SIMPLE", "type": "level", "intervals": [{"duration_seconds": 0, "value": 1}]}],
+    )
+    event_id = api("post", "/events/", body, status=201)["event_ids"][hub.ven_id]
+    hub.answers(only_event(hub.polls()))
+
+    assert api("post", f"/events/{event_id}/cancel/", {})["state"] == "cancelled"
+
+    told = only_event(hub.polls())
+    assert (told.status, told.modification_number) == ("cancelled", 1)
+    hub.answers(told)
+    assert isinstance(hub.polls(), m.Response)
 
 
 def test_drafts_wait_change_and_are_sent_once(api: Api, hub: hubs.TestHub) -> None:
