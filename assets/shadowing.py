@@ -19,6 +19,7 @@ from uuid import UUID
 from django.db import transaction
 
 from assets import updating, vtn_door
+from assets.asking import charge_wh, hot_by
 from assets.models import Asset, Hub
 from opendsr.kernel import audit
 from opendsr.kernel.errors import Invalid
@@ -27,6 +28,8 @@ LONGEST_HOLD_MINUTES: Final = 240
 NEEDS: Final[Mapping[str, str]] = {
     "ready_by": "a time such as 07:00",
     "charge_wh": "Wh, with ready_by",
+    "charge_miles": "miles instead of charge_wh, with ready_by: 250 Wh each",
+    "hot_by": "times such as 06:30 19:00, at most 4: hot water that the night's plan has ready",
     "minimum_c": "C: hot water is never held back when colder",
     "maximum_c": "C",
     "weekly_cycle": "such as sunday 03:00",
@@ -37,7 +40,10 @@ NEEDS: Final[Mapping[str, str]] = {
     "least_c": "C: storage heaters, at other times",
     "most_c": "C: storage heaters",
 }
-"""What a household may ask of an asset, in the words of the hub's own config."""
+"""What a household may ask of an asset, in the words of the hub's own config, or of the night's plan."""
+PLANS_ALONE: Final = frozenset({"hot_by"})
+"""Kept from the hub, which knows no such word."""
+MOST_MILES, MOST_TIMES = 800, 4
 
 
 class UnknownNeed(Invalid):
@@ -104,6 +110,7 @@ def set_needs(*, asset_id: UUID, needs: Mapping[str, Any], at: datetime, by: str
             raise UnknownNeed(field="needs", given=name[:40], known=", ".join(NEEDS))
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise UnknownNeed(field=name, given=repr(value)[:40], known=NEEDS[name])
+    _ensure_plannable(needs)
     asset = Asset.objects.select_for_update(of=("self",), no_key=True).select_related("hub").get(pk=asset_id)
     earlier, asset.needs = asset.needs, dict(needs)
     if earlier != asset.needs:
@@ -114,6 +121,25 @@ def set_needs(*, asset_id: UUID, needs: Mapping[str, Any], at: datetime, by: str
     return asset
 
 
+def _ensure_plannable(needs: Mapping[str, Any]) -> None:
+    if (miles := needs.get("charge_miles")) is not None:
+        if "charge_wh" in needs:
+            raise UnknownNeed(
+                field="charge_miles", given=f"{miles}", known="either charge_miles or charge_wh"
+            )
+        if isinstance(miles, str) or not 0 <= miles <= MOST_MILES:
+            raise UnknownNeed(field="charge_miles", given=f"{miles}"[:40], known=f"miles, 0 to {MOST_MILES}")
+    if "hot_by" in needs and not 0 < len(hot_by(needs)) <= MOST_TIMES:
+        raise UnknownNeed(field="hot_by", given=f"{needs['hot_by']}"[:40], known=NEEDS["hot_by"])
+
+
+def _for_hub(needs: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in needs.items() if name not in PLANS_ALONE}
+    if told.pop("charge_miles", None) is not None:
+        told["charge_wh"] = charge_wh(needs)
+    return told
+
+
 def _asset(asset: Asset) -> dict[str, Any]:
     held_minutes = min(int(asset.kind.turn_down_hours * 60), LONGEST_HOLD_MINUTES)
     return {
@@ -122,5 +148,5 @@ def _asset(asset: Asset) -> dict[str, Any]:
         "rated_w": asset.rated_w,
         "state": asset.state,
         "longest_minutes": held_minutes,
-        "needs": asset.needs,
+        "needs": _for_hub(asset.needs),
     }

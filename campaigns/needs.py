@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from assets.asking import charge_wh, hot_by
 from campaigns.least_cost import stepped, storing, tank
 from campaigns.least_cost.stepped import Bools, Ints, SteppedLoads
 from opendsr.kernel.interval import HALF_HOUR, Interval
@@ -83,10 +84,12 @@ def night_of(day: date) -> Night:
 
 
 def cars(things: Sequence[Thing], night: Night, is_open: Bools) -> SteppedLoads:
-    """EV chargers: plugged in from the evening, ready by the time asked (`ready_by`, `charge_wh`)."""
+    """EV chargers: plugged in from the evening, ready by the time asked (`ready_by`, and `charge_wh` or
+    `charge_miles`).
+    """
     rated = np.array([thing.rated_w for thing in things], np.int64)
     phases = np.where(rated > stepped.MOST_AMPS * stepped.VOLTS, 3, 1)
-    need_wh = np.array([_number(thing.needs.get("charge_wh"), thing.daily_wh) for thing in things], np.int64)
+    need_wh = np.array([_number(charge_wh(thing.needs), thing.daily_wh) for thing in things], np.int64)
     stays = [night.between(PLUGGED_IN_FROM, _time(thing.needs.get("ready_by"), READY_BY)) for thing in things]
     return SteppedLoads(
         step_wh=phases * stepped.VOLTS // stepped.HALF_HOURS_AN_HOUR,
@@ -113,7 +116,9 @@ def heaters(things: Sequence[Thing], night: Night, is_open: Bools) -> SteppedLoa
 
 
 def tanks(things: Sequence[Thing], night: Night, is_open: Bools) -> tank.Tanks:
-    """Immersion heaters: hot in the morning and in the evening, 60 °C in the half-hour of `weekly_cycle`."""
+    """Immersion heaters: hot at the times asked (`hot_by`), else in the morning and in the evening; 60 °C in
+    the half-hour of `weekly_cycle`.
+    """
     count, slots = len(things), len(night.starts)
     litres = np.full(count, TANK_LITRES)
     ready, draw = np.zeros((count, slots), np.int64), np.zeros((count, slots), np.int64)
@@ -123,6 +128,13 @@ def tanks(things: Sequence[Thing], night: Night, is_open: Bools) -> tank.Tanks:
         drawn = np.rint(daily * share / tank.GRAIN_WH).astype(np.int64) * tank.GRAIN_WH
         draw[:, night.at(when)] = drawn
         ready[:, night.at(when)] = np.maximum(drawn, hot if share > 0.2 else drawn)
+    for number, thing in enumerate(things):
+        if times := hot_by(thing.needs):
+            draw[number] = ready[number] = 0
+            for when in times:
+                slot = night.at(when)
+                draw[number, slot] += round(daily[number] / len(times) / tank.GRAIN_WH) * tank.GRAIN_WH
+                ready[number, slot] = max(draw[number, slot], hot[number])
     # As warm at the end as at the beginning, so that a night does not live off the next.
     ready[:, -1] = np.maximum(ready[:, -1], tank.heat_wh(litres, MORNING_C))
     return tank.Tanks(

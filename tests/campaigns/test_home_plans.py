@@ -113,6 +113,52 @@ def test_a_car_is_charged_in_the_cheap_hours_and_saves_against_plugging_in(
     assert (report.homes, report.cost_mp) == (1, plan.cost_mp)
 
 
+def test_a_need_in_miles_and_hot_water_by_the_hour(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home("ev_charger", "immersion_heater")
+    on_economy_7(resident)
+    car, heater = kit.assets
+    shadowing.set_needs(asset_id=car.pk, needs={"ready_by": "06:30", "charge_miles": 40}, at=AT, by="test")
+    shadowing.set_needs(asset_id=heater.pk, needs={"hot_by": "05:30 22:00"}, at=AT, by="test")
+    over = needs.night_of(NIGHT)
+
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    line = HomePlanLine.objects.get(asset=car)
+    assert sum(line.power_w) // 2 >= 10_000
+    assert sum(line.power_w) // 2 < 10_000 + 115
+    heater.refresh_from_db()
+    thing = needs.Thing("immersion_heater", heater.rated_w, 6_000, heater.needs)
+    tanks = needs.tanks([thing], over, np.ones((1, 48), np.bool_))
+    assert [over.local[n].time() for n in np.nonzero(tanks.draw_wh[0])[0]] == [time(22), time(5, 30)]
+    assert tanks.draw_wh[0].sum() == 6_000
+    assert not HomePlanLine.objects.get(asset=heater).shortfall_wh
+    document = shadowing.desired_documents([kit.hub])[kit.hub.pk]
+    told = {each["resource_id"]: each["needs"] for each in document["assets"]}
+    assert told == {
+        car.resource_id: {"ready_by": "06:30", "charge_wh": 10_000},
+        heater.resource_id: {},
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"charge_miles": 40, "charge_wh": 1},
+        {"charge_miles": -1},
+        {"charge_miles": "far"},
+        {"charge_miles": 900},
+        {"hot_by": "noon"},
+        {"hot_by": ""},
+        {"hot_by": "01:00 02:00 03:00 04:00 05:00"},
+    ],
+)
+def test_a_need_that_no_plan_can_read_is_refused(wrong: dict[str, object]) -> None:
+    _, kit = make_ready_home()
+
+    with pytest.raises(shadowing.UnknownNeed):
+        shadowing.set_needs(asset_id=kit.assets[0].pk, needs=wrong, at=AT, by="test")
+
+
 def test_one_event_an_asset_with_the_price_and_the_power_and_none_twice(paper_vtn: PaperVtn) -> None:
     resident, kit = make_ready_home("ev_charger", "immersion_heater", "storage_heater")
     on_economy_7(resident)
