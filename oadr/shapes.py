@@ -29,12 +29,16 @@ Builder = Callable[[Sequence[str]], Any]
 
 _WORTH: Final = (b"oadrCreatedEvent", b"oadrDistributeEvent", b"oadrResponse")
 """Messages that come by thousands; reports differ in their values, not in ids."""
-_ID, _DESCRIPTION = b"ID>", b"ption>"
-"""How the tags end before which any text may stand. One letter more to choose from is ten times as slow."""
+_ID, _DESCRIPTION = b"ID>", b"eDescription>"
+"""How the tags end before which any text may stand; an itemDescription is one word for most units.
+
+One letter more to choose from is ten times as slow.
+"""
 _CUT_IDS, _CUT_DESCRIPTIONS = (
     re.compile(rb"%b([^<>&\x00-\x1f\x7f-\xff]+)(?=</)" % end) for end in (_ID, _DESCRIPTION)
 )
-_MARK: Final = "m{:03d}-open-text"
+_MARK: Final = " m{:03d}-open-text "
+"""With blanks around: where they are dropped in reading, a text is not what was written."""
 
 
 class Cut(NamedTuple):
@@ -45,11 +49,12 @@ class Cut(NamedTuple):
 
 
 class NotOpen(Exception):
-    """A mark came to stand inside another text, twice, or nowhere."""
+    """A mark came to stand inside another text, twice, or nowhere, or was read without its blanks."""
 
 
 _learned: dict[Form, Builder] = {}
-_met: set[int] = set()
+_met: dict[int, bool] = {}
+"""By a form's hash, whether it may be learned: false once it was tried and is not open."""
 
 
 def cut(body: bytes) -> Cut | None:
@@ -76,10 +81,12 @@ def recall(found: Cut) -> Any | None:
 def learn(found: Cut, parse: Callable[[bytes], Any]) -> None:
     """Remember a form met for the second time; `parse` reads a marked one, or raises a WireError."""
     key = hash(found.form)
-    if key not in _met:
+    may_be_learned = _met.get(key)
+    if may_be_learned is None:
         if len(_met) >= MOST_MET:
             _met.clear()
-        _met.add(key)
+        _met[key] = True
+    if not may_be_learned:
         return
     marks = [_MARK.format(place) for place in range(len(found.texts))]
     places = {mark: place for place, mark in enumerate(marks)}
@@ -87,8 +94,9 @@ def learn(found: Cut, parse: Callable[[bytes], Any]) -> None:
     try:
         build = _builder(parse(_joined(found.form, marks)), places, used)
     except (WireError, NotOpen):
-        return
+        build = None
     if build is None or sorted(used) != list(range(len(marks))):
+        _met[key] = False
         return
     if len(_learned) >= MOST_FORMS:
         _learned.clear()

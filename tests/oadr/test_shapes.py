@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -41,6 +42,13 @@ def answer_of(ven_id: str, event_id: str = "E1", request_id: str = "R1", descrip
     return codec.serialise(m.CreatedEvent(m.EiResponse(200, "OK", request_id), ven_id, (event,)))
 
 
+def event_in(unit: m.Unit, *, request_id: str) -> bytes:
+    period = m.ActivePeriod(datetime(2026, 7, 1, 17, tzinfo=UTC), 3600)
+    signal = m.Signal("LOAD_DISPATCH", "delta", "S1", (m.SignalInterval(3600, 1.0),), unit=unit)
+    event = m.Event("E1", 0, "http://x/y", period.starts_at, "far", period, (signal,), m.Target())
+    return codec.serialise(m.DistributeEvent(request_id, "VTN", (event,), m.EiResponse(200, "OK", "R1")))
+
+
 def outcome(body: bytes) -> codec.Parsed | tuple[type, str]:
     try:
         return codec.parse_body(body)
@@ -50,7 +58,7 @@ def outcome(body: bytes) -> codec.Parsed | tuple[type, str]:
 
 def afresh(body: bytes) -> codec.Parsed | tuple[type, str]:
     """As one that knows no form reads it; what is learned stays."""
-    learned, met = dict(shapes._learned), set(shapes._met)
+    learned, met = dict(shapes._learned), dict(shapes._met)
     shapes.forget()
     try:
         return outcome(body)
@@ -137,6 +145,45 @@ def test_a_text_where_the_schema_wants_another_kind_is_never_open() -> None:
         assert outcome(body) == afresh(body)
         assert isinstance(outcome(body), tuple)
     assert not shapes._learned
+
+
+def test_blanks_around_a_text_are_read_as_ever() -> None:
+    """An itemDescription is read without them, an id as it was written."""
+    body = event_in(m.Unit("customUnit", "widgets", "w"), request_id="R1")
+    for _ in range(3):
+        codec.parse_body(body)
+    assert shapes._learned
+
+    for text in (b"E1", b"R1", b"OK", b"widgets", b"S1"):
+        padded = body.replace(b">%b<" % text, b">  %b <" % text)
+        assert outcome(padded) == afresh(padded)
+        assert outcome(padded) == afresh(padded)
+
+
+def test_a_form_that_is_not_open_is_tried_once() -> None:
+    """A comment with an id in it: each message is read once, not a second time with marks."""
+    body = answer_of("VEN-1").replace(b"<ei:venID>", b"<!-- <ei:venID>VEN-0</ei:venID> --><ei:venID>")
+    for _ in range(2):
+        codec.parse_body(body)
+    cut = shapes.cut(body)
+    assert cut is not None
+
+    shapes.learn(cut, lambda marked: pytest.fail("read again with marks"))
+
+    assert not shapes._learned
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [m.Unit("powerReal", "RealPower", "W", "k", "50", "230", True), m.Unit("energyReal", "RealEnergy", "Wh")],
+    ids=lambda unit: unit.name,
+)
+def test_events_with_a_unit_are_learned(unit: m.Unit) -> None:
+    """Its itemDescription is the one word that the schema takes."""
+    for number in range(2):
+        codec.parse_body(event_in(unit, request_id=f"R{number}"))
+
+    assert len(shapes._learned) == 1
 
 
 def test_signed_and_large_bodies_are_not_looked_at() -> None:
