@@ -13,12 +13,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
-from members import consenting, entry, joining
+from members import consenting, entry, joining, supplying
 from members.assessing import gsp_group_of
 from members.consenting import end_consent
 from members.models import Channel, Consent, EndReason, Home, Member, MeterStream, Occupancy, StandingOptOut
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError
+from opendsr.kernel.periods import civil_date
 
 OCCUPANCY_ENDED = "members.occupancy.ended"
 MOVED_IN = "members.household.moved_in"
@@ -55,13 +56,16 @@ def move_house(
     at: datetime,
     by: str,
     gsp_group: str = "",
+    supplier: str = "",
+    payment_method: str = "",
     channel: str = Channel.WEB,
 ) -> Occupancy:
     """End the household's stay and begin the next one in another home, both at `moved_at` (now or earlier).
 
-    What was agreed to ended with the old stay; `purposes` are given anew, from `at` on, for the new home. The
-    hub stays where it is. Raises InvalidField, NotTheirHome, MovedOutBeforeMovingIn, HomeOccupied,
-    GspGroupUnknown, and what `give_consent` raises.
+    What was agreed to ended with the old stay; `purposes` are given anew, from `at` on, for the new home. Who
+    supplies it and how it is paid is asked anew too; "" is not said. The hub stays where it is. Raises
+    InvalidField, NotTheirHome, MovedOutBeforeMovingIn, HomeOccupied, GspGroupUnknown, and what `give_consent`
+    raises.
     """
     if occupancy.household_id != member.household_id or not occupancy.is_current(at):
         raise NotTheirHome(occupancy_id=str(occupancy.pk))
@@ -71,6 +75,11 @@ def move_house(
     move_out(occupancy=occupancy, at=moved_at)
     stay = joining.move_in(household=member.household, home=home, at=moved_at)
     joining.open_stream(occupancy=stay, at=moved_at)
+    if supplier or payment_method:
+        supplying.note_supply(
+            occupancy=stay, supplier=supplier, payment_method=payment_method,
+            starts_on=civil_date(moved_at), at=at, by=by,
+        )  # fmt: skip
     for purpose, granularity in purposes.items():
         consenting.give_consent(
             member=member, occupancy=stay, purpose=purpose, granularity=granularity, channel=channel, at=at

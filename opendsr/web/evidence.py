@@ -86,7 +86,13 @@ def pack(campaign: Campaign) -> dict[str, Any]:
             for signal in signals.order_by("received_wall_at")
         ],
         "legs": [
-            {"leg": leg, "assets": assets, "median_seconds": round(half, 3), "p95_seconds": round(most, 3)}
+            {
+                "leg": leg,
+                "name": str(live_board.LEG_WORDS[leg]),
+                "assets": assets,
+                "median_seconds": round(half, 3),
+                "p95_seconds": round(most, 3),
+            }
             for leg, assets, half, most in campaigns.queries.leg_seconds(campaign)
         ],
         "draws": [_draw(part) for part in reporting.drawn_parts(campaign).select_related("asset")],

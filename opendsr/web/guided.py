@@ -352,6 +352,7 @@ def _done(request: HttpRequest, step: str, form: Any, member: Member, at: dateti
             member=member, occupancy=form.chosen, moved_at=_start_of(data["moved_on"], at),
             address=data["address"], postcode=data["postcode"], mpan=data["mpan"],
             gsp_group=entry.gsp_group(data["gsp_group"]) if data["gsp_group"] else "",
+            supplier=data["supplier"], payment_method=data["payment_method"],
             purposes=form.purposes, at=at, by=by, channel="web" if is_self else "phone",
         )  # fmt: skip
         return _("Moved. What was agreed to for the old home has ended.")

@@ -14,7 +14,7 @@ from members import applying, consenting, entry, inviting, leaving
 from members.models import ConsentText, Member, Occupancy, Purpose
 from members.mpan import has_valid_check_digit
 from members.supply_models import LONGEST_SUPPLIER, PaymentMethod
-from opendsr.web.join_forms import NO_NUL, WHY_PAYMENT
+from opendsr.web.join_forms import NO_NUL, PAYMENT_METHODS, WHY_PAYMENT
 from opendsr.web.refusals import sentence
 
 DAY: Final = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -66,6 +66,14 @@ class MoveForm(StepForm):
     gsp_group = forms.CharField(
         label=_lazy("GSP group, only for meters on independent networks"), max_length=2, required=False,
         validators=[NO_NUL],
+    )  # fmt: skip
+    supplier = forms.CharField(
+        label=_lazy("Who sells you electricity in the new home"), max_length=LONGEST_SUPPLIER, required=False,
+        validators=[NO_NUL], help_text=_lazy("Leave it empty if you do not know yet."),
+    )  # fmt: skip
+    payment_method = forms.ChoiceField(
+        label=_lazy("How do you pay for electricity there?"), required=False, help_text=WHY_PAYMENT,
+        choices=PAYMENT_METHODS,
     )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

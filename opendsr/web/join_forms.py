@@ -25,6 +25,7 @@ WHY_PAYMENT = _lazy(
     "In advance is by a prepayment meter, or a smart meter on pay-as-you-go. You need not say: it shows "
     "whether homes that pay in advance get as much as others, only ever as totals over 15 homes or more."
 )
+PAYMENT_METHODS = (("", PaymentMethod.NOT_SAID.label), *PaymentMethod.choices[:-1])
 HEATERS = (
     ("", _lazy("We have none")),
     ("manual", _lazy("With an input dial and an output dial (manual)")),
@@ -76,7 +77,7 @@ class HomeForm(forms.Form):
     )  # fmt: skip
     payment_method = forms.ChoiceField(
         label=_lazy("How do you pay for electricity?"), required=False, help_text=WHY_PAYMENT,
-        choices=(("", PaymentMethod.NOT_SAID.label), *PaymentMethod.choices[:-1]),
+        choices=PAYMENT_METHODS,
     )  # fmt: skip
     tenure = forms.ChoiceField(label=_lazy("How do you hold your home?"), choices=Tenure.choices)
     landlord = forms.CharField(

@@ -18,6 +18,7 @@ from members.enquiry_models import Shareholding
 from members.models import Consent, Home, Member, Occupancy, Role
 from members.queries import consents_in_force
 from members.rights_models import RightsRequest
+from members.supply_models import Supply
 from opendsr.kernel import blind_index, clock, outbox
 from opendsr.kernel.models import AuditEntry
 from settlement.models import BankDetail
@@ -81,7 +82,8 @@ def test_a_household_moves(alice, bob, visit):
     assert page.faults() == []
     assert "Bob Ash" in page.text()
     assert seen(client.get(url(alice.member, "move"))).faults() == []
-    data = TOWARDS | {"stay": alice.occupancy.pk, "moved_on": "2025-09-09", "mpan": new_mpan()}
+    supply = {"supplier": "Hill Power", "payment_method": "prepayment"}
+    data = TOWARDS | supply | {"stay": alice.occupancy.pk, "moved_on": "2025-09-09", "mpan": new_mpan()}
 
     words = take(client, alice.member, "move", **data, consent_settlement="on")
 
@@ -94,6 +96,8 @@ def test_a_household_moves(alice, bob, visit):
     assert (new.household, new.home.postcode) == (alice.household, "OL4 1AA")
     assert [each.purpose for each in consents_in_force([new.pk], AT)] == ["settlement"]
     assert consents_in_force([old.pk], AT) == []
+    told = [(each.occupancy_id, each.starts_on.isoformat()) for each in Supply.objects.filter(**supply)]
+    assert told == [(new.pk, "2025-09-09")]
     assert set(old.consents.values_list("end_reason", flat=True)) == {"moved_house"}
     kit.hub.refresh_from_db()
     assert (kit.hub.home, kit.hub.state) == (alice.home, "commissioned")
@@ -110,6 +114,8 @@ def test_a_household_moves(alice, bob, visit):
         ({"mpan": "1234567890123"}, "The last digit does not fit"),
         ({"postcode": "x"}, "Write the postcode as in"),
         ({"stay": "x"}, "Select a valid choice"),
+        ({"supplier": "E" * 61}, "at most 60 characters"),
+        ({"payment_method": "cheque"}, "Select a valid choice"),
     ],
 )
 def test_a_move_that_cannot_be_is_said(alice, visit, wrong, words):
@@ -119,6 +125,14 @@ def test_a_move_that_cannot_be_is_said(alice, visit, wrong, words):
     assert answer.status_code == 422
     assert words in seen(answer).text()
     assert Occupancy.objects.count() == 1
+
+
+def test_who_supplies_the_new_home_and_how_it_is_paid_need_not_be_said(alice, visit):
+    data = TOWARDS | {"stay": alice.occupancy.pk, "moved_on": "2025-09-09", "mpan": new_mpan()}
+
+    answer = visit(alice.user).post(url(alice.member, "move"), {**data, "supplier": " ", "do": "confirm"})
+
+    assert (answer.status_code, Occupancy.objects.count(), Supply.objects.count()) == (302, 2, 0)
 
 
 def test_nobody_moves_into_a_neighbours_home(alice, carol, visit):
