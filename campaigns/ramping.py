@@ -3,7 +3,8 @@ keep to what the rules allow, and not each for itself.
 
 A campaign's load goes and comes back spread over its stagger after its start and its end. Where two such
 stretches of time meet, what each changes in a minute adds up, whichever way it goes: whether hubs come to the
-same second is not known beforehand.
+to the same second is not known beforehand. Only where one goes on as another of its direction ends nothing
+adds up: one gives back what the other takes.
 """
 
 from __future__ import annotations
@@ -55,13 +56,16 @@ def used_w_per_minute(campaign: Campaign) -> Mapping[str, int]:
 def _meet(one: Campaign, other: Campaign) -> bool:
     return any(
         mine < its + _spread(other) and its < mine + _spread(one)
-        for mine in _changes(one)
-        for its in _changes(other)
+        for mine in (one.starts_at, one.ends_at)
+        for its in (other.starts_at, other.ends_at)
+        if not _goes_on(one, other, mine, its)
     )
 
 
-def _changes(campaign: Campaign) -> tuple[datetime, datetime]:
-    return campaign.starts_at, campaign.ends_at
+def _goes_on(one: Campaign, other: Campaign, mine: datetime, its: datetime) -> bool:
+    """Whether at this moment the one begins as the other ends, or the other way round, in one direction."""
+    is_handed_over = (mine == one.starts_at) != (its == other.starts_at)
+    return one.direction == other.direction and mine == its and is_handed_over
 
 
 def _spread(campaign: Campaign) -> timedelta:

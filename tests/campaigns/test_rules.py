@@ -133,8 +133,8 @@ def test_campaigns_that_begin_together_share_what_a_substation_may_change(paper_
     assert "its feeder may change by 1 kW" in " ".join(together.plan_lines.values_list("why", flat=True))
     later = make_campaign(size_w=9_000, starts_at=ENDS_AT + HOUR, ends_at=ENDS_AT + 2 * HOUR)
     assert len(plan_campaign(campaign_id=later.pk, at=NOON).chosen) == 3
-    right_after = make_campaign(size_w=9_000, starts_at=ENDS_AT, ends_at=ENDS_AT + HOUR)
-    assert len(plan_campaign(campaign_id=right_after.pk, at=NOON).chosen) == 2
+    goes_on = {"starts_at": ENDS_AT, "ends_at": ENDS_AT + HOUR}
+    assert len(plan_campaign(campaign_id=make_campaign(size_w=9_000, **goes_on).pk, at=NOON).chosen) == 3
 
 
 @pytest.mark.django_db
