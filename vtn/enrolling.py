@@ -84,7 +84,7 @@ def revoke_certificate(
 @transaction.atomic
 def set_security(*, ven_id: str, security: str, at: datetime, by: str) -> None:
     """Say whether the VEN has to sign its messages (and is signed to)."""
-    ven = Ven.objects.select_for_update().get(pk=_ven(ven_id).pk)
+    ven = Ven.objects.select_for_update(no_key=True).get(pk=_ven(ven_id).pk)
     if ven.security == Security(security):
         return
     ven.security = Security(security)

@@ -435,7 +435,7 @@ def press(*, ven_id: str, prompt: str, run_id: UUID, is_live: bool, at: datetime
     wanted = BY_NAME.get(prompt)
     if wanted is None:
         raise UnknownPrompt(prompt=prompt)
-    ven = Ven.objects.select_for_update().filter(ven_id=ven_id).first()
+    ven = Ven.objects.select_for_update(no_key=True).filter(ven_id=ven_id).first()
     if ven is None:
         raise UnknownVen(ven_id=ven_id)
     done = PromptRun.objects.filter(run_id=run_id).first()

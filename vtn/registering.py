@@ -71,7 +71,7 @@ def set_poll_seconds(*, ven_id: str, text: str, at: datetime, by: str) -> None:
 
 
 def _registered(ven_id: str) -> Ven:
-    ven = Ven.objects.select_for_update().filter(ven_id=ven_id).first()
+    ven = Ven.objects.select_for_update(no_key=True).filter(ven_id=ven_id).first()
     if ven is None:
         raise UnknownVen(ven_id=ven_id)
     if not ven.is_registered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from threading import Event as Flag
 from typing import Any
@@ -386,3 +387,40 @@ def test_an_event_published_during_a_hand_over_is_never_lost(
     reply = hub.polls()
     assert isinstance(reply, m.DistributeEvent)
     assert len(reply.events) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ven_that_registers_again_while_an_event_is_published_holds_nobody_up(vtn: Vtn) -> None:
+    """Each waits for a row of the other's: the queue's, and the VEN's that new events refer to."""
+    hub = hubs.registered_hub("hub")
+    vtn.publish(notice_to(hub.ven_id), key="a", at=AT)
+    hub.answers(only_event(hub.polls()))
+    published = Flag()
+
+    def publish() -> None:
+        with transaction.atomic():
+            vtn.publish(notice_to(hub.ven_id, comment="b"), key="b", at=AT)
+            published.set()
+            _wait_for_a_wait()
+
+    def register() -> None:
+        published.wait(60)
+        hub.registers()
+
+    assert racing.at_once(publish, register) == [None, None]
+
+    message = hub.polls()
+    assert isinstance(message, m.DistributeEvent)
+    assert len(message.events) == 2
+
+
+def _wait_for_a_wait() -> None:
+    """Return once some session waits for a lock."""
+    with psycopg.connect(
+        **connection.get_connection_params() | {"cursor_factory": None}, autocommit=True
+    ) as eye:
+        for _ in range(600):
+            if eye.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                return
+            time.sleep(0.05)
+    raise AssertionError("nobody waits")

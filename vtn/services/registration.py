@@ -34,7 +34,7 @@ def create_party_registration(
     again hands over the full set of events anew, for a VEN that has restarted has
     forgotten it; and it answers a request to do so.
     """
-    ven = Ven.objects.select_for_update().get(pk=ven.pk)
+    ven = Ven.objects.select_for_update(no_key=True).get(pk=ven.pk)
     offers.require_offered(message, ven=ven)
     if ven.registration_id and message.registration_id not in ("", ven.registration_id):
         raise Refused(m.INVALID_ID, "unknown registrationID")
@@ -67,7 +67,7 @@ def cancel_party_registration(
     *, ven: Ven, message: m.CancelPartyRegistration, at: datetime
 ) -> m.CanceledPartyRegistration:
     """End the registration; the certificate stands, so that the VEN may register again."""
-    ven = Ven.objects.select_for_update().get(pk=ven.pk)
+    ven = Ven.objects.select_for_update(no_key=True).get(pk=ven.pk)
     if not ven.registration_id or message.registration_id != ven.registration_id:
         raise Refused(m.INVALID_ID, "unknown registrationID")
     end(ven, at=at, note="cancelled by the VEN")

@@ -47,7 +47,7 @@ def register_report(*, ven: Ven, message: m.RegisterReport, at: datetime) -> m.R
     """
     if len(message.reports) > MOST_OFFERS:
         raise Refused(m.INVALID_DATA, f"more than {MOST_OFFERS} reports")
-    Ven.objects.select_for_update().get(pk=ven.pk)
+    Ven.objects.select_for_update(no_key=True).get(pk=ven.pk)
     faults: list[tuple[int, str]] = []
     kept: set[int] = set()
     for report in message.reports:
