@@ -17,8 +17,9 @@ def charge_wh(needs: Mapping[str, Any]) -> object:
 
 
 def hot_by(needs: Mapping[str, Any]) -> tuple[time, ...]:
-    """The times at which hot water is wanted; none where that is not said."""
+    """The UK times of day at which hot water is wanted; none where that is not said, or with a zone."""
     try:
-        return tuple(time.fromisoformat(word) for word in str(needs.get("hot_by") or "").split())
+        times = tuple(time.fromisoformat(word) for word in str(needs.get("hot_by") or "").split())
     except ValueError:
         return ()
+    return () if any(each.tzinfo is not None for each in times) else times

@@ -149,6 +149,8 @@ def test_a_need_in_miles_and_hot_water_by_the_hour(paper_vtn: PaperVtn) -> None:
         {"charge_miles": 900},
         {"hot_by": "noon"},
         {"hot_by": ""},
+        {"hot_by": "06:30+01:00"},
+        {"hot_by": "06:30 19:00Z"},
         {"hot_by": "01:00 02:00 03:00 04:00 05:00"},
     ],
 )
