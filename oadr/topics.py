@@ -24,6 +24,8 @@ LARGEST_MESSAGE_BYTES: Final = 128 * 1024
 SERVICES: Final = ("EiRegisterParty", "EiEvent", "EiReport", "EiOpt")
 """No OadrPoll: both sides are always connected."""
 
+LONGEST_TOPIC: Final = 256
+"""Characters. No VEN's is longer; MQTT allows 65,535 bytes, and a VEN chooses how its own end."""
 _MOST_KNOWN: Final = 65_536
 """Topics remembered: a VEN has five, and speaks and is spoken to on the same ones for ever."""
 
@@ -54,9 +56,13 @@ def topic(vtn_id: str, name: str, kind: str, service: str = "", *, party: Party 
     return f"{ROOT}/{vtn_id}/{party}/{name}/{end}"
 
 
-@lru_cache(maxsize=_MOST_KNOWN)
 def taken_apart(text: str) -> Address | None:
     """Return what a topic says, None when it is none of these."""
+    return _taken_apart(text) if len(text) <= LONGEST_TOPIC else None
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _taken_apart(text: str) -> Address | None:
     root, *levels = text.split("/")
     if root != ROOT or len(levels) not in (4, 5) or not all(levels):
         return None

@@ -92,7 +92,25 @@ def test_a_name_with_wildcards_or_slashes_is_no_topic(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "oadr2b/V/ven/N", "oadr2b/V/ven/N/up", "oadr2b/V/ven/N/up/E/x", "oadr2b/V/x/N/up/E"]
+    "text",
+    [
+        "",
+        "x",
+        "oadr2b/V/ven/N",
+        "oadr2b/V/ven/N/up",
+        "oadr2b/V/ven/N/up/E/x",
+        "oadr2b/V/x/N/up/E",
+        f"oadr2b/V/ven/N/up/{'E' * topics.LONGEST_TOPIC}",
+    ],
 )
 def test_what_is_no_topic_of_ours_is_none(text: str) -> None:
     assert topics.taken_apart(text) is None
+
+
+def test_a_ven_fills_no_memory_with_topics_of_its_own() -> None:
+    """What is remembered of a topic is bounded by its length too: sixty thousand of 64 kB would be 4 GB."""
+    before = topics._taken_apart.cache_info().currsize
+
+    topics.taken_apart(f"oadr2b/V/ven/N/up/{'x' * 65_000}")
+
+    assert topics._taken_apart.cache_info().currsize == before
