@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from opendsr.kernel.periods import LONDON, civil_date
+from opendsr.kernel.periods import LONDON, civil_date, is_left_out
 
 EVERY_DAY: Final = 0b111_1111
 SEASON_DAY: Final = r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 DAY: Final = timedelta(days=1)
+CLOCKS_CHANGE: Final = time(1)
+"""In UTC, of either change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +52,23 @@ class Recurrence:
         while day <= last:
             if self.is_on(day):
                 opens, closes = self._window(day)
-                if opens < ends_at and starts_at < closes and starts_at < ends_at:
+                if max(opens, starts_at) < min(closes, ends_at):
                     return True
             day += DAY
         return False
 
     def _window(self, day: date) -> tuple[datetime, datetime]:
-        opens = datetime.combine(day, self.from_time or time(), LONDON)
-        if self.to_time is None:
-            closes = datetime.combine(day + DAY, time(), LONDON)
-        else:
-            is_next = self.to_time <= (self.from_time or time())
-            closes = datetime.combine(day + DAY if is_next else day, self.to_time, LONDON)
-        return opens.astimezone(UTC), closes.astimezone(UTC)
+        from_time, to_time = self.from_time or time(), self.to_time or time()
+        closes_on = day + DAY if to_time <= from_time else day
+        return _moments(day, from_time)[0], _moments(closes_on, to_time)[-1]
+
+
+def _moments(day: date, local: time) -> list[datetime]:
+    """UTC of a UK local time: both where it comes twice, the clocks' change where they leave it out."""
+    at = datetime.combine(day, local)
+    if is_left_out(at):
+        return [datetime.combine(day, CLOCKS_CHANGE, UTC)]
+    return [at.replace(tzinfo=LONDON, fold=fold).astimezone(UTC) for fold in (0, 1)]
 
 
 def season_day(text: str) -> str | None:

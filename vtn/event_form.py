@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, cast, get_args
@@ -14,7 +13,7 @@ from django.utils import timezone
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
-from opendsr.kernel.periods import LONDON, comes_twice
+from opendsr.kernel.uk_times import UkTimeField, UkTimesForm, WhichOfTwo
 from vtn import contexts, repeating
 from vtn.content import EventContent, SignalContent, Target, TargetKind
 from vtn.models import VenGroup
@@ -42,29 +41,7 @@ def minutes_field(label: Any, *, least: int, most: int) -> forms.DecimalField:
     )
 
 
-class UkTimeField(forms.DateTimeField):
-    """A UK local time; of one that comes twice the former, and one that the clocks leave out is refused."""
-
-    def to_python(self, value: Any) -> datetime | None:
-        """The instant, as a UK local time."""
-        try:
-            found = super().to_python(value)
-            return None if found is None else found.astimezone(LONDON)
-        except OverflowError:
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
-        except forms.ValidationError as error:
-            if error.code != "ambiguous_timezone":
-                raise
-            local = cast(datetime, (error.params or {})["datetime"])
-        if not comes_twice(local):
-            raise forms.ValidationError(
-                _("The clocks go forward: %(time)s does not exist that day."),
-                params={"time": f"{local:%H:%M}"},
-            )
-        return local.replace(tzinfo=LONDON, fold=0)
-
-
-class SignalForm(forms.Form):
+class SignalForm(UkTimesForm):
     """One signal over one or more intervals."""
 
     signal = forms.ChoiceField(label=_("Signal"), choices=CHOICES)
@@ -151,19 +128,9 @@ class ContentForm(SignalForm):
     starts_at = UkTimeField(
         label=_("Starts"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
         help_text=_("UK local time."),
     )
-    starts_in = forms.ChoiceField(
-        label=_("Which of the two"),
-        choices=[
-            ("BST", _("The first, in summer time (BST)")),
-            ("GMT", _("The second, an hour later (GMT)")),
-        ],
-        widget=forms.RadioSelect,
-        help_text=_("The clocks go back that night, so this time comes twice."),
-        error_messages={"required": _("This time comes twice that night: choose the first or the second.")},
-    )
+    starts_in = WhichOfTwo(of="starts_at")
     open_ended = forms.BooleanField(
         label=_("Without an end: it runs until it is cancelled"), required=False, initial=False
     )
@@ -201,10 +168,6 @@ class ContentForm(SignalForm):
     def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
         self.more = _more_signals(data, initial or {})
-        if isinstance(starts_at := self.initial.get("starts_at"), datetime):
-            self.initial["starts_in"] = starts_at.astimezone(LONDON).tzname()
-        if not self._starts_at_a_time_that_comes_twice():
-            del self.fields["starts_in"]
         self.known_contexts = sorted(contexts.names().items(), key=lambda each: each[1].casefold())
 
     def is_valid(self) -> bool:
@@ -230,12 +193,6 @@ class ContentForm(SignalForm):
     @property
     def has_errors(self) -> bool:
         return bool(self.errors or any(each.errors for each in self.more))
-
-    def _starts_at_a_time_that_comes_twice(self) -> bool:
-        with suppress(forms.ValidationError):
-            starts_at = self.fields["starts_at"].to_python(self["starts_at"].value())
-            return starts_at is not None and comes_twice(starts_at)
-        return False
 
     def clean_market_context(self) -> str:
         """The URI, if it can be sent as one."""
@@ -268,7 +225,7 @@ class ContentForm(SignalForm):
             ven_id=VenId(""),
             duration_seconds=lasting(signals),
             market_context=data["market_context"],
-            starts_at=data["starts_at"].replace(fold=int(data.get("starts_in") == "GMT")).astimezone(UTC),
+            starts_at=cast(datetime, self.instant("starts_at")),
             signals=signals,
             notification_seconds=_seconds(data["notification_minutes"]),
             ramp_up_seconds=_seconds(data["ramp_up_minutes"]),

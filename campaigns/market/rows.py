@@ -21,7 +21,7 @@ from campaigns.market_models import MOST_HALF_HOURS
 from campaigns.models import MarketParty, MarketRequest
 from members.rows import Reject, read_rows, reject_lines
 from opendsr.kernel.money import MP_PER_PENNY
-from opendsr.kernel.periods import LONDON
+from opendsr.kernel.periods import LONDON, comes_twice, is_left_out
 
 if TYPE_CHECKING:
     from members.models import User
@@ -124,7 +124,7 @@ def _asked(given: Mapping[str, str]) -> Asked:
 
 
 def instant(text: str, *, column: str) -> datetime:
-    """UTC of an ISO time with its zone or a UK local one (of one that comes twice the first)."""
+    """UTC of an ISO time with its zone, or of a UK local one that comes once."""
     try:
         at = datetime.fromisoformat(text)
         if not 2000 <= at.year <= 2100:
@@ -133,10 +133,12 @@ def instant(text: str, *, column: str) -> datetime:
         raise CellInvalid(column, "Write a time such as 2026-01-14 17:00 or 2026-01-14T17:00Z.") from None
     if at.utcoffset() is not None:
         return at.astimezone(UTC)
-    found = at.replace(tzinfo=LONDON).astimezone(UTC)
-    if found.astimezone(LONDON).replace(tzinfo=None) != at:
+    if is_left_out(at):
         raise CellInvalid(column, "The clocks go forward then: that time does not exist.")
-    return found
+    if comes_twice(at):
+        first = f"{at:%Y-%m-%dT%H:%M}+01:00"
+        raise CellInvalid(column, f"That time comes twice: write {first} or, an hour later, {first[:-6]}Z.")
+    return at.replace(tzinfo=LONDON).astimezone(UTC)
 
 
 def profile_w(text: str, *, column: str) -> tuple[int, ...]:

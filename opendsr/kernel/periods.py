@@ -78,6 +78,12 @@ def comes_twice(local: datetime) -> bool:
     return former is not None and latter is not None and former > latter
 
 
+def is_left_out(local: datetime) -> bool:
+    """True for a UK local time that the clocks leave out: from 1 to 2 in the night that they go forward."""
+    former, latter = (local.replace(tzinfo=LONDON, fold=fold).utcoffset() for fold in (0, 1))
+    return former is not None and latter is not None and former < latter
+
+
 def clock_time(at: datetime) -> str:
     """UK local time of day; the zone is named only in the hour that happens twice."""
     local = at.astimezone(LONDON)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,11 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import MOST_HELD_OUT_PCT, Campaign, Direction, Programme, ZoneKind
 from members.models import Home
-from opendsr.kernel.periods import LONDON
+from opendsr.kernel.periods import LONDON, comes_twice
+from opendsr.kernel.uk_times import UkTimesForm, WhichOfTwo
 from opendsr.web import wording
 
 HALF_HOURS: Final = [(f"{hour:02d}:{minute:02d}",) * 2 for hour in range(24) for minute in (0, 30)]
 EARLIEST_DAY, LATEST_DAY = date(2000, 1, 1), date(2099, 12, 31)
+WRONG_DAY: Final = _("Choose a day from the year 2000 to 2099.")
 ZONES_OFFERED: Final = 200
 MOST_KW: Final = 2_000_000
 
@@ -28,7 +30,7 @@ class DayField(forms.DateField):
         """Raise ValidationError for any other day."""
         super().validate(value)
         if value and not EARLIEST_DAY <= value <= LATEST_DAY:
-            raise forms.ValidationError(_("Choose a day from the year 2000 to 2099."))
+            raise forms.ValidationError(WRONG_DAY)
 
 
 class ProgrammeField(forms.ModelChoiceField):
@@ -41,7 +43,7 @@ class ProgrammeField(forms.ModelChoiceField):
         return super().to_python(value)
 
 
-class CampaignForm(forms.Form):
+class CampaignForm(UkTimesForm):
     """What to ask, where, how much and when, in UK local time.
 
     `key` becomes the campaign's id, so that a form sent twice makes one campaign.
@@ -79,12 +81,14 @@ class CampaignForm(forms.Form):
         ],
     )
     starts = forms.ChoiceField(label=_("From"), choices=HALF_HOURS, initial="17:00")
+    starts_in = WhichOfTwo(of="starts", label=_("From which of the two"))
     ends = forms.ChoiceField(
         label=_("Until"),
         choices=HALF_HOURS,
         initial="18:30",
         help_text=_("Four hours at most; an earlier time is on the next day."),
     )
+    ends_in = WhichOfTwo(of="ends", label=_("Until which of the two"))
     hold_out_pct = forms.IntegerField(
         label=_("Homes held out, in percent"),
         required=False,
@@ -119,27 +123,24 @@ class CampaignForm(forms.Form):
             names.update(named[:ZONES_OFFERED])
         return sorted(names)
 
+    def local_time(self, name: str) -> datetime | None:
+        """Start or end: the end is on the next day where its time is not after the start's.
+
+        In the hour that comes twice an earlier time may be the later one, so there it is of the same day.
+        """
+        day, starts, ends = (self.value_of(each) for each in ("day", "starts", "ends"))
+        are_known = {starts, ends} <= dict(HALF_HOURS).keys()
+        if not are_known or day is None or not EARLIEST_DAY <= day <= LATEST_DAY:
+            return None
+        start, end = (datetime.combine(day, time.fromisoformat(each)) for each in (starts, ends))
+        if end <= start and not (comes_twice(start) and comes_twice(end)):
+            end += timedelta(days=1)
+        return {"starts": start, "ends": end}[name]
+
     def clean(self) -> dict[str, Any]:
         """Turn the day and the two times into instants; a time the clocks skip is refused by name."""
         data = super().clean() or {}
-        if {"day", "starts", "ends"} <= data.keys():
-            starts_at = self._instant("starts", data["day"], data["starts"])
-            ends_at = self._instant("ends", data["day"], data["ends"])
-            if starts_at and ends_at and ends_at <= starts_at:
-                ends_at = self._instant("ends", data["day"] + timedelta(days=1), data["ends"])
-            data |= {"starts_at": starts_at, "ends_at": ends_at}
-        return data
-
-    def _instant(self, field: str, day: date, clock: str) -> datetime | None:
-        """UTC of a UK local time; of a time that comes twice, the first."""
-        local = datetime.combine(day, time.fromisoformat(clock), tzinfo=LONDON)
-        instant = local.astimezone(UTC)
-        if instant.astimezone(LONDON).replace(tzinfo=None) != local.replace(tzinfo=None):
-            self.add_error(
-                field, _("The clocks go forward: %(time)s does not exist that day.") % {"time": clock}
-            )
-            return None
-        return instant
+        return data | {"starts_at": self.instant("starts"), "ends_at": self.instant("ends")}
 
 
 def asked_before(campaign: Campaign) -> dict[str, object]:
@@ -154,7 +155,9 @@ def asked_before(campaign: Campaign) -> dict[str, object]:
         "size_kw": f"{Decimal(campaign.size_w) / 1000:f}",
         "day": starts.date(),
         "starts": f"{starts:%H:%M}",
+        "starts_in": starts.tzname(),
         "ends": f"{ends:%H:%M}",
+        "ends_in": ends.tzname(),
         "hold_out_pct": campaign.hold_out_pct,
         "reason": campaign.reason,
     }

@@ -97,10 +97,9 @@ def _add_buyer(request: HttpRequest, form: BuyerForm) -> bool:
 
 
 def _declare(request: HttpRequest, form: AvailabilityForm) -> bool:
-    starts_at = form.read("starts_at", rows.instant)
-    ends_at = form.read("ends_at", rows.instant)
+    starts_at, ends_at = form.instant("starts_at"), form.instant("ends_at")
     power = form.read("available_kw", rows.profile_w)
-    if form.errors:
+    if starts_at is None or ends_at is None or form.errors:
         return False
     if len(power) != 1:
         form.add_error("available_kw", _("Write one figure."))

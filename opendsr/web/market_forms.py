@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django import forms
-from django.core.validators import ProhibitNullCharactersValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, ProhibitNullCharactersValidator
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.market import rows
@@ -13,8 +13,10 @@ from campaigns.market.receiving import Asked
 from campaigns.market.rows import CellInvalid
 from campaigns.market_models import MARKET_ZONE_KINDS
 from campaigns.models import Direction, MarketParty, MarketPreset, Programme, ServicingClient, UseCase
+from opendsr.kernel.periods import period_starts
+from opendsr.kernel.uk_times import TIME_FORMATS, UkTimeField, UkTimesForm, WhichOfTwo
 from opendsr.web import wording
-from opendsr.web.forms import ProgrammeField
+from opendsr.web.forms import EARLIEST_DAY, LATEST_DAY, WRONG_DAY, ProgrammeField
 from opendsr.web.rows_form import RowsForm
 
 NO_NUL: Final = ProhibitNullCharactersValidator()
@@ -24,16 +26,24 @@ def _text(label: Any, *, longest: int = 80, **fields: Any) -> forms.CharField:
     return forms.CharField(label=label, max_length=longest, validators=[NO_NUL], **fields)
 
 
-def _time(label: Any, **fields: Any) -> forms.CharField:
-    return _text(label, widget=forms.TextInput(attrs={"type": "datetime-local", "step": 1800}), **fields)
+def _time(label: Any) -> UkTimeField:
+    return UkTimeField(
+        label=label,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": 1800}, format=TIME_FORMATS[0]),
+        validators=[
+            MinValueValidator(period_starts(EARLIEST_DAY)[0], message=WRONG_DAY),
+            MaxValueValidator(period_starts(LATEST_DAY)[-1], message=WRONG_DAY),
+        ],
+        error_messages={"invalid": _("Write a time such as 2026-01-14 17:00.")},
+    )
 
 
 def _directions() -> list[tuple[str, Any]]:
     return [(code, wording.DIRECTIONS[code]) for code in Direction.values]
 
 
-class CellsForm(forms.Form):
-    """Fields that are read as a file's cells are."""
+class CellsForm(UkTimesForm):
+    """Fields that are read as a file's cells are, but times, of which a form can ask which of the two."""
 
     def read(self, field: str, reader: Any) -> Any:
         """The field by `reader`; None, and said at the field, where it cannot be read."""
@@ -57,6 +67,7 @@ class MarketRequestForm(CellsForm):
     zone_kind = forms.ChoiceField(label=_("Kind of zone"), choices=MARKET_ZONE_KINDS, initial="cmz")
     zone = _text(_("Zone"), longest=60, required=False, help_text=_("Leave it empty for everywhere."))
     starts_at = _time(_("From"))
+    starts_in = WhichOfTwo(of="starts_at", label=_("From which of the two"))
     profile_kw = _text(
         _("kW by half-hour"),
         longest=600,
@@ -69,16 +80,16 @@ class MarketRequestForm(CellsForm):
         widget=forms.TextInput(attrs={"inputmode": "decimal"}),
     )
     deadline_at = _time(_("Offers are taken until"))
+    deadline_in = WhichOfTwo(of="deadline_at", label=_("Until which of the two"))
 
     def asked(self) -> Asked | None:
         """What is asked; None where a field cannot be read."""
         data = self.cleaned_data
-        starts_at = self.read("starts_at", rows.instant)
+        starts_at, deadline_at = self.instant("starts_at"), self.instant("deadline_at")
         profile = self.read("profile_kw", rows.profile_w)
         price = self.read("price_pence_per_kwh", rows.price_mp)
         penalty = self.read("penalty_pence_per_kwh", rows.price_mp)
-        deadline_at = self.read("deadline_at", rows.instant)
-        if self.errors:
+        if starts_at is None or deadline_at is None or self.errors:
             return None
         return Asked(
             reference=data["reference"],
@@ -149,7 +160,9 @@ class AvailabilityForm(CellsForm):
     zone_kind = forms.ChoiceField(label=_("Kind of zone"), choices=MARKET_ZONE_KINDS, initial="cmz")
     zone = _text(_("Zone"), longest=60, required=False)
     starts_at = _time(_("From"))
+    starts_in = WhichOfTwo(of="starts_at", label=_("From which of the two"))
     ends_at = _time(_("Until"))
+    ends_in = WhichOfTwo(of="ends_at", label=_("Until which of the two"))
     available_kw = _text(_("Power, in kW"), widget=forms.TextInput(attrs={"inputmode": "decimal"}))
 
 

@@ -13,7 +13,8 @@ from assets.jobs import assets_of
 from assets.models import AssetKind
 from assets.photos import FORMATS, MOST_BYTES
 from members.models import Role, User
-from opendsr.kernel.periods import LONDON
+from opendsr.kernel.uk_times import UkTimesForm, WhichOfTwo
+from opendsr.web.forms import DayField
 from opendsr.web.join_forms import NO_NUL
 
 HEATER_NAMES = (
@@ -56,13 +57,14 @@ class SurveyForm(forms.Form):
         self.fields["kinds"].choices = _kinds()  # type: ignore[attr-defined]
 
 
-class ScheduleForm(forms.Form):
+class ScheduleForm(UkTimesForm):
     """A day, a time and an installer."""
 
-    day = forms.DateField(label=_lazy("Day"), widget=forms.DateInput(attrs={"type": "date"}))
+    day = DayField(label=_lazy("Day"), widget=forms.DateInput(attrs={"type": "date"}))
     at_time = forms.TimeField(
         label=_lazy("Time"), widget=forms.TimeInput(attrs={"type": "time"}), initial=time(9)
     )
+    at_time_in = WhichOfTwo(of="at_time")
     installer = forms.ModelChoiceField(User.objects.none(), label=_lazy("Installer"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,10 +72,15 @@ class ScheduleForm(forms.Form):
         installers = User.objects.filter(groups__name=Role.INSTALLER.value, is_active=True)
         self.fields["installer"].queryset = installers.order_by("pk")  # type: ignore[attr-defined]
 
-    @property
-    def starts_at(self) -> datetime:
-        """The instant, of UK local time."""
-        return datetime.combine(self.cleaned_data["day"], self.cleaned_data["at_time"], LONDON)
+    def local_time(self, name: str) -> datetime | None:
+        """The time of the visit, on its day."""
+        day, at_time = self.value_of("day"), self.value_of(name)
+        return None if day is None or at_time is None else datetime.combine(day, at_time)
+
+    def clean(self) -> dict[str, Any]:
+        """The day and the time as an instant."""
+        data = super().clean() or {}
+        return data | {"starts_at": self.instant("at_time")}
 
 
 class SheetForm(forms.Form):

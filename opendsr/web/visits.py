@@ -204,7 +204,8 @@ def _survey(job: InstallJob, form: Any, who: dict[str, Any]) -> str:
 
 
 def _schedule(job: InstallJob, form: Any, who: dict[str, Any]) -> str:
-    jobs.schedule(job_id=job.pk, installer=form.cleaned_data["installer"], starts_at=form.starts_at, **who)
+    data = form.cleaned_data
+    jobs.schedule(job_id=job.pk, installer=data["installer"], starts_at=data["starts_at"], **who)
     return _("Scheduled. Print the jobsheet when the hub is chosen.")
 
 

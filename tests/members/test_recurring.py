@@ -92,6 +92,34 @@ def test_clock_changes():
 
 
 @pytest.mark.parametrize(
+    ("from_time", "to_time", "opens", "closes"),
+    [
+        (time(22), time(1, 30), "2026-10-24T21:00Z", "2026-10-25T01:30Z"),
+        (time(1), time(1, 30), "2026-10-25T00:00Z", "2026-10-25T01:30Z"),
+        (time(1, 30), time(6), "2026-10-25T00:30Z", "2026-10-25T06:00Z"),
+        (time(22), time(1, 30), "2027-03-27T22:00Z", "2027-03-28T01:00Z"),
+        (time(1, 30), time(6), "2027-03-28T01:00Z", "2027-03-28T05:00Z"),
+    ],
+)
+def test_hours_hold_while_the_clock_shows_them(from_time, to_time, opens, closes):
+    """In October both half past ones; in March none, so that the hours begin or end as the clocks change."""
+    rule = Recurrence(from_time=from_time, to_time=to_time)
+    begin, end = datetime.fromisoformat(opens), datetime.fromisoformat(closes)
+    half = timedelta(minutes=30)
+    at = begin - 3 * half
+    while at < end + 3 * half:
+        assert rule.touches(at, at + half) == (begin <= at < end), at
+        at += half
+
+
+def test_hours_that_the_clocks_leave_out_are_none_that_day():
+    rule = Recurrence(from_time=time(1, 15), to_time=time(1, 45))
+    night = datetime(2027, 3, 28, tzinfo=UTC)
+    assert not rule.touches(night, night + timedelta(hours=4))
+    assert rule.touches(night - timedelta(days=1), night - timedelta(hours=20))
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [
         ("12-24", "12-24"),

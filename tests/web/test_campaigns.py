@@ -54,6 +54,75 @@ def test_the_list_has_every_campaign_newest_first(scene: Scene, sams: Client) ->
     assert "3 campaigns" in page.text("//caption")
 
 
+@pytest.mark.parametrize(
+    ("zone", "starts_at"), [("BST", "2026-10-25T00:30:00+00:00"), ("GMT", "2026-10-25T01:30:00+00:00")]
+)
+def test_a_campaign_in_the_hour_that_comes_twice_says_which(
+    zone: str, starts_at: str, scene: Scene, sams: Client
+) -> None:
+    """The question is there only while a time comes twice; changed or copied, the campaign keeps its own."""
+    night = {**GOOD, "key": str(new_uuid()), "day": "2026-10-25", "starts": "01:30", "ends": "02:30"}
+    assert "which of the two" not in seen(sams.get(NEW)).text()
+    asked = sams.post(NEW, night)
+    page = seen(asked)
+    assert (asked.status_code, page.faults()) == (422, [])
+    assert page.tree.xpath("//*[@id='id_starts_in']//input[@type='radio'][not(@checked)]/@value") == [
+        "BST",
+        "GMT",
+    ]
+    assert page.tree.xpath("//*[@class='error-summary']//a[@href='#id_starts_in']")
+    assert not page.tree.xpath("//*[@name='ends_in']")
+
+    assert sams.post(NEW, night | {"starts_in": zone}).status_code == 302
+
+    campaign = Campaign.objects.get(pk=night["key"])
+    assert (campaign.starts_at.isoformat(), campaign.ends_at.isoformat()) == (
+        starts_at,
+        "2026-10-25T02:30:00+00:00",
+    )
+    assert f"01:30 {zone} to 02:30" in seen(sams.get("/campaigns/")).text("//tbody")
+    assert f"01:30 {zone} to 02:30" in look(sams, campaign).text()
+    for url in (reverse("campaign_change", args=[campaign.pk]), f"{NEW}?like={campaign.pk}"):
+        assert seen(sams.get(url)).tree.xpath("//input[@name='starts_in'][@checked]/@value") == [zone]
+
+
+def test_a_campaign_may_run_from_the_first_half_past_one_to_the_second_one(
+    scene: Scene, sams: Client
+) -> None:
+    key = str(new_uuid())
+    night = {**GOOD, "key": key, "day": "2026-10-25", "starts": "01:30", "ends": "01:00"}
+    backwards = sams.post(NEW, night | {"starts_in": "GMT", "ends_in": "BST"})
+    assert "Until: Choose an end after the start." in seen(backwards).text()
+
+    assert sams.post(NEW, night | {"starts_in": "BST", "ends_in": "GMT"}).status_code == 302
+
+    campaign = Campaign.objects.get(pk=key)
+    assert campaign.ends_at - campaign.starts_at == timedelta(minutes=30)
+    assert "01:30 BST to 01:00 GMT" in seen(sams.get("/campaigns/")).text("//tbody")
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("BST", 3), ("GMT", 4)])
+def test_an_evening_may_end_in_either_half_past_one_of_the_next_day(
+    zone: str, hours: int, scene: Scene, sams: Client
+) -> None:
+    key = str(new_uuid())
+    evening = {**GOOD, "key": key, "day": "2026-10-24", "starts": "22:30", "ends": "01:30", "ends_in": zone}
+
+    assert sams.post(NEW, evening).status_code == 302
+
+    campaign = Campaign.objects.get(pk=key)
+    assert campaign.ends_at - campaign.starts_at == timedelta(hours=hours)
+
+
+def test_an_end_that_the_clocks_leave_out_is_refused_at_its_field(scene: Scene, sams: Client) -> None:
+    spring = {**GOOD, "key": str(new_uuid()), "day": "2026-03-28", "starts": "23:00", "ends": "01:30"}
+
+    refused = sams.post(NEW, spring)
+
+    assert refused.status_code == 422
+    assert "Until: The clocks go forward: 01:30 does not exist that day." in seen(refused).text()
+
+
 def test_the_list_can_be_narrowed_to_a_state(scene: Scene, sams: Client) -> None:
     assert "1 campaign" in seen(sams.get("/campaigns/?state=completed")).text("//caption")
     assert "No campaign is in that state." in seen(sams.get("/campaigns/?state=cancelled")).text()

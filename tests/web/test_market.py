@@ -128,13 +128,63 @@ def test_what_is_wrong_is_said_at_its_field(market: MarketParty, sam: User, visi
     for field, value, words in (
         ("deadline_at", "2026-01-13T14:00", "The deadline has passed"),
         ("profile_kw", "4 <b>", "Write kW for each half-hour"),
-        ("starts_at", "2026-03-29T01:30", "that time does not exist"),
+        ("starts_at", "2026-03-29T01:30", "From: The clocks go forward: 01:30 does not exist that day."),
+        ("deadline_at", "2026-03-29T01:30", "until: The clocks go forward: 01:30 does not exist that day."),
+        ("starts_at", "soon", "From: Write a time such as"),
+        ("starts_at", "2100-01-01T00:00", "From: Choose a day from the year 2000 to 2099."),
+        ("starts_at", "0001-01-01T00:00+14:00", "From: Write a time such as"),
         ("price_pence_per_kwh", "-1", "Write pence a kWh"),
     ):
         answer = staff.post(reverse("market_new"), {"buyer": market.pk, **REQUEST, field: value})
         assert answer.status_code == 422
         assert words in seen(answer).text()
     assert not MarketRequest.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("zone", "starts_at"), [("BST", "2026-10-25T00:30:00+00:00"), ("GMT", "2026-10-25T01:30:00+00:00")]
+)
+def test_a_request_and_availability_of_the_night_that_the_clocks_go_back_say_which_of_the_two(
+    zone: str, starts_at: str, market: MarketParty, sam: User, visit: Visit
+) -> None:
+    """A question for each time that comes twice, an answer each; the pages name the zone."""
+    staff = visit(sam)
+    night = "2026-10-25T01:30"
+    asked = {"buyer": market.pk, **REQUEST, "starts_at": night, "deadline_at": "2026-10-25T01:00"}
+    first = staff.post(reverse("market_new"), asked)
+    page = seen(first)
+    assert (first.status_code, page.faults()) == (422, [])
+    for name in ("starts_in", "deadline_in"):
+        assert page.tree.xpath(f"//*[@id='id_{name}']//input[@type='radio'][not(@checked)]/@value") == [
+            "BST",
+            "GMT",
+        ]
+        assert page.tree.xpath(f"//*[@class='error-summary']//a[@href='#id_{name}']")
+    assert not MarketRequest.objects.exists()
+
+    half = staff.post(reverse("market_new"), asked | {"starts_in": zone})
+    assert half.status_code == 422
+    assert seen(half).tree.xpath("//input[@name='starts_in'][@checked]/@value") == [zone]
+    sent = staff.post(reverse("market_new"), asked | {"starts_in": zone, "deadline_in": "BST"}, follow=True)
+    made = MarketRequest.objects.get()
+    assert (made.starts_at.isoformat(), made.deadline_at.isoformat()) == (
+        starts_at,
+        "2026-10-25T00:00:00+00:00",
+    )
+    assert f"01:30 {zone}" in seen(sent).text()
+    assert "01:00 BST" in seen(sent).text()
+
+    page_of_buyers = reverse("market_buyers")
+    declared = {key: asked[key] for key in ("buyer", "direction", "zone_kind", "zone", "starts_at")}
+    declared |= {"do": "declare", "ends_at": "2026-10-25T04:00", "available_kw": "1"}
+    wrong = staff.post(page_of_buyers, declared)
+    assert "From which of the two: This time comes twice that night" in seen(wrong).text()
+    gap = staff.post(page_of_buyers, declared | {"starts_at": "2026-03-29T01:30"})
+    assert "From: The clocks go forward: 01:30 does not exist that day." in seen(gap).text()
+    assert not MarketAvailability.objects.exists()
+    listed = staff.post(page_of_buyers, declared | {"starts_in": zone}, follow=True)
+    assert MarketAvailability.objects.get().starts_at.isoformat() == starts_at
+    assert f"01:30 {zone} to 04:00" in seen(listed).text()
 
 
 def test_availability_is_declared_and_withdrawn(market: MarketParty, sam: User, visit: Visit) -> None:

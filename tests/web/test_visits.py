@@ -161,6 +161,29 @@ def tell_readings(resident: Resident) -> None:
     outbox.drain()
 
 
+@pytest.mark.parametrize(
+    ("zone", "starts_at"), [("BST", "2026-10-25T00:30:00+00:00"), ("GMT", "2026-10-25T01:30:00+00:00")]
+)
+def test_a_visit_in_the_hour_that_comes_twice_says_which(zone, starts_at, scheduled, mo, ivan):
+    night = {"day": "2026-10-25", "at_time": "01:30", "installer": ivan.pk}
+    asked = do(mo, scheduled, "schedule", **night)
+    page = seen(asked)
+    assert (asked.status_code, page.faults()) == (422, [])
+    assert page.tree.xpath("//*[@id='schedule-at_time_in']//input[not(@checked)]/@value") == ["BST", "GMT"]
+
+    assert do(mo, scheduled, "schedule", **night, at_time_in=zone).status_code == 302
+
+    scheduled.refresh_from_db()
+    assert scheduled.scheduled_at.isoformat() == starts_at
+    assert f"01:30 {zone}" in seen(mo.get(reverse("visit_page", args=[scheduled.pk]))).text()
+    for day, at_time, words in (
+        ("2027-03-28", "01:30", "Time: The clocks go forward: 01:30 does not exist that day."),
+        ("9999-12-31", "09:00", "Day: Choose a day from the year 2000 to 2099."),
+    ):
+        wrong = do(mo, scheduled, "schedule", **night | {"day": day, "at_time": at_time})
+        assert (wrong.status_code, words in seen(wrong).text()) == (422, True)
+
+
 def test_readings_before_the_signature_do_not_make_it_live(scheduled, nia, mo):
     tell_readings(nia)
     scheduled.refresh_from_db()

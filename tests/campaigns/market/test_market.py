@@ -239,6 +239,24 @@ def test_what_comes_too_late_or_twice_is_refused_with_the_reason(buyer: MarketPa
     assert not MarketOrder.objects.exists()
 
 
+def test_a_time_of_a_file_that_comes_twice_says_which_or_is_refused(buyer: MarketParty) -> None:
+    row = f"{buyer.name},F-1,local,turn_down,cmz,2026-10-25 01:30,4 4.5,32.5,2026-10-24T14:00Z,Calder,10"
+    text = "\n".join([",".join(rows.COLUMNS), row])
+
+    refused = rows.take_in(text, at=NOON, by=None, dry_run=False)
+    told = text.replace("2026-10-25 01:30", "2026-10-25T01:30Z")
+    taken = rows.take_in(told, at=NOON, by=None, dry_run=False)
+
+    assert [(each.field, each.fix) for each in refused.rejects] == [
+        (
+            "starts_at",
+            "That time comes twice: write 2026-10-25T01:30+01:00 or, an hour later, 2026-10-25T01:30Z.",
+        )
+    ]
+    assert (refused.taken, taken.taken) == (0, 1)
+    assert MarketRequest.objects.get().starts_at.isoformat() == "2026-10-25T01:30:00+00:00"
+
+
 def test_a_file_is_checked_first_and_a_bad_row_sinks_no_other(buyer: MarketParty) -> None:
     header = ",".join(rows.COLUMNS)
     good = f"{buyer.name},F-1,local,turn_down,cmz,2026-01-14 16:00,4 4.5,32.5,2026-01-14T14:00Z,Calder,10"
