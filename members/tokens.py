@@ -1,4 +1,4 @@
-"""Personal tokens: made by the member, shown once, kept as a digest, revoked in one press.
+"""Personal tokens: made by the member, kept as a digest, revoked in one press.
 
 A token is the member, for what its scope covers; it ends with the membership.
 """
@@ -44,7 +44,7 @@ class TokenEnded(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token just made; `secret` is told this once and known to nobody afterwards."""
+    """A token as its form is told it, sent again too; `secret` is kept nowhere."""
 
     row: PersonalToken
     secret: str

@@ -49,7 +49,7 @@ class TokenForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @door(Deed.MANAGE_TOKENS)
 def token_list(request: StaffRequest) -> HttpResponse:
-    """The tokens, and a form for one more; its secret is shown once."""
+    """The tokens, and a form for one more; its secret is shown to that form alone."""
     form = TokenForm(request.POST if request.method == "POST" else None)
     made = None
     if request.method == "POST" and form.is_valid():

@@ -1,4 +1,4 @@
-"""API tokens: shown once, kept as a digest, revocable, good for the listed deeds only."""
+"""API tokens: told to their form, kept as a digest, revocable, good for the listed deeds only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class UnknownToken(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token just made; `secret` is told this once and known to nobody afterwards."""
+    """A token as its form is told it, sent again too; `secret` is kept nowhere."""
 
     row: ApiToken
     secret: str

@@ -1,4 +1,4 @@
-"""A member's own programs and calendar: personal tokens made, shown once, revoked; and the feed of events."""
+"""A member's own programs and calendar: personal tokens made and revoked; and the feed of events."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TokenForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @signed_in
 def my_apps(request: HttpRequest) -> HttpResponse:
-    """The member's keys, and a form for one more; its secret is shown once."""
+    """The member's keys, and a form for one more; its secret is shown to that form alone."""
     member, at, wall = _own(request), clock.now(), clock.wall_now()
     form = TokenForm(request.POST if request.method == "POST" else None)
     made: tokens.NewToken | None = None
