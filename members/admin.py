@@ -319,10 +319,11 @@ class TermsAcceptanceAdmin(ReadOnlyAdmin):
 
 @admin.register(Supply)
 class SupplyAdmin(ReadOnlyAdmin):
-    """Who supplies which household, how it pays, and since when."""
+    """Who supplies which household, and since when; how homes pay is told in totals and on their own page."""
 
-    list_display = ("supplier", "payment_method", "occupancy_id", "starts_on", "noted_at", "noted_by")
-    list_filter = ("supplier", "payment_method")
+    list_display = ("supplier", "occupancy_id", "starts_on", "noted_at", "noted_by")
+    list_filter = ("supplier",)
+    fields = ("supplier", "occupancy_id", "starts_on", "noted_at", "noted_by")
     ordering = ("-noted_at",)
 
 

@@ -53,5 +53,4 @@ class Supply(models.Model):
         ]
 
     def __str__(self) -> str:
-        told = (self.supplier, self.get_payment_method_display())
-        return f"{', '.join(filter(None, told))} since {self.starts_on}"
+        return f"{self.supplier or 'supply'} since {self.starts_on}"

@@ -6,13 +6,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from members import disclosing, groups, supplying
 from members.entry import InvalidField
 from members.erasing import erase_member
-from members.models import Occupancy
+from members.models import Occupancy, User
 from members.supply_models import PaymentMethod, Supply
 from members.supplying import Supplied, newest_told, note_supply, payment_methods, supplies_of
 from opendsr.kernel.models import AuditEntry
@@ -55,6 +57,22 @@ def test_every_way_to_pay_is_in_one_group():
 @pytest.fixture
 def alice(db: None) -> Resident:
     return make_resident("Alice Ashton", at=datetime(2026, 1, 1, tzinfo=UTC), consents=())
+
+
+@pytest.mark.parametrize("asked", [{}, {"payment_method": "prepayment"}])
+def test_the_records_admin_lists_nobody_by_how_they_pay(
+    client: Client, alice: Resident, asked: dict[str, str]
+) -> None:
+    """Members are told that how they pay is shown in totals only."""
+    note(alice.occupancy, payment_method="prepayment")
+    client.force_login(User.objects.create_superuser("chief@example.org", "x"))
+    listed = client.get(reverse("admin:members_supply_changelist"), asked, follow=True)
+    opened = client.get(reverse("admin:members_supply_change", args=[Supply.objects.get().pk]))
+
+    for page in (listed, opened):
+        assert page.status_code == 200
+        assert "In advance" not in page.content.decode()
+        assert "rather not say" not in page.content.decode()
 
 
 def note(stay: Occupancy, **told: object) -> Supplied:
