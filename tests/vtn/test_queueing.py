@@ -17,7 +17,7 @@ from tests import racing
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
 from vtn import queueing, registering
-from vtn.models import MessageKind, MessageState, QueuedMessage
+from vtn.models import Event, MessageKind, MessageState, QueuedMessage
 from vtn.port import Vtn
 from vtn.services import delivering, distributing
 
@@ -412,6 +412,31 @@ def test_a_ven_that_registers_again_while_an_event_is_published_holds_nobody_up(
     message = hub.polls()
     assert isinstance(message, m.DistributeEvent)
     assert len(message.events) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_opt_that_moves_to_another_event_waits_in_line(vtn: Vtn) -> None:
+    """Whoever takes answers locks events from the first on; so does an opt that leaves one for another."""
+    hub = hubs.registered_hub("hub")
+    vtn.publish_many({key: notice_to(hub.ven_id, comment=key) for key in "ab"}, at=AT)
+    message = hub.polls()
+    assert isinstance(message, m.DistributeEvent)
+    first, second = sorted(message.events, key=lambda event: event.vtn_comment)
+    hub.opts(first, opt_id="O1")
+    begun = Flag()
+
+    def take_answers() -> None:
+        with transaction.atomic():
+            Event.objects.select_for_update().get(event_id=first.event_id)
+            begun.set()
+            _wait_for_a_wait()
+            Event.objects.select_for_update().get(event_id=second.event_id)
+
+    def move() -> None:
+        begun.wait(60)
+        assert hub.opts(second, opt_id="O1").response.code == m.OK
+
+    assert racing.at_once(take_answers, move) == [None, None]
 
 
 def _wait_for_a_wait() -> None:

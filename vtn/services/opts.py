@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from oadr import messages as m
 from oadr.messages import EiResponse
@@ -62,7 +63,11 @@ def cancel_opt(*, ven: Ven, message: m.CancelOpt, at: datetime) -> m.CanceledOpt
 
 
 def _opt_for_event(ven: Ven, message: m.CreateOpt, wanted: m.QualifiedEventId, *, at: datetime) -> None:
-    event = Event.objects.select_for_update().filter(ven=ven, event_id=wanted.event_id).first()
+    # With those that the optID spoke of before, all at once and in order, as whoever takes answers does.
+    spoken_of = _standing(ven, message.opt_id).values("event_id")
+    asked = Q(ven=ven, event_id=wanted.event_id)
+    locked = Event.objects.select_for_update().filter(asked | Q(pk__in=spoken_of)).order_by("pk")
+    event = next((each for each in locked if each.event_id == wanted.event_id), None)
     if event is None:
         raise Refused(m.INVALID_ID, "unknown eventID")
     if wanted.modification_number != event.modification_number:
@@ -91,9 +96,7 @@ def _cancel_event_opts(
     ven: Ven, opt_id: str, *, at: datetime, but: tuple[int, tuple[str, ...]] | None = None
 ) -> int:
     """Take back the event opts of one optID, `but` those of one event and resources; how many stood."""
-    said = EventOpt.objects.filter(
-        event__ven=ven, opt_id=opt_id, source=OptSource.CREATE_OPT, withdrawn_at=None
-    )
+    said = _standing(ven, opt_id)
     locked = Event.objects.select_for_update().filter(pk__in=said.values("event_id")).order_by("pk")
     events = {event.pk: event for event in locked.defer("signals")}
     rows = [row for row in said.order_by("id") if (row.event_id, tuple(row.resource_ids)) != but]
@@ -116,6 +119,12 @@ def _cancel_event_opts(
         at=at,
     )
     return len(rows)
+
+
+def _standing(ven: Ven, opt_id: str) -> QuerySet[EventOpt]:
+    return EventOpt.objects.filter(
+        event__ven=ven, opt_id=opt_id, source=OptSource.CREATE_OPT, withdrawn_at=None
+    )
 
 
 def _is_in_question(event: Event, resource_ids: tuple[str, ...], ended: Collection[int]) -> bool:
