@@ -30,7 +30,7 @@ from opendsr.kernel.ids import new_uuid
 from opendsr.web import member_home, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.join_forms import NO_NUL
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal
 
 PAST_SHOWN: Final = timedelta(days=60)
 REFRESH: Final = timedelta(hours=1)
@@ -71,8 +71,7 @@ def my_apps(request: HttpRequest) -> HttpResponse:
             made = tokens.make_token(**form.cleaned_data, member=member, at=at, wall=wall, by=_by(member))
             form = TokenForm()
         except DomainError as error:
-            name = str(error.data.get("field", ""))
-            form.add_error(name if name in form.fields else None, sentence(error))
+            say_refusal(form, error)
     context = {
         "form": form,
         "made": made,

@@ -26,7 +26,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal
 
 PRODUCTS_SHOWN: Final = 50
 LABELS: Final = {
@@ -147,8 +147,7 @@ def _edit(request: HttpRequest, product: Product | None, form: ProductForm) -> H
                 by=f"staff:{request.user.pk}",
             )
         except DomainError as error:
-            name = str(error.data.get("field", ""))
-            form.add_error(name if name in form.fields else None, sentence(error))
+            say_refusal(form, error)
         else:
             messages.success(request, _("Saved."))
             return redirect("product_page", saved.pk)

@@ -24,7 +24,7 @@ from opendsr.kernel.errors import DomainError
 from opendsr.web.entering import signed_in
 from opendsr.web.join_forms import NO_NUL
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal, sentence
 
 SHOWN: Final = 50
 SCORES: Final = (
@@ -100,8 +100,7 @@ def champion_list(request: HttpRequest) -> HttpResponse:
         if do != "make":
             messages.error(request, sentence(error))
             return redirect("champion_list")
-        name = str(error.data.get("field", ""))
-        form.add_error(name if name in form.fields else None, sentence(error))
+        say_refusal(form, error)
     shown, pager = paged(request, inviting.champions(), size=SHOWN)
     context = {"form": form, "rows": [_row(request, each) for each in shown], "pager": pager}
     return render(request, "members/champions.html", context, status=422 if form.errors else 200)

@@ -28,7 +28,7 @@ from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.home_filters import HomeFilter, in_words, names_on_record
 from opendsr.web.paging import paged
-from opendsr.web.refusals import PROBLEMS, sentence
+from opendsr.web.refusals import PROBLEMS, say_refusal, sentence
 from opendsr.web.rows_form import RowsForm, reject_response
 
 SHOWN: Final = 100
@@ -137,8 +137,7 @@ def change_new(request: HttpRequest) -> HttpResponse:
         except RowsUnusable as error:
             rows.add_error("rows", sentence(error))
         except DomainError as error:
-            name = str(error.data.get("field", ""))
-            form.add_error(name if name in form.fields else None, sentence(error))
+            say_refusal(form, error)
         else:
             return redirect("change_page", change.pk)
     has_errors = bool(form.errors or rows.errors)

@@ -29,7 +29,7 @@ from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.join_forms import NO_NUL
 from opendsr.web.join_pages import send_link, told_in_words, verdict_in_words
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal, sentence
 
 State = Application.State
 STATES: Final = {
@@ -169,8 +169,7 @@ def joining_rules(request: HttpRequest) -> HttpResponse:
                 by=f"staff:{request.user.pk}",
             )
         except DomainError as error:
-            name = str(error.data.get("field", ""))
-            form.add_error(name if name in form.fields else None, sentence(error))
+            say_refusal(form, error)
         else:
             messages.success(
                 request, _("Version %(n)s holds for who hands in from now on.") % {"n": made.version}

@@ -55,7 +55,7 @@ from opendsr.web.guided_forms import (
     TakeBackForm,
     offered_consents,
 )
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal
 from settlement import bank_details
 
 TAKES_STEPS: Final = (Role.ADMINISTRATOR, Role.MEMBER_SERVICES)
@@ -183,8 +183,7 @@ def step_page(request: HttpRequest, number: str, step: str) -> HttpResponse:
             try:
                 said = _done(request, step, form, member, at)
             except DomainError as error:
-                name = str(error.data.get("field", ""))
-                form.add_error(name if name in form.fields else None, sentence(error))
+                say_refusal(form, error)
             else:
                 messages.success(request, said)
                 is_gone = step == "leave" and member.user_id == request.user.pk

@@ -30,7 +30,7 @@ from opendsr.web import cause_words, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.home_filters import GSP_NAMES, HEALTHS
 from opendsr.web.home_registry import healths_of
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal, sentence
 
 HISTORY_SHOWN: Final = 200
 THINGS: Final = {
@@ -144,8 +144,7 @@ def home_action(request: HttpRequest, home_id: UUID, verb: str) -> HttpResponse:
         if form is None:
             messages.error(request, sentence(error))
             return redirect("home_page", home.pk)
-        name = str(error.data.get("field", ""))
-        form.add_error(name if name in form.fields else None, sentence(error))
+        say_refusal(form, error)
         return _page(request, home, forms={verb: form})
     messages.success(request, said)
     return redirect("home_page", home.pk)

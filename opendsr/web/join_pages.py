@@ -34,7 +34,7 @@ from opendsr.kernel import clock, installation
 from opendsr.kernel.errors import DomainError
 from opendsr.web import letters
 from opendsr.web.join_forms import AgreeForm, HomeForm, HousemateForm, MoreForm, ThingsForm, WhoForm
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal, sentence
 
 OPEN: Final = "application"
 BY_LINK: Final = "application_by_link"
@@ -376,8 +376,7 @@ def _step(request: HttpRequest, held: Standing, name: str, kind: Any, then: str)
         try:
             applying.answer(application_id=held.application.pk, given=given, at=at)
         except DomainError as error:
-            field = str(error.data.get("field", ""))
-            form.add_error(field if field in form.fields else None, sentence(error))
+            say_refusal(form, error)
         else:
             return redirect("join_home" if request.POST.get("do") == "later" else then)
     context = _context(request, name, at) | {"form": form, "partner": held.application.partner}

@@ -16,6 +16,7 @@ from campaigns.models import Campaign, Programme
 from opendsr.kernel.interval import Interval
 from opendsr.kernel.periods import LONDON, civil_date
 from opendsr.web.forms import DayField, ProgrammeField
+from opendsr.web.refusals import say_at_fields
 from settlement import queries, rounds
 from settlement.models import Rail, RoundKind, SettlementRound, Society
 from settlement.remitting import RemittedLine
@@ -292,6 +293,6 @@ class PolicyForm(forms.Form):
                 }
             )
         except PolicyInvalid as error:
-            field = {"split": "wh_pct", "floor_mp": "floor_pence"}.get(str(error.field), str(error.field))
-            self.add_error(field if field in self.fields else None, str(error.reason))
+            names = {"split": "wh_pct", "floor_mp": "floor_pence"}
+            say_at_fields(self, {str(error.field): str(error.reason)}, names)
         return data

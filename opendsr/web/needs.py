@@ -26,7 +26,7 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_at_fields, sentence
 
 WRITE: Final = "write"
 
@@ -136,7 +136,7 @@ def _kept(form: NeedsForm, member: Member, *, by: str) -> bool:
             by=by,
         )
     except DomainError as error:
-        form.add_error(str(error.data.get("field", "")) or None, _said(error))
+        say_at_fields(form, {str(error.data.get("field", "")): _said(error)})
         return False
     return True
 

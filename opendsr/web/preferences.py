@@ -26,7 +26,7 @@ from opendsr.kernel.periods import day_interval
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.forms import DayField
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal
 
 DAYS: Final = (
     (1, _lazy("Monday")),
@@ -45,13 +45,6 @@ SHARES: Final = (
 )
 LEFT_OUT: Final = _lazy("You are left out of events at those times. Events that had begun to ask are told.")
 KEPT: Final = _lazy("Kept: no event takes your power below that at those times. Events under way are told.")
-FIELDS: Final = {
-    "weekdays": "days",
-    "reason": "reason",
-    "to_time": "to_time",
-    "season_to": "season_to",
-    "ends_at": "last_day",
-}
 
 
 class LeaveOutForm(forms.Form):
@@ -153,8 +146,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
                 least_pct=data["least_pct"],
             )
         except DomainError as error:
-            name = FIELDS.get(str(error.data.get("field", "")))
-            form.add_error(name, sentence(error))
+            say_refusal(form, error, {"weekdays": "days", "ends_at": "last_day"})
         else:
             messages.success(request, KEPT if data["least_pct"] else LEFT_OUT)
             return redirect("preferences")

@@ -43,6 +43,11 @@ def say_at_fields(form: Form, told: Mapping[str, str], names: Mapping[str, str] 
         form.add_error(name if name in form.fields else None, words)
 
 
+def say_refusal(form: Form, error: DomainError, names: Mapping[str, str] | None = None) -> None:
+    """Say a refusal in its sentence at the field that it names, above the form where it names none of it."""
+    say_at_fields(form, {str(error.data.get("field", "")): sentence(error)}, names)
+
+
 def _wrong_state(error: DomainError) -> str:
     return _("It is %(state)s, so it cannot be %(verb)s any more.") % {
         "state": wording.state(str(error.data["state"])).lower(),

@@ -30,7 +30,7 @@ from opendsr.web import member_home, rights_export, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
 from opendsr.web.purposes import in_words
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_at_fields, sentence
 from opendsr.web.rights_forms import (
     ComplainForm,
     EraseForm,
@@ -201,7 +201,7 @@ def add_error(form: forms.Form, error: DomainError) -> None:
     """Say a service's refusal beside its field."""
     field = str(error.data.get("field", ""))
     words = PROBLEMS.get(str(error.data.get("problem", "")), "")
-    form.add_error(field if field in form.fields else None, str(words) or sentence(error))
+    say_at_fields(form, {field: str(words) or sentence(error)})
 
 
 def shown_request(row: RightsRequest, steps: list[Step], at: datetime, live: set[UUID]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from opendsr.web.entering import signed_in
 from opendsr.web.guided_forms import DAY
 from opendsr.web.join_forms import NO_NUL
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal, sentence
 from opendsr.web.rows_form import REJECTS_SHOWN, RowsForm, reject_response
 
 SHOWN: Final = 50
@@ -129,8 +129,7 @@ def partner_brand(request: HttpRequest, partner_id: UUID | None = None) -> HttpR
                 at=clock.now(), by=_actor(request, partner_id),
             )  # fmt: skip
         except DomainError as error:
-            name = str(error.data.get("field", ""))
-            form.add_error(name if name in form.fields else None, sentence(error))
+            say_refusal(form, error)
         else:
             messages.success(request, _("Kept. Tenants see it on the pages they come to by your links."))
             return redirect(request.path)
@@ -200,8 +199,7 @@ def tenancy_change(request: HttpRequest, partner_id: UUID) -> HttpResponse:
                     new_email=data["new_email"],
                 )  # fmt: skip
             except DomainError as error:
-                name = str(error.data.get("field", ""))
-                form.add_error(name if name in form.fields else None, sentence(error))
+                say_refusal(form, error)
             else:
                 if changed.invitation is not None:
                     _send_invitations(request, partner, (changed.invitation,))

@@ -31,7 +31,7 @@ from opendsr.web import visit_forms as given
 from opendsr.web import wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
-from opendsr.web.refusals import sentence
+from opendsr.web.refusals import say_refusal, sentence
 
 SHOWN: Final = 50
 State = InstallJob.State
@@ -114,8 +114,7 @@ def visit_action(request: HttpRequest, job_id: UUID, verb: str) -> HttpResponse:
         if form is None:
             messages.error(request, sentence(error))
             return redirect("visit_page", job.pk)
-        name = str(error.data.get("field", ""))
-        form.add_error(name if name in form.fields else None, sentence(error))
+        say_refusal(form, error, {"starts_at": "at_time"})
         return _page(request, job, verb=verb, form=form)
     messages.success(request, said)
     return redirect("visit_page", job.pk)

@@ -350,7 +350,9 @@ def test_a_visit_is_planned_once_and_may_be_called_off(nia, mo, job, ivan):
     assert InstallJob.objects.filter(home=nia.home).count() == 2
     again = InstallJob.objects.exclude(pk=job.pk).get()
     do(mo, again, "survey", **SURVEY)
-    assert do(mo, again, "schedule", day="2026-04-01", at_time="09:00", installer=ivan.pk).status_code == 422
+    past = do(mo, again, "schedule", day="2026-04-01", at_time="09:00", installer=ivan.pk)
+    assert past.status_code == 422
+    assert "Time: Choose a time that lies ahead." in seen(past).text()
 
 
 def test_what_a_visit_told_is_forgotten_with_who_lived_there(scheduled, ivan, visit, nia, tmp_path, settings):
