@@ -153,16 +153,26 @@ def prune(*, wall: datetime, is_dry_run: bool = False) -> Pruned:
     bodies = MessageLog.objects.filter(
         recorded_wall_at__lt=wall - timedelta(days=settings.VTN_BODY_DAYS)
     ).exclude(request_body="", reply_body="")
-    rows = MessageLog.objects.filter(recorded_wall_at__lt=wall - timedelta(days=settings.VTN_LOG_DAYS))
+    before = wall - timedelta(days=settings.VTN_LOG_DAYS)
     if is_dry_run:
-        return Pruned(bodies=bodies.count(), rows=rows.count())
+        rows = MessageLog.objects.filter(recorded_wall_at__lt=before).count()
+        return Pruned(bodies=bodies.count(), rows=rows)
     emptied = deleted = 0
     while some := list(bodies.values_list("pk", flat=True)[:PRUNE_BATCH]):
         emptied += MessageLog.objects.filter(pk__in=some).update(request_body="", reply_body="")
-    while some := list(rows.values_list("pk", flat=True)[:PRUNE_BATCH]):
+    while some := _oldest(before):
         deleted += MessageLog.objects.filter(pk__in=some)._raw_delete(using="default")
     IdempotentReply.objects.filter(recorded_wall_at__lt=wall - KEYS_KEPT_FOR).delete()
     return Pruned(bodies=emptied, rows=deleted)
+
+
+def _oldest(before: datetime) -> list[int]:
+    """The keys of some rows from before that, found by their keys, which grow with time.
+
+    Not by their age: once new rows stand where old ones were deleted, no block is too young any more.
+    """
+    oldest = MessageLog.objects.order_by("pk").values_list("pk", "recorded_wall_at")[:PRUNE_BATCH]
+    return [pk for pk, recorded_wall_at in oldest if recorded_wall_at < before]
 
 
 def skew_seconds(message: m.Message | None, *, at: datetime) -> int | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from pytest_django import Settings
 
 from oadr import codec
@@ -164,3 +166,41 @@ def test_retention_takes_bodies_first_and_rows_later(hub: hubs.TestHub, settings
     assert list(MessageLog.objects.order_by("pk").values_list("request_body", flat=True)) == ["<a/>", ""]
     call_command("vtn_prune", stdout=said)
     assert "0 bodies older than 30 days were emptied, 0 messages" in said.getvalue()
+
+
+def test_retention_reads_no_more_than_it_deletes(
+    hub: hubs.TestHub, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Months on the oldest rows lie behind new ones on disk, which stand where rows were deleted before."""
+    settings.VTN_LOG_DAYS = 90
+    monkeypatch.setattr(messagelog, "PRUNE_BATCH", 100)
+    wall = clock.wall_now()
+    messagelog.note(exchange_of(hub))
+    written = MessageLog.objects.values().get()
+    for first, count, days in ((10_000, 20_000, 1), (1, 100, 91)):
+        recorded = wall - timedelta(days=days)
+        MessageLog.objects.bulk_create(
+            MessageLog(**written | {"id": written["id"] + first + number, "recorded_wall_at": recorded})
+            for number in range(count)
+        )
+    MessageLog.objects.filter(pk=written["id"]).delete()
+    looked_at: list[int] = []
+
+    def explained(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT"):
+            execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params, many, context)
+            looked_at.append(_rows_read(context["cursor"].fetchone()[0][0]["Plan"]))
+        return execute(sql, params, many, context)
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE vtn_wire_log")
+    with connection.execute_wrapper(explained):
+        assert messagelog.prune(wall=wall) == messagelog.Pruned(bodies=0, rows=100)
+
+    assert MessageLog.objects.count() == 20_000
+    assert max(looked_at) == 100
+
+
+def _rows_read(plan: dict[str, Any]) -> int:
+    removed = sum(rows for name, rows in plan.items() if name.startswith("Rows Removed"))
+    return int(max([plan["Actual Rows"] + removed, *map(_rows_read, plan.get("Plans", ()))]))
