@@ -34,7 +34,7 @@ class Known(NamedTuple):
     events: Sequence[EventRow]
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def distribute(
     ven: Ven,
     *,
@@ -62,7 +62,7 @@ def distribute(
     )
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def distribute_many(
     vens: Sequence[AnyVen], *, at: datetime, by: str, offers: Mapping[int, Offer] | None = None
 ) -> dict[int, bytes]:
@@ -94,7 +94,7 @@ def distribute_many(
     }
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def distribute_asked(
     asked: Sequence[tuple[AnyVen, m.RequestEvent, bool]], *, at: datetime, by: str
 ) -> list[bytes]:
@@ -156,7 +156,7 @@ def is_anything_left(ven: Ven, *, at: datetime, queued: QueuedMessage) -> bool:
     return _is_due(ven, events, is_resync=is_resync, wall=clock.wall_now())
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def settle(
     vens: Iterable[AnyVen],
     *,

@@ -45,7 +45,7 @@ def created_events(answers: Sequence[tuple[AnyVen, m.CreatedEvent]], *, at: date
     return take_answers(answers, at=at).replies
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def take_answers(
     answers: Sequence[tuple[AnyVen, m.CreatedEvent]],
     *,

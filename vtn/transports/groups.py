@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
-from django.db import close_old_connections, connection, transaction
+from django.db import close_old_connections, connection
 
 from oadr import codec, rendering
 from oadr import messages as m
@@ -157,8 +157,7 @@ def take_answers(said: Sequence[Said]) -> Taken:
                 asked.append((place, ven, parsed, request))
     served: list[bytes | None] = [None] * len(said)
     offers = {caller.speaker.pk: caller.offer for caller in callers.values() if caller.offer is not None}
-    with transaction.atomic():
-        taken = events.take_answers([(ven, message) for _, ven, _, message in answers], at=at, offers=offers)
+    taken = events.take_answers([(ven, message) for _, ven, _, message in answers], at=at, offers=offers)
     quiet: dict[str, standing.Quiet] = {}
     for (place, ven, parsed, _), reply in zip(answers, taken.replies, strict=True):
         if reply.response.is_ok:  # else the application takes it again, and writes the refusal down
