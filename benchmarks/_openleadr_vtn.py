@@ -18,9 +18,11 @@ parser.add_argument("--answers", type=Path, required=True)
 parser.add_argument("--pki", type=Path, required=True)
 parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--event-after", type=Path, help="publish one event to every VEN once this file is there")
+parser.add_argument("--intervals", type=int, default=1, help="half-hours of the event")
 options = parser.parse_args()
 logging.getLogger("openleadr").setLevel(logging.ERROR)
 
+HALF_HOUR = timedelta(minutes=30)
 known = {}
 for line in options.answers.read_text().splitlines():
     answer = json.loads(line)
@@ -57,10 +59,11 @@ async def main() -> None:
                     signal_type="level",
                     intervals=[
                         {
-                            "dtstart": starts_at,
-                            "duration": timedelta(hours=1),
-                            "signal_payload": 1.0,
+                            "dtstart": starts_at + number * HALF_HOUR,
+                            "duration": HALF_HOUR,
+                            "signal_payload": 1.0 + number % 2,
                         }
+                        for number in range(options.intervals)
                     ],
                     callback=lambda ven_id, event_id, opt_type: None,
                     event_id=f"ev-{ven_id}",

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+INTEROP = ROOT / ".venv-interop" / "bin" / "python"
 CLOCK_TICK = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 90
 WELL_BEFORE = timedelta(minutes=5)
@@ -261,6 +262,27 @@ def production(made: World, *, vens: int, workers: int = 1) -> Iterator[Server |
         front = stack.enter_context(running(words, ready=lambda: answers(port), log=log))
         url = f"https://localhost:{port}/OpenADR2/Simple/2.0b"
         yield Server("production", url, (front, behind), front=tuple(words), log=log)
+
+
+@contextmanager
+def openleadr(made: World, *, event_after: Path | None = None, intervals: int = 1) -> Iterator[Server | None]:
+    """The peer, which publishes an event to every VEN once the file `event_after` is there.
+
+    None where its environment is not installed (`make bench-vtn` installs it).
+    """
+    if not INTEROP.exists():
+        yield None
+        return
+    port = free_port()
+    script = Path(__file__).with_name("_openleadr_vtn.py")
+    words: list[Any] = [INTEROP, script, "--answers", made.fleet / "answers.jsonl", "--pki", made.pki]
+    words += ["--port", port, "--intervals", intervals]
+    words += [] if event_after is None else ["--event-after", event_after]
+    log = made.folder / "openleadr.log"
+    with running([str(word) for word in words], ready=lambda: answers(port), log=log) as pid:
+        time.sleep(0.5)
+        url = f"https://localhost:{port}/OpenADR2/Simple/2.0b"
+        yield Server("openleadr", url, (pid,), has_database=False)
 
 
 def answers(port: int) -> bool:

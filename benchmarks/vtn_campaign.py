@@ -5,6 +5,8 @@ Run it as `python benchmarks/vtn_campaign.py [--vens 10000] [--poll-seconds 8]`.
 `--poll-seconds`, over Mosquitto they wait. The server's own part is the CPU that nginx, listener, bridge,
 broker and PostgreSQL took from publishing on, idle polls of the same time taken off; who took it is told
 apart. Every answer that a hub heard acknowledged is looked for in the database afterwards.
+With `--ways pull openleadr` the same is asked of openleadr's own VTN, which keeps nothing on disk, for
+1,000 VENs; the figures to compare are CPU milliseconds a VEN.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import _vtn_world as w
 
 PATIENCE_SECONDS = 180.0
+PEER_VENS = 1_000
+PEER_SECONDS = 60.0
 COMING = ("--ramp-seconds", "8", "--connecting", "64")
 """How hubs come at first: a few at a time, for storms are `vtn_storm`'s."""
 
@@ -34,18 +38,24 @@ def main() -> None:
     parser.add_argument("--vens", type=int, default=10_000)
     parser.add_argument("--poll-seconds", type=float, default=8.0)
     parser.add_argument("--intervals", type=int, default=1)
-    parser.add_argument("--ways", nargs="+", default=["pull", "mqtt"], choices=["pull", "mqtt"])
+    parser.add_argument("--ways", nargs="+", default=["pull", "mqtt"], choices=list(WAYS))
     options = parser.parse_args()
     write = sys.stdout.write
     write(f"{options.vens} VENs, one event each of {options.intervals} interval(s)\n")
     with w.world(options.vens) as made:
+        a_ven: dict[str, float] = {}
         for way in options.ways:
-            for name, value in WAYS[way](made, options).items():
+            figures = WAYS[way](made, options)
+            if "cpu_ms_a_ven" in figures:
+                a_ven[way] = figures["cpu_ms_a_ven"]
+            for name, value in figures.items():
                 goal = GOALS.get((way, name))
-                unit = "s" if name.endswith("_s") else "MiB" if name.endswith("mib") else "answers"
+                unit = UNITS.get(name) or ("s" if name.endswith("_s") else "answers")
                 wanted = "" if goal is None else f" goal {goal:g}"
                 write(f"BENCH vtn_campaign_{way}_{name} {value:.2f} {unit}{wanted}\n")
             sys.stdout.flush()
+        if {"pull", "openleadr"} <= a_ven.keys():
+            write(f"BENCH vtn_campaign_pull_times_openleadr {a_ven['openleadr'] / a_ven['pull']:.1f} x\n")
 
 
 def pull(made: w.World, options: argparse.Namespace) -> dict[str, float]:
@@ -69,8 +79,44 @@ def pull(made: w.World, options: argparse.Namespace) -> dict[str, float]:
             result[name] -= value * share
         result["server_cpu_s"] = sum(result[name] for name in idle)
         result["idle_cpu_taken_off_s"] = sum(idle.values()) * share
+        result["cpu_ms_a_ven"] = result["server_cpu_s"] / options.vens * 1000
         result["memory_grown_mib"] = w.memory_mib(server.pids) - memory
         return result
+
+
+def openleadr(made: w.World, options: argparse.Namespace) -> dict[str, float]:
+    """The peer, over the same mutual TLS, which it ends itself."""
+    signal = made.folder / "publish"
+    vens = min(options.vens, PEER_VENS)
+    with w.openleadr(made, event_after=signal, intervals=options.intervals) as server:
+        if server is None:
+            return {}
+        words = ["--vtn", server.url, "--poll-seconds", str(options.poll_seconds), "--override", "0"]
+        process = w.fleet(made, *words, *COMING, "--seconds", "0", homes=vens)
+        w.wait_for_everybody(process, homes=vens)
+        time.sleep(options.poll_seconds)
+        before, began = w.cpu_seconds(server.pids), time.time()
+        time.sleep(2 * options.poll_seconds)
+        idle_a_second = (w.cpu_seconds(server.pids) - before) / (time.time() - began)
+        before, published = w.cpu_seconds(server.pids), time.time()
+        signal.touch()
+        in_a_round, latest = 2 * idle_a_second * options.poll_seconds, before
+        while time.time() < published + PEER_SECONDS:  # until a round of polls costs what it cost before
+            time.sleep(options.poll_seconds)
+            so_far = w.cpu_seconds(server.pids)
+            if so_far > before + in_a_round and so_far < latest + in_a_round * 0.6:
+                break
+            latest = so_far
+        spent_s = w.cpu_seconds(server.pids) - before - idle_a_second * (time.time() - published)
+        process.terminate()
+        answered = [last for _, _, last in w.figures_of(process)["answers"].values()]
+    return {
+        "vens": float(vens),
+        "missing": float(vens - len(answered)),
+        "last_answer_s": max(answered, default=published) - published,
+        "server_cpu_s": spent_s,
+        "cpu_ms_a_ven": spent_s / vens * 1000,
+    }
 
 
 def mqtt(made: w.World, options: argparse.Namespace) -> dict[str, float]:
@@ -180,7 +226,8 @@ def spent(pids: tuple[int, ...]) -> dict[str, float]:
     }
 
 
-WAYS: dict[str, Any] = {"pull": pull, "mqtt": mqtt}
+WAYS: dict[str, Any] = {"pull": pull, "mqtt": mqtt, "openleadr": openleadr}
+UNITS = {"memory_grown_mib": "MiB", "cpu_ms_a_ven": "ms", "vens": "VENs"}
 GOALS = {
     ("pull", "server_cpu_s"): 2.0,
     ("pull", "last_delivery_s"): 10.0,

@@ -12,17 +12,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import _vtn_world as w
 
-INTEROP = w.ROOT / ".venv-interop" / "bin" / "python"
 GOALS = {"production": 5.0, "embedded": 1.0}
 
 
@@ -37,7 +33,7 @@ def main() -> None:
     with w.world(options.vens) as made, ExitStack() as stack:
         servers = [stack.enter_context(w.embedded(made))]
         production = stack.enter_context(w.production(made, vens=options.connections))
-        peer = stack.enter_context(openleadr(made))
+        peer = stack.enter_context(w.openleadr(made))
         servers += [server for server in (production, peer) if server is not None]
         seen: dict[str, list[dict[str, float]]] = {server.name: [] for server in servers}
         for _ in range(options.rounds):
@@ -105,22 +101,6 @@ def tell(seen: dict[str, list[dict[str, float]]], options: argparse.Namespace) -
             if name in middle:
                 times = middle["openleadr"]["cpu_ms"] / middle[name]["cpu_ms"]
                 write(f"BENCH vtn_poll_{name}_times_openleadr {times:.2f} x goal {goal:g}\n")
-
-
-@contextmanager
-def openleadr(made: w.World) -> Iterator[w.Server | None]:
-    """The peer; None where its environment is not installed (`make bench-vtn` installs it)."""
-    if not INTEROP.exists():
-        yield None
-        return
-    port = w.free_port()
-    script = Path(__file__).with_name("_openleadr_vtn.py")
-    words: list[Any] = [INTEROP, script, "--answers", made.fleet / "answers.jsonl", "--pki", made.pki]
-    words = [str(word) for word in [*words, "--port", port]]
-    with w.running(words, ready=lambda: w.answers(port), log=made.folder / "openleadr.log") as pid:
-        time.sleep(0.5)
-        url = f"https://localhost:{port}/OpenADR2/Simple/2.0b"
-        yield w.Server("openleadr", url, (pid,), has_database=False)
 
 
 if __name__ == "__main__":
