@@ -152,7 +152,15 @@ def test_a_push_address_is_set_by_staff_alone(api: Api, hub: hubs.TestHub) -> No
     path = f"/vens/{hub.ven_id}/"
     changed = api("patch", path, {"push_url": "https://hub.example:8443/vtn"})
     assert changed["push_url"] == "https://hub.example:8443/vtn"
-    for url in ("http://hub.example/", "https://user:secret@hub.example/", "ftp://x", "nonsense"):
+    inside = ("10.0.0.1", "[::ffff:10.0.0.1]", "169.254.169.254", "2130706433", "0x7f000001", "[::1]")
+    for url in (
+        "http://hub.example/",
+        "https://user:secret@hub.example/",
+        "ftp://x",
+        "nonsense",
+        "https://h\u00fcb.example/",
+        *(f"https://{host}:8443/" for host in inside),
+    ):
         assert api("patch", path, {"push_url": url}, status=422)["errors"][0]["field"] == "push_url"
     assert api("patch", path, {"push_url": ""})["push_url"] == ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import select
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -201,10 +202,28 @@ def url_of(ven: Ven, service: str) -> str:
 
 
 def set_push_url(*, ven_id: str, url: str) -> None:
-    """Set or clear ("") where this VTN calls a VEN; raises calling_out.NotCalled for what it never would."""
+    """Set or clear ("") where this VTN calls a VEN; raises calling_out.NotCalled for what it never would.
+
+    A name is looked up when it is called, a numeric address is judged at once.
+    """
     if url:
-        calling_out.parsed(url, ports=caller_ports())
+        parts = calling_out.parsed(url, ports=caller_ports())
+        if not url.isascii():
+            raise calling_out.NotCalled("write letters beyond ASCII as DNS and URLs do: xn--, %C3%A9")
+        if _is_numeric(parts.hostname or ""):
+            calling_out.resolved(parts, networks=_networks())
     Ven.objects.filter(ven_id=ven_id).update(push_url=url, push_failures=0)
+
+
+def _is_numeric(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST))
+    except OSError:
+        return False
+
+
+def _networks() -> list[calling_out.Network]:
+    return [ip_network(text) for text in getattr(settings, "VTN_PUSH_NETWORKS", ())]
 
 
 def caller_ports() -> frozenset[int]:
@@ -219,7 +238,7 @@ def caller(*, at: datetime) -> outbound.Caller:
         certificate=Path(certificate),
         key=Path(key),
         ca=authority.certificate_path,
-        networks=[ip_network(text) for text in getattr(settings, "VTN_PUSH_NETWORKS", ())],
+        networks=_networks(),
         ports=caller_ports(),
     )
 
