@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import plotly.graph_objects as go
 import pytest
+from django.template import Context, Template
 
 from campaigns.models import Campaign, Direction, Participation
 from opendsr.kernel.interval import HALF_HOUR
@@ -50,6 +51,19 @@ def test_times_are_british_and_name_the_zone_only_when_they_must() -> None:
     assert wording.clock_time(datetime(2026, 10, 25, 1, 30, tzinfo=UTC)) == "01:30 GMT"
     assert wording.clock_time(datetime(2026, 10, 25, 2, tzinfo=UTC)) == "02:00"
     assert wording.clock_time(datetime(2026, 3, 29, 1, tzinfo=UTC)) == "02:00"
+
+
+def test_templates_tell_the_two_half_past_ones_apart() -> None:
+    first, second = (datetime(2026, 10, 25, hour, 30, 5, tzinfo=UTC) for hour in (0, 1))
+    page = Template("{% load uk_times %}{{ at|uk_time }}; {{ at|uk_second }}")
+
+    assert page.render(Context({"at": first})) == "25 Oct 2026, 01:30 BST; 25 Oct 2026, 01:30:05 BST"
+    assert page.render(Context({"at": second})) == "25 Oct 2026, 01:30 GMT; 25 Oct 2026, 01:30:05 GMT"
+    assert (
+        page.render(Context({"at": second + timedelta(hours=1)}))
+        == "25 Oct 2026, 02:30; 25 Oct 2026, 02:30:05"
+    )
+    assert page.render(Context({"at": None})) == "; "
 
 
 def test_a_stretch_names_the_day_once_unless_it_crosses_midnight() -> None:
