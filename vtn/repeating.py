@@ -40,6 +40,10 @@ class SeriesEnded(DomainError):
     """The series was ended, so nothing more is written into it: `series_id`, `reason`."""
 
 
+class TimeSkipped(DomainError):
+    """The time was left out of its series: `series_id`, `reason`."""
+
+
 class UnknownSeries(NotFound):
     """No such series: `series_id`."""
 
@@ -144,11 +148,13 @@ def write_events(
     """Send every event of `events_of` or keep each as a draft: all or none; the event ids of those sent.
 
     With a rhythm the series is kept as written. `shown` gives content as the API does. The same keys again
-    are the same events, and what was skipped meanwhile stays so. Raises SeriesEnded.
+    are the same events, and what was skipped meanwhile stays so. Raises SeriesEnded, TimeSkipped.
     """
     skipped: set[UUID] = set()
     if rhythm is not None:
         skipped = _keep(contents, rhythm, shown=shown, ven_ids=ven_ids, at=at, by=by)
+    else:
+        _require_open(contents)
     sent: list[str] = []
     for key, content in contents.items():
         if key in skipped:
@@ -267,6 +273,17 @@ def _keep(
     row.times |= times
     row.save(update_fields=[*written, "times"])
     return set(map(UUID, row.skipped))
+
+
+def _require_open(keys: Iterable[UUID]) -> None:
+    """Raise where a draft of a series, still open on somebody's page, was left out of it meanwhile."""
+    for key in map(str, keys):
+        row = EventSeries.objects.select_for_update().filter(times__has_key=key).first()
+        if row is not None and row.ended_at is not None:
+            raise SeriesEnded(series_id=row.series_id, reason="this series was ended: write a new event")
+        if row is not None and key in row.skipped:
+            reason = "this time was skipped in its series: write a new event"
+            raise TimeSkipped(series_id=row.series_id, reason=reason)
 
 
 def _sent_at(keys: Iterable[object]) -> Q:

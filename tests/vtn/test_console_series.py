@@ -84,6 +84,27 @@ def test_drafts_of_a_series_are_opened_skipped_and_deleted_from_it(ada: Client, 
     assert not Event.objects.exists()
 
 
+@pytest.mark.parametrize("press", ["send", "keep"])
+def test_a_draft_left_open_on_a_page_brings_no_skipped_time_back(
+    press: str, ada: Client, hub: hubs.TestHub
+) -> None:
+    row = hubs.make_series(hub, sends=False)
+    (_, _), (skipped, _), (ended, _), *_ = row.starts()
+    once = {"repeat_on": [], "repeat_until": "", press: "yes"}
+    ada.post(f"{SERIES}{row.series_id}/times/2026-12-16/skip/")
+
+    late = ada.post("/vtn/events/new/", written(hub, key=str(skipped)) | once)
+    assert late.status_code == 422
+    assert "This time was skipped in its series" in late.content.decode()
+    ada.post(f"{SERIES}{row.series_id}/end/")
+    late = ada.post("/vtn/events/new/", written(hub, key=str(ended)) | once)
+    assert late.status_code == 422
+    assert "This series was ended" in late.content.decode()
+
+    assert not Event.objects.exists()
+    assert not EventDraft.objects.exists()
+
+
 def test_what_another_part_of_the_house_owns_is_said_and_left(
     ada: Client, hub: hubs.TestHub, settings: object
 ) -> None:
