@@ -247,11 +247,14 @@ def join(
         raise OwnHomeAlready(field="mpan")
     stay = joining.move_in(household=member.household, home=home, at=at)
     joining.open_stream(occupancy=stay, at=at)
-    supply = {name: answers[name] for name in ("supplier", "payment_method") if answers.get(name)}
-    if supply:
+    # Enquiries from when names were not bounded yet may have a longer one.
+    supplier = answers.get("supplier", "")[:LONGEST_SUPPLIER].strip()
+    payment_method = answers.get("payment_method", "")
+    if supplier or payment_method:
         supplying.note_supply(
-            occupancy=stay, **supply, starts_on=civil_date(at), at=at, by=f"member:{member.number}"
-        )
+            occupancy=stay, supplier=supplier, payment_method=payment_method, starts_on=civil_date(at), at=at,
+            by=f"member:{member.number}",
+        )  # fmt: skip
     for purpose, granularity in purposes.items():
         consenting.give_consent(
             member=member, occupancy=stay, purpose=purpose, granularity=granularity, channel=channel, at=at

@@ -28,6 +28,7 @@ from members.enquiry_models import (
 from members.models import Consent, Home, Member, Occupancy, Purpose, Role, User
 from members.partner_models import PartnerHome
 from members.partnering import make_partner
+from members.supply_models import Supply
 from opendsr.kernel import blind_index, clock, outbox
 from opendsr.kernel.models import DataKey
 from tests.factories import (
@@ -297,6 +298,16 @@ def approved(visit: Visit, mo: Client, **who: str) -> Client:
     client = Client()
     client.get(link_in(mail.outbox[-1]))
     return client
+
+
+def test_a_supplier_told_before_names_were_bounded_keeps_nobody_out(visit, mo, words):
+    client = approved(visit, mo)
+    application = Application.objects.get()
+    applying._seal(application, applying.opened(application) | {"supplier": f"{'E' * 59} {'F' * 40}"})
+    application.save()
+
+    assert client.post(reverse("join_agree"), agreement()).status_code == 302
+    assert Supply.objects.get().supplier == "E" * 59
 
 
 def test_without_terms_nobody_can_join(visit, mo):
