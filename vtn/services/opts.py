@@ -63,7 +63,9 @@ def cancel_opt(*, ven: Ven, message: m.CancelOpt, at: datetime) -> m.CanceledOpt
 
 
 def _opt_for_event(ven: Ven, message: m.CreateOpt, wanted: m.QualifiedEventId, *, at: datetime) -> None:
-    # With those that the optID spoke of before, all at once and in order, as whoever takes answers does.
+    # One opt of a VEN at a time; its event with those that the optID spoke of before, all at once and in
+    # order, as whoever takes answers does.
+    Ven.objects.select_for_update(no_key=True).get(pk=ven.pk)
     spoken_of = _standing(ven, message.opt_id).values("event_id")
     asked = Q(ven=ven, event_id=wanted.event_id)
     locked = Event.objects.select_for_update().filter(asked | Q(pk__in=spoken_of)).order_by("pk")
