@@ -84,6 +84,23 @@ def make_room(*, campaign_id: UUID, at: datetime) -> int:
     return count
 
 
+def make_room_for_all(*, night: date, at: datetime) -> int:
+    """Make room for every campaign of the night that was sent and is not over; how many lines were moved.
+
+    For what `make_room` could not see when the campaign was sent: plans that were under way just then, and
+    assets that came back to it since. Raises Frozen while nothing may be sent.
+    """
+    over = needs.night_of(night).interval
+    sent = Campaign.objects.filter(
+        direction=Direction.TURN_DOWN,
+        state=Campaign.State.DISPATCHED,
+        starts_at__lt=over.ends_at,
+        ends_at__gt=max(at, over.starts_at),
+    )
+    ids = list(sent.order_by("starts_at", "pk").values_list("pk", flat=True))
+    return sum(make_room(campaign_id=campaign_id, at=at) for campaign_id in ids)
+
+
 def lines_in(asset_ids: Collection[UUID], interval: Interval, *, at: datetime) -> list[HomePlanLine]:
     """Lines of plans that were sent and go on, and draw power in what is left of the interval."""
     found: list[HomePlanLine] = []

@@ -239,7 +239,7 @@ def follow_tariffs(**_: object) -> None:
 @shared_task(ignore_result=True)
 def plan_tonight(**_: object) -> None:
     """From 16:00 on, plan and send the night of homes whose prices are known; again for what came later, to
-    the night's end at noon.
+    the night's end at noon. Campaigns that were sent meanwhile have their room.
     """
     at = clock.now()
     local = at.astimezone(LONDON)
@@ -252,6 +252,7 @@ def plan_tonight(**_: object) -> None:
         logger.info("no prices of the night of %s yet", night)
     try:
         home_plans.send_night(night=night, at=at)
+        making_room.make_room_for_all(night=night, at=at)
     except freezing.Frozen:
         logger.warning("the night of %s is not sent: frozen", night)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ import pytest
 
 from assets import shadowing
 from assets.models import Asset
-from campaigns import freezing, home_plans, making_room, needs, tariffs
+from campaigns import freezing, home_plans, making_room, needs, tariffs, tasks
 from campaigns.market import weighing
 from campaigns.models import HomePlan, HomePlanLine
 from campaigns.needs import Night
@@ -127,6 +128,28 @@ def test_under_a_demand_charge_no_half_hour_goes_above_the_plans_highest(paper_v
 
     line.refresh_from_db()
     assert max(line.power_w) == most_w
+
+
+def test_a_plan_under_way_as_the_campaign_was_sent_makes_room_afterwards(
+    paper_vtn: PaperVtn, it_is: Callable[[datetime], None]
+) -> None:
+    """The campaign was approved after the night was planned and sent before its plans were."""
+    _, assets = planned("ev_charger")
+    line, over = HomePlanLine.objects.get(), needs.night_of(NIGHT)
+    sent_at = HomePlan.objects.get().sent_at
+    HomePlan.objects.update(sent_at=None)
+    starts_at = datetime(2026, 1, 15, 1, tzinfo=UTC)
+    campaign = make_dispatched(assets, starts_at=starts_at, ends_at=starts_at + timedelta(hours=2))
+    assert making_room.make_room(campaign_id=campaign.pk, at=LATER) == 0
+    HomePlan.objects.update(sent_at=sent_at)
+    assert drawn_at(line, over) == [time(0, 30), time(1), time(1, 30)]
+    it_is(LATER)
+
+    for _ in range(2):
+        tasks.plan_tonight()
+
+        assert drawn_at(line, over) == [time(0, 30), time(3), time(3, 30)]
+    assert AuditEntry.objects.filter(verb=making_room.MOVED).count() == 1
 
 
 def test_a_turn_up_or_a_frozen_hour_moves_nothing(paper_vtn: PaperVtn) -> None:
