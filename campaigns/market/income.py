@@ -2,8 +2,9 @@
 
 Pure. An asset gives its power for the whole of a request or, with its own chance, nothing. Of what is
 offered, what comes is paid at the price and what lacks costs the penalty; so, with the sum of what comes
-taken as normal, the best offer lies where the chance of falling short is price / (price + penalty). Asking
-an asset costs a little. No asset serves two requests that meet in time.
+taken as normal, the best offer lies where the chance of falling short is price / (price + penalty), and never
+above what the assets have together. Asking an asset costs a little. No asset serves two requests that meet in
+time.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def best_choice(
     spread = power_w**2 * (chance_out * (1 - chance_out))[:, None]
     meets = _meets(requests)
     asks = np.broadcast_to(np.asarray(ask_mp, np.float64), power_w.shape)
-    search = _Search(terms, mean_w, spread, meets, asks)
+    search = _Search(terms, power_w, mean_w, spread, meets, asks)
     tried = [
         search.improved(search.filled(order, is_thrifty=is_thrifty))
         for order in _orders(search)
@@ -106,7 +107,8 @@ def expected_mp(
     mean = np.array([(power * (1 - out)).sum()])
     variance = np.array([(power**2 * out * (1 - out)).sum()])
     cost = np.array([float((np.asarray(ask_mp, np.float64) * (power != 0)).sum())])
-    return float(_Terms(request).worth(mean, variance, cost)[0])
+    has = np.array([power[out < 1].sum()])
+    return float(_Terms(request).worth(mean, variance, has, cost)[0])
 
 
 class _Terms:
@@ -120,23 +122,23 @@ class _Terms:
         self.peak_w = max((w for w, _ in self.levels), default=0.0)
         self.least_w = min(float(request.least_w), self.peak_w) if self.levels else 0.0
         price, penalty = request.price_mp_per_kwh, request.penalty_mp_per_kwh
-        # Without a penalty the chance of falling short does not matter: all of it is offered.
+        # Without a penalty the chance of falling short does not matter: all that the assets have is offered.
         self.deviations = NormalDist().inv_cdf(price / (price + penalty)) if price and penalty else np.inf
         self.is_worthless = not price or not self.levels
         self.at_most_w = float(request.least_w) > self.peak_w
 
-    def offer_w(self, mean: Floats, variance: Floats) -> Floats:
-        """The best offer if as much were asked as can be given."""
+    def offer_w(self, mean: Floats, variance: Floats, has: Floats) -> Floats:
+        """The best offer if as much were asked as can be given; `has` is what comes if every asset does."""
         if self.deviations == np.inf:
-            return np.where(mean > 0, self.peak_w, 0.0)
-        return np.maximum(0.0, mean + self.deviations * np.sqrt(np.maximum(variance, 0)))
+            return has
+        return np.clip(mean + self.deviations * np.sqrt(np.maximum(variance, 0)), 0.0, has)
 
-    def worth(self, mean: Floats, variance: Floats, cost: Floats) -> Floats:
-        """Expected mp of each set of assets, given its sums and what asking them costs."""
+    def worth(self, mean: Floats, variance: Floats, has: Floats, cost: Floats) -> Floats:
+        """Expected mp of each set of assets, given its sums (`offer_w`) and what asking them costs."""
         if self.is_worthless or self.at_most_w:
             return -cost
         price, penalty = self.request.price_mp_per_kwh, self.request.penalty_mp_per_kwh
-        best = self.offer_w(mean, variance)
+        best = self.offer_w(mean, variance, has)
         income = np.zeros_like(mean)
         for asked_w, times in self.levels:
             offered = np.minimum(best, asked_w)
@@ -149,9 +151,16 @@ class _Search:
     """Fills requests one after the other, then improves what came of it move by move."""
 
     def __init__(
-        self, terms: Sequence[_Terms], mean_w: Floats, spread: Floats, meets: Bools, asks: Floats
+        self,
+        terms: Sequence[_Terms],
+        power_w: Floats,
+        mean_w: Floats,
+        spread: Floats,
+        meets: Bools,
+        asks: Floats,
     ) -> None:
-        self.terms, self.mean_w, self.spread, self.meets, self.asks = terms, mean_w, spread, meets, asks
+        self.terms, self.power_w, self.mean_w, self.spread = terms, power_w, mean_w, spread
+        self.meets, self.asks = meets, asks
         self.are_alike = bool((asks == asks.flat[0]).all())
         self.can = mean_w > 0
         whole = meets.astype(np.int64)
@@ -200,8 +209,7 @@ class _Search:
                 offered.append(())
                 income.append(0.0)
                 continue
-            mean, variance = self._sums(number, serves[:, number])
-            best = float(terms.offer_w(np.array([mean]), np.array([variance]))[0])
+            best = float(terms.offer_w(*self._sums(number, serves[:, number]))[0])
             offered.append(tuple(int(min(best, w)) for w in terms.request.profile_w))
             income.append(worth)
         return Choice(serves, tuple(offered), tuple(income))
@@ -220,20 +228,26 @@ class _Search:
         for key in keys if self.are_alike else [*keys, asks / mean]:
             order = np.lexsort((free, key))
             worth = self.terms[number].worth(
-                np.cumsum(mean[order]), np.cumsum(spread[order]), np.cumsum(asks[order])
+                np.cumsum(mean[order]),
+                np.cumsum(spread[order]),
+                np.cumsum(self.power_w[free[order], number]),
+                np.cumsum(asks[order]),
             )
             at = int((worth > 0).argmax()) if is_thrifty else int(worth.argmax())
             if worth[at] > 0 and (worth[at] > best_mp or (is_thrifty and at + 1 < len(best))):
                 best, best_mp = free[order[: at + 1]], float(worth[at])
         return best
 
-    def _sums(self, number: int, is_in: Bools) -> tuple[float, float]:
-        return float(self.mean_w[is_in, number].sum()), float(self.spread[is_in, number].sum())
+    def _sums(self, number: int, is_in: Bools) -> tuple[Floats, Floats, Floats]:
+        """Mean, variance and most of what these assets give, each of one value."""
+        mean, variance, has = (
+            each[is_in, number].sum(keepdims=True) for each in (self.mean_w, self.spread, self.power_w)
+        )
+        return mean, variance, has
 
     def _worth(self, number: int, is_in: Bools) -> float:
-        mean, variance = self._sums(number, is_in)
-        cost = np.array([float(self.asks[is_in, number].sum())])
-        return float(self.terms[number].worth(np.array([mean]), np.array([variance]), cost)[0])
+        cost = self.asks[is_in, number].sum(keepdims=True)
+        return float(self.terms[number].worth(*self._sums(number, is_in), cost)[0])
 
     def _gains(self, serves: Bools) -> tuple[Floats, Floats]:
         """What each request gains by each asset joining it, and what it loses by each leaving it."""
@@ -241,12 +255,13 @@ class _Search:
         leaving = np.zeros(serves.shape)
         for number, terms in enumerate(self.terms):
             is_in = serves[:, number]
-            mean, variance = self._sums(number, is_in)
+            mean, variance, has = self._sums(number, is_in)
             now, cost = self._worth(number, is_in), float(self.asks[is_in, number].sum())
             step = np.where(is_in, -1.0, 1.0)
             worth = terms.worth(
                 np.maximum(0.0, mean + step * self.mean_w[:, number]),
                 np.maximum(0.0, variance + step * self.spread[:, number]),
+                np.maximum(0.0, has + step * self.power_w[:, number]),
                 cost + step * self.asks[:, number],
             )
             can = self.can[:, number] & ~is_in

@@ -63,6 +63,7 @@ def test_a_choice_promises_no_asset_twice_offers_no_more_than_asked_and_beats_an
         if is_served:
             assert max(offered) >= min(asked.least_w, max(asked.profile_w)) - 1
             has = choice.serves[:, number]
+            assert max(offered) <= power[has, number].sum()
             worth = expected_mp(asked, power[has, number], out[has], ask_mp=ASK_MP)
             assert choice.income_mp[number] == pytest.approx(worth)
         alone = best_choice([asked], power[:, [number]], out, ask_mp=ASK_MP)
@@ -97,3 +98,13 @@ def test_the_dearer_a_shortfall_the_less_is_offered() -> None:
     mean_w = 16_000
     assert offered(20_000) > mean_w > offered(150_000) > offered(500_000) > 0
     assert offered(50_000) == pytest.approx(mean_w, abs=1)
+
+
+def test_no_more_is_offered_than_the_assets_have_where_a_shortfall_costs_little_or_nothing() -> None:
+    power, out = np.full((10, 1), 2_000.0), np.full(10, 0.2)
+    for penalty in (0, 1, 100):
+        asked = Asked([1_000_000, 5_000], 60_000, penalty, least_w=10_000, starts=0, ends=2)
+        assert best_choice([asked], power, out, ask_mp=0).offered_w[0] == (20_000, 5_000)
+
+        too_big = Asked([1_000_000], 60_000, penalty, least_w=100_000, starts=0, ends=1)
+        assert best_choice([too_big], power, out, ask_mp=0).offered_w[0] == ()
