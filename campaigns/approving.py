@@ -60,6 +60,7 @@ def approve_campaign(*, campaign_id: UUID, at: datetime, by: User | None) -> lis
     is returned, and the second sends it. Raises SecondApproverNeeded when the first comes again, RampTaken
     where others change a substation's load at the same time.
     """
+    ramping.hold()
     campaign, is_new = life.begin(campaign_id, Verb.APPROVE)
     if not is_new:
         return _participations(campaign)

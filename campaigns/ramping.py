@@ -13,12 +13,25 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db import connection
 from django.db.models import Q, Sum
 
 from campaigns.models import MOST_SPREAD_SECONDS, Campaign, Participation
 
 A_MINUTE: Final = 60
 RUNNING: Final = (Campaign.State.APPROVED, Campaign.State.DISPATCHED)
+RAMP_LOCK: Final = 0x0D5_8A39
+"""An advisory lock: what changes load is judged one after the other."""
+
+
+def hold() -> None:
+    """Wait for whoever judges a ramp, and let nobody else until this transaction ends.
+
+    The first lock that approving and dispatching take, and an operator's start before it holds tables still:
+    who has it may wait for campaigns and participations, whose holders never wait for it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [RAMP_LOCK])
 
 
 def used_w_per_minute(campaign: Campaign) -> Mapping[str, int]:

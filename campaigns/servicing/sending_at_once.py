@@ -143,6 +143,7 @@ def start(order: Order, *, at: datetime) -> Started:
     Inside a transaction. Raises NobodyToAsk and Frozen.
     """
     if not order.is_rehearsal:
+        ramping.hold()
         _hold_still()
     with _no_collecting():
         return _start(order, at=at)

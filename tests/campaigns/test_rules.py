@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns import rules
+from campaigns import ramping, rules
 from campaigns.approving import RampTaken, SecondApproverNeeded, approve_campaign
-from campaigns.models import CampaignRule
+from campaigns.models import Campaign, CampaignRule
 from campaigns.planning import plan_campaign
 from members.models import Role
 from opendsr.kernel.models import AuditEntry
@@ -25,6 +26,7 @@ from tests.campaigns.staging import (
     make_ready_home,
     make_rules,
 )
+from tests.campaigns.test_approving import in_threads
 from tests.factories import make_staff
 
 HOUR = timedelta(hours=1)
@@ -150,3 +152,30 @@ def test_a_plan_made_before_another_was_approved_is_not_approved_beyond_the_ramp
     assert refused.value.data == {"substation": "Mill Lane", "most_w": 500}
     small = make_planned({homes[2].assets[0]: 500})
     assert approve_campaign(campaign_id=small.pk, at=NOON, by=None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_approved_at_once_each_counts_the_other(
+    paper_vtn: PaperVtn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = [make_ready_home(primary_substation="Mill Lane")[1] for _ in range(4)]
+    make_rules(substation_w_per_minute=400)
+    planned = [make_planned({kit.assets[0]: 1_500}) for kit in homes]
+    used_w_per_minute = ramping.used_w_per_minute
+
+    def look_slowly(campaign: Campaign) -> object:
+        used = used_w_per_minute(campaign)
+        threading.Event().wait(0.2)
+        return used
+
+    monkeypatch.setattr(ramping, "used_w_per_minute", look_slowly)
+
+    results = in_threads(
+        *(
+            lambda campaign=campaign: approve_campaign(campaign_id=campaign.pk, at=NOON, by=None)
+            for campaign in planned
+        )
+    )
+
+    assert sorted(type(each).__name__ for each in results) == ["RampTaken"] * 3 + ["list"]
+    assert sorted(Campaign.objects.values_list("state", flat=True)) == ["approved"] + ["planned"] * 3

@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets import limiting
 from assets.models import Asset
-from campaigns import opting
+from campaigns import approving, opting, ramping
 from campaigns.life import CampaignEnded
 from campaigns.models import Campaign, Participation, ServicingContract, ServicingSignal
 from campaigns.opting import CannotOptBackIn, ParticipationClosed
@@ -34,7 +34,14 @@ from members.models import Consent, Occupancy, Purpose, StandingOptOut
 from opendsr.kernel import clock, outbox
 from opendsr.kernel.models import DeliveryState, OutboxDelivery
 from tests.campaigns.servicing.operating import Operator, make_habits, make_operator, told
-from tests.campaigns.staging import NOON, PaperVtn, make_dispatched, make_ready_home, make_rules
+from tests.campaigns.staging import (
+    NOON,
+    PaperVtn,
+    make_dispatched,
+    make_planned,
+    make_ready_home,
+    make_rules,
+)
 from tests.campaigns.test_approving import in_threads
 from tests.factories import HubKit, Resident
 from vtn.models import Event
@@ -456,6 +463,49 @@ def test_two_starts_at_once_ask_no_more_than_the_contract(
     states = sorted((each["http"], each.get("reason", "")) for each in answers if isinstance(each, dict))
     assert states[0][0] in (201, 202)
     assert states[1] == (422, "over_contract")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_counts_what_is_being_approved_for_the_substation(
+    it_is: ItIs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it_is(NOON)
+    place = {"cmz": "Calder", "primary_substation": "Mill Lane", "through_vtn": True}
+    homes = [make_ready_home(**place) for _ in range(4)]  # type: ignore[arg-type]
+    make_habits(*(resident for resident, _ in homes), usual_w=900)
+    make_rules(substation_w_per_minute=3_000)
+    operator = make_operator()
+    # 10 kW over 300 s: 2 kW a minute.
+    market = make_planned(
+        {homes[0][1].assets[0]: 10_000}, starts_at=NOON, ends_at=NOON + 60 * MINUTE, at=NOON - 60 * MINUTE
+    )
+    used_w_per_minute = ramping.used_w_per_minute
+    is_judged, is_looked_at = threading.Event(), threading.Event()
+
+    def look_slowly(campaign: Campaign) -> object:
+        used = used_w_per_minute(campaign)
+        if campaign.pk == market.pk:
+            is_judged.set()
+            is_looked_at.wait(1.5)  # where starts do not wait for approvals
+        else:
+            is_looked_at.set()
+        return used
+
+    monkeypatch.setattr(ramping, "used_w_per_minute", look_slowly)
+
+    def start() -> Place:
+        is_judged.wait(10)
+        return operator.start(size_w=3_000, minutes=30)
+
+    approved, started = in_threads(
+        lambda: approving.approve_campaign(campaign_id=market.pk, at=NOON, by=None), start
+    )
+
+    assert isinstance(approved, list), approved
+    assert isinstance(started, dict), started
+    parts = Participation.objects.exclude(campaign=market).exclude(state="cancelled")
+    asked_w = parts.aggregate(watts=Sum("expected_w"))["watts"] or 0
+    assert 0 < asked_w <= 1_000, started
 
 
 @pytest.mark.django_db(transaction=True)
