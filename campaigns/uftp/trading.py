@@ -6,7 +6,7 @@ what the market's services raise, for what cannot be taken; then nothing of it s
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -17,7 +17,7 @@ from campaigns.uftp.reading import Rejected
 from campaigns.uftp.sending import OPTION
 from campaigns.uftp.wire import Element, Payload
 from campaigns.uftp_models import UftpSign
-from opendsr.kernel.periods import period_of
+from opendsr.kernel.periods import period_of, period_start
 
 PENNY: Final = Decimal("0.01")
 State = UftpMessage.State
@@ -81,7 +81,9 @@ def take_order(payload: Payload, *, terms: UftpTerms, row: UftpMessage, at: date
     ordered_w = _ordered_w(root, offer, day=day, factor=factor, terms=terms)
     if offer.state == OfferState.WITHDRAWN:
         raise Rejected(reason="Reference Message Revoked", detail="the offer was revoked")
-    if offer.state == OfferState.LAPSED or offer.good_until <= at:
+    # An order said again is answered as it was, also once the offer has run out.
+    is_late = offer.state == OfferState.MADE and offer.good_until <= at
+    if offer.state == OfferState.LAPSED or is_late:
         until = wire.stamp(offer.good_until)
         raise Rejected(reason="Reference Message Expired", detail=f"the offer was good until {until}")
     reference = wire.text(root, "OrderReference")
@@ -196,11 +198,12 @@ def _replace_earlier(payload: Payload, *, terms: UftpTerms, day: date, at: datet
         kind="FlexRequest",
         state=State.ACCEPTED,
         conversation_id=payload.conversation_id,
+        request__starts_at__gte=period_start(day, 1),
+        request__starts_at__lt=period_start(day + timedelta(days=1), 1),
     )
-    for each in earlier.order_by("-pk")[:10]:
+    for each in earlier.order_by("-pk"):
         before = wire.tree(each.xml.encode())
-        is_same = before.get("CongestionPoint") == root.get("CongestionPoint")
-        if not is_same or wire.day(before, "Period") != day or each.request is None:
+        if each.request is None or before.get("CongestionPoint") != root.get("CongestionPoint"):
             continue
         if wire.whole(before, "Revision") >= revision:
             detail = f"revision {wire.whole(before, 'Revision')} was taken in this conversation"

@@ -200,6 +200,21 @@ def test_a_later_revision_takes_the_place_of_the_one_before(dso: PaperDso) -> No
     assert again.startswith("Subordinate Sequence Number")
 
 
+def test_a_revision_finds_the_one_before_however_much_was_said_since(speaker: PaperDso) -> None:
+    talk = str(uuid4())
+    for day in range(15, 27):
+        speaker.request(Period=f"2026-01-{day}", ConversationID=talk)
+
+    speaker.request([(33, 1, -4_000)], Period="2026-01-15", Revision="2", ConversationID=talk)
+
+    asked = MarketRequest.objects.filter(starts_at__date="2026-01-15")
+    assert {each.state: each.profile_w for each in asked} == {
+        "withdrawn": [4_000, 4_000, 8_000, 8_000],
+        "open": [4_000],
+    }
+    assert MarketRequest.objects.filter(state="open").count() == 12
+
+
 def test_an_offer_that_is_withdrawn_is_revoked_and_cannot_be_ordered(dso: PaperDso) -> None:
     offer = offered(dso)
     request = MarketRequest.objects.get()
@@ -265,6 +280,22 @@ def test_an_order_that_comes_late_is_refused(dso: PaperDso, it_is: ItIs) -> None
     answer = dso.latest("FlexOrderResponse").get("RejectionReason", "")
     assert answer.startswith("Reference Message Expired")
     assert not MarketOrder.objects.exists()
+
+
+def test_an_order_said_again_after_the_offer_ran_out_stands_as_it_was_taken(
+    dso: PaperDso, it_is: ItIs
+) -> None:
+    offer = offered(dso)
+    dso.order(offer)
+    it_is(MarketOffer.objects.get().good_until)
+
+    dso.order(offer)
+    assert dso.latest("FlexOrderResponse").get("Result") == "Accepted"
+    dso.order(offer, factor="0.50")
+    assert dso.latest("FlexOrderResponse").get("Result") == "Rejected"
+
+    assert MarketOrder.objects.get().ordered_w == [4_000, 4_000, 8_000, 8_000]
+    assert Campaign.objects.count() == 2
 
 
 def test_on_trial_all_is_answered_and_nothing_is_planned(dso: PaperDso) -> None:
