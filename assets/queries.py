@@ -54,6 +54,13 @@ def assets_in_zone(zone_kind: str, zone: str) -> list[ZoneAsset]:
     return zone_assets(Asset.objects.filter(narrow(zone.strip())))
 
 
+def homes_in_zone(zone_kind: str, zone: str) -> set[UUID]:
+    """Homes with an asset in use in the zone; `zone_kind` as for `assets_in_zone`."""
+    in_use = Asset.objects.filter(ZONES[zone_kind](zone.strip())).exclude(state=Asset.State.RETIRED)
+    homes = in_use.exclude(hub__state=Hub.State.RETIRED).order_by().values_list("hub__home_id", flat=True)
+    return set(homes.distinct())
+
+
 def zone_assets(assets: QuerySet[Asset]) -> list[ZoneAsset]:
     """The rows of any set of assets, without those out of use, in one query."""
     in_use = assets.exclude(state=Asset.State.RETIRED).exclude(hub__state=Hub.State.RETIRED)

@@ -19,7 +19,7 @@ from django.db.models import Q
 
 from assets.listing import is_switched_too_often, life_of
 from assets.models import Asset, Hub
-from campaigns import eligibility, freezing, needs, peaks, tariffs, vtn_door
+from campaigns import eligibility, freezing, import_caps, needs, peaks, tariffs, vtn_door
 from campaigns.least_cost import stepped, tank
 from campaigns.least_cost.stepped import Bools, Ints
 from campaigns.least_cost.switched import least_cost_switched
@@ -112,7 +112,7 @@ def plan_night(*, night: date, at: datetime) -> NightReport:
     """Plan every home on a tariff whose prices of the night are known, in place of plans not sent yet.
 
     Half-hours already begun at `at` are not planned. Raises PricesUnknown when no home can be planned for
-    want of prices.
+    want of prices. Cars behind an import cap are planned together under it.
     """
     over = needs.night_of(night)
     stays = list(
@@ -134,18 +134,23 @@ def plan_night(*, night: date, at: datetime) -> NightReport:
     left_out: Counter[str] = Counter()
     plans: list[HomePlan] = []
     lines: list[HomePlanLine] = []
+    free: dict[UUID, Bools] = {}
+    price_of: dict[str, Ints] = {}
     for group in by_tariff.values():
         tariff = group[0].tariff
         price, known = tariffs.prices_of(tariff, over.starts)
         if not known[is_open].all() or not is_open.any():
             left_out["prices_unknown"] += len(group)
             continue
-        made, made_lines = _plans(group, tariff, price, over, is_open, at=at)
+        made, made_lines, may = _plans(group, tariff, price, over, is_open, at=at)
+        free |= may
+        price_of[tariff.pk] = price
         left_out["nothing_to_plan"] += len(group) - len(made)
         plans += made
         lines += made_lines
     if not plans and left_out["prices_unknown"]:
         raise PricesUnknown(night=night)
+    _keep_under_caps(lines, price_of, free, over, at=at)
     HomePlan.objects.bulk_create(plans, batch_size=2_000)
     HomePlanLine.objects.bulk_create(lines, batch_size=2_000)
     return NightReport(
@@ -354,8 +359,8 @@ def _held(values: Sequence[float]) -> tuple[SignalInterval, ...]:
 
 def _plans(
     group: Sequence[HomeTariff], tariff: Tariff, price: Ints, over: Night, is_open: Bools, *, at: datetime
-) -> tuple[list[HomePlan], list[HomePlanLine]]:
-    """Plans of the homes on one tariff, all assets of a kind at once."""
+) -> tuple[list[HomePlan], list[HomePlanLine], dict[UUID, Bools]]:
+    """Plans of the homes on one tariff, all assets of a kind at once; and when each asset is free."""
     occupancy_of = {stay.occupancy.home_id: stay.occupancy for stay in group}
     found = list(
         Asset.objects.filter(
@@ -413,7 +418,44 @@ def _plans(
         plan.demand_cost_mp, plan.unplanned_demand_cost_mp = each.cost_mp, each.unplanned_cost_mp
         plan.cost_mp += each.cost_mp
         plan.unplanned_cost_mp += each.unplanned_cost_mp
-    return list(plan_of.values()), lines
+    return list(plan_of.values()), lines, free
+
+
+def _keep_under_caps(
+    lines: Sequence[HomePlanLine],
+    price_of: Mapping[str, Ints],
+    free: Mapping[UUID, Bools],
+    over: Night,
+    *,
+    at: datetime,
+) -> None:
+    """Change the lines of cars, and their plans' costs, to what import caps leave for them."""
+    shared = import_caps.share(lines, price_of, free, over, at=at)
+    under_charge: dict[UUID, HomePlan] = {}
+    for line in lines:
+        told = shared.get(line.asset_id)
+        if told is None:
+            continue
+        plan, before_mp = line.plan, line.cost_mp
+        line.power_w, line.shortfall_wh = told.power_w.tolist(), told.shortfall_wh
+        line.cost_mp = cost_of(told.power_w, price_of[plan.tariff_id])
+        plan.cost_mp += line.cost_mp - before_mp
+        if plan.peak_w is not None:
+            under_charge[plan.occupancy_id] = plan
+    if not under_charge:
+        return
+    of_plan: dict[UUID, list[HomePlanLine]] = defaultdict(list)
+    for line in lines:
+        of_plan[line.plan.occupancy_id].append(line)
+    ids = [[line.asset_id for line in of_plan[stay]] for stay in under_charge]
+    read = peaks.read(list(under_charge), ids, over, at=at)
+    drawn_w = [np.sum([line.power_w for line in of_plan[stay]], axis=0) for stay in under_charge]
+    used_wh = read.base_wh + np.array(drawn_w) // stepped.HALF_HOURS_AN_HOUR
+    for row, (plan, above_wh) in enumerate(zip(under_charge.values(), read.above_wh(used_wh), strict=True)):
+        plan.cost_mp -= plan.demand_cost_mp
+        plan.peak_w = int(used_wh[row].max()) * stepped.HALF_HOURS_AN_HOUR
+        plan.demand_cost_mp = peaks.charge_mp(int(above_wh), plan.tariff.demand_pence_per_kw)
+        plan.cost_mp += plan.demand_cost_mp
 
 
 def _under_a_charge(

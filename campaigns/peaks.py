@@ -64,10 +64,24 @@ class Homes:
 def read(
     occupancy_ids: Sequence[UUID], assets_of: Sequence[Collection[UUID]], over: Night, *, at: datetime
 ) -> Homes:
-    """What each household usually draws in the night without its assets, and its month's peak so far.
+    """What each household usually draws in the night without its assets, and its month's peak so far."""
+    base_wh = usual_wh(occupancy_ids, assets_of, over, at=at)
+    months = sorted({(each.year, each.month) for each in over.local})
+    so_far = np.zeros_like(base_wh)
+    for year, month in months:
+        is_month = np.array([(each.year, each.month) == (year, month) for each in over.local])
+        so_far[:, is_month] = _peaks_wh(occupancy_ids, date(year, month, 1), at=at)[:, None]
+    return Homes(base_wh, so_far)
+
+
+def usual_wh(
+    occupancy_ids: Sequence[UUID], assets_of: Sequence[Collection[UUID]], over: Night, *, at: datetime
+) -> Ints:
+    """Wh that each household usually draws in the night without its assets [home, half-hour].
 
     `assets_of` are the planned assets of each home: what their devices usually draw is taken off. Where no
-    device tells, the home's usual use stands with its assets in it, on the safe side.
+    device tells, the home's usual use stands with its assets in it, on the safe side; a home whose use is
+    not known draws nothing.
     """
     slot = np.array([2 * each.hour + each.minute // 30 for each in over.local])
     is_working = np.array([is_working_day(each.date()) for each in over.local], np.int64)
@@ -82,12 +96,7 @@ def read(
     drawn_w = shapes.drawn_w * shapes.drew / np.maximum(shapes.seen, 1)
     for row, (number, _asset_id) in enumerate(own):
         usual_w[number] -= drawn_w[row, slot].astype(np.int64)
-    months = sorted({(each.year, each.month) for each in over.local})
-    so_far = np.zeros_like(usual_w)
-    for year, month in months:
-        is_month = np.array([(each.year, each.month) == (year, month) for each in over.local])
-        so_far[:, is_month] = _peaks_wh(occupancy_ids, date(year, month, 1), at=at)[:, None]
-    return Homes(np.maximum(0, usual_w) // WATTS, so_far)
+    return np.maximum(0, usual_w) // WATTS
 
 
 def without_plans(homes: Homes, occupancy_ids: Sequence[UUID], over: Night) -> Homes:

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from campaigns.least_cost.capped import least_cost_within
 from campaigns.least_cost.stepped import (
     Bools,
     Ints,
@@ -97,10 +98,11 @@ def least_cost_under_cap(price: Ints, loads: SteppedLoads, cap_wh: Ints) -> Feed
             break
     if best is None:
         raise AssertionError("there is at least one pass")
-    planned_wh = best.steps.sum(axis=1) * loads.step_wh
-    cost = (best.steps * price).sum(axis=1) * loads.step_wh
-    plans = SteppedPlans(best.steps, planned_wh, np.maximum(0, loads.need_wh - planned_wh), cost)
-    gap = (best.cost - bound) / abs(bound) if bound else 0.0
+    steps = _met_further(price, loads, cap_wh, best.steps)
+    planned_wh = steps.sum(axis=1) * loads.step_wh
+    cost = (steps * price).sum(axis=1) * loads.step_wh
+    plans = SteppedPlans(steps, planned_wh, np.maximum(0, loads.need_wh - planned_wh), cost)
+    gap = (int(cost.sum()) - bound) / abs(bound) if bound else 0.0
     return FeederPlans(plans, np.rint(best.feeder_price).astype(np.int64), bound, float(gap), is_binding=True)
 
 
@@ -165,6 +167,25 @@ def _place(price: Ints, loads: SteppedLoads, left_wh: Floats) -> Ints:
         todo = todo[fit:]
         if len(todo):
             is_open[todo] &= asked_wh[fit] <= left_wh
+    return steps
+
+
+def _met_further(price: Ints, loads: SteppedLoads, cap_wh: Ints, steps: Ints) -> Ints:
+    """Steps with which loads that came too late for all they need take what is left, at any power."""
+    steps = steps.copy()
+    left_wh = cap_wh - (steps * loads.step_wh[:, None]).sum(axis=0)
+    wanted = wanted_steps(loads)[0]
+    for load in np.nonzero(steps.sum(axis=1) < wanted)[0]:
+        step_wh = int(loads.step_wh[load])
+        may = loads.is_available[load] & (left_wh >= step_wh) & (steps[load] < loads.most[load])
+        if not may.any():
+            continue
+        one = np.array([load])
+        room_wh = left_wh + steps[load] * step_wh
+        found = least_cost_within(price[one], part_of(loads, one), room_wh[None]).steps[0]
+        if found.sum() > steps[load].sum():
+            left_wh = room_wh - found * step_wh
+            steps[load] = found
     return steps
 
 

@@ -120,7 +120,10 @@ class ContractForm(forms.Form):
     import_cap_kw = _kw(
         _("Import cap on silence, in kW"),
         required=False,
-        help_text=_("It may cap what the zone takes; this holds when it says nothing. Empty: no such caps."),
+        help_text=_(
+            "It may cap what the zone takes; this holds when it says nothing, and plans of the night"
+            " charge cars within it. Empty: no such caps."
+        ),
     )
     export_cap_kw = _kw(
         _("Export cap on silence, in kW"),

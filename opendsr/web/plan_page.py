@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 import campaigns.policy
 import members.policy
 import members.queries
-from campaigns import needs, tariffs
+from campaigns import import_caps, needs, tariffs
 from campaigns.models import HomePlan, HomePlanLine, HomeTariff, PlanLine, Tariff
 from campaigns.needs import Night
 from members.models import Occupancy
@@ -35,6 +35,8 @@ from opendsr.web.refusals import sentence
 HOMES_SHOWN: Final = 50
 NIGHTS_ADDED_UP: Final = 30
 MP_A_PENNY: Final = 1_000
+LEAST_TOLD_WH: Final = 50
+"""Less is a kWh with one digit of 0.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,9 @@ def night_plans(request: HttpRequest) -> HttpResponse:
     )
     keys, pager = paged(request, ordered, size=HOMES_SHOWN)
     shown = HomePlan.objects.select_related("occupancy__home", "tariff").in_bulk(keys)
+    over = needs.night_of(night)
     context = {
+        "caps": [_cap(each) for each in import_caps.told(over)] if sums["homes"] else [],
         "night": wording.civil_day(night),
         "earlier": (night - timedelta(days=1)).isoformat(),
         "later": (night + timedelta(days=1)).isoformat(),
@@ -149,6 +153,18 @@ def night_plans(request: HttpRequest) -> HttpResponse:
     return render(request, "campaigns/night_plans.html", context)
 
 
+def _cap(told: import_caps.ZoneNight) -> dict[str, object]:
+    contract = told.contract
+    return {
+        "zone": f"{contract.get_zone_kind_display()} {contract.zone}",
+        "cap": wording.power(contract.import_cap_w or 0),
+        "cars": told.cars,
+        "highest": wording.power(told.highest_w),
+        "homes": told.homes_missing,
+        "missing": f"{told.missing_wh / 1000:.1f}" if told.missing_wh else "",
+    }
+
+
 def _state(plan: HomePlan) -> str:
     if plan.sent_at is not None:
         return _("sent %(time)s") % {"time": wording.clock_time(plan.sent_at)}
@@ -166,7 +182,8 @@ def _home(stay: Occupancy) -> HomeNight:
     if latest is not None:
         over = needs.night_of(latest.night)
         rows = latest.lines.select_related("asset").order_by("asset__name", "pk")
-        lines = tuple(_line(row, over) for row in rows)
+        is_capped = import_caps.is_capped(stay.home_id, over)
+        lines = tuple(_line(row, over, is_capped=is_capped) for row in rows)
     return HomeNight(
         stay=stay,
         tariff=held.tariff if held else None,
@@ -209,7 +226,7 @@ def _why_peak(plan: HomePlan) -> str:
     return f"{told} {added % words}"
 
 
-def _line(row: HomePlanLine, over: Night) -> LineRow:
+def _line(row: HomePlanLine, over: Night, *, is_capped: bool) -> LineRow:
     planned_wh, unplanned_wh = (sum(watts) // 2 for watts in (row.power_w, row.unplanned_power_w))
     return LineRow(
         name=row.asset.name,
@@ -218,7 +235,7 @@ def _line(row: HomePlanLine, over: Night) -> LineRow:
         cost=wording.money(row.cost_mp),
         unplanned=wording.money(row.unplanned_cost_mp),
         saved=wording.money(row.unplanned_cost_mp - row.cost_mp),
-        why=_why(row, planned_wh, unplanned_wh),
+        why=_why(row, planned_wh, unplanned_wh, is_capped=is_capped and row.asset.kind_id == import_caps.CAR),
         is_stopped=row.stopped_at is not None,
     )
 
@@ -241,22 +258,36 @@ def _stretches(power_w: Sequence[int], over: Night) -> list[str]:
     return told
 
 
-def _why(row: HomePlanLine, planned_wh: int, unplanned_wh: int) -> str:
-    if not planned_wh:
+def _why(row: HomePlanLine, planned_wh: int, unplanned_wh: int, *, is_capped: bool) -> str:
+    # What full power from the start would reach in the time, and the plan does not, the cap left no room for.
+    capped_wh = min(row.shortfall_wh, max(0, unplanned_wh - planned_wh)) if is_capped else 0
+    if not planned_wh and not capped_wh:
         return _("Nothing is needed tonight.")
-    paid = row.cost_mp / planned_wh
-    words = {"paid": f"{paid:.1f}", "otherwise": f"{row.unplanned_cost_mp / max(1, unplanned_wh):.1f}"}
-    told = (
-        _(
-            "These are the cheapest half-hours in which it is ready in time: %(paid)s p/kWh on average,"
-            " %(otherwise)s p/kWh when it starts by itself."
+    told = ""
+    if planned_wh:
+        words = {
+            "paid": f"{row.cost_mp / planned_wh:.1f}",
+            "otherwise": f"{row.unplanned_cost_mp / max(1, unplanned_wh):.1f}",
+        }
+        told = (
+            _(
+                "These are the cheapest half-hours in which it is ready in time: %(paid)s p/kWh on average,"
+                " %(otherwise)s p/kWh when it starts by itself."
+            )
+            % words
         )
-        % words
-    )
-    if row.shortfall_wh:
-        missing = f"{row.shortfall_wh / 1000:.1f}"
+    if is_capped:
+        told += " " + _(
+            "The network where you live can carry only so much tonight, so cars there share the cheapest"
+            " half-hours."
+        )
+    if capped_wh >= LEAST_TOLD_WH:
+        missing = f"{capped_wh / 1000:.1f}"
+        told += " " + _("It leaves no room for %(missing)s kWh that you asked for.") % {"missing": missing}
+    if row.shortfall_wh > capped_wh:
+        missing = f"{(row.shortfall_wh - capped_wh) / 1000:.1f}"
         told += " " + _("The time is too short for the last %(missing)s kWh.") % {"missing": missing}
-    return told
+    return told.strip()
 
 
 def _date(request: HttpRequest) -> date | None:

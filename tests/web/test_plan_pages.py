@@ -9,9 +9,10 @@ import pytest
 from django.urls import reverse
 
 from campaigns import home_plans, tariffs
-from campaigns.models import HomePlan, HomeTariff
+from campaigns.models import HomePlan, HomePlanLine, HomeTariff, ServicingContract
 from opendsr.kernel import clock
 from opendsr.kernel.periods import civil_date
+from tests.campaigns.servicing.operating import make_operator
 from tests.web.conftest import Visit
 from tests.web.scene import Scene
 
@@ -57,6 +58,33 @@ def test_under_a_demand_charge_the_member_sees_the_peak_and_why(scene: Scene, vi
     assert "Your highest half-hour" in page
     assert "£6.50 a month for each kW" in page
     assert "what runs tonight is spread out" in page
+
+
+def test_under_an_import_cap_member_and_staff_see_what_it_leaves_no_room_for(
+    scene: Scene, visit: Visit
+) -> None:
+    make_tariff()
+    scene.alice.home.primary_substation = "Mill Lane"
+    scene.alice.home.save(update_fields=["primary_substation"])
+    alice = visit(scene.alice.user)
+    alice.post(reverse("choose_tariff", args=[scene.alice.occupancy.pk]), {"tariff": "e7"})
+    at = clock.now()
+    operator = make_operator(zone_kind="substation", zone="Mill Lane", import_cap_w=0)
+    ServicingContract.objects.filter(pk=operator.contract.pk).update(starts_at=at - timedelta(days=1))
+    home_plans.plan_night(night=civil_date(at), at=at)
+
+    page = alice.get(reverse("my_plan")).content.decode()
+    staff = visit(scene.sam).get(reverse("night_plans")).content.decode()
+
+    (car,) = HomePlanLine.objects.filter(asset__kind="ev_charger")
+    missing = f"{car.shortfall_wh / 1000:.1f}"
+    assert car.shortfall_wh > 0
+    assert f"It leaves no room for {missing} kWh that you asked for." in page
+    assert "The time is too short" not in page
+    assert "Primary substation Mill Lane: the import cap of 0 kW" in staff
+    assert f"It leaves no room for {missing} kWh that 1 home asked for." in staff
+    in_welsh = alice.get(reverse("my_plan"), headers={"accept-language": "cy"}).content.decode()
+    assert "gadael lle ar gyfer" in in_welsh
 
 
 def test_a_stranger_and_a_wrong_tariff_change_nothing(scene: Scene, visit: Visit) -> None:
