@@ -13,7 +13,7 @@ from assets.job_models import InstallJob
 from assets.models import Asset, Hub
 from members.models import Home, Role, User
 from members.policy import Viewer, has_role, may_see_household, require_role
-from members.queries import current_occupancies
+from members.queries import current_occupancies, member_of
 from opendsr.kernel.errors import NotFound
 
 DEVICE_STAFF: Final = (
@@ -71,6 +71,20 @@ def access_asset(user: Viewer, asset_id: UUID, at: datetime) -> Asset:
     """The asset, for who lives in its home at `at` and for staff; raises AssetNotFound for strangers."""
     asset = Asset.objects.select_related("kind", "hub__home").filter(pk=asset_id).first()
     if asset is None or not _may_see_home(user, asset.hub.home_id, at):
+        raise AssetNotFound(asset_id=str(asset_id))
+    return asset
+
+
+def access_own_asset(user: Viewer, asset_id: UUID, at: datetime) -> Asset:
+    """The asset in use, for the household that lives with it at `at` and nobody else, its landlord and staff
+    included; raises AssetNotFound.
+    """
+    asset = Asset.objects.select_related("kind", "hub__home").filter(pk=asset_id).first()
+    member = member_of(user)
+    if asset is None or asset.state == Asset.State.RETIRED or member is None or not member.is_current(at):
+        raise AssetNotFound(asset_id=str(asset_id))
+    stay = current_occupancies([asset.hub.home_id], at).get(asset.hub.home_id)
+    if stay is None or stay.household_id != member.household_id:
         raise AssetNotFound(asset_id=str(asset_id))
     return asset
 

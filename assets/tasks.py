@@ -25,6 +25,12 @@ def plan_visit(*, fact: Fact) -> None:
     jobs.plan_for_joined(home_id=UUID(str(fact.payload["home_id"])), at=fact.at)
 
 
+@outbox.consumer(moving.OCCUPANCY_ENDED, "assets.forget_needs")
+def forget_needs(*, fact: Fact) -> None:
+    """A household's stay ended: whoever comes next finds none of what it asked of the home's assets."""
+    shadowing.forget_households_words(home_id=UUID(str(fact.payload["home_id"])), at=clock.now())
+
+
 @outbox.consumer(changing.STEP, "assets.change_step")
 def change_step(*, fact: Fact) -> None:
     """The next piece of a change of many rows; delivered twice, the second finds its rows done."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from assets.asking import charge_wh, hot_by
+from assets.asking import Comfort, charge_wh, comfort, hot_by
 from campaigns.least_cost import stepped, storing, tank
 from campaigns.least_cost.stepped import Bools, Ints, SteppedLoads
 from opendsr.kernel.interval import HALF_HOUR, Interval
@@ -27,6 +27,13 @@ CUPBOARD_C: Final = 18
 FULL_C, STERILE_C, HOT_C, MORNING_C = 65, 60, 48, 40
 DRAWS: Final = ((time(6, 30), 0.4), (time(12, 30), 0.1), (time(19), 0.5))
 """When hot water is drawn, and what share of the day's."""
+USUALLY_HOT_BY: Final = tuple(when for when, share in DRAWS if share > 0.2)
+CORE_HOURS: Final = 7
+"""A core stores what its heater takes in so many hours, as hubs suppose of one that says nothing."""
+OUTDOOR_C: Final = 6
+"""Of the heating months in Great Britain, day and night."""
+GAINS_PCT: Final = 20
+"""Of what a home loses on a usual day, people, cooking and the sun give back so much."""
 CHARGE_FROM, CHARGE_TO = time(20), time(8)
 HEATING_MONTHS: Final = (10, 11, 12, 1, 2, 3, 4)
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -84,12 +91,15 @@ def night_of(day: date) -> Night:
 
 
 def cars(things: Sequence[Thing], night: Night, is_open: Bools) -> SteppedLoads:
-    """EV chargers: plugged in from the evening, ready by the time asked (`ready_by`, and `charge_wh` or
-    `charge_miles`).
+    """EV chargers: plugged in from the evening, ready by the time asked (`ready_by`, and `charge_wh`,
+    `charge_miles` or `charge_percent`).
     """
     rated = np.array([thing.rated_w for thing in things], np.int64)
     phases = np.where(rated > stepped.MOST_AMPS * stepped.VOLTS, 3, 1)
-    need_wh = np.array([_number(charge_wh(thing.needs), thing.daily_wh) for thing in things], np.int64)
+    asked = [charge_wh(thing.needs, daily_wh=thing.daily_wh) for thing in things]
+    need_wh = np.array(
+        [_number(wh, thing.daily_wh) for wh, thing in zip(asked, things, strict=True)], np.int64
+    )
     stays = [night.between(PLUGGED_IN_FROM, _time(thing.needs.get("ready_by"), READY_BY)) for thing in things]
     return SteppedLoads(
         step_wh=phases * stepped.VOLTS // stepped.HALF_HOURS_AN_HOUR,
@@ -101,16 +111,32 @@ def cars(things: Sequence[Thing], night: Night, is_open: Bools) -> SteppedLoads:
     )
 
 
+def heat_wh(thing: Thing) -> int:
+    """Wh that a storage heater needs for a day of the comfort asked for: UA x degree-hours less gains, from 0
+    to what its core holds.
+
+    UA is not known of a home: it is what makes a day of the usual comfort come to the usual day's heat.
+    """
+    core_wh = thing.rated_w * CORE_HOURS
+    usually_lost_wh = thing.daily_wh * 100 / (100 - GAINS_PCT)
+    gains_wh = usually_lost_wh - thing.daily_wh
+    asked = comfort(thing.needs).kelvin_minutes(OUTDOOR_C)
+    lost_wh = usually_lost_wh * asked / Comfort().kelvin_minutes(OUTDOOR_C)
+    return min(max(0, round(lost_wh - gains_wh)), core_wh)
+
+
 def heaters(things: Sequence[Thing], night: Night, is_open: Bools) -> SteppedLoads:
-    """Storage heaters: their usual day's heat in the heating months, charged in the night."""
-    daily = np.array([thing.daily_wh for thing in things], np.int64)
-    need_wh = daily if night.date.month in HEATING_MONTHS else np.zeros_like(daily)
+    """Storage heaters: the heat of a day in the heating months, charged in the night; how much follows
+    `wanted_c`, `least_c` and `comfort_hours`.
+    """
+    wanted = np.array([heat_wh(thing) for thing in things], np.int64)
+    need_wh = wanted if night.date.month in HEATING_MONTHS else np.zeros_like(wanted)
     window = np.broadcast_to(night.between(CHARGE_FROM, CHARGE_TO), (len(things), len(night.starts)))
     return storing.storage_heaters(
         heater_w=np.array([thing.rated_w for thing in things], np.int64),
         need_wh=need_wh,
         core_wh=need_wh,
-        stored_wh=np.zeros_like(daily),
+        stored_wh=np.zeros_like(wanted),
         is_window=window & is_open,
     )
 
@@ -127,7 +153,7 @@ def tanks(things: Sequence[Thing], night: Night, is_open: Bools) -> tank.Tanks:
     for when, share in DRAWS:
         drawn = np.rint(daily * share / tank.GRAIN_WH).astype(np.int64) * tank.GRAIN_WH
         draw[:, night.at(when)] = drawn
-        ready[:, night.at(when)] = np.maximum(drawn, hot if share > 0.2 else drawn)
+        ready[:, night.at(when)] = np.maximum(drawn, hot if when in USUALLY_HOT_BY else drawn)
     for number, thing in enumerate(things):
         if times := hot_by(thing.needs):
             draw[number] = ready[number] = 0

@@ -27,7 +27,7 @@ from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.kernel.periods import civil_date
-from opendsr.web import member_home, wording
+from opendsr.web import member_home, own_assets, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.paging import paged
 from opendsr.web.refusals import sentence
@@ -82,7 +82,11 @@ def my_plan(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "campaigns/my_plan.html",
-        {"homes": [_home(stay) for stay in stays], "tariffs": list(Tariff.objects.order_by("name", "code"))},
+        {
+            "homes": [_home(stay) for stay in stays],
+            "own_assets": own_assets.of_homes(stays),
+            "tariffs": list(Tariff.objects.order_by("name", "code")),
+        },
     )
 
 

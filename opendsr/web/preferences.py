@@ -23,7 +23,7 @@ from members.recurring import EVERY_DAY, Recurrence, season_day
 from opendsr.kernel import clock
 from opendsr.kernel.errors import DomainError
 from opendsr.kernel.periods import day_interval
-from opendsr.web import wording
+from opendsr.web import own_assets, wording
 from opendsr.web.entering import signed_in
 from opendsr.web.forms import DayField
 from opendsr.web.refusals import say_refusal
@@ -154,6 +154,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "stays": stays,
+        "own_assets": own_assets.of_homes(stays if member.is_current(at) else []),
         "opt_outs": [_opt_out(each, at) for each in members.queries.standing_opt_outs_to_come(homes, at)],
         "consents": [_consent(each) for each in members.queries.consents_in_force(homes, at)],
     }

@@ -48,6 +48,7 @@ OWN: Final = frozenset(
         "my_rights",
         "my_terms",
         "notice_link",
+        "own_asset",
         "own_needs",
         "preferences",
         "revoke_token",

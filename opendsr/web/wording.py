@@ -73,6 +73,14 @@ def power(watts: int) -> str:
     return f"{watts / 1000:,.2f}".rstrip("0").rstrip(".") + " kW"
 
 
+def number(told: object) -> str:
+    """A number with at most one place: 80, 7.5; what is no number as it stands."""
+    try:
+        return f"{float(str(told)):.1f}".removesuffix(".0")
+    except ValueError:
+        return str(told)[:40]
+
+
 def money(mp: int) -> str:
     """What can be paid: whole pence, rounded towards zero; less than a penny is written exactly."""
     if 0 < abs(mp) < MP_PER_PENNY:

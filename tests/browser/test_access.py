@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from assets import jobs
+from assets.models import Asset
 from members import applying, asking, inviting, partnering, terms
 from members.draft_terms import DRAFTS
 from members.models import Role, User
@@ -18,7 +19,7 @@ from opendsr.web import telling
 from tests.browser.conftest import OpenPage, is_too_wide, wait_for_charts
 from tests.campaigns.servicing.operating import make_operator
 from tests.campaigns.ven.neighbour import connect, make_told
-from tests.factories import make_staff
+from tests.factories import make_asset, make_staff
 from tests.hems.small_vtn import Authority
 from tests.web.scene import NOW, Scene
 from tests.web.things import open_request
@@ -102,6 +103,13 @@ def test_a_form_with_mistakes_tells_everybody(scene: Scene, open_page: OpenPage,
     expect(field).to_be_focused()
 
 
+def _asked_of(scene: Scene) -> list[Asset]:
+    """A device of each kind that its household asks something of."""
+    hub = scene.homes[0].hub.hub
+    make_asset(hub, "storage_heater", at=NOW)
+    return list(hub.assets.order_by("kind"))
+
+
 def _pages(scene: Scene) -> list[tuple[str, User | None]]:
     statement = scene.statement_of(scene.alice)
     mo = make_staff("mo@example.org", Role.MEMBER_SERVICES)
@@ -113,6 +121,7 @@ def _pages(scene: Scene) -> list[tuple[str, User | None]]:
         ("/accounts/password/reset/", None),
         ("/", scene.alice.user),
         (f"/statements/{statement.pk}/", scene.alice.user),
+        *((f"/preferences/devices/{asset.pk}/", scene.alice.user) for asset in _asked_of(scene)),
         ("/rights/", scene.carol.user),
         ("/rights/erase/", scene.carol.user),
         ("/data-requests/", mo),

@@ -14,8 +14,8 @@ from tests.web.scene import Scene, freeze
 
 PHONE = 360
 MEMBERS_PAGES = (
-    "home", "usage", "earnings", "my_plan", "preferences", "own_needs", "my_rights", "erase_me",
-    "my_consents", "my_terms", "my_apps", "my_notices", "household_page", "join",
+    "home", "usage", "earnings", "my_plan", "preferences", "own_needs", "own_asset", "my_rights",
+    "erase_me", "my_consents", "my_terms", "my_apps", "my_notices", "household_page", "join",
 )  # fmt: skip
 
 
@@ -100,8 +100,9 @@ def test_the_longest_names_are_read_on_a_phone(scene: Scene, open_page: OpenPage
     page = open_page("/", user=alice.user, width=320)
     page.get_by_role("button", name="Cymraeg").click()
     wide = []
+    args_of = {"household_page": [alice.member.number], "own_asset": [scene.homes[0].hub.assets[0].pk]}
     for name in MEMBERS_PAGES:
-        page.goto(reverse(name, args=[alice.member.number] if name == "household_page" else []))
+        page.goto(reverse(name, args=args_of.get(name, [])))
         expect(page.locator("html")).to_have_attribute("lang", "cy")
         if is_too_wide(page):
             wide.append(name)

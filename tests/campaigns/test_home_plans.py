@@ -161,6 +161,19 @@ def test_a_need_that_no_plan_can_read_is_refused(wrong: dict[str, object]) -> No
         shadowing.set_needs(asset_id=kit.assets[0].pk, needs=wrong, at=AT, by="test")
 
 
+def test_a_plan_charges_a_storage_heater_for_the_comfort_asked_for(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home("storage_heater")
+    on_economy_7(resident)
+    planned = {}
+    for wanted_c in (17, 19, 21):
+        shadowing.set_needs(asset_id=kit.assets[0].pk, needs={"wanted_c": wanted_c}, at=AT, by="test")
+        home_plans.plan_night(night=NIGHT, at=AT)
+        planned[wanted_c] = sum(HomePlanLine.objects.get().power_w) // 2
+
+    assert planned[17] < planned[19] < planned[21]
+    assert planned[21] <= 17_500
+
+
 def test_one_event_an_asset_with_the_price_and_the_power_and_none_twice(paper_vtn: PaperVtn) -> None:
     resident, kit = make_ready_home("ev_charger", "immersion_heater", "storage_heater")
     on_economy_7(resident)

@@ -60,6 +60,8 @@ class Door:
             return reverse(self.name, args=["nonsense"])
         if self.name == "home_readings":
             return reverse(self.name, args=[scene.alice.occupancy.pk])
+        if self.name == "own_asset":
+            return reverse(self.name, args=[scene.homes[0].hub.assets[0].pk])
         if self.name in ("answer_landlord", "choose_tariff"):
             return reverse(self.name, args=[scene.alice.occupancy.pk])
         if self.name in ("choose_resolution", "partner_detail", "take_back_opt_out", "withdraw_consent"):
@@ -149,6 +151,14 @@ DOORS = [
     ),
     Door("setup", {"anonymous": 302, "alice": 403, "fay": 403, "nobody": 403}),
     Door("setup_try", {"anonymous": 302, "alice": 403, "fay": 403, "nobody": 403}, method="post"),
+    *(
+        Door(
+            "own_asset",
+            {"anonymous": 302, "carol": 404, "sam": 404, "fay": 404, "nobody": 404, **own},
+            method=method,
+        )
+        for method, own in (("get", {"alice": 200, "bob": 200}), ("post", {"alice": 422, "bob": 422}))
+    ),
     Door("own_needs", {"anonymous": 302, "alice": 200, "bob": 200, "sam": 404, "nobody": 404}),
     Door("own_needs", {"anonymous": 302, "sam": 404, "nobody": 404}, method="post"),
     *(

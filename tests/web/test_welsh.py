@@ -30,6 +30,7 @@ from opendsr.web.champions import SurveyForm
 from opendsr.web.notice_hooks import answer_next_event
 from opendsr.web.speaking import is_translated
 from settlement.baselines.presets import PRESETS
+from tests.factories import make_asset
 from tests.notices.test_words import EVERY_FACT, LINKS
 from tests.web import hostile
 from tests.web.pages import seen
@@ -241,6 +242,27 @@ def test_no_answer_to_a_form_is_left_in_english(scene: Scene, visit: Visit) -> N
                 if not is_on_record(each, scene) and hostile.MARK not in each and each not in sent:
                     left.setdefault(each, set()).add(name)
     assert left == {}, "\n".join(map(str, left.items()))
+
+
+def test_what_a_household_asks_of_its_devices_is_welsh(
+    scene: Scene, visit: Visit, untranslated: set[str]
+) -> None:
+    hub = scene.homes[0].hub.hub
+    wrong = {"wanted_c": "25", "least_c": "29", "begins": "07:00", "ends": "07:00", "unit": "percent"}
+    right = {"wanted_c": "20", "least_c": "16", "begins": "07:00", "ends": "09:00", "first": "06:00"}
+    right |= {"ready_by": "07:00", "amount": "90", "battery_kwh": "60"}
+    browser = in_welsh(visit(scene.alice.user))
+    for kind in ("ev_charger", "immersion_heater", "storage_heater"):
+        asset = hub.assets.filter(kind=kind).first() or make_asset(hub, kind, at=NOW)
+        page = reverse("own_asset", args=[asset.pk])
+        for amount in ("0", "900", "90"):
+            assert browser.post(page, wrong | {"amount": amount, "arrives_percent": "95"}).status_code == 422
+        for unit in ("kwh", "miles", "percent"):
+            answer = browser.post(page, right | {"unit": unit}, follow=True)
+            assert (answer.status_code, seen(answer).tree.get("lang")) == (200, "cy")
+        browser.get(reverse("preferences"))
+        browser.post(page, {"do": "usual"}, follow=True)
+    assert untranslated == set(), "\n".join(untranslated)
 
 
 @pytest.mark.parametrize("kind", Kind)

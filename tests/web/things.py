@@ -117,6 +117,7 @@ def things_of(scene: Scene) -> dict[str, Any]:
     return {
         **VERBS,
         "occupancy_id": alice.occupancy.pk,
+        "asset_id": hub.assets[0].pk,
         "home_id": alice.home.pk,
         "number": alice.member.number,
         "campaign_id": scene.next.pk,
