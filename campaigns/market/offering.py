@@ -1,6 +1,7 @@
 """Offering: what was weighed is offered, its assets held for it until it is ordered, withdrawn or lapses.
 
-No asset is held twice at one time: the database refuses it, whoever offers at the same moment.
+A buyer on trial is offered the same, and nothing is held for it. No asset is held twice at one time: the
+database refuses it, whoever offers at the same moment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from campaigns.market import telling, weighing
 from campaigns.market.receiving import (
     RequestClosed,
     RequestNotFound,
+    is_trial,
     locked,
     release,
     withdraw_offers,
@@ -155,6 +157,7 @@ def _offer(weighed: Weighed, *, at: datetime, by: User | None) -> MarketOffer:
             expected_w=each.expected_w,
             starts_at=request.starts_at,
             ends_at=request.ends_at,
+            is_held=not is_trial(request),
         )
         for each in weighed.serving
     )

@@ -18,7 +18,7 @@ from django.db import transaction
 from campaigns import creating, planning
 from campaigns.market import telling
 from campaigns.market.offering import price_mp
-from campaigns.market.receiving import RequestClosed, locked
+from campaigns.market.receiving import RequestClosed, is_trial, locked
 from campaigns.models import (
     Campaign,
     MarketOffer,
@@ -130,12 +130,6 @@ def let_go(*, campaign_id: UUID) -> bool:
         return False
     held = MarketOfferAsset.objects.filter(offer__order=order_id, is_held=True)
     return held.update(is_held=False) > 0
-
-
-def is_trial(request: MarketRequest) -> bool:
-    """Whether nothing may be sent to homes for the request's buyer."""
-    client = request.party.client
-    return request.party.is_sandbox or (client is not None and client.is_sandbox)
 
 
 def stretches(profile_w: Sequence[int]) -> Iterator[Stretch]:

@@ -216,6 +216,12 @@ def locked(request_id: UUID) -> MarketRequest:
     return found
 
 
+def is_trial(request: MarketRequest) -> bool:
+    """Whether nothing may be sent to homes for the request's buyer, nor kept for it."""
+    client = request.party.client
+    return request.party.is_sandbox or (client is not None and client.is_sandbox)
+
+
 def release(offer: MarketOffer, state: MarketOffer.State) -> None:
     """Close an offer and let go of the assets held for it."""
     offer.state = state

@@ -3,7 +3,8 @@
 Read from what homes usually use and how often they come (`habits.py`), as a network operator's signals are:
 an asset counts for a request when it can serve all of it. A home's assets share what the home uses. Where a
 plan of the night would have to make room, what the home pays more for that is part of what asking costs: of
-tariff and market the better one has the asset.
+tariff and market the better one has the asset. Buyers on trial are weighed apart: they take no home from
+others.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from campaigns import making_room
 from campaigns.market import income
 from campaigns.market.income import Asked, Choice
+from campaigns.market.receiving import is_trial
 from campaigns.models import Campaign, Direction, MarketRequest
 from campaigns.selecting import ASK_MP
 from campaigns.servicing import sending_at_once
@@ -104,12 +106,25 @@ def _outline(weighed: Weighed) -> Outline:
 def open_requests(*, at: datetime) -> list[MarketRequest]:
     """Those that may still be offered for, nearest deadline first."""
     found = MarketRequest.objects.filter(state=State.OPEN, deadline_at__gt=at)
-    ordered = found.select_related("party__programme", "preset").order_by("deadline_at", "pk")
+    ordered = found.select_related("party__programme", "party__client", "preset").order_by(
+        "deadline_at", "pk"
+    )
     return [each for each in ordered if each.starts_at - each.notice > at]
 
 
 def weigh(requests: Sequence[MarketRequest], *, at: datetime) -> list[Weighed]:
-    """What to accept of these and with which assets, for the most expected income of all together."""
+    """What to accept of these and with which assets, for the most expected income of all together.
+
+    Those of buyers on trial are weighed among themselves.
+    """
+    found: dict[UUID, Weighed] = {}
+    for on_trial in (False, True):
+        some = [request for request in requests if is_trial(request) is on_trial]
+        found |= {each.request.pk: each for each in _weighed_together(some, at=at)}
+    return [found[request.pk] for request in requests]
+
+
+def _weighed_together(requests: Sequence[MarketRequest], *, at: datetime) -> list[Weighed]:
     able = [sending_at_once.look(as_campaign(request, at=at), at=at) for request in requests]
     assets = sorted({offer.asset_id for found in able for offer in found.offers})
     place = {asset_id: number for number, asset_id in enumerate(assets)}

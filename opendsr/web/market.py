@@ -198,6 +198,7 @@ def market_choice(request: HttpRequest) -> HttpResponse:
         "rows": [
             {
                 **_row(each, at=at),
+                "is_trial": receiving.is_trial(each),
                 "is_accepted": outline.serving > 0,
                 "offered": wording.power(outline.offered_w),
                 "income": wording.money(outline.income_mp),
@@ -209,7 +210,13 @@ def market_choice(request: HttpRequest) -> HttpResponse:
             for each, outline in zip(found, weighed, strict=True)
         ],
         "beyond": len(waiting) - len(found),
-        "total": wording.money(sum(each.income_mp for each in weighed)),
+        "total": wording.money(
+            sum(
+                outline.income_mp
+                for each, outline in zip(found, weighed, strict=True)
+                if not receiving.is_trial(each)
+            )
+        ),
         "accepted": sum(1 for each in weighed if each.serving),
         "weighed": wording.moment(weighed_at),
     }
@@ -234,7 +241,7 @@ def _page(request: HttpRequest, found: MarketRequest, **forms: Form) -> HttpResp
         "order": order,
         "order_price": order and wording.money(order.price_mp),
         "campaigns": sorted(made, key=_starts_at),
-        "is_trial": ordering.is_trial(found),
+        "is_trial": receiving.is_trial(found),
         "told": [
             {
                 "at": wording.moment(each.at),

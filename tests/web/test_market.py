@@ -267,3 +267,20 @@ def test_on_the_first_day_every_page_says_what_comes_first(sam: User, visit: Vis
     }
     for name, words in said.items():
         assert words in seen(staff.get(reverse(name))).text()
+
+
+def test_a_buyer_on_trial_is_marked_and_left_out_of_the_sum(
+    market: MarketParty, sam: User, visit: Visit
+) -> None:
+    staff, page = visit(sam), reverse("market_choice")
+    staff.post(reverse("market_new"), {"buyer": market.pk, **REQUEST})
+    assert "1 to accept, £3.49" in seen(staff.get(page)).text()
+    trial = MarketParty.objects.create(
+        name="Try", programme=market.programme, is_sandbox=True, added_at=NOON, added_by=market.added_by
+    )
+    staff.post(reverse("market_new"), {"buyer": trial.pk, **REQUEST, "price_pence_per_kwh": "900"})
+
+    choice = seen(staff.get(page)).text()
+
+    assert "2 to accept, £3.49" in choice
+    assert "sandbox: nothing is sent" in choice

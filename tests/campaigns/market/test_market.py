@@ -313,3 +313,19 @@ def test_stretches_are_the_profile_again_in_pieces_that_a_campaign_can_carry(pro
         assert 0 < part.after - part.first <= 8
         again[part.first : part.after] = [part.power_w] * (part.after - part.first)
     assert again == profile
+
+
+def test_a_buyer_on_trial_takes_no_home_from_others(buyer: MarketParty) -> None:
+    trial = make_request(make_buyer(is_sandbox=True), price_mp_per_kwh=900_000)
+    live = make_request(buyer)
+    alone = weighing.weigh([live], at=NOON)
+    assert alone[0].is_accepted
+    assert weighing.weigh([trial, live], at=NOON)[1] == alone[0]
+
+    offering.make_offers(request_ids=[trial.pk], at=NOON, by=None)
+    ordering.receive_order(request_id=trial.pk, reference="O-1", at=NOON, by=None)
+
+    assert MarketOfferAsset.objects.filter(offer__request=trial).exists()
+    assert not MarketOfferAsset.objects.filter(is_held=True).exists()
+    assert weighing.weigh([live], at=NOON) == alone
+    assert [each.request for each in offering.make_offers(request_ids=[live.pk], at=NOON, by=None)] == [live]
