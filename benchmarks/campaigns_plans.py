@@ -238,6 +238,7 @@ def main() -> None:
         "binding": (HOMES, dear, 0.6),
         "hard": (HOMES, dear, 0.35),
         "hard_5000": (HOMES // 2, dear, 0.35),
+        **{f"hard_{count}": (count, dear, 0.35) for count in (100, 300, 1_000, 2_000)},
         BELOW_ZERO: (HOMES, price, 0.6),
     }
     fleets, found = {}, {}

@@ -4,7 +4,8 @@ Loads choose by `stepped.least_cost` at their own price plus a price on each hal
 much. That price follows how full the half-hour is as loads are placed, a batch at a time, and what one pass
 learns the next begins with: passes over a sample find the prices, passes over all of them the plans. What the
 prices are worth at best (the dual of the problem without steps) is a bound below every plan, so `gap` is
-known without a solver.
+known without a solver. In a small fleet a half-hour's last few amps are a share of all: loads then change
+places as long as that saves anything (`exchanging.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from campaigns.least_cost.capped import least_cost_within
+from campaigns.least_cost.exchanging import exchanged
 from campaigns.least_cost.stepped import (
     Bools,
     Ints,
@@ -68,8 +70,8 @@ class _Pass:
 def least_cost_under_cap(price: Ints, loads: SteppedLoads, cap_wh: Ints) -> FeederPlans:
     """Plans of which no half-hour takes more Wh than `cap_wh` [slot], the needs met as far as that allows.
 
-    `price` is [slot] or [load, slot]. Deterministic. Made for fleets: a load that does not fit into what is
-    left of a half-hour keeps out of it, which costs ten loads more than ten thousand.
+    `price` is [slot] or [load, slot]. Deterministic. A load that does not fit into what is left of a
+    half-hour keeps out of it, unless its need is not met otherwise or an exchange fits it in.
     """
     free = least_cost(price, loads)
     if ((free.steps * loads.step_wh[:, None]).sum(axis=0) <= cap_wh).all():
@@ -99,6 +101,8 @@ def least_cost_under_cap(price: Ints, loads: SteppedLoads, cap_wh: Ints) -> Feed
     if best is None:
         raise AssertionError("there is at least one pass")
     steps = _met_further(price, loads, cap_wh, best.steps)
+    if count <= 2 * SAMPLE and (best.missing_wh or best.cost - bound > GOOD_ENOUGH * abs(bound)):
+        steps = exchanged(price, loads, cap_wh, steps)
     planned_wh = steps.sum(axis=1) * loads.step_wh
     cost = (steps * price).sum(axis=1) * loads.step_wh
     plans = SteppedPlans(steps, planned_wh, np.maximum(0, loads.need_wh - planned_wh), cost)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns.least_cost import feeder, stepped
+from campaigns.least_cost import exchanging, feeder, stepped
 from campaigns.least_cost.stepped import Ints, SteppedLoads
 
 
@@ -100,3 +100,61 @@ def test_the_bound_is_below_the_best_there_is(data: st.DataObject) -> None:
     if told:
         assert found.bound <= min(told) + 1e-6
         assert found.plans.shortfall_wh.any() or found.plans.cost.sum() >= min(told)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("lower", [0, 150_000])
+def test_a_hundred_cars_come_near_the_bound_too(seed: int, lower: int) -> None:
+    price, cars = fleet(100, 48, seed=seed)
+    price = price - lower
+    cap_wh = np.full(48, int(0.4 * load_wh(stepped.least_cost(price, cars), cars).max()))
+
+    found = feeder.least_cost_under_cap(price, cars, cap_wh)
+
+    turnover = (found.plans.steps * np.abs(price)).sum(axis=1) @ cars.step_wh
+    assert (load_wh(found.plans, cars) <= cap_wh).all()
+    assert not found.plans.shortfall_wh.any()
+    assert found.plans.cost.sum() - found.bound < 0.005 * turnover
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_no_cap_and_no_loads_own_limits_are_ever_passed(data: st.DataObject) -> None:
+    count, slots = data.draw(st.integers(1, 12)), data.draw(st.sampled_from([6, 10]))
+    random = np.random.default_rng(data.draw(st.integers(0, 10_000)))
+    price = np.rint(random.normal(20_000, 90_000, (count, slots))).astype(np.int64)
+    if data.draw(st.booleans()):
+        price[:] = price[0]
+    need_wh = random.integers(0, 30_000, count)
+    cars = stepped.chargers(
+        phases=random.choice([1, 3], count),
+        most_amps=random.integers(6, 33, count),
+        need_wh=need_wh,
+        room_wh=need_wh + random.integers(0, 2, count) * 8_000,
+        arrives=random.integers(0, 3, count),
+        leaves=random.integers(slots - 3, slots + 1, count),
+        slots=slots,
+    )
+    cap_wh = random.integers(0, data.draw(st.sampled_from([4_000, 12_000, 60_000])), slots)
+    alone = stepped.least_cost(price, cars)
+
+    found = feeder.least_cost_under_cap(price, cars, cap_wh)
+
+    plans = found.plans
+    steps = plans.steps
+    assert (load_wh(plans, cars) <= cap_wh).all()
+    assert (steps[~cars.is_available] == 0).all()
+    assert ((steps == 0) | ((steps >= cars.least[:, None]) & (steps <= cars.most[:, None]))).all()
+    need, room = stepped.wanted_steps(cars)
+    assert (steps.sum(axis=1) <= room).all()
+    assert (plans.shortfall_wh >= alone.shortfall_wh).all()
+    assert (plans.cost == (steps * price).sum(axis=1) * cars.step_wh).all()
+    if (load_wh(alone, cars) <= cap_wh).all():
+        assert (steps == alone.steps).all()
+
+    again = exchanging.exchanged(price, cars, cap_wh, steps)
+
+    assert (load_wh(stepped.SteppedPlans(again, *[plans.cost] * 3), cars) <= cap_wh).all()
+    assert (np.minimum(again.sum(axis=1), need) >= np.minimum(steps.sum(axis=1), need)).all()
+    is_met = (steps.sum(axis=1) >= need).all()
+    assert not is_met or ((again * price).sum(axis=1) * cars.step_wh).sum() <= plans.cost.sum()
