@@ -43,12 +43,25 @@ class SecondApproverNeeded(DomainError):
 
 
 class RampTaken(DomainError):
-    """Campaigns approved since planning change a substation's load at the same time: `substation`, and the
-    `most_w` that are left of what it may change. Planned anew, it keeps to that.
+    """A substation's load would change faster than the rules allow, with what other `campaigns` change there
+    at that time: it may change by `most_w`, and `asked_w` are asked. Planned anew, it keeps to that.
     """
 
     substation: str
+    asked_w: int
     most_w: int
+    campaigns: list[str]
+
+
+class PortfolioRampTaken(DomainError):
+    """All homes together would change faster than the `w_per_minute` that the rules allow, with what other
+    `campaigns` change at that time: `most_w` are left, `asked_w` are asked. Planned anew, it keeps to that.
+    """
+
+    asked_w: int
+    most_w: int
+    w_per_minute: int
+    campaigns: list[str]
 
 
 @transaction.atomic
@@ -58,7 +71,7 @@ def approve_campaign(*, campaign_id: UUID, at: datetime, by: User | None) -> lis
     An asset that another campaign took since planning is left out as busy. Approving again returns what the
     first approval made. From a set size on two people approve: the first approval is written down, nothing
     is returned, and the second sends it. Raises SecondApproverNeeded when the first comes again, RampTaken
-    where others change a substation's load at the same time.
+    and PortfolioRampTaken where it would change load too fast beside others.
     """
     ramping.hold()
     campaign, is_new = life.begin(campaign_id, Verb.APPROVE)
@@ -136,18 +149,27 @@ def _is_second(campaign: Campaign, *, by: User, at: datetime) -> bool:
 
 
 def _ensure_ramps(campaign: Campaign, lines: Sequence[PlanLine]) -> None:
-    used = ramping.used_w_per_minute(campaign)
-    if not used:
-        return
-    rule = rules.in_force()
+    room = ramping.room_for(campaign)
     substations = members.queries.substations_of({line.asset.hub.home_id for line in lines})
     asked_w: Counter[str] = Counter()
     for line in lines:
         asked_w[substations.get(line.asset.hub.home_id, "")] += line.expected_w
-    for substation, taken in used.items():
-        most_w = rules.feeder_cap_w(rule, stagger_seconds=campaign.spread_seconds, used_w_per_minute=taken)
-        if asked_w[substation] > most_w:
-            raise RampTaken(substation=substation, most_w=most_w)
+    for substation, watts in sorted(asked_w.items()):
+        if substation and watts > room.at(substation):
+            raise RampTaken(
+                substation=substation,
+                asked_w=watts,
+                most_w=room.at(substation),
+                campaigns=room.used.names(substation),
+            )
+    most_w = room.together()
+    if most_w is not None and asked_w.total() > most_w:
+        raise PortfolioRampTaken(
+            asked_w=asked_w.total(),
+            most_w=most_w,
+            w_per_minute=room.rule.portfolio_w_per_minute,
+            campaigns=room.used.names(),
+        )
 
 
 def _participations(campaign: Campaign) -> list[Participation]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,7 +16,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from campaigns import freezing, guarding, life, sending, vtn_door
+import members.queries
+from campaigns import freezing, guarding, life, ramping, sending, vtn_door
 from campaigns.eligibility import Verdict
 from campaigns.life import Verb
 from campaigns.models import Campaign, Participation, PlanLine
@@ -44,8 +46,10 @@ class DispatchReport:
 def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
     """Send the approved campaign to its hubs; a second call reports what the first one sent.
 
-    Raises Frozen while nothing may be sent; the outbox comes again.
+    What would change more at once than the rules allow beside campaigns that were sent is kept back. Raises
+    Frozen while nothing may be sent; the outbox comes again.
     """
+    ramping.hold()
     campaign, is_new = life.begin(campaign_id, Verb.DISPATCH)
     if not is_new:
         return _report(campaign, is_new=False)
@@ -58,6 +62,9 @@ def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
     )
     verdicts = guarding.verdicts(campaign, parts, at=at)
     held = {part_id: verdict.reason for part_id, verdict in verdicts.items() if verdict.reason}
+    room = ramping.room_for(campaign, beside=(Campaign.State.DISPATCHED,))
+    beyond = _beyond(room, parts, held)
+    held.update(dict.fromkeys(beyond, LeftOut.RAMP))
     leaving = [part for part in parts if part.pk not in held]
     event_by_ven, unknown = _publish(campaign, leaving, verdicts, at=at)
     for part in parts:
@@ -69,16 +76,36 @@ def dispatch_campaign(*, campaign_id: UUID, at: datetime) -> DispatchReport:
         for line_id, reason in guarding.held_out_no_more(campaign, at=at).items():
             campaign.plan_lines.filter(pk=line_id).update(left_out=reason)
     report = _report(campaign, is_new=True)
+    beyond_w = sum(part.expected_w for part in parts if part.pk in beyond)
     life.finish(
         campaign,
         Verb.DISPATCH,
         at=at,
         by=None,
-        detail={"events": report.events, "sent": report.sent, "left_out": report.left_out},
+        detail={
+            "events": report.events,
+            "sent": report.sent,
+            "left_out": report.left_out,
+            **({"ramp_held_w": beyond_w, "ramp_shared_with": room.used.names()} if beyond else {}),
+        },
     )
     outbox.record(DISPATCHED, at=at, key=str(campaign.pk), campaign_id=campaign.pk)
     freezing.ensure_running()
     return report
+
+
+def _beyond(
+    room: ramping.Room, parts: Sequence[Participation], held: Mapping[UUID, str]
+) -> AbstractSet[UUID]:
+    """Which of the parts find no room to change load; those that a household declined keep their place."""
+    staying = [part for part in parts if held.get(part.pk, "") in ("", *CHOSEN_BY_HOUSEHOLD)]
+    homes = {part.pk: part.asset.hub.home_id for part in staying}
+    substations = members.queries.substations_of(set(homes.values()))
+    beyond = room.beyond(
+        (part.pk, substations.get(homes[part.pk], ""), part.expected_w)
+        for part in sorted(staying, key=lambda part: (part.pk not in held, -part.expected_w, part.pk))
+    )
+    return beyond - held.keys()
 
 
 def _publish(

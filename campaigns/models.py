@@ -184,6 +184,7 @@ class PlanLine(models.Model):
         DISPLACED = "displaced", "Given to direct load control, which comes first"
         NOT_TOLD = "not_told", "Household could not be told in time"
         RESTING = "resting", "Let go minutes ago, or said no, under the same cap"
+        RAMP = "ramp", "More would change at once than the rules allow"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="plan_lines")
     asset = models.ForeignKey("assets.Asset", on_delete=models.PROTECT, related_name="+")

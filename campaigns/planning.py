@@ -22,7 +22,7 @@ import assets.queries
 import members.queries
 from assets.models import Asset
 from assets.queries import ZoneAsset
-from campaigns import displacing, eligibility, expecting, habits, life, queries, ramping, rules, selecting
+from campaigns import displacing, eligibility, expecting, habits, life, queries, ramping, selecting
 from campaigns.choosing import Choice, Offer
 from campaigns.holding_out import choose_beside, draw, turns_of
 from campaigns.life import Verb
@@ -306,8 +306,7 @@ def _choose(
             )
             for asset in willing
         },
-        stagger_seconds=campaign.spread_seconds,
-        used_w_per_minute=ramping.used_w_per_minute(campaign),
+        ramping.room_for(campaign),
     )
     choice, held_out = choose_beside(
         (
@@ -334,15 +333,8 @@ def _choose(
 class Chooser:
     """The portfolio choice by the rules in force, remembering why each asset was last in or out."""
 
-    def __init__(
-        self,
-        offers: Mapping[UUID, selecting.Offer],
-        *,
-        stagger_seconds: int,
-        used_w_per_minute: Mapping[str, int],
-    ) -> None:
-        self.offers, self.stagger_seconds, self.rule = offers, stagger_seconds, rules.in_force()
-        self.used_w_per_minute = used_w_per_minute
+    def __init__(self, offers: Mapping[UUID, selecting.Offer], room: ramping.Room) -> None:
+        self.offers, self.room, self.rule = offers, room, room.rule
         self.why: dict[UUID, str] = {}
         self.sure_w = 0
 
@@ -355,8 +347,9 @@ class Chooser:
             [self.offers[offer.asset_id] for offer in some],
             size_w=needed_w,
             rule=self.rule,
-            stagger_seconds=self.stagger_seconds,
-            used_w_per_minute=self.used_w_per_minute,
+            stagger_seconds=self.room.stagger_seconds,
+            used_w_per_minute=self.room.used.by_substation(),
+            portfolio_cap_w=self.room.together(),
         )
         self.why.update((offer.asset_id, made.why(number)) for number, offer in enumerate(some))
         self.sure_w = made.sure_w

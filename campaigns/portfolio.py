@@ -46,6 +46,7 @@ class Why(IntEnum):
     ASKED_ENOUGH = 4
     FEEDER_FULL = 5
     NO_HELP = 6
+    PORTFOLIO_FULL = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked: W in each half-hour, and how much at once each feeder may change.
+    """What is asked: W in each half-hour, and how much at once each feeder may change, and all together where
+    `portfolio_cap_w` says so.
 
     Each campaign that a home was asked for lately makes it `fairness_pct` dearer to ask again; from
     `most_asks` it is left alone.
@@ -78,6 +80,7 @@ class Terms:
     chance_wanted: float = 0.95
     fairness_pct: int = 10
     most_asks: int = 12
+    portfolio_cap_w: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ def words(portfolio: Portfolio, number: int) -> str:
         )
     feeder = int(given.feeder[number])
     feeder_w = int(terms.feeder_cap_w[feeder]) if feeder != NO_FEEDER else 0
+    all_kw = (terms.portfolio_cap_w or 0) / 1000
     told = {
         Why.DEARER: f"Out: others cost less for what they surely give ({power}, {chance} that it does not"
         f" come, {times}).",
@@ -147,6 +151,7 @@ def words(portfolio: Portfolio, number: int) -> str:
         Why.SURE_TO_FAIL: f"Out: {chance} that it does not come.",
         Why.ASKED_ENOUGH: f"Out: {times}; from {terms.most_asks} a home is left alone.",
         Why.FEEDER_FULL: f"Out: its feeder may change by {feeder_w / 1000:g} kW at once; others fill that.",
+        Why.PORTFOLIO_FULL: f"Out: all homes together may change by {all_kw:g} kW at once; others fill that.",
         Why.NO_HELP: "Out: what it takes back afterwards undoes what it gives.",
     }
     return told[why]
@@ -198,6 +203,7 @@ def _chosen(candidates: Candidates, terms: Terms, why: Ints, deviations: float) 
     cost_mp = candidates.cost_mp * np.minimum(candidates.holds, half_hours)
     price = cost_mp * (1 + terms.fairness_pct / 100 * candidates.asked_lately) + 1e-9
     feeder_left = terms.feeder_cap_w.astype(np.float64)
+    left_w = np.inf if terms.portfolio_cap_w is None else float(terms.portfolio_cap_w)
     begins = np.full(len(why), NOT_ASKED)
     taken: list[Ints] = []
     mean, variance, third = np.zeros(half_hours), np.zeros(half_hours), np.zeros(half_hours)
@@ -229,6 +235,11 @@ def _chosen(candidates: Candidates, terms: Terms, why: Ints, deviations: float) 
         fits = _within_feeders(candidates, picked, feeder_left)
         why[picked[~fits]] = Why.FEEDER_FULL
         new = picked[fits]
+        is_within = np.cumsum(candidates.power_w[new]) <= left_w
+        over, new = new[~is_within], new[is_within]
+        why[over] = Why.PORTFOLIO_FULL
+        _give_back(candidates, over, feeder_left)
+        left_w -= float(candidates.power_w[new].sum())
         begins[new] = begin_of[sort_of[new]]
         why[new] = Why.CHOSEN
         taken.append(new)
@@ -284,7 +295,7 @@ def _cheapest_set(found: Portfolio) -> Portfolio:
     half_hours = len(terms.asked_w)
     price = given.cost_mp * (1 + terms.fairness_pct / 100 * given.asked_lately)
     score = (price + 1e-9) / np.maximum(given.power_w * (1 - given.chance_out), 1e-9)
-    others = np.nonzero(np.isin(found.why, (Why.DEARER, Why.FEEDER_FULL, Why.NO_HELP)))[0]
+    others = np.nonzero(np.isin(found.why, (Why.DEARER, Why.FEEDER_FULL, Why.PORTFOLIO_FULL, Why.NO_HELP)))[0]
     others = others[np.argsort(score[others], kind="stable")]
     some = np.concatenate((chosen, others))[:MOST_TRIED]
     if not len(some) or (given.holds[some] < half_hours).any():
@@ -304,6 +315,8 @@ def _cheapest_set(found: Portfolio) -> Portfolio:
     for each in np.unique(given.feeder[some][given.feeder[some] != NO_FEEDER]):
         here_w = _of_sets(np.where(given.feeder[some] == each, given.power_w[some], 0))
         can &= here_w <= terms.feeder_cap_w[each]
+    if terms.portfolio_cap_w is not None:
+        can &= power_w <= terms.portfolio_cap_w
     sets = np.nonzero(can)[0]
     if not len(sets) or asked_w <= 0:
         return found
@@ -379,6 +392,11 @@ def _within_feeders(candidates: Candidates, picked: Ints, left: Floats) -> Bools
         fits[here] = reached <= left[each]
         left[each] -= power[fits[here]].sum()
     return fits
+
+
+def _give_back(candidates: Candidates, over: Ints, left: Floats) -> None:
+    known = over[candidates.feeder[over] != NO_FEEDER]
+    np.add.at(left, candidates.feeder[known], candidates.power_w[known])
 
 
 def _is_delivered(portfolio: Portfolio) -> bool:

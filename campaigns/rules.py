@@ -18,10 +18,12 @@ SECOND_FROM_W: Final = 1_000_000
 SUBSTATION_W_PER_MINUTE: Final = 1_000_000
 CHANCE_PCT: Final = 95
 MOST_ASKS: Final = 12
+"""What the house comes with, and no cap on what the whole portfolio changes."""
 LARGEST_W: Final = 2_000_000_000
 RANGES: Final = {
     "second_from_w": (0, LARGEST_W),
     "substation_w_per_minute": (1, LARGEST_W),
+    "portfolio_w_per_minute": (1, LARGEST_W),
     "chance_pct": (50, 99),
     "most_asks": (1, 200),
 }
@@ -55,16 +57,22 @@ def set_rules(
     why: str,
     at: datetime,
     by: User,
+    portfolio_w_per_minute: int | None = None,
 ) -> CampaignRule:
-    """Put new rules in force for every campaign planned or approved from now on; raises RuleInvalid."""
+    """Put new rules in force for every campaign planned, approved or sent from now on; raises RuleInvalid.
+
+    Without `portfolio_w_per_minute` all homes together may change as fast as they like.
+    """
     values = {
         "second_from_w": second_from_w,
         "substation_w_per_minute": substation_w_per_minute,
+        "portfolio_w_per_minute": portfolio_w_per_minute,
         "chance_pct": chance_pct,
         "most_asks": most_asks,
     }
     for field, (least, most) in RANGES.items():
-        if not least <= values[field] <= most:
+        value = values[field]
+        if value is not None and not least <= value <= most:
             raise RuleInvalid(field=field, reason=f"{least} to {most}")
     if not why.strip():
         raise RuleInvalid(field="why", reason="say why")
@@ -79,5 +87,15 @@ def feeder_cap_w(rule: CampaignRule, *, stagger_seconds: int, used_w_per_minute:
     """How much of one substation's load a campaign may change, spread over the stagger: W a minute, kept,
     less what others change at that time.
     """
-    left_w_per_minute = max(0, rule.substation_w_per_minute - used_w_per_minute)
-    return min(LARGEST_W, left_w_per_minute * max(60, stagger_seconds) // 60)
+    return _over_stagger_w(rule.substation_w_per_minute - used_w_per_minute, stagger_seconds)
+
+
+def portfolio_cap_w(rule: CampaignRule, *, stagger_seconds: int, used_w_per_minute: int = 0) -> int | None:
+    """How much a campaign may change in all, as `feeder_cap_w`; None where the rules set no cap."""
+    if rule.portfolio_w_per_minute is None:
+        return None
+    return _over_stagger_w(rule.portfolio_w_per_minute - used_w_per_minute, stagger_seconds)
+
+
+def _over_stagger_w(left_w_per_minute: int, stagger_seconds: int) -> int:
+    return min(LARGEST_W, max(0, left_w_per_minute) * max(60, stagger_seconds) // 60)

@@ -59,9 +59,10 @@ def select(
     rule: CampaignRule,
     stagger_seconds: int,
     used_w_per_minute: Mapping[str, int] | None = None,
+    portfolio_cap_w: int | None = None,
 ) -> Selection:
     """Reach `size_w` with the chance that the rules want, within what a substation may change at once, less
-    what other campaigns change there at that time (`ramping.py`).
+    what other campaigns change there at that time (`ramping.py`), and `portfolio_cap_w` in all.
     """
     used = used_w_per_minute or {}
     names = sorted({offer.substation for offer in offers if offer.substation})
@@ -86,6 +87,7 @@ def select(
             feeder_cap_w=np.array(cap_w, np.int64),
             chance_wanted=rule.chance_pct / 100,
             most_asks=rule.most_asks,
+            portfolio_cap_w=portfolio_cap_w,
         ),
     )
     chosen = np.nonzero(made.is_chosen)[0]

@@ -265,12 +265,14 @@ class CampaignRule(models.Model):
     """The rules that every campaign keeps, in versions; the newest is in force.
 
     From `second_from_w` on two people approve. `substation_w_per_minute` is how fast the load of one primary
-    substation may change; `chance_pct` with what certainty the size asked is to be reached; `most_asks` how
+    substation may change, `portfolio_w_per_minute` that of all homes together (empty: no cap; it holds back
+    no direct load control); `chance_pct` with what certainty the size asked is to be reached; `most_asks` how
     many campaigns in four weeks a home is asked for at most.
     """
 
     second_from_w = models.PositiveIntegerField()
     substation_w_per_minute = models.PositiveIntegerField()
+    portfolio_w_per_minute = models.PositiveIntegerField(null=True, blank=True)
     chance_pct = models.PositiveSmallIntegerField()
     most_asks = models.PositiveSmallIntegerField()
     why = models.CharField(max_length=200)
@@ -284,6 +286,10 @@ class CampaignRule(models.Model):
                     substation_w_per_minute__gt=0, chance_pct__range=(50, 99), most_asks__range=(1, 200)
                 ),
                 name="campaignrule_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(portfolio_w_per_minute=None) | Q(portfolio_w_per_minute__gt=0),
+                name="campaignrule_portfolio_may_change",
             ),
         ]
 

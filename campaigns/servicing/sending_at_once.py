@@ -152,7 +152,7 @@ def start(order: Order, *, at: datetime) -> Started:
 def _start(order: Order, *, at: datetime) -> Started:
     campaign = _campaign(order, at=at)
     found = look(campaign, at=at, resting=order.resting)
-    rule, used_w = rules.in_force(), ramping.used_w_per_minute(campaign)
+    rule, used_w = rules.in_force(), ramping.used_beside(campaign).by_substation()
     chosen = selecting.select(
         found.offers,
         size_w=order.size_w,

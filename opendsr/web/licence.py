@@ -237,6 +237,7 @@ def _rules(span: Interval) -> list[dict[str, Any]]:
             "why": each.why,
             "second_from_w": each.second_from_w,
             "substation_w_per_minute": each.substation_w_per_minute,
+            "portfolio_w_per_minute": each.portfolio_w_per_minute,
             "chance_pct": each.chance_pct,
             "most_asks": each.most_asks,
         }

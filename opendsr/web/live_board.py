@@ -217,7 +217,18 @@ def _dispatched(detail: Mapping[str, Any]) -> str:
         "sent": detail.get("sent", 0),
     }
     held = sum((detail.get("left_out") or {}).values())
-    return words + (_(" The last check kept %(n)s back.") % {"n": held} if held else "")
+    words += _(" The last check kept %(n)s back.") % {"n": held} if held else ""
+    beyond = int((detail.get("left_out") or {}).get("ramp", 0))
+    if not beyond:
+        return words
+    return words + _(
+        " %(n)s of them, %(power)s, would have changed more at once than the rules allow%(beside)s."
+        " Where they are wanted, plan another campaign at another time, or raise the cap."
+    ) % {
+        "n": beyond,
+        "power": wording.power(int(detail.get("ramp_held_w", 0))),
+        "beside": wording.beside(detail.get("ramp_shared_with") or []),
+    }
 
 
 def _displaced(detail: Mapping[str, Any]) -> str:

@@ -155,6 +155,12 @@ class RulesForm(forms.Form):
     substation_kw_per_minute = _kw(
         _("Most that one substation's load may change in a minute, in kW"), least="0.001"
     )
+    portfolio_kw_per_minute = _kw(
+        _("Most that all homes together may change in a minute, in kW"),
+        least="0.001",
+        required=False,
+        help_text=_("Empty: no cap. It holds back no direct load control, which the substations' cap does."),
+    )
     chance_pct = forms.IntegerField(
         label=_("Chance wanted that the size is reached, in percent"), min_value=50, max_value=99
     )

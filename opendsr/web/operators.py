@@ -41,6 +41,7 @@ FIELD_OF: Final = {
     "export_cap_w": "export_cap_kw",
     "second_from_w": "second_from_kw",
     "substation_w_per_minute": "substation_kw_per_minute",
+    "portfolio_w_per_minute": "portfolio_kw_per_minute",
 }
 TAGS: Final = {
     "dispatched": "good",
@@ -125,10 +126,9 @@ def campaign_rules(request: HttpRequest) -> HttpResponse:
     campaigns.policy.require_sees_operators(request.user)
     now = rules.in_force()
     initial = {
-        "second_from_kw": wording.power(now.second_from_w).removesuffix(" kW").replace(",", ""),
-        "substation_kw_per_minute": wording.power(now.substation_w_per_minute)
-        .removesuffix(" kW")
-        .replace(",", ""),
+        "second_from_kw": _kw(now.second_from_w),
+        "substation_kw_per_minute": _kw(now.substation_w_per_minute),
+        "portfolio_kw_per_minute": _kw(now.portfolio_w_per_minute),
         "chance_pct": now.chance_pct,
         "most_asks": now.most_asks,
     }
@@ -321,11 +321,20 @@ def _cap_words(answer: Mapping[str, Any]) -> str:
     return str(CAP_SAID[answer["did"]] % words)
 
 
+def _kw(watts_: int | None) -> str:
+    """A form's kW of whole W."""
+    return "" if watts_ is None else wording.power(watts_).removesuffix(" kW").replace(",", "")
+
+
 def _rule_words(rule: CampaignRule) -> list[str]:
     return [
         _("two people approve from %(power)s") % {"power": wording.power(rule.second_from_w)},
         _("a substation's load changes by %(power)s a minute at most")
         % {"power": wording.power(rule.substation_w_per_minute)},
+        _("all homes together may change as fast as they like")
+        if rule.portfolio_w_per_minute is None
+        else _("all homes together change by %(power)s a minute at most")
+        % {"power": wording.power(rule.portfolio_w_per_minute)},
         _("the size is reached with a chance of %(pct)s %%") % {"pct": rule.chance_pct},
         _("a home is asked for %(n)s campaigns in four weeks at most") % {"n": rule.most_asks},
     ]
@@ -335,6 +344,7 @@ def _set_rules(request: HttpRequest, data: Mapping[str, Any]) -> CampaignRule:
     return rules.set_rules(
         second_from_w=watts(data["second_from_kw"]),
         substation_w_per_minute=watts(data["substation_kw_per_minute"]),
+        portfolio_w_per_minute=_watts_or_none(data["portfolio_kw_per_minute"]),
         chance_pct=data["chance_pct"],
         most_asks=data["most_asks"],
         why=data["why"],

@@ -70,6 +70,14 @@ def _cannot_opt_back_in(error: DomainError) -> str:
     }
 
 
+def _ramp(error: DomainError) -> dict[str, str]:
+    return {
+        "asked": wording.power(int(str(error.data["asked_w"]))),
+        "most": wording.power(int(str(error.data["most_w"]))),
+        "beside": wording.beside(cast(list[str], error.data["campaigns"])),
+    }
+
+
 def _participation_closed(error: DomainError) -> str:
     reason = str(error.data["left_out"])
     if not reason:
@@ -233,10 +241,18 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     ),
     "ramp_taken": lambda error: (
         _(
-            "Another campaign changes the load of %(substation)s at the same time; %(power)s are left there."
-            " Plan again: the plan then keeps to that."
+            "The rules let %(most)s more of the load of %(substation)s change at that time%(beside)s, and"
+            " this asks %(asked)s there. Plan again: the plan then keeps to that. Or choose another time."
         )
-        % {"substation": error.data["substation"], "power": wording.power(int(str(error.data["most_w"])))}
+        % {"substation": error.data["substation"], **_ramp(error)}
+    ),
+    "portfolio_ramp_taken": lambda error: (
+        _(
+            "All homes together may change by %(cap)s a minute: %(most)s are left at that time%(beside)s, and"
+            " this asks %(asked)s. Plan again: the plan then keeps to that. Or choose another time, or have"
+            " the cap raised under Rules."
+        )
+        % {"cap": wording.power(int(str(error.data["w_per_minute"]))), **_ramp(error)}
     ),
     "campaign_not_completed": _told(_lazy("Only a campaign that is over can be settled.")),
     "settlement_busy": _told(_lazy("Somebody else is settling it at this moment. Try again in a minute.")),

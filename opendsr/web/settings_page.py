@@ -274,8 +274,19 @@ def _elsewhere() -> Iterator[dict[str, Any]]:
     yield {
         "label": _("Rules of planning"),
         "url": reverse("campaign_rules"),
-        "value": _("two people from %(kw)s, %(pct)s %% certain, %(asks)s asks in four weeks")
-        % {"kw": wording.power(held.second_from_w), "pct": held.chance_pct, "asks": held.most_asks},
+        "value": _(
+            "two people from %(kw)s; a minute changes %(here)s at a substation, %(together)s in all;"
+            " %(pct)s %% certain, %(asks)s asks in four weeks"
+        )
+        % {
+            "kw": wording.power(held.second_from_w),
+            "here": wording.power(held.substation_w_per_minute),
+            "together": _("any power")
+            if held.portfolio_w_per_minute is None
+            else wording.power(held.portfolio_w_per_minute),
+            "pct": held.chance_pct,
+            "asks": held.most_asks,
+        },
         "by": str(rule.set_by or "") if rule else "",
         "at": wording.moment(rule.set_at) if rule else "",
         "why": rule.why if rule else "",

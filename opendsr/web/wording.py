@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date as date_type
 from datetime import datetime
 from functools import lru_cache
@@ -20,6 +20,7 @@ from opendsr.kernel.money import MP_PER_PENNY, MP_PER_POUND
 from opendsr.kernel.periods import LONDON
 
 NOTHING: Final = "–"
+BESIDE_SHOWN: Final = 3
 LONG_DAY, SHORT_DAY = "l j F Y", "D j M Y"
 
 STATES: Final[Mapping[str, tuple[str | Promise, str]]] = {
@@ -141,3 +142,13 @@ def stretch(starts_at: datetime, ends_at: datetime, *, form: str = LONG_DAY) -> 
 def moment(at: datetime) -> str:
     """An instant: 15 January 2026, 13:00."""
     return f"{day(at, 'j F Y')}, {clock_time(at)}"
+
+
+def beside(names: Sequence[str]) -> str:
+    """Which campaigns share a ramp, after the sentence about it: three by name; empty for none."""
+    if not names:
+        return ""
+    shown = ", ".join(names[:BESIDE_SHOWN])
+    if len(names) > BESIDE_SHOWN:
+        return _(", beside %(names)s and %(n)s more") % {"names": shown, "n": len(names) - BESIDE_SHOWN}
+    return _(", beside %(names)s") % {"names": shown}

@@ -93,20 +93,22 @@ def test_what_is_asked_comes_in_nineteen_of_twenty(count: int, half_hours: int, 
     seed=st.integers(0, 10**6),
     share=st.floats(0.02, 1.2),
     feeder_share=st.floats(0.01, 0.5),
+    cap_w=st.none() | st.integers(0, 60_000),
 )
 def test_no_limit_is_crossed_and_everybody_is_told_why(
-    count: int, half_hours: int, seed: int, share: float, feeder_share: float
+    count: int, half_hours: int, seed: int, share: float, feeder_share: float, cap_w: int | None
 ) -> None:
     given_ = homes(count, half_hours, seed)
-    told = terms(given_, half_hours, share, feeder_share)
+    told = replace(terms(given_, half_hours, share, feeder_share), portfolio_cap_w=cap_w)
     if not told.asked_w.all():
         return
 
     found = choose_portfolio(given_, told)
 
     inside = found.is_chosen
-    for number, cap_w in enumerate(told.feeder_cap_w):
-        assert given_.power_w[inside & (given_.feeder == number)].sum() <= cap_w
+    for number, feeder_w in enumerate(told.feeder_cap_w):
+        assert given_.power_w[inside & (given_.feeder == number)].sum() <= feeder_w
+    assert cap_w is None or given_.power_w[inside].sum() <= cap_w
     assert (given_.asked_lately[inside] < told.most_asks).all()
     assert (given_.power_w[inside] > 0).all()
     assert ((found.begins >= 0) == inside).all()
@@ -194,6 +196,21 @@ def test_a_feeder_takes_only_what_it_may_change_at_once() -> None:
     assert reasons(short) == [Why.CHOSEN, Why.FEEDER_FULL]
     assert short.shortfall_w.tolist() == [2_000, 2_000]
     assert "2.5 kW at once" in words(short, 1)
+
+
+def test_all_together_change_only_what_they_may_at_once() -> None:
+    given_ = one(power_w=[2_000] * 20, feeder=[0, 1] * 10)
+    caps = np.array([9_000, 9_000])
+
+    capped = choose_portfolio(given_, asked(40_000, feeder_cap_w=caps, portfolio_cap_w=11_000))
+    uncapped = choose_portfolio(given_, asked(40_000, feeder_cap_w=caps))
+
+    assert (capped.is_chosen.sum(), uncapped.is_chosen.sum()) == (5, 8)
+    full = int(np.nonzero(capped.why == Why.PORTFOLIO_FULL)[0][0])
+    assert "all homes together may change by 11 kW at once" in words(capped, full)
+    few = choose_portfolio(one(power_w=[3_000, 2_000], cost_mp=[1, 9]), asked(2_000, portfolio_cap_w=2_500))
+    assert reasons(few)[1] == Why.CHOSEN
+    assert not few.shortfall_w.any()
 
 
 def test_assets_that_hold_for_an_hour_take_turns() -> None:

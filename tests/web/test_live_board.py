@@ -172,6 +172,11 @@ def test_the_log_says_who_did_what_in_words(scene: Scene, sams: Client) -> None:
         ("campaign.approved", {"in_advance": "x"}, "by the operator's contract"),
         ("campaign.approved", {"participations": 2, "busy": 1}, "1 were taken by another campaign meanwhile"),
         ("campaign.dispatched", {"events": 1, "sent": 2, "left_out": {"faulty": 1}}, "kept 1 back"),
+        (
+            "campaign.dispatched",
+            {"left_out": {"ramp": 1}, "ramp_held_w": 700, "ramp_shared_with": ["Sent before"]},
+            "1 of them, 0.7 kW, would have changed more at once than the rules allow, beside Sent before.",
+        ),
         ("campaign.displaced", {"assets": 4}, "4 assets were given to direct load control"),
         ("campaign.cancelled", {"events": 3, "reason": ""}, "Cancelled: 3 events called off."),
         ("campaign.something_new", {}, "Something new"),

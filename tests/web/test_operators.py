@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.urls import reverse
 
 from campaigns import rules
+from campaigns.approving import RampTaken
 from campaigns.models import (
     Campaign,
     Programme,
@@ -24,6 +25,9 @@ from campaigns.servicing import capping
 from campaigns.servicing.port import Ask
 from members.models import User
 from opendsr.kernel import clock
+from opendsr.kernel.models import AuditEntry
+from opendsr.web import wording
+from opendsr.web.refusals import sentence
 from tests.campaigns.servicing.operating import make_operator
 from tests.web.conftest import Visit
 from tests.web.scene import Scene
@@ -182,7 +186,80 @@ def test_rules_are_set_with_a_reason_and_kept(scene: Scene, visit: Visit, ada: U
     assert visit(ada).post(address, wanted).status_code == 302
 
     assert rules.in_force().second_from_w == 500
-    assert "minute 12" in visit(scene.sam).get(address).content.decode()
+    assert rules.in_force().portfolio_w_per_minute is None
+    page = visit(scene.sam).get(address).content.decode()
+    assert "minute 12" in page
+    assert "all homes together may change as fast as they like" in page
+
+
+def test_a_cap_for_all_homes_together_is_set_seen_and_written_down(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    address = reverse("campaign_rules")
+    wanted = {
+        "second_from_kw": "1000",
+        "substation_kw_per_minute": "1000",
+        "portfolio_kw_per_minute": "2500.5",
+        "chance_pct": "90",
+        "most_asks": "8",
+        "why": "the board's minute 13",
+    }
+
+    for bad in ("0", "-1", "nonsense", "9" * 12):
+        refused = visit(ada).post(address, {**wanted, "portfolio_kw_per_minute": bad})
+        assert refused.status_code == 422
+        assert refused.context["form"].errors.keys() == {"portfolio_kw_per_minute"}
+    assert visit(ada).post(address, wanted).status_code == 302
+
+    assert rules.in_force().portfolio_w_per_minute == 2_500_500
+    page = visit(ada).get(address)
+    assert "all homes together change by 2,500.5 kW a minute at most" in page.content.decode()
+    assert page.context["form"].initial["portfolio_kw_per_minute"] == "2500.5"
+    set_last = AuditEntry.objects.filter(verb="campaigns.rules.set").latest("pk")
+    assert set_last.detail["portfolio_w_per_minute"] == 2_500_500
+    assert "2,500.5 kW in all" in visit(ada).get(reverse("settings_list")).content.decode()
+
+
+def test_a_refused_approval_says_how_much_is_left_and_what_to_do(
+    scene: Scene, visit: Visit, ada: User
+) -> None:
+    planned = Campaign.objects.filter(state="planned").first()
+    assert planned is not None
+    asked_w = sum(planned.plan_lines.values_list("expected_w", flat=True))
+    rules.set_rules(
+        second_from_w=1_000_000_000,
+        substation_w_per_minute=1_000_000,
+        portfolio_w_per_minute=1,
+        chance_pct=95,
+        most_asks=12,
+        why="a test",
+        at=clock.now(),
+        by=ada,
+    )
+
+    approve = reverse("campaign_action", args=[planned.pk, "approve"])
+    said = visit(ada).post(approve, follow=True).content.decode()
+
+    assert "All homes together may change by" in said
+    assert f"this asks {wording.power(asked_w)}" in said
+    assert "Plan again: the plan then keeps to that." in said
+    planned.refresh_from_db()
+    assert planned.state == "planned"
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], "change at that time, and this asks 2 kW there"),
+        (["Peak"], "change at that time, beside Peak, and this asks 2 kW there"),
+        (["A", "B", "C", "D", "E"], "at that time, beside A, B, C and 2 more, and this"),
+    ],
+)
+def test_who_shares_a_ramp_is_named(names: list[str], words: str) -> None:
+    said = sentence(RampTaken(substation="Mill Lane", asked_w=2_000, most_w=500, campaigns=names))
+
+    assert "The rules let 0.5 kW more of the load of Mill Lane change" in said
+    assert words in said
 
 
 def test_a_large_campaign_is_sent_by_the_second_person_who_approves(

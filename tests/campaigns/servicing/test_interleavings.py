@@ -479,11 +479,11 @@ def test_a_start_counts_what_is_being_approved_for_the_substation(
     market = make_planned(
         {homes[0][1].assets[0]: 10_000}, starts_at=NOON, ends_at=NOON + 60 * MINUTE, at=NOON - 60 * MINUTE
     )
-    used_w_per_minute = ramping.used_w_per_minute
+    used_beside = ramping.used_beside
     is_judged, is_looked_at = threading.Event(), threading.Event()
 
-    def look_slowly(campaign: Campaign) -> object:
-        used = used_w_per_minute(campaign)
+    def look_slowly(campaign: Campaign, *beside: Any) -> object:
+        used = used_beside(campaign, *beside)
         if campaign.pk == market.pk:
             is_judged.set()
             is_looked_at.wait(1.5)  # where starts do not wait for approvals
@@ -491,7 +491,7 @@ def test_a_start_counts_what_is_being_approved_for_the_substation(
             is_looked_at.set()
         return used
 
-    monkeypatch.setattr(ramping, "used_w_per_minute", look_slowly)
+    monkeypatch.setattr(ramping, "used_beside", look_slowly)
 
     def start() -> Place:
         is_judged.wait(10)
