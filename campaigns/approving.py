@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import LockNotAvailable
 
 import members.queries
 from campaigns import displacing, life, ramping, rules
@@ -53,6 +54,12 @@ class RampTaken(DomainError):
     campaigns: list[str]
 
 
+class RampBusy(DomainError):
+    """Others are being approved or sent, and took too long over it: nothing was approved."""
+
+    campaign_id: UUID
+
+
 class PortfolioRampTaken(DomainError):
     """All homes together would change faster than the `w_per_minute` that the rules allow, with what other
     `campaigns` change at that time: `most_w` are left, `asked_w` are asked. Planned anew, it keeps to that.
@@ -71,9 +78,15 @@ def approve_campaign(*, campaign_id: UUID, at: datetime, by: User | None) -> lis
     An asset that another campaign took since planning is left out as busy. Approving again returns what the
     first approval made. From a set size on two people approve: the first approval is written down, nothing
     is returned, and the second sends it. Raises SecondApproverNeeded when the first comes again, RampTaken
-    and PortfolioRampTaken where it would change load too fast beside others.
+    and PortfolioRampTaken where it would change load too fast beside others, RampBusy where those are being
+    approved or sent for longer than locks are waited for.
     """
-    ramping.hold()
+    try:
+        ramping.hold()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        raise RampBusy(campaign_id=campaign_id) from error
     campaign, is_new = life.begin(campaign_id, Verb.APPROVE)
     if not is_new:
         return _participations(campaign)

@@ -239,6 +239,9 @@ SENTENCES: Final[Mapping[str, Callable[[DomainError], str]]] = {
     "nobody_to_ask": _told(
         _lazy("The plan has nobody left to ask. Plan again; if nobody is found, choose another zone or time.")
     ),
+    "ramp_busy": _told(
+        _lazy("Other campaigns are being approved or sent at this moment. Nothing was approved; try again.")
+    ),
     "ramp_taken": lambda error: (
         _(
             "The rules let %(most)s more of the load of %(substation)s change at that time%(beside)s, and"

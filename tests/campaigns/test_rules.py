@@ -7,11 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns import ramping, rules
-from campaigns.approving import PortfolioRampTaken, RampTaken, SecondApproverNeeded, approve_campaign
+from campaigns.approving import (
+    PortfolioRampTaken,
+    RampBusy,
+    RampTaken,
+    SecondApproverNeeded,
+    approve_campaign,
+)
 from campaigns.dispatching import dispatch_campaign
 from campaigns.models import Campaign, CampaignRule, Participation
 from campaigns.planning import plan_campaign
@@ -189,6 +196,34 @@ def test_of_two_approved_at_once_each_counts_the_other(
 
     assert sorted(type(each).__name__ for each in results) == ["RampTaken"] * 3 + ["list"]
     assert sorted(Campaign.objects.values_list("state", flat=True)) == ["approved"] + ["planned"] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_too_long_for_others_to_be_judged_approves_nothing(paper_vtn: PaperVtn) -> None:
+    campaign = make_planned(make_ready_home()[1].assets)
+    is_held, is_refused = threading.Event(), threading.Event()
+
+    def judge_long() -> None:
+        with transaction.atomic():
+            ramping.hold()
+            is_held.set()
+            is_refused.wait(30)
+
+    def approve() -> object:
+        is_held.wait(30)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '100ms'")
+            return approve_campaign(campaign_id=campaign.pk, at=NOON, by=None)
+        finally:
+            is_refused.set()
+
+    _, refused = in_threads(judge_long, approve)
+
+    assert isinstance(refused, RampBusy)
+    campaign.refresh_from_db()
+    assert campaign.state == "planned"
+    assert approve_campaign(campaign_id=campaign.pk, at=NOON, by=None)
 
 
 @pytest.mark.django_db
