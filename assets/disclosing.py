@@ -29,8 +29,16 @@ def tables(whose: Person) -> Iterator[Table]:
     )
     yield table_of(cads, model=Cad, title="Displays and meter readers (CADs) in your homes")
     fitted = whose.in_use_there("hub__home", "installed_at", "retired_at")
-    assets = Asset.objects.filter(fitted).order_by("installed_at", "pk")
-    yield table_of(assets, model=Asset, title="Devices that can be asked")
+    assets = Asset.objects.filter(fitted).select_related("hub").order_by("installed_at", "pk")
+    lived_in = {stay.home_id for stay in whose.stays if stay.ends_at is None}
+    yield table_of(
+        assets,
+        model=Asset,
+        title="Devices that can be asked",
+        leave_out=("needs",),
+        # What is asked of a device now is of who lives with it now.
+        more={"needs": lambda row: row.needs if row.hub.home_id in lived_in else {}},
+    )
     visits = InstallJob.objects.filter(whose.while_there("home", "made_at")).order_by("made_at", "pk")
     yield table_of(visits, model=InstallJob, title="Visits to your home")
     of_visits = {"job__in": visits.order_by()}

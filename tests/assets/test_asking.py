@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets import asking, shadowing
+from assets import asking, disclosing, shadowing
 from assets.asking import MOST_WH, Comfort, charge_wh, comfort
+from campaigns import needs
+from hems import heating_config, house
+from hems.config import manners_in
 from members import joining, moving
+from members.disclosing import person
 from opendsr.kernel import audit, clock, outbox
 from tests.factories import JOINED_AT, make_hub, make_member, make_resident
 
@@ -87,6 +91,14 @@ def test_degree_hours_by_hand() -> None:
     assert (told.wanted_minutes, told.kelvin_minutes(6)) == (480, 8 * 14 * 60)
 
 
+def test_what_is_usual_is_what_a_hub_takes_to_be_usual() -> None:
+    hubs = house.Comfort()
+
+    assert Comfort() == Comfort(hubs.wanted_c, hubs.least_c, *hubs.hours[0])
+    assert len(hubs.hours) == 1
+    assert needs.CORE_HOURS == heating_config.CORE_HOURS
+
+
 @pytest.mark.django_db
 class TestHouseholdsWords:
     def test_a_hub_is_told_wh_alone_and_a_pair_of_hours(self) -> None:
@@ -103,6 +115,11 @@ class TestHouseholdsWords:
             car.resource_id: {"ready_by": "07:00", "charge_wh": 38_500},
             heater.resource_id: {"wanted_c": 20.5, "least_c": 16, "comfort_hours": [["07:00", "23:00"]]},
         }
+        told = {each["resource_id"]: each["needs"] for each in document["assets"]}
+        taken = heating_config.comfort_in(told[heater.resource_id], "needs", usual=house.Comfort())
+        assert taken == house.Comfort(20.5, 16.0, 23.0, ((time(7), time(23)),))
+        manners = manners_in(told[car.resource_id], "needs")
+        assert (manners.ready_by, manners.charge_wh) == (time(7), 38_500)
 
     def test_what_a_fitter_said_stays_and_is_not_the_household_s_to_say(self) -> None:
         kit = make_hub(make_resident("Val Vale", at=JOINED_AT).home, kinds=("immersion_heater",))
@@ -149,8 +166,8 @@ class TestHouseholdsWords:
         val = make_resident("Val Vale", at=JOINED_AT)
         kit = make_hub(val.home, kinds=("ev_charger", "immersion_heater"))
         car, tank = kit.assets
-        needs = {"minimum_c": 45, "hot_by": "05:00"}
-        shadowing.set_needs(asset_id=tank.pk, needs=needs, at=JOINED_AT, by="staff:1")
+        fitted = {"minimum_c": 45, "hot_by": "05:00"}
+        shadowing.set_needs(asset_id=tank.pk, needs=fitted, at=JOINED_AT, by="staff:1")
         words = {"ready_by": "05:10", "charge_wh": 9_000}
         shadowing.set_households_words(asset_id=car.pk, words=words, at=JOINED_AT, by="user:1")
         clock.configure(LATER, speed=0)
@@ -168,3 +185,10 @@ class TestHouseholdsWords:
         assert tank.needs == {"minimum_c": 45}
         entry = audit.AuditEntry.objects.filter(target=f"asset:{tank.pk}").latest("id")
         assert (entry.actor, entry.detail["now"]) == ("system", {"minimum_c": 45})
+        told = {}
+        for member in (val.member, next_one):
+            tables = disclosing.tables(person(member))
+            [found] = [each.as_json() for each in tables if each.name == "assets_asset"]
+            told[member.full_name] = [row["needs"] for row in found["rows"]]
+        assert told["Val Vale"] == [{}, {}]
+        assert own in told["Wyn West"]
