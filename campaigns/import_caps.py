@@ -51,6 +51,20 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Cars as each would be planned alone: Wh [car, slot]; what a demand charge lets each take in a half-hour
+    at most, None where none does; and how much may be missing before it takes more.
+    """
+
+    lines: Sequence[HomePlanLine]
+    loads: SteppedLoads
+    price: Ints
+    alone_wh: Ints
+    most_wh: Sequence[Ints | None]
+    may_miss_wh: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneNight:
     """What a night's plans do behind a cap: cars, their highest half-hour together, what they miss by it."""
 
@@ -116,30 +130,80 @@ def share(
     sent stand as they are. A home behind several caps keeps under all of them; such homes come first.
     """
     capped_zones = [zone for zone in zones(over) if zone.home_ids]
-    homes = frozenset[UUID]().union(*(zone.home_ids for zone in capped_zones))
-    behind = [line for line in lines if line.asset.hub.home_id in homes]
+    behind = _behind(lines, capped_zones)
     cars = [line for line in behind if line.asset.kind_id == CAR]
     if not cars:
         return {}
-    left_wh = _left_wh(capped_zones, behind, over, at=at)
-    peak_room_wh = _room_under_peaks(behind, over, at=at)
-    groups: dict[tuple[int, ...], list[HomePlanLine]] = defaultdict(list)
-    for line in cars:
+    room_wh = _room_under_peaks(behind, over, at=at)
+    alone_wh = np.array([line.power_w for line in cars], np.int64) // WATTS
+    asked = Asked(
+        lines=cars,
+        loads=loads_of(cars, free, over),
+        price=np.array([price_of[line.plan.tariff_id] for line in cars]),
+        alone_wh=alone_wh,
+        may_miss_wh=np.array([line.shortfall_wh for line in cars], np.int64),
+        most_wh=[
+            room_wh[line.asset_id] + wh if line.asset_id in room_wh else None
+            for line, wh in zip(cars, alone_wh, strict=True)
+        ],
+    )
+    fixed_w = {line.asset_id: np.array(line.power_w) for line in behind if line.asset.kind_id != CAR}
+    return _shared(asked, capped_zones, fixed_w, over, at=at)
+
+
+def share_anew(
+    asked: Asked, fixed_w: Mapping[HomePlanLine, Ints], over: Night, *, at: datetime
+) -> dict[UUID, Shared]:
+    """The same for cars whose plans are made anew in the night; `fixed_w` are other assets' plans made anew
+    with them, and what the half-hours that are over took of the cars counts no more.
+    """
+    capped_zones = [zone for zone in zones(over) if zone.home_ids]
+    behind = {line.asset_id for line in _behind(asked.lines, capped_zones)}
+    places = np.array([n for n, line in enumerate(asked.lines) if line.asset_id in behind], np.int64)
+    if not len(places):
+        return {}
+    cars = Asked(
+        [asked.lines[n] for n in places.tolist()],
+        stepped.part_of(asked.loads, places),
+        asked.price[places],
+        asked.alone_wh[places],
+        [asked.most_wh[n] for n in places.tolist()],
+        asked.may_miss_wh[places],
+    )
+    others = {line.asset_id: watts for line, watts in fixed_w.items()}
+    return _shared(cars, capped_zones, others, over, at=at)
+
+
+def _behind(lines: Sequence[HomePlanLine], capped_zones: Sequence[CappedZone]) -> list[HomePlanLine]:
+    homes = frozenset[UUID]().union(*(zone.home_ids for zone in capped_zones))
+    return [line for line in lines if line.asset.hub.home_id in homes]
+
+
+def _shared(
+    asked: Asked,
+    capped_zones: Sequence[CappedZone],
+    fixed_w: Mapping[UUID, Ints],
+    over: Night,
+    *,
+    at: datetime,
+) -> dict[UUID, Shared]:
+    left_wh = _left_wh(capped_zones, asked.lines, fixed_w, over, at=at)
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for number, line in enumerate(asked.lines):
         home_id = line.asset.hub.home_id
-        groups[tuple(n for n, zone in enumerate(capped_zones) if home_id in zone.home_ids)].append(line)
+        groups[tuple(n for n, zone in enumerate(capped_zones) if home_id in zone.home_ids)].append(number)
     changed: dict[UUID, Shared] = {}
     for key in sorted(groups, key=lambda each: (-len(each), each)):
-        group = groups[key]
         # Whoever comes last may miss some: every night in another order.
-        order = np.random.default_rng(over.date.toordinal()).permutation(len(group))
-        group = [group[n] for n in order]
-        shared = _within(group, left_wh[list(key)].min(axis=0), peak_room_wh, price_of, free, over)
-        changed |= shared
-        used_wh = sum(
-            (shared[line.asset_id].power_w if line.asset_id in shared else np.array(line.power_w)) // WATTS
-            for line in group
-        )
-        left_wh[list(key)] = np.maximum(0, left_wh[list(key)] - used_wh)
+        group = np.random.default_rng(over.date.toordinal()).permutation(groups[key])
+        planned_wh = _within(asked, group, left_wh[list(key)].min(axis=0))
+        left_wh[list(key)] = np.maximum(0, left_wh[list(key)] - planned_wh.sum(axis=0))
+        if (planned_wh == asked.alone_wh[group]).all():
+            continue
+        missing_wh = np.maximum(0, asked.loads.need_wh[group] - planned_wh.sum(axis=1))
+        for row, number in enumerate(group.tolist()):
+            shared = Shared(planned_wh[row] * WATTS, int(missing_wh[row]))
+            changed[asked.lines[number].asset_id] = shared
     return changed
 
 
@@ -163,24 +227,37 @@ def _contracts(over: Night) -> QuerySet[ServicingContract]:
 
 
 def _left_wh(
-    capped_zones: Sequence[CappedZone], lines: Sequence[HomePlanLine], over: Night, *, at: datetime
+    capped_zones: Sequence[CappedZone],
+    cars: Sequence[HomePlanLine],
+    fixed_w: Mapping[UUID, Ints],
+    over: Night,
+    *,
+    at: datetime,
 ) -> Ints:
-    """What each cap leaves for the cars to be planned [zone, slot]."""
+    """What each cap leaves for the cars [zone, slot]; `fixed_w` is what plans give other assets."""
     homes = frozenset[UUID]().union(*(zone.home_ids for zone in capped_zones))
     assets_of: dict[UUID, set[UUID]] = defaultdict(set)
     drawn_wh: dict[UUID, Ints] = defaultdict(lambda: np.zeros(len(over.starts), np.int64))
-    for line in lines:
+    for line in cars:
         assets_of[line.asset.hub.home_id].add(line.asset_id)
-        if line.asset.kind_id != CAR:
-            drawn_wh[line.asset.hub.home_id] += np.array(line.power_w) // WATTS
+    own = {line.asset_id for line in cars} | fixed_w.keys()
+    home_of = dict(
+        Asset.objects.filter(pk__in=among(fixed_w), hub__home__in=among(homes)).values_list(
+            "pk", "hub__home_id"
+        )
+    )
+    for asset_id, home_id in home_of.items():
+        assets_of[home_id].add(asset_id)
+        drawn_wh[home_id] += fixed_w[asset_id] // WATTS
     sent = (
         HomePlanLine.objects.filter(plan__night=over.date, stopped_at=None, plan__sent_at__isnull=False)
         .exclude(vtn_event_id="")
         .filter(asset__hub__home__in=among(homes))
     )
     for home_id, asset_id, power_w in sent.values_list("asset__hub__home_id", "asset_id", "power_w"):
-        assets_of[home_id].add(asset_id)
-        drawn_wh[home_id] += np.array(power_w) // WATTS
+        if asset_id not in own:
+            assets_of[home_id].add(asset_id)
+            drawn_wh[home_id] += np.array(power_w) // WATTS
     stays = members.queries.stays_at(homes, at)
     living = sorted(stays)
     usual_wh = peaks.usual_wh(
@@ -195,43 +272,34 @@ def _left_wh(
     return np.maximum(0, left_wh)
 
 
-def _within(
-    group: Sequence[HomePlanLine],
-    left_wh: Ints,
-    peak_room_wh: Mapping[UUID, Ints],
-    price_of: Mapping[str, Ints],
-    free: Mapping[UUID, Bools],
-    over: Night,
-) -> dict[UUID, Shared]:
-    """Plans of cars within what is left for them together [slot]; none where each may keep its own."""
-    alone_wh = np.array([line.power_w for line in group], np.int64) // WATTS
+def _within(asked: Asked, group: Ints, left_wh: Ints) -> Ints:
+    """Wh of the group's cars [car, slot] within what is left for them [slot]: as alone where that fits."""
+    alone_wh = asked.alone_wh[group]
     if (alone_wh.sum(axis=0) <= left_wh).all():
-        return {}
-    loads = loads_of(group, free, over)
-    price = np.array([price_of[line.plan.tariff_id] for line in group])
+        return alone_wh
+    loads, price = stepped.part_of(asked.loads, group), asked.price[group]
     steps = np.zeros_like(alone_wh)
-    under_charge = np.array([bool(line.plan.tariff.demand_pence_per_kw) for line in group])
-    # Under a demand charge a car has less choice: it goes first, and above its own peak only if it must.
     left_wh = left_wh.copy()
-    for number in np.nonzero(under_charge)[0].tolist():
-        one = stepped.part_of(loads, np.array([number]))
-        room_wh = np.minimum(left_wh, peak_room_wh[group[number].asset_id] + alone_wh[number])
-        plan = capped.least_cost_within(price[[number]], one, room_wh[None])
-        if plan.shortfall_wh[0] > group[number].shortfall_wh:
-            plan = capped.least_cost_within(price[[number]], one, left_wh[None])
-        steps[number] = plan.steps[0]
-        left_wh -= steps[number] * loads.step_wh[number]
-    others = np.nonzero(~under_charge)[0]
-    if len(others):
-        asked = stepped.part_of(loads, others)
-        most_wh = int((asked.most * asked.step_wh).sum())
-        found = feeder.least_cost_under_cap(price[others], asked, np.minimum(left_wh, most_wh))
-        steps[others] = found.plans.steps
-    planned_wh = steps * loads.step_wh[:, None]
-    shortfall_wh = np.maximum(0, loads.need_wh - planned_wh.sum(axis=1))
-    return {
-        line.asset_id: Shared(planned_wh[n] * WATTS, int(shortfall_wh[n])) for n, line in enumerate(group)
-    }
+    others = []
+    for row, number in enumerate(group.tolist()):
+        most_wh = asked.most_wh[number]
+        if most_wh is None:
+            others.append(row)
+            continue
+        # Under a demand charge a car has less choice: it goes first, and above its own peak only if it must.
+        one = stepped.part_of(loads, np.array([row]))
+        plan = capped.least_cost_within(price[[row]], one, np.minimum(left_wh, most_wh)[None])
+        if plan.shortfall_wh[0] > asked.may_miss_wh[number]:
+            plan = capped.least_cost_within(price[[row]], one, left_wh[None])
+        steps[row] = plan.steps[0]
+        left_wh -= steps[row] * loads.step_wh[row]
+    if others:
+        rows = np.array(others)
+        free = stepped.part_of(loads, rows)
+        most_wh = int((free.most * free.step_wh).sum())
+        found = feeder.least_cost_under_cap(price[rows], free, np.minimum(left_wh, most_wh))
+        steps[rows] = found.plans.steps
+    return np.asarray(steps * loads.step_wh[:, None])
 
 
 def _room_under_peaks(lines: Sequence[HomePlanLine], over: Night, *, at: datetime) -> dict[UUID, Ints]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Final
@@ -21,9 +21,9 @@ from django.db import transaction
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from campaigns import freezing, home_plans, life, needs, sending, tariffs, vtn_door
+from campaigns import freezing, home_plans, import_caps, life, needs, sending, tariffs, vtn_door
 from campaigns.least_cost import capped, stepped, tank
-from campaigns.least_cost.stepped import Bools, Ints
+from campaigns.least_cost.stepped import Bools, Ints, SteppedLoads
 from campaigns.least_cost.switched import least_cost_switched
 from campaigns.models import Campaign, Direction, HomePlan, HomePlanLine, Tariff
 from campaigns.needs import Night, Thing
@@ -62,6 +62,14 @@ class Moved:
         lacking_wh = max(0, self.shortfall_wh - self.line.shortfall_wh)
         lacking_mp = lacking_wh * self.dearest // home_plans.PER_MP
         return max(0, self.cost_mp - self.line.cost_mp + lacking_mp)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cars:
+    """Cars of one tariff, moved each for itself, and what caps are asked with."""
+
+    moved: Sequence[Moved]
+    asked: import_caps.Asked
 
 
 def make_room(*, campaign_id: UUID, at: datetime) -> int:
@@ -126,14 +134,62 @@ def around(lines: Iterable[HomePlanLine], interval: Interval, *, at: datetime) -
     """The lines with the interval left free of them, the rest of their nights at least cost.
 
     What was drawn by `at` counts. Under a demand charge no half-hour takes more than the plan's highest did.
+    Cars behind an import cap keep under it together.
     """
     groups: dict[tuple[date, str, str], list[HomePlanLine]] = defaultdict(list)
     for line in lines:
         groups[line.plan.night, line.plan.tariff_id, line.asset.kind_id].append(line)
     moved: list[Moved] = []
+    cars: dict[date, list[_Cars]] = defaultdict(list)
     for (night, _, kind), group in groups.items():
-        moved += _around(kind, group, group[0].plan.tariff, needs.night_of(night), interval, at=at)
+        over = needs.night_of(night)
+        anew, asked = _around(kind, group, group[0].plan.tariff, over, interval, at=at)
+        if asked is None:
+            moved += anew
+        else:
+            cars[night].append(_Cars(anew, asked))
+    for night, found in cars.items():
+        others_w = {each.line: each.power_w for each in moved if each.line.plan.night == night}
+        moved += _under_caps(found, others_w, needs.night_of(night), at=at)
     return moved
+
+
+def _under_caps(
+    found: Sequence[_Cars], others_w: dict[HomePlanLine, Ints], over: Night, *, at: datetime
+) -> Iterator[Moved]:
+    """Cars moved within what import caps leave for them; where none is passed, as they are."""
+    asked = [each.asked for each in found]
+    shared = import_caps.share_anew(
+        import_caps.Asked(
+            lines=[line for each in asked for line in each.lines],
+            loads=SteppedLoads(
+                *(
+                    np.concatenate([getattr(each.loads, name.name) for each in asked])
+                    for name in fields(SteppedLoads)
+                )
+            ),
+            price=np.concatenate([each.price for each in asked]),
+            alone_wh=np.concatenate([each.alone_wh for each in asked]),
+            may_miss_wh=np.concatenate([each.may_miss_wh for each in asked]),
+            most_wh=[most for each in asked for most in each.most_wh],
+        ),
+        others_w,
+        over,
+        at=at,
+    )
+    for each in found:
+        for moved, price, alone_wh in zip(each.moved, each.asked.price, each.asked.alone_wh, strict=True):
+            told = shared.get(moved.line.asset_id)
+            if told is None:
+                yield moved
+                continue
+            power_w = moved.power_w - alone_wh * stepped.HALF_HOURS_AN_HOUR + told.power_w
+            yield replace(
+                moved,
+                power_w=power_w,
+                cost_mp=home_plans.cost_of(power_w, price),
+                shortfall_wh=told.shortfall_wh,
+            )
 
 
 def _slots(over: Night, interval: Interval, *, at: datetime) -> list[int]:
@@ -148,7 +204,8 @@ def _slots(over: Night, interval: Interval, *, at: datetime) -> list[int]:
 
 def _around(
     kind: str, group: Sequence[HomePlanLine], tariff: Tariff, over: Night, interval: Interval, *, at: datetime
-) -> Iterator[Moved]:
+) -> tuple[list[Moved], import_caps.Asked | None]:
+    """The lines around the interval, and, of cars, what caps are asked with."""
     price, known = tariffs.prices_of(tariff, over.starts)
     taken = np.array(
         [each < interval.ends_at and each + HALF_HOUR > interval.starts_at for each in over.starts]
@@ -157,11 +214,19 @@ def _around(
     free = home_plans.free_half_hours([line.asset for line in group], over, is_open)
     may = np.array([free[line.asset_id] for line in group])
     is_done = np.array([start < at for start in over.starts]) & ~taken
-    power_w, shortfall_wh = _anew(kind, group, tariff, price, over, is_done, may, at=at)
+    power_w, shortfall_wh, asked = _anew(kind, group, tariff, price, over, is_done, may, at=at)
     dearest = int(price[known].max(initial=0))
-    for number, line in enumerate(group):
-        cost_mp = home_plans.cost_of(power_w[number], price)
-        yield Moved(line, power_w[number], cost_mp, int(shortfall_wh[number]), dearest)
+    moved = [
+        Moved(
+            line,
+            power_w[number],
+            home_plans.cost_of(power_w[number], price),
+            int(shortfall_wh[number]),
+            dearest,
+        )
+        for number, line in enumerate(group)
+    ]
+    return moved, asked
 
 
 def _anew(
@@ -174,8 +239,8 @@ def _anew(
     may: Bools,
     *,
     at: datetime,
-) -> tuple[Ints, Ints]:
-    """W by half-hour of each line, and what it lacks."""
+) -> tuple[Ints, Ints, import_caps.Asked | None]:
+    """W by half-hour of each line, what it lacks, and, of cars, what caps are asked with."""
     assets = [line.asset for line in group]
     things = [Thing(kind, each.rated_w, each.kind.typical_daily_wh, each.needs) for each in assets]
     before_w = np.array([line.power_w for line in group], np.int64)
@@ -183,7 +248,7 @@ def _anew(
         tanks = needs.tanks(things, over, may | (is_done & (before_w > 0)))
         costs = home_plans.switch_costs(assets, at=at)
         heated = tank.least_cost_heat(np.where(is_done, AS_IT_WAS, price), tanks, costs)
-        return heated.taken_wh * stepped.HALF_HOURS_AN_HOUR, heated.missing_wh
+        return heated.taken_wh * stepped.HALF_HOURS_AN_HOUR, heated.missing_wh, None
     loads = needs.cars(things, over, may) if kind == "ev_charger" else needs.heaters(things, over, may)
     drawn_wh = np.where(is_done, before_w, 0).sum(axis=1) // stepped.HALF_HOURS_AN_HOUR
     left = replace(
@@ -191,15 +256,26 @@ def _anew(
         need_wh=np.maximum(0, loads.need_wh - drawn_wh),
         room_wh=np.maximum(0, loads.room_wh - drawn_wh),
     )
+    most_wh = np.broadcast_to(before_w.max(axis=1)[:, None] // stepped.HALF_HOURS_AN_HOUR, before_w.shape)
     if tariff.demand_pence_per_kw:
-        most_wh = before_w.max(axis=1)[:, None] // stepped.HALF_HOURS_AN_HOUR
-        plans = capped.least_cost_within(price, left, np.broadcast_to(most_wh, before_w.shape))
+        plans = capped.least_cost_within(price, left, most_wh)
     elif kind == "ev_charger":
         plans = stepped.least_cost(price, left)
     else:
         plans = least_cost_switched(price, left, home_plans.switch_costs(assets, at=at))
     watts = (left.step_wh * stepped.HALF_HOURS_AN_HOUR)[:, None]
-    return np.where(is_done, before_w, plans.steps * watts), plans.shortfall_wh
+    power_w = np.where(is_done, before_w, plans.steps * watts)
+    if kind != import_caps.CAR:
+        return power_w, plans.shortfall_wh, None
+    asked = import_caps.Asked(
+        lines=group,
+        loads=left,
+        price=np.broadcast_to(price, before_w.shape),
+        alone_wh=plans.steps * left.step_wh[:, None],
+        may_miss_wh=np.full(len(group), import_caps.UNCAPPED_WH),
+        most_wh=[*most_wh] if tariff.demand_pence_per_kw else [None] * len(group),
+    )
+    return power_w, plans.shortfall_wh, asked
 
 
 def _move(line_ids: Sequence[UUID], campaign: Campaign, interval: Interval, *, at: datetime) -> int:

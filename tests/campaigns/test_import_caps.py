@@ -11,9 +11,10 @@ import pytest
 
 from assets import shadowing
 from assets.models import Asset
-from campaigns import home_plans, import_caps, needs, tariffs
+from campaigns import home_plans, import_caps, making_room, needs, tariffs
 from campaigns.least_cost.stepped import Ints
-from campaigns.models import HomePlan, HomePlanLine
+from campaigns.models import HomePlan, HomePlanLine, ServicingContract
+from opendsr.kernel.interval import Interval
 from tests.campaigns.servicing.operating import Operator, make_habits, make_operator
 from tests.campaigns.staging import PaperVtn, make_ready_home
 from tests.campaigns.test_home_plans import AT, NIGHT, on_economy_7
@@ -201,3 +202,31 @@ def test_a_contract_that_ends_in_the_night_caps_no_half_hour_after_it(paper_vtn:
     assert (total_w[:30] <= 7_360).all()
     assert Asset.objects.count() == 3
     assert ends_at < over.interval.ends_at - timedelta(hours=4)
+
+
+def test_plans_that_make_room_for_a_campaign_keep_under_the_cap_too(paper_vtn: PaperVtn) -> None:
+    street = make_street(6, "ev_charger", "storage_heater")
+    cap_of(40_000)
+    home_plans.plan_night(night=NIGHT, at=AT)
+    home_plans.send_night(night=NIGHT, at=AT)
+    over = needs.night_of(NIGHT)
+    first = int(np.nonzero(charging_w())[0][0])
+    interval = Interval(over.starts[first], over.starts[first + 4])
+
+    def highest_w(moved: Sequence[making_room.Moved]) -> int:
+        anew = {each.line.pk: each.power_w for each in moved}
+        rows = HomePlanLine.objects.filter(plan__night=NIGHT)
+        return int(np.sum([anew.get(line.pk, np.array(line.power_w)) for line in rows], axis=0).max())
+
+    lines = making_room.lines_in([asset.pk for _, kit in street for asset in kit.assets], interval, at=AT)
+    capped = making_room.around(lines, interval, at=AT)
+    ServicingContract.objects.update(import_cap_w=None)
+    free = making_room.around(lines, interval, at=AT)
+
+    assert highest_w(free) > 40_000 >= highest_w(capped)
+    assert {each.line.pk for each in capped} == {each.line.pk for each in free}
+    assert not any(each.shortfall_wh for each in capped)
+    for each in capped:
+        assert not each.power_w[first : first + 4].any()
+        price, _ = tariffs.prices_of(each.line.plan.tariff, over.starts)
+        assert each.cost_mp == home_plans.cost_of(each.power_w, price)
