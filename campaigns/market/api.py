@@ -25,6 +25,12 @@ from opendsr.kernel.errors import NotAllowed, NotFound
 
 ADAPTERS: Final[dict[str, MarketAdapter]] = {"reference": cast("MarketAdapter", reference)}
 """By the name in the address's `adapter`; the documented one needs no name."""
+WRITTEN_AS: Final[Mapping[str, str]] = {
+    "preset": "kind",
+    "price_mp_per_kwh": "price_pence_per_kwh",
+    "penalty_mp_per_kwh": "penalty_pence_per_kwh",
+}
+"""Fields of a request by what the door calls them."""
 
 
 class NoSuchBuyer(NotAllowed):
@@ -123,12 +129,16 @@ class Availability(MarketView):
 def act(party: MarketParty, said: Said, *, at: datetime) -> tuple[MarketRequest, bool]:
     """Do what a buyer's message says; its request, and whether anything changed.
 
-    Raises what the services raise, and RequestInvalid for the first field that is wrong.
+    Raises what the services raise; RequestInvalid names the fields as the buyer writes them.
     """
     if said.kind == Kind.REQUEST and said.asked is not None:
-        return receiving.receive_request(
-            party=party, asked=said.asked, source=MarketRequest.Source.DOOR, at=at, by=None
-        )
+        try:
+            return receiving.receive_request(
+                party=party, asked=said.asked, source=MarketRequest.Source.DOOR, at=at, by=None
+            )
+        except receiving.RequestInvalid as error:
+            errors = {WRITTEN_AS.get(field, field): why for field, why in error.errors.items()}
+            raise receiving.RequestInvalid(errors=errors) from None
     found = _request(party, said.reference)
     before = found.state
     if said.kind == Kind.ORDER:

@@ -20,6 +20,7 @@ from campaigns.models import Direction, MarketOffer, MarketParty, MarketPreset, 
 from opendsr.kernel import audit, outbox
 from opendsr.kernel.errors import DomainError, Invalid, NotFound
 from opendsr.kernel.interval import HALF_HOUR
+from opendsr.kernel.money import MP_PER_PENNY
 from opendsr.kernel.periods import is_half_hour
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def check(asked: Asked, *, at: datetime) -> dict[str, str]:
         ("penalty_mp_per_kwh", asked.penalty_mp_per_kwh, 0),
     ):
         if not least <= value <= LARGEST_MP:
-            errors[field] = f"From {least} to {LARGEST_MP} millipence a kWh."
+            least_pence, most_pence = least / MP_PER_PENNY, LARGEST_MP // MP_PER_PENNY
+            errors[field] = f"From {least_pence:g} to {most_pence:,} pence a kWh."
     return errors
 
 

@@ -75,7 +75,8 @@ def take_in(text: str, *, at: datetime, by: User | None, dry_run: bool) -> Repor
     parties = {party.name.casefold(): party for party in MarketParty.objects.select_related("client")}
     rows = taken = known = 0
     rejects = []
-    for line, cells in read_rows(text, required=REQUIRED, optional=OPTIONAL, most_rows=MOST_ROWS):
+    # Read to the end first: a file that is too long is refused before a row of it is taken in.
+    for line, cells in list(read_rows(text, required=REQUIRED, optional=OPTIONAL, most_rows=MOST_ROWS)):
         rows += 1
         given = dict(zip(COLUMNS, cells, strict=True))
         try:

@@ -221,8 +221,9 @@ def _schema() -> str:
 
 
 def _message(request: HttpRequest) -> Message:
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not str(length).isdigit() or int(length) > LARGEST_BODY_BYTES:
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    is_number = length.isascii() and length.isdigit() and len(length) < 10
+    if not is_number or int(length) > LARGEST_BODY_BYTES:
         raise BodyTooLarge(most_bytes=LARGEST_BODY_BYTES)
     return Message(
         method=str(request.method),

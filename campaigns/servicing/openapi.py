@@ -28,7 +28,13 @@ POWERS: Final = {
     "maxItems": MOST_HALF_HOURS,
     "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_W},
 }
-PENCE: Final = {"type": "string", "pattern": r"^[0-9]{1,6}(\.[0-9]{1,3})?$"}
+PENCE: Final = {
+    "oneOf": [
+        {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,3})?$"},
+        {"type": "number", "minimum": 0, "maximum": LARGEST_W // 1_000},
+    ]
+}
+"""As text, or as a number."""
 
 
 def document() -> dict[str, Any]:
@@ -251,6 +257,12 @@ SCHEMAS: Final[dict[str, Any]] = {
         campaigns={**WHOLE, "description": "Of a stop, or a cap that lets go: how many were ended."},
         cap={**TEXT, "description": "Of a cap, and so the rest: import or export."},
         cap_w=WHOLE,
+        **{
+            "from": {
+                **TEXT,
+                "description": "Whose cap it is: operator, or silence where the agreed one holds.",
+            }
+        },
         since={**TIME, "description": "Since when this cap is in force."},
         flow_w={
             **WHOLE,

@@ -16,7 +16,7 @@ signed = [
 ]
 traded = [
     path("messages/", market.Messages.as_view(), name="messages"),
-    path("requests/<str:reference>/", market.Request.as_view(), name="request"),
+    path("requests/<path:reference>/", market.Request.as_view(), name="request"),
     path("availability/", market.Availability.as_view(), name="declared"),
 ]
 urlpatterns = [

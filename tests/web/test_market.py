@@ -284,3 +284,13 @@ def test_a_buyer_on_trial_is_marked_and_left_out_of_the_sum(
 
     assert "2 to accept, £3.49" in choice
     assert "sandbox: nothing is sent" in choice
+
+
+def test_a_price_of_nothing_is_refused_in_the_unit_that_it_is_asked_in(
+    market: MarketParty, sam: User, visit: Visit
+) -> None:
+    fields = {"buyer": market.pk, **REQUEST, "price_pence_per_kwh": "0"}
+    said = visit(sam).post(reverse("market_new"), fields)
+
+    assert said.status_code == 422
+    assert "From 0.001 to 2,000,000 pence a kWh." in seen(said).text()

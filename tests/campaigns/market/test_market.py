@@ -30,6 +30,7 @@ from campaigns.models import (
     PlanLine,
 )
 from members.models import Occupancy
+from members.rows import RowsUnusable
 from opendsr.kernel import outbox
 from opendsr.kernel.models import AuditEntry
 from opendsr.kernel.periods import civil_date
@@ -313,6 +314,20 @@ def test_stretches_are_the_profile_again_in_pieces_that_a_campaign_can_carry(pro
         assert 0 < part.after - part.first <= 8
         again[part.first : part.after] = [part.power_w] * (part.after - part.first)
     assert again == profile
+
+
+def test_a_file_that_is_too_long_is_refused_before_a_row_is_taken_in(
+    buyer: MarketParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MOST_ROWS", 2)
+    taken: list[object] = []
+    monkeypatch.setattr(receiving, "receive_request", lambda **asked: taken.append(asked) or (None, True))
+    row = f"{buyer.name},R,local,turn_down,cmz,2026-01-14 16:00,4 8,60,2026-01-14 14:00"
+
+    with pytest.raises(RowsUnusable):
+        rows.take_in("\n".join([",".join(rows.REQUIRED), *[row] * 3]), at=NOON, by=None, dry_run=True)
+
+    assert not taken
 
 
 def test_a_buyer_on_trial_takes_no_home_from_others(buyer: MarketParty) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -86,6 +87,8 @@ def test_a_buyer_asks_is_offered_and_orders(operator: Operator) -> None:
         ({"price_pence_per_kwh": "NaN"}, "price_pence_per_kwh"),
         ({"price_pence_per_kwh": "9e999999"}, "price_pence_per_kwh"),
         ({"price_pence_per_kwh": "1e-999999"}, "price_pence_per_kwh"),
+        ({"price_pence_per_kwh": 0}, "price_pence_per_kwh"),
+        ({"kind": "nonesuch"}, "kind"),
         ({"starts_at": "2026-01-14T16:10:00Z"}, "starts_at"),
         ({"zone": "x\u0000y"}, "zone"),
         ({"more": 1}, "more"),
@@ -100,6 +103,15 @@ def test_what_is_wrong_is_said_by_field_and_kept_nowhere(
     assert answer["http"] == 422
     assert [each["field"] for each in answer["errors"]] == [field]
     assert not MarketRequest.objects.exists()
+
+
+def test_a_request_is_found_by_any_reference_that_was_taken(operator: Operator) -> None:
+    for reference in ("NF/2026/1", "by/x", "50 %", "é?"):
+        assert say(operator, **{**ASK, "reference": reference})["http"] == 201
+
+        found = told(operator.send(f"/market/requests/{quote(reference)}/"))
+
+        assert (found["http"], found["reference"]) == (200, reference)
 
 
 def test_strangers_find_nothing(operator: Operator) -> None:

@@ -500,6 +500,12 @@ def test_a_signal_whose_worker_died_is_decided_by_the_outbox(operator: Operator,
     assert OutboxDelivery.objects.filter(consumer="campaigns.servicing").count() == 1
 
 
+def test_a_length_that_is_no_number_is_too_large() -> None:
+    for length in ("²", "9" * 5_000, "ten"):
+        answer = Client().generic("POST", f"{PREFIX}/signals/", b"{}", CONTENT_LENGTH=length)
+        assert answer.status_code == 413
+
+
 def test_the_description_is_valid_and_names_every_address() -> None:
     document = json.loads(Client().get(reverse("servicing:schema")).content)
 
