@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 
 SIZES: Final = (32, 26, 20, 16, 13, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 """Steps moved at once. From 6 on an EV may begin a half-hour with them; fewer go where it charges already."""
+EVERY_SIZE_FOR: Final = 500
+"""Up to so many loads every size is tried, over and over; of more, these sizes once."""
 LINKS: Final = 4
 MOST_CHAINS: Final = 1_500
 """In all, so that what is saved is never worth less than the time it takes."""
@@ -39,32 +41,36 @@ class _Book:
 
 
 class _Exchange:
-    """Loads of one size of step: where they are, and what is left of the cap."""
+    """Moves of `move_wh` by loads whose steps come to it: where loads are, and what is left of the cap."""
 
-    def __init__(self, price: Ints, loads: SteppedLoads, cap_wh: Ints, steps: Ints, step_wh: int) -> None:
-        self.loads, self.step_wh = loads, step_wh
+    def __init__(self, price: Ints, loads: SteppedLoads, cap_wh: Ints, steps: Ints, move_wh: int) -> None:
+        self.loads, self.move_wh = loads, move_wh
         self.need, self.room = wanted_steps(loads)
         self.steps = steps
         self.sums = steps.sum(axis=1)
-        self.left = (cap_wh - (steps * loads.step_wh[:, None]).sum(axis=0)) // step_wh
-        self.rows = np.nonzero(loads.step_wh == step_wh)[0]
+        self.left_wh = cap_wh - (steps * loads.step_wh[:, None]).sum(axis=0)
+        self.rows = np.nonzero(move_wh % loads.step_wh == 0)[0]
         own = np.zeros((len(self.rows), price.shape[1] + 1), np.int64)
         own[:, :-1] = price[self.rows]
         own[self.sums[self.rows] < self.need[self.rows], -1] = MISSED
-        self.price, group = np.unique(own, axis=0, return_inverse=True)
-        self.group = group.ravel()
+        is_like_first = bool((own == own[:1]).all())
+        if is_like_first:
+            self.price, self.group = own[:1], np.zeros(len(own), np.int64)
+        else:
+            self.price, group = np.unique(own, axis=0, return_inverse=True)
+            self.group = group.ravel()
 
-    def moved(self, size: int, most: int) -> int:
-        """Move `size` steps along chains as long as one saves; how many were."""
-        book = self._book(size)
+    def moved(self, most: int) -> int:
+        """Move along chains as long as one saves; how many times that was."""
+        book = self._book()
         chains = 0
         blocked: set[tuple[int, int]] = set()
         while chains < most:
-            path = self._best(book, size, blocked)
+            path = self._best(book, blocked)
             if path is None:
                 break
             before = chains
-            while chains < most and self._has_room(path[-1], size) and self._apply(book, path, size):
+            while chains < most and self._has_room(path[-1]) and self._apply(book, path):
                 chains += 1
             if chains > before:
                 blocked.clear()
@@ -72,36 +78,38 @@ class _Exchange:
                 blocked.add((path[0], path[-1]))
         return chains
 
-    def _has_room(self, slot: int, size: int) -> bool:
-        return slot == len(self.left) or self.left[slot] >= size
+    def _has_room(self, slot: int) -> bool:
+        return slot == len(self.left_wh) or self.left_wh[slot] >= self.move_wh
 
-    def _may(self, rows: Ints, size: int) -> tuple[Bools, Bools]:
+    def _may(self, rows: Ints) -> tuple[Bools, Bools]:
         loads, steps = self.loads, self.steps[rows]
         least, most = loads.least[rows, None], loads.most[rows, None]
+        size = self.move_wh // loads.step_wh[rows]
+        each = size[:, None]
         slots = steps.shape[1]
         gives = np.zeros((len(rows), slots + 1), np.bool_)
         takes = np.zeros_like(gives)
-        gives[:, :slots] = (steps == size) | (steps - size >= least)
-        takes[:, :slots] = loads.is_available[rows] & (steps + size <= most) & ((steps > 0) | (size >= least))
+        gives[:, :slots] = (steps == each) | (steps - each >= least)
+        takes[:, :slots] = loads.is_available[rows] & (steps + each <= most) & ((steps > 0) | (each >= least))
         gives[:, slots] = self.sums[rows] + size <= self.room[rows]
         takes[:, slots] = self.sums[rows] - size >= self.need[rows]
         return gives, takes
 
-    def _book(self, size: int) -> _Book:
-        gives, takes = self._may(self.rows, size)
+    def _book(self) -> _Book:
+        gives, takes = self._may(self.rows)
         links = [
             gives[self.group == n].T.astype(np.float32) @ takes[self.group == n].astype(np.float32)
             for n in range(len(self.price))
         ]
         return _Book(gives, takes, np.rint(links).astype(np.int64))
 
-    def _best(self, book: _Book, size: int, blocked: set[tuple[int, int]]) -> list[int] | None:
+    def _best(self, book: _Book, blocked: set[tuple[int, int]]) -> list[int] | None:
         """The half-hours of the chain that saves most, from where power leaves to where it goes."""
-        slots = len(self.left)
+        slots = len(self.left_wh)
         change = self.price[:, None, :] - self.price[:, :, None]
         cost = np.where(book.links > 0, change, np.inf).min(axis=0)
         np.fill_diagonal(cost, np.inf)
-        has_room = np.append(self.left >= size, True)
+        has_room = np.append(self.left_wh >= self.move_wh, True)
         # What leads on to a half-hour with room costs, within so many links [links, slot].
         ends = np.nonzero(has_room)[0]
         away = np.full((slots + 1, len(ends)), np.inf)
@@ -126,8 +134,8 @@ class _Exchange:
                 found.append(onward)
         return found
 
-    def _apply(self, book: _Book, path: list[int], size: int) -> bool:
-        slots = len(self.left)
+    def _apply(self, book: _Book, path: list[int]) -> bool:
+        slots = len(self.left_wh)
         if len(path) < 2 or len(set(path)) < len(path):
             return False
         chosen: list[int] = []
@@ -147,34 +155,36 @@ class _Exchange:
             return False
         for place, begin, end in zip(chosen, path, path[1:], strict=False):
             row, group = self.rows[place], self.group[place]
+            size = self.move_wh // self.loads.step_wh[row]
             book.links[group] -= np.outer(book.gives[place], book.takes[place])
             for slot, change in ((begin, -size), (end, size)):
                 if slot < slots:
                     self.steps[row, slot] += change
                     self.sums[row] += change
-            gives, takes = self._may(np.array([row]), size)
+            gives, takes = self._may(np.array([row]))
             if self.price[group, slots] == MISSED and self.sums[row] >= self.need[row]:
                 gives[:, slots] = False
             book.gives[place], book.takes[place] = gives[0], takes[0]
             book.links[group] += np.outer(gives[0], takes[0])
         if path[0] < slots:
-            self.left[path[0]] += size
+            self.left_wh[path[0]] += self.move_wh
         if path[-1] < slots:
-            self.left[path[-1]] -= size
+            self.left_wh[path[-1]] -= self.move_wh
         return True
 
 
 def exchanged(price: Ints, loads: SteppedLoads, cap_wh: Ints, steps: Ints) -> Ints:
     """Steps that cost less, or miss less of the needs, by exchanges; `price` and `steps` are [load, slot]."""
     steps = steps.copy()
+    is_small = len(steps) <= EVERY_SIZE_FOR
+    sizes = range(1, int(loads.most.max(initial=0)) + 1) if is_small else SIZES
+    moves_wh = sorted({size * step_wh for size in sizes for step_wh in np.unique(loads.step_wh).tolist()})
     chains = 0
     is_better = True
     while is_better and chains < MOST_CHAINS:
         is_better = False
-        for step_wh in np.unique(loads.step_wh)[::-1].tolist():
-            exchange = _Exchange(price, loads, cap_wh, steps, step_wh)
-            for size in SIZES:
-                moved = exchange.moved(size, MOST_CHAINS - chains)
-                chains += moved
-                is_better |= moved > 0
+        for move_wh in reversed(moves_wh):
+            moved = _Exchange(price, loads, cap_wh, steps, move_wh).moved(MOST_CHAINS - chains)
+            chains += moved
+            is_better |= is_small and moved > 0
     return steps
