@@ -129,10 +129,22 @@ def send(*, message_pk: int, at: datetime) -> bool:
     return False
 
 
+def may_go_again(row: UftpMessage) -> bool:
+    """Whether a message of ours was not delivered and would still mean something."""
+    is_stale = row.kind == "FlexOffer" and (row.offer is None or row.offer.state != MarketOffer.State.MADE)
+    return row.is_ours and row.state == State.FAILED and not is_stale
+
+
 @transaction.atomic
 def send_again(*, party_id: UUID, message_pk: int, at: datetime) -> bool:
-    """Put a message that was not delivered in line again; whether there was such a one."""
-    failed = UftpMessage.objects.filter(pk=message_pk, party=party_id, is_ours=True, state=State.FAILED)
+    """Put a message that was not delivered in line again; whether there was such a one.
+
+    An offer that does not stand any more stays where it is: the buyer could not order it.
+    """
+    row = UftpMessage.objects.select_related("offer").filter(pk=message_pk, party=party_id).first()
+    if row is None or not may_go_again(row):
+        return False
+    failed = UftpMessage.objects.filter(pk=row.pk, state=State.FAILED)
     if not failed.update(state=State.DUE, reason="", attempts=F("attempts") + 1):
         return False
     _record(UftpMessage.objects.get(pk=message_pk), at=at, due_at=None)

@@ -85,8 +85,8 @@ def _page(request: HttpRequest, party: MarketParty, **forms: Form) -> HttpRespon
     terms = UftpTerms.objects.filter(party=party).first()
     identity = arranging.identity()
     points = UftpPoint.objects.filter(party=party, ended_at=None).select_related("preset")
-    exchanged = UftpMessage.objects.filter(party=party).select_related("request").defer("xml").order_by("-pk")
-    shown, pager = paged(request, exchanged, size=SHOWN, anchor="messages")
+    exchanged = UftpMessage.objects.filter(party=party).select_related("request", "offer").defer("xml")
+    shown, pager = paged(request, exchanged.order_by("-pk"), size=SHOWN, anchor="messages")
     history = list(
         AuditEntry.objects.filter(target=f"market_party:{party.pk}").order_by("-pk")[:HISTORY_SHOWN]
     )
@@ -160,7 +160,7 @@ def _message(row: UftpMessage) -> dict[str, Any]:
         "reason": row.reason,
         "attempts": row.attempts,
         "request": row.request,
-        "may_again": row.is_ours and row.state == UftpMessage.State.FAILED,
+        "may_again": sending.may_go_again(row),
     }
 
 

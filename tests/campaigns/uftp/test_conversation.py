@@ -245,6 +245,21 @@ def test_an_offer_that_the_buyer_refuses_lets_its_homes_go(dso: PaperDso) -> Non
     assert "FlexOfferRevocation" not in {each.tag for each in dso.heard}
 
 
+def test_an_offer_withdrawn_before_it_left_is_not_sent_again(dso: PaperDso) -> None:
+    dso.request()
+    request = MarketRequest.objects.get()
+    offer = offering.make_offers(request_ids=[request.pk], at=NOON, by=None)[0]
+    told = sending.tell_offer(offer_id=offer.pk, at=NOON)
+    assert told is not None
+    offering.decline_request(request_id=request.pk, reason="a storm", at=NOON, by=None)
+    sending.tell_revocation(offer_id=offer.pk, at=NOON)
+
+    assert not sending.send_again(party_id=dso.party.pk, message_pk=told.pk, at=NOON)
+    dso.hear()
+
+    assert {each.tag for each in dso.heard} == {"FlexRequestResponse"}
+
+
 BAD_ORDERS: Final[list[tuple[dict[str, str], str]]] = [
     ({"FlexOfferMessageID": str(uuid4())}, "Unknown Reference"),
     ({"FlexOfferMessageID": ""}, "Unknown Reference"),
