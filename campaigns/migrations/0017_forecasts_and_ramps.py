@@ -1,7 +1,11 @@
-"""What all homes together may change in a minute, and the reason of what the last check keeps back for it."""
+"""Forecasts keep what they were before anything learnt was put in; rules cap what all homes change together.
+
+Learning from moved fans forgets what it knew. What the last check keeps back for the cap has a reason.
+"""
 
 from __future__ import annotations
 
+import django.contrib.postgres.fields
 from django.db import migrations, models
 
 LEFT_OUT = [
@@ -29,9 +33,23 @@ LEFT_OUT = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("campaigns", "0017_summed_forecasts")]
+    dependencies = [("campaigns", "0016_lean_participations")]
 
     operations = [
+        migrations.AddField(
+            model_name="flexibilityforecast",
+            name="summed_w",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.PositiveIntegerField(), blank=True, null=True, size=324
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="flexibilityforecast",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("summed_w", None), ("summed_w__len", 324), _connector="OR"),
+                name="flexibilityforecast_sums_whole",
+            ),
+        ),
         migrations.AddField(
             model_name="campaignrule",
             name="portfolio_w_per_minute",
