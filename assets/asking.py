@@ -13,10 +13,13 @@ WH_PER_MILE: Final = 250
 MOST_WH: Final = 200_000
 """More is in no car, and no hub takes it."""
 DAY_MINUTES: Final = 24 * 60
+CAR_KINDS: Final = ("ev_charger", "ev_charger_3ph")
+"""Chargers of cars, of one phase and of three."""
+_OF_CARS: Final = frozenset(
+    {"ready_by", "charge_wh", "charge_miles", "charge_percent", "battery_kwh", "arrives_percent"}
+)
 HOUSEHOLDS_WORDS: Final[Mapping[str, frozenset[str]]] = {
-    "ev_charger": frozenset(
-        {"ready_by", "charge_wh", "charge_miles", "charge_percent", "battery_kwh", "arrives_percent"}
-    ),
+    **dict.fromkeys(CAR_KINDS, _OF_CARS),
     "immersion_heater": frozenset({"hot_by"}),
     "storage_heater": frozenset({"wanted_c", "least_c", "comfort_hours"}),
 }

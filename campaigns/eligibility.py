@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 import members.queries
+from assets.asking import CAR_KINDS
 from assets.models import Asset, Hub
 from assets.queries import ZoneAsset
 from campaigns.models import Campaign, Direction, Participation, PlanLine
@@ -41,7 +42,7 @@ TAKING_PART: Final = (
 FEW: Final = 1_000
 """Of more homes than this everybody is read: naming ten thousand costs more than reading the rest."""
 SERVES: Final[Mapping[str, frozenset[Need]]] = {
-    "ev_charger": frozenset({Need.CAR}),
+    **dict.fromkeys(CAR_KINDS, frozenset({Need.CAR})),
     "immersion_heater": frozenset({Need.HOT_WATER}),
     "storage_heater": frozenset({Need.HEAT}),
     "heat_pump": frozenset({Need.HEAT, Need.HOT_WATER}),

@@ -17,6 +17,7 @@ import numpy as np
 from django.db import connection, transaction
 from django.db.models import Q
 
+from assets.asking import CAR_KINDS
 from assets.listing import is_switched_too_often, life_of
 from assets.models import Asset, Hub
 from campaigns import eligibility, freezing, import_caps, needs, peaks, tariffs, vtn_door
@@ -49,11 +50,11 @@ OVER_BUDGET: Final = 5
 """So many times dearer is each switching of a relay that used more than its year's share of cycles."""
 NO_TERMS: Final = UUID(int=0)
 """A tariff's saving is on the household's own bill: nothing is settled under these programmes."""
-CHARGED_LAST: Final = ("immersion_heater", "storage_heater", "ev_charger")
+CHARGED_LAST: Final = ("immersion_heater", "storage_heater", *CAR_KINDS)
 """Under a demand charge a home's assets are planned one after the other, the one with most choice last."""
 SPREAD_SECONDS: Final = 600
 """Hubs shift a plan by a random delay within this, so that a tariff's edge is no step in a street's load."""
-IS_STEPPED: Final = frozenset({"ev_charger"})
+IS_STEPPED: Final = frozenset(CAR_KINDS)
 """Kinds that can be told a power; all others are on or off, and on means all that they are rated at."""
 PROGRAMMES: Final = {
     "residential-ev-tou": "Residential EV TOU",
@@ -323,7 +324,7 @@ def notice_of(
     follows prices; and the power for the asset.
     """
     first = next(n for n, start in enumerate(over.starts) if start >= at)
-    is_car = line.asset.kind_id == "ev_charger"
+    is_car = line.asset.kind_id in CAR_KINDS
     programme = programmes["residential-ev-tou" if is_car else "critical-peak-pricing"]
     pounds = [int(each) / tariffs.SCALE / PENCE_A_POUND for each in price[first:]]
     ends_at = over.interval.ends_at
@@ -550,9 +551,9 @@ def _of_kind(
     things = [Thing(kind, asset.rated_w, asset.kind.typical_daily_wh, asset.needs) for asset in of_kind]
     if kind == "immersion_heater":
         return _tanks(of_kind, things, price, over, free, beside, at=at)
-    loads = needs.cars(things, over, free) if kind == "ev_charger" else needs.heaters(things, over, free)
+    loads = needs.cars(things, over, free) if kind in CAR_KINDS else needs.heaters(things, over, free)
     unplanned = needs.at_once(loads)
-    if beside is None and kind == "ev_charger":
+    if beside is None and kind in CAR_KINDS:
         plans = stepped.least_cost(price, loads)
     elif beside is None:
         plans = least_cost_switched(price, loads, switch_costs(of_kind, at=at))

@@ -18,6 +18,7 @@ import numpy as np
 from django.db.models import Q, QuerySet
 
 import members.queries
+from assets.asking import CAR_KINDS
 from assets.models import Asset
 from assets.queries import ZONES, homes_in_zone
 from campaigns import needs, peaks
@@ -28,7 +29,6 @@ from campaigns.needs import Night, Thing
 from opendsr.kernel.interval import HALF_HOUR
 from opendsr.kernel.lookups import among
 
-CAR: Final = "ev_charger"
 WATTS: Final = stepped.HALF_HOURS_AN_HOUR
 UNCAPPED_WH: Final = 1 << 40
 
@@ -100,9 +100,9 @@ def told(over: Night) -> list[ZoneNight]:
     """What the night's plans do behind each cap."""
     found = []
     for zone in zones(over):
-        lines = HomePlanLine.objects.filter(plan__night=over.date, asset__kind=CAR, stopped_at=None).filter(
-            asset__hub__home__in=among(zone.home_ids)
-        )
+        lines = HomePlanLine.objects.filter(
+            plan__night=over.date, asset__kind__in=CAR_KINDS, stopped_at=None
+        ).filter(asset__hub__home__in=among(zone.home_ids))
         total_w, missing_wh, homes = np.zeros(len(over.starts), np.int64), 0, set()
         rows = list(lines.values_list("plan_id", "power_w", "unplanned_power_w", "shortfall_wh"))
         for plan_id, power_w, unplanned_w, shortfall_wh in rows:
@@ -131,7 +131,7 @@ def share(
     """
     capped_zones = [zone for zone in zones(over) if zone.home_ids]
     behind = _behind(lines, capped_zones)
-    cars = [line for line in behind if line.asset.kind_id == CAR]
+    cars = [line for line in behind if line.asset.kind_id in CAR_KINDS]
     if not cars:
         return {}
     room_wh = _room_under_peaks(behind, over, at=at)
@@ -147,7 +147,9 @@ def share(
             for line, wh in zip(cars, alone_wh, strict=True)
         ],
     )
-    fixed_w = {line.asset_id: np.array(line.power_w) for line in behind if line.asset.kind_id != CAR}
+    fixed_w = {
+        line.asset_id: np.array(line.power_w) for line in behind if line.asset.kind_id not in CAR_KINDS
+    }
     return _shared(asked, capped_zones, fixed_w, over, at=at)
 
 
@@ -210,7 +212,7 @@ def _shared(
 def loads_of(lines: Sequence[HomePlanLine], free: Mapping[UUID, Bools], over: Night) -> SteppedLoads:
     """What is asked of the lines' cars."""
     assets = [line.asset for line in lines]
-    things = [Thing(CAR, each.rated_w, each.kind.typical_daily_wh, each.needs) for each in assets]
+    things = [Thing(each.kind_id, each.rated_w, each.kind.typical_daily_wh, each.needs) for each in assets]
     return needs.cars(things, over, np.array([free[each.pk] for each in assets]))
 
 

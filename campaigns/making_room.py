@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
+from assets.asking import CAR_KINDS
 from campaigns import freezing, home_plans, import_caps, life, needs, sending, tariffs, vtn_door
 from campaigns.least_cost import capped, stepped, tank
 from campaigns.least_cost.stepped import Bools, Ints, SteppedLoads
@@ -249,7 +250,7 @@ def _anew(
         costs = home_plans.switch_costs(assets, at=at)
         heated = tank.least_cost_heat(np.where(is_done, AS_IT_WAS, price), tanks, costs)
         return heated.taken_wh * stepped.HALF_HOURS_AN_HOUR, heated.missing_wh, None
-    loads = needs.cars(things, over, may) if kind == "ev_charger" else needs.heaters(things, over, may)
+    loads = needs.cars(things, over, may) if kind in CAR_KINDS else needs.heaters(things, over, may)
     drawn_wh = np.where(is_done, before_w, 0).sum(axis=1) // stepped.HALF_HOURS_AN_HOUR
     left = replace(
         loads,
@@ -259,13 +260,13 @@ def _anew(
     most_wh = np.broadcast_to(before_w.max(axis=1)[:, None] // stepped.HALF_HOURS_AN_HOUR, before_w.shape)
     if tariff.demand_pence_per_kw:
         plans = capped.least_cost_within(price, left, most_wh)
-    elif kind == "ev_charger":
+    elif kind in CAR_KINDS:
         plans = stepped.least_cost(price, left)
     else:
         plans = least_cost_switched(price, left, home_plans.switch_costs(assets, at=at))
     watts = (left.step_wh * stepped.HALF_HOURS_AN_HOUR)[:, None]
     power_w = np.where(is_done, before_w, plans.steps * watts)
-    if kind != import_caps.CAR:
+    if kind not in CAR_KINDS:
         return power_w, plans.shortfall_wh, None
     asked = import_caps.Asked(
         lines=group,

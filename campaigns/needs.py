@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from assets.asking import Comfort, charge_wh, comfort, hot_by
+from assets.asking import CAR_KINDS, Comfort, charge_wh, comfort, hot_by
 from campaigns.least_cost import stepped, storing, tank
 from campaigns.least_cost.stepped import Bools, Ints, SteppedLoads
 from opendsr.kernel.interval import HALF_HOUR, Interval
@@ -37,7 +37,8 @@ GAINS_PCT: Final = 20
 CHARGE_FROM, CHARGE_TO = time(20), time(8)
 HEATING_MONTHS: Final = (10, 11, 12, 1, 2, 3, 4)
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-PLANNED_KINDS: Final = ("ev_charger", "immersion_heater", "storage_heater")
+THREE_PHASES: Final = "ev_charger_3ph"
+PLANNED_KINDS: Final = (*CAR_KINDS, "immersion_heater", "storage_heater")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ def cars(things: Sequence[Thing], night: Night, is_open: Bools) -> SteppedLoads:
     `charge_miles` or `charge_percent`).
     """
     rated = np.array([thing.rated_w for thing in things], np.int64)
-    phases = np.where(rated > stepped.MOST_AMPS * stepped.VOLTS, 3, 1)
+    is_three = np.array([thing.kind == THREE_PHASES for thing in things], np.bool_)
+    phases = np.where(is_three | (rated > stepped.MOST_AMPS * stepped.VOLTS), 3, 1)
     asked = [charge_wh(thing.needs, daily_wh=thing.daily_wh) for thing in things]
     need_wh = np.array(
         [_number(wh, thing.daily_wh) for wh, thing in zip(asked, things, strict=True)], np.int64

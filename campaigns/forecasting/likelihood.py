@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.asking import CAR_KINDS
 from campaigns.expecting import SERVICE_W
 from campaigns.forecasting.fans import Bools, Floats, Ints
 from campaigns.needs import HEATING_MONTHS, PLUGGED_IN_FROM, READY_BY
@@ -143,7 +144,7 @@ def _ready(kinds: NDArray[np.str_], axis: Axis, history: History, draws: Floats)
     stay_from, stay_to = (2 * each.hour + each.minute // 30 for each in (PLUGGED_IN_FROM, READY_BY))
     in_stay = (axis.slot >= stay_from) | (axis.slot < stay_to)
     prior = np.full(draws.shape, CORE_HAS_ROOM)
-    prior[kinds == "ev_charger"] = np.where(in_stay, PLUGGED_IN_STAY, PLUGGED_ELSE)
+    prior[np.isin(kinds, CAR_KINDS)] = np.where(in_stay, PLUGGED_IN_STAY, PLUGGED_ELSE)
     prior[kinds == "immersion_heater"] = COOL
     return np.asarray((yes + PRIOR_DAYS * np.maximum(prior, draws)) / (told + PRIOR_DAYS))
 

@@ -222,7 +222,7 @@ class WarmthForm(AssetForm):
 
 
 FORMS: Final[Mapping[str, type[CarForm | WaterForm | WarmthForm]]] = {
-    "ev_charger": CarForm,
+    **dict.fromkeys(asking.CAR_KINDS, CarForm),
     "immersion_heater": WaterForm,
     "storage_heater": WarmthForm,
 }
@@ -297,7 +297,7 @@ def _is_usual(asset: Asset) -> bool:
 def _asked(asset: Asset, told: Mapping[str, Any] | None = None) -> str:
     """In words, what is asked of it; with `told`, what those would ask."""
     told = asset.needs if told is None else told
-    if asset.kind_id == "ev_charger":
+    if asset.kind_id in asking.CAR_KINDS:
         return _car(asset, told)
     if asset.kind_id == "immersion_heater":
         times = asking.hot_by(told) or needs.USUALLY_HOT_BY

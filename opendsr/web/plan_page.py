@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 import campaigns.policy
 import members.policy
 import members.queries
+from assets.asking import CAR_KINDS
 from campaigns import import_caps, needs, tariffs
 from campaigns.models import HomePlan, HomePlanLine, HomeTariff, PlanLine, Tariff
 from campaigns.needs import Night
@@ -239,7 +240,7 @@ def _line(row: HomePlanLine, over: Night, *, is_capped: bool) -> LineRow:
         cost=wording.money(row.cost_mp),
         unplanned=wording.money(row.unplanned_cost_mp),
         saved=wording.money(row.unplanned_cost_mp - row.cost_mp),
-        why=_why(row, planned_wh, unplanned_wh, is_capped=is_capped and row.asset.kind_id == import_caps.CAR),
+        why=_why(row, planned_wh, unplanned_wh, is_capped=is_capped and row.asset.kind_id in CAR_KINDS),
         is_stopped=row.stopped_at is not None,
     )
 

@@ -113,6 +113,25 @@ def test_a_car_is_charged_in_the_cheap_hours_and_saves_against_plugging_in(
     assert (report.homes, report.cost_mp) == (1, plan.cost_mp)
 
 
+def test_a_car_on_three_phases_has_a_plan_in_steps_of_three(paper_vtn: PaperVtn) -> None:
+    resident, kit = make_ready_home("ev_charger_3ph", "ev_charger")
+    on_economy_7(resident)
+    big, small = kit.assets
+    wanted = {"ready_by": "06:30", "charge_wh": 13_800}
+    shadowing.set_needs(asset_id=big.pk, needs=wanted, at=AT, by="test")
+    Asset.objects.filter(pk=big.pk).update(rated_w=6_900)  # ten amps a phase
+
+    home_plans.plan_night(night=NIGHT, at=AT)
+
+    told = {line.asset_id: line.power_w for line in HomePlanLine.objects.all()}
+    assert set(told) == {big.pk, small.pk}
+    assert set(told[big.pk]) == {0, 6_900}
+    assert sum(told[big.pk]) == 2 * 13_800
+    over = needs.night_of(NIGHT)
+    on = [over.local[n].time() for n, watts in enumerate(told[big.pk]) if watts]
+    assert (min(on), max(on)) == (time(0, 30), time(2))
+
+
 def test_a_need_in_miles_and_hot_water_by_the_hour(paper_vtn: PaperVtn) -> None:
     resident, kit = make_ready_home("ev_charger", "immersion_heater")
     on_economy_7(resident)
