@@ -8,7 +8,7 @@ night is planned anew around the campaign, hubs are told, and what that costs th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
@@ -110,8 +110,40 @@ def make_room_for_all(*, night: date, at: datetime) -> int:
     return sum(make_room(campaign_id=campaign_id, at=at) for campaign_id in ids)
 
 
-def lines_in(asset_ids: Collection[UUID], interval: Interval, *, at: datetime) -> list[HomePlanLine]:
-    """Lines of plans that were sent and go on, and draw power in what is left of the interval."""
+def turned_up(power_w: Mapping[UUID, float], interval: Interval, *, at: datetime) -> dict[UUID, int]:
+    """What homes pay more, in millipence by asset, if each draws so much power for all of the interval.
+
+    Assets with a plan of the night that was sent and goes on. What an asset draws beyond its plan is paid for
+    at the tariff; for that the plan leaves out as much of what it has for later, the dearest first. What
+    nothing later is left out for is paid for in full.
+    """
+    lines: dict[tuple[date, str], list[HomePlanLine]] = defaultdict(list)
+    for line in lines_in(power_w, interval, at=at, is_drawing=False):
+        lines[line.plan.night, line.plan.tariff_id].append(line)
+    more_mp: dict[UUID, int] = defaultdict(int)
+    for (night, _), group in lines.items():
+        over = needs.night_of(night)
+        slots = _slots(over, interval, at=at)
+        price, _known = tariffs.prices_of(group[0].plan.tariff, over.starts)
+        planned_w = np.array([line.power_w for line in group], np.int64)
+        asked_w = np.array([[round(power_w[line.asset_id])] for line in group], np.int64)
+        beyond_w = np.maximum(0, asked_w - planned_w[:, slots])
+        later = np.arange(slots[-1] + 1, len(over.starts))
+        later = later[np.argsort(-price[later], kind="stable")]
+        so_far_w = planned_w[:, later].cumsum(axis=1)
+        left_out_w = np.diff(np.minimum(so_far_w, beyond_w.sum(axis=1)[:, None]), axis=1, prepend=0)
+        for line, beyond, left_out in zip(group, beyond_w, left_out_w, strict=True):
+            cost_mp = home_plans.cost_of(beyond, price[slots]) - home_plans.cost_of(left_out, price[later])
+            more_mp[line.asset_id] += max(0, cost_mp)
+    return more_mp
+
+
+def lines_in(
+    asset_ids: Collection[UUID], interval: Interval, *, at: datetime, is_drawing: bool = True
+) -> list[HomePlanLine]:
+    """Lines of plans that were sent and go on, and, if `is_drawing`, draw power in what is left of the
+    interval.
+    """
     found: list[HomePlanLine] = []
     day, last = civil_date(interval.starts_at) - A_DAY, civil_date(interval.ends_at)
     while day <= last:
@@ -119,14 +151,11 @@ def lines_in(asset_ids: Collection[UUID], interval: Interval, *, at: datetime) -
         if slots:
             rows = HomePlanLine.objects.filter(asset__in=among(asset_ids), plan__night=day, stopped_at=None)
             # In the database: of ten thousand lines few draw power when the market wants it.
-            drawing = (
-                rows.filter(plan__sent_at__isnull=False)
-                .exclude(vtn_event_id="")
-                .annotate(
-                    draws=RawSQL("0 < ANY (power_w[%s:%s])", [slots[0] + 1, slots[-1] + 1], BooleanField())
-                )
-            )
-            found += drawing.filter(draws=True).select_related(*WITH).order_by("plan_id", "id")
+            rows = rows.filter(plan__sent_at__isnull=False).exclude(vtn_event_id="")
+            if is_drawing:
+                draws = RawSQL("0 < ANY (power_w[%s:%s])", [slots[0] + 1, slots[-1] + 1], BooleanField())
+                rows = rows.annotate(draws=draws).filter(draws=True)
+            found += rows.select_related(*WITH).order_by("plan_id", "id")
         day += A_DAY
     return found
 

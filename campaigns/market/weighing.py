@@ -157,12 +157,15 @@ def _tariff_mp(
     more_mp = np.zeros(power_w.shape)
     place = {asset_id: number for number, asset_id in enumerate(assets)}
     for column, request in enumerate(requests):
+        interval = Interval(request.starts_at, request.ends_at)
+        can = {assets[row]: float(power_w[row, column]) for row in np.nonzero(power_w[:, column])[0].tolist()}
         if request.direction == Direction.TURN_DOWN:
-            interval = Interval(request.starts_at, request.ends_at)
-            can = [assets[row] for row in np.nonzero(power_w[:, column])[0].tolist()]
             lines = making_room.lines_in(can, interval, at=at)
             for each in making_room.around(lines, interval, at=at):
                 more_mp[place[each.line.asset_id], column] += each.more_mp
+        else:
+            for asset_id, mp in making_room.turned_up(can, interval, at=at).items():
+                more_mp[place[asset_id], column] = mp
     return more_mp
 
 

@@ -15,6 +15,7 @@ from campaigns import freezing, home_plans, making_room, needs, tariffs, tasks
 from campaigns.market import weighing
 from campaigns.models import HomePlan, HomePlanLine
 from campaigns.needs import Night
+from opendsr.kernel.interval import Interval
 from opendsr.kernel.models import AuditEntry
 from tests.campaigns.market.trading import make_buyer, make_request
 from tests.campaigns.staging import PaperVtn, make_dispatched, make_ready_home
@@ -191,3 +192,60 @@ def test_of_tariff_and_market_the_better_one_has_the_asset_and_the_sums_are_kept
     )
     assert choice.serves.any() == is_market
     assert choice.total_mp == pytest.approx(max(0, 7 * price_mp_per_kwh - 1_000 - 7_360))
+
+
+@pytest.mark.parametrize(
+    ("hour", "power_w", "more_mp"),
+    [
+        (22, 7_000, 7_000 * 28.5 - 7_000 * 9),
+        (22, 20_000, 20_000 * 28.5 - 11_040 * 9),  # more than the night needs: paid for in full
+        (24.5, 7_360, 0),  # the plan draws it there anyway
+        (24.5, 9_000, 0),  # a little sooner at the same price
+        (28, 7_000, 7_000 * 10),  # the car is full by then
+    ],
+)
+def test_what_a_turn_up_costs_beyond_the_plan_is_its_power_less_what_is_left_out_for_it(
+    paper_vtn: PaperVtn, hour: float, power_w: int, more_mp: float
+) -> None:
+    _, assets = planned("ev_charger")
+    starts_at = datetime(2026, 1, 14, tzinfo=UTC) + timedelta(hours=hour)
+    interval = Interval(starts_at, starts_at + timedelta(hours=1))
+
+    assert making_room.turned_up({assets[0].pk: float(power_w)}, interval, at=LATER) == {
+        assets[0].pk: round(more_mp)
+    }
+
+
+def test_a_plan_that_was_not_sent_costs_a_turn_up_nothing(paper_vtn: PaperVtn) -> None:
+    _, assets = planned("ev_charger")
+    HomePlan.objects.update(sent_at=None)
+    interval = Interval(LATER, LATER + timedelta(hours=1))
+
+    assert making_room.turned_up({assets[0].pk: 7_000.0}, interval, at=LATER) == {}
+
+
+@pytest.mark.parametrize(("price_mp_per_kwh", "is_market"), [(30_000, True), (15_000, False)])
+def test_of_tariff_and_turn_up_the_better_one_has_the_asset(
+    paper_vtn: PaperVtn, price_mp_per_kwh: int, is_market: bool
+) -> None:
+    _, assets = planned("ev_charger")
+    starts_at = datetime(2026, 1, 14, 23, tzinfo=UTC)
+    request = make_request(
+        make_buyer(),
+        zone_kind="everywhere",
+        zone="",
+        direction="turn_up",
+        starts_at=starts_at,
+        profile_w=(7_000, 7_000),
+        price_mp_per_kwh=price_mp_per_kwh,
+        deadline_at=starts_at - timedelta(hours=1),
+    )
+
+    power = np.full((1, 1), 7_000.0)
+    more_mp = weighing._tariff_mp([request], [assets[0].pk], power, at=LATER)
+
+    assert more_mp.tolist() == [[136_500]]
+    choice = weighing.income.best_choice(
+        [weighing.asked_of(request)], power, np.zeros(1), ask_mp=weighing.ASK_MP + more_mp
+    )
+    assert choice.serves.any() == is_market
