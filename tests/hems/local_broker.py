@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -158,6 +159,7 @@ class FakeTasmota:
         self.is_on = dict.fromkeys(range(1, channels + 1), channels == 1)
         self.timer_seconds = 0
         self.rule = ""
+        self._one_at_a_time = RLock()
         self.watts, self.kwh = 2629.0, 6.404
         self.device = FakeDevice(
             broker, (f"cmnd/{topic}/#",), self._answer, will=(f"tele/{topic}/LWT", "Offline")
@@ -213,12 +215,14 @@ class FakeTasmota:
             self.timer_seconds = int(value)
         elif name.startswith("Power"):
             channel = int(name.removeprefix("Power") or 1)
-            self._switch(channel, {"ON": True, "OFF": False}.get(value, self.is_on[channel]))
+            with self._one_at_a_time:  # a press between asking and telling would be undone
+                self._switch(channel, {"ON": True, "OFF": False}.get(value, self.is_on[channel]))
 
     def _switch(self, channel: int, is_on: bool) -> None:
-        self.is_on[channel] = is_on
         name = "POWER" if len(self.is_on) == 1 else f"POWER{channel}"
-        self.device.says(f"stat/{self.topic}/RESULT", {name: "ON" if is_on else "OFF"})
+        with self._one_at_a_time:
+            self.is_on[channel] = is_on
+            self.device.says(f"stat/{self.topic}/RESULT", {name: "ON" if is_on else "OFF"})
 
 
 class FakeShelly:
