@@ -15,6 +15,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of most values: what is exactly one of these is plain as it is."""
+_NAMES: Final = frozenset({str})
 
 
 def json_object(values: Mapping[str, object]) -> dict[str, Json]:
@@ -27,6 +28,12 @@ def json_object(values: Mapping[str, object]) -> dict[str, Json]:
 
 def _json(value: object, path: str) -> Json:
     if type(value) in _PLAIN:
+        return cast(Json, value)
+    if (
+        type(value) is dict
+        and _PLAIN.issuperset(map(type, value.values()))
+        and _NAMES.issuperset(map(type, value))
+    ):
         return cast(Json, value)
     if isinstance(value, Enum):
         return _json(value.value, path)
@@ -48,3 +55,7 @@ def _json(value: object, path: str) -> Json:
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
         return [_json(item, f"{path}[{index}]") for index, item in enumerate(items)]
     raise TypeError(f"{path} is a {type(value).__name__}, which has no plain JSON form: pass its id or text")
+
+
+def _is_plain(value: dict[object, object]) -> bool:
+    return _PLAIN.issuperset(map(type, value.values())) and _NAMES.issuperset(map(type, value))

@@ -25,6 +25,7 @@ def warm() -> None:
     """Load what a wake needs, so that the first transaction that wakes somebody does not wait for it."""
     current_app.connection_for_write().transport_cls  # noqa: B018 - found, and so imported
     current_app.amqp.queues  # noqa: B018 - made when they are looked at
+    current_app.backend  # noqa: B018 - each task sent is given it, whether results are kept or not
 
 
 @cache
