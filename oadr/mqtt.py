@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
@@ -120,20 +121,28 @@ def publish(
     user: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """Return a PUBLISH: QoS 1 with a packet id, QoS 0 without."""
-    properties = b""
-    if expiry_seconds is not None:
-        properties += struct.pack(">BI", _MESSAGE_EXPIRY, expiry_seconds)
-    if content_type:
-        properties += bytes([_CONTENT_TYPE]) + _text(content_type)
+    properties = _begun(expiry_seconds, content_type)
     if response_topic:
         properties += bytes([_RESPONSE_TOPIC]) + _text(response_topic)
     if correlation:
         properties += bytes([_CORRELATION]) + _blob(correlation)
     for name, value in user:
         properties += bytes([_USER]) + _text(name) + _text(value)
-    head = _text(topic) + (b"" if packet_id is None else struct.pack(">H", packet_id))
+    identifier = b"" if packet_id is None else packet_id.to_bytes(2, "big")
     flags = (0 if packet_id is None else 2) | is_retained | is_duplicate << 3
-    return _packet(PUBLISH << 4 | flags, head + _counted(properties) + payload)
+    body = b"".join((_text(topic), identifier, _length(len(properties)), properties, payload))
+    return _packet(PUBLISH << 4 | flags, body)
+
+
+@lru_cache(maxsize=256)
+def _begun(expiry_seconds: int | None, content_type: str) -> bytes:
+    """Return the properties that most messages have alike."""
+    properties = b""
+    if expiry_seconds is not None:
+        properties += struct.pack(">BI", _MESSAGE_EXPIRY, expiry_seconds)
+    if content_type:
+        properties += bytes([_CONTENT_TYPE]) + _text(content_type)
+    return properties
 
 
 def puback(packet_id: int) -> bytes:
@@ -216,29 +225,27 @@ def _read(first: int, body: bytes) -> Packet:
 
 
 def _read_publish(first: int, body: bytes) -> Publish:
-    (length,) = struct.unpack_from(">H", body)
-    at = 2 + length
+    at = 2 + (body[0] << 8 | body[1])
     topic = body[2:at].decode()
     packet_id = None
     if first & 6:
-        (packet_id,) = struct.unpack_from(">H", body, at)
+        packet_id = body[at] << 8 | body[at + 1]
         at += 2
-    properties: dict[int, object] = {}
     if body[at] == 0:
-        at += 1
-    else:
-        properties, at = _properties(body, at)
+        return Publish(topic, body[at + 1 :], packet_id, bool(first & 1), bool(first & 8))
+    found, at = _properties(body, at)
+    get = found.get
     return Publish(
-        topic=topic,
-        payload=body[at:],
-        packet_id=packet_id,
-        is_retained=bool(first & 1),
-        is_duplicate=bool(first & 8),
-        response_topic=str(properties.get(_RESPONSE_TOPIC, "")),
-        correlation=cast("bytes", properties.get(_CORRELATION, b"")),
-        content_type=str(properties.get(_CONTENT_TYPE, "")),
-        expiry_seconds=cast("int | None", properties.get(_MESSAGE_EXPIRY)),
-        user=cast("tuple[tuple[str, str], ...]", properties.get(_USER, ())),
+        topic,
+        body[at:],
+        packet_id,
+        bool(first & 1),
+        bool(first & 8),
+        cast("str", get(_RESPONSE_TOPIC, "")),
+        cast("bytes", get(_CORRELATION, b"")),
+        cast("str", get(_CONTENT_TYPE, "")),
+        cast("int | None", get(_MESSAGE_EXPIRY)),
+        cast("tuple[tuple[str, str], ...]", get(_USER, ())),
     )
 
 
@@ -253,15 +260,17 @@ def _properties(body: bytes, at: int) -> tuple[dict[int, object], int]:
     while at < end:
         name = body[at]
         at += 1
-        if name == _USER:
+        if name in _TEXTS or name in _BLOBS:
+            stop = at + 2 + (body[at] << 8 | body[at + 1])
+            if stop > end:
+                raise BadPacket("a field longer than its packet")
+            data = body[at + 2 : stop]
+            found[name] = data.decode() if name in _TEXTS else data
+            at = stop
+        elif name == _USER:
             key, at = _counted_at(body, at)
             value, at = _counted_at(body, at)
             users.append((key.decode(), value.decode()))
-        elif name in _TEXTS:
-            data, at = _counted_at(body, at)
-            found[name] = data.decode()
-        elif name in _BLOBS:
-            found[name], at = _counted_at(body, at)
         elif name in _FOUR:
             (found[name],) = struct.unpack_from(">I", body, at)
             at += 4
@@ -329,4 +338,4 @@ def _text(text: str) -> bytes:
 
 
 def _blob(data: bytes) -> bytes:
-    return struct.pack(">H", len(data)) + data
+    return len(data).to_bytes(2, "big") + data
