@@ -34,12 +34,17 @@ class Offer(NamedTuple):
 
 
 class Fate(NamedTuple):
-    """What becomes of an offer: handed over now, only put off, ended, or `kept` as it waits."""
+    """What becomes of an offer: handed over, only put off, ended, or `kept` as it waits; decided `at`.
+
+    `left_at` is when the set was handed over, where that is written with it.
+    """
 
     offer: Offer
     becomes: Becomes
+    at: datetime
     next_try_wall_at: datetime | None = None
     is_resync_over: bool = False
+    left_at: datetime | None = None
 
 
 OFFER_COLUMNS: Final = """
@@ -63,11 +68,13 @@ def open_offers(ven_pks: Iterable[int], *, is_locked: bool = False) -> dict[int,
 
 _WRITE: Final = """
     WITH held AS MATERIALIZED (
-        SELECT queue.id, fate.becomes, fate.next_try, fate.is_resync_over
+        SELECT queue.id, fate.becomes, fate.next_try, fate.is_resync_over, fate.left_at, fate.decided_at
         FROM unnest(string_to_array(%(pks)s, ',')::bigint[], string_to_array(%(versions)s, ','),
                     string_to_array(%(becomes)s, ','), string_to_array(%(tries)s, ',', '')::timestamptz[],
-                    string_to_array(%(overs)s, ',')::boolean[])
-             AS fate (pk, version, becomes, next_try, is_resync_over)
+                    string_to_array(%(overs)s, ',')::boolean[],
+                    string_to_array(%(lefts)s, ',', '')::timestamptz[],
+                    string_to_array(%(ats)s, ',')::timestamptz[])
+             AS fate (pk, version, becomes, next_try, is_resync_over, left_at, decided_at)
         CROSS JOIN LATERAL ( -- one by one, in the order given
             SELECT id FROM vtn_queue
             WHERE id = fate.pk AND xmin::text = fate.version AND finished_at IS NULL
@@ -79,20 +86,20 @@ _WRITE: Final = """
                                   ELSE held.becomes END,
         next_try_wall_at = coalesce(held.next_try, next_try_wall_at),
         content = CASE WHEN held.is_resync_over THEN '{}'::jsonb ELSE content END,
-        attempts = attempts + (held.becomes = 'delivered')::int,
-        delivered_at = CASE WHEN held.becomes IN ('delivered', 'offered') THEN coalesce(delivered_at, %(at)s)
-                            ELSE delivered_at END,
-        delivered_by = CASE held.becomes WHEN 'delivered' THEN %(by)s ELSE delivered_by END,
+        attempts = attempts + (held.left_at IS NOT NULL)::int,
+        delivered_at = coalesce(delivered_at, held.left_at,
+                                CASE WHEN held.becomes = 'offered' THEN held.decided_at END),
+        delivered_by = CASE WHEN held.left_at IS NULL THEN delivered_by ELSE %(by)s END,
         leased_by = CASE WHEN held.becomes IN ('offered', 'kept') THEN leased_by ELSE '' END,
         lease_until_wall_at = CASE WHEN held.becomes IN ('offered', 'kept') THEN lease_until_wall_at END,
-        finished_at = CASE WHEN held.becomes IN ('answered', 'withdrawn') THEN %(at)s::timestamptz END,
+        finished_at = CASE WHEN held.becomes IN ('answered', 'withdrawn') THEN held.decided_at END,
         answer_code = CASE held.becomes WHEN 'answered' THEN %(code)s ELSE answer_code END
     FROM held WHERE queue.id = held.id
     RETURNING queue.ven_id
 """
 
 
-def write_down(fates: Sequence[Fate], *, at: datetime, by: str) -> set[int]:
+def write_down(fates: Sequence[Fate], *, by: str) -> set[int]:
     """Write what became of the offers in one statement; returns the VENs (pk) whose row had been changed.
 
     The rows are locked in the order of their VENs, as publishers lock them.
@@ -109,7 +116,8 @@ def write_down(fates: Sequence[Fate], *, at: datetime, by: str) -> set[int]:
                 "becomes": ",".join(fate.becomes for fate in fates),
                 "tries": ",".join(_written([fate.next_try_wall_at for fate in fates])),
                 "overs": ",".join("t" if fate.is_resync_over else "f" for fate in fates),
-                "at": at,
+                "lefts": ",".join(_written([fate.left_at for fate in fates])),
+                "ats": ",".join(_written([fate.at for fate in fates])),
                 "by": by[:12],
                 "code": m.OK,
             },

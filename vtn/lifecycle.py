@@ -63,9 +63,11 @@ def due_wall_at(event: AnyEvent, *, poll_seconds: int) -> datetime | None:
     Before all time for a version not yet handed over. At least once: the wait doubles
     with each hand-over, up to ten minutes.
     """
+    if is_acknowledged(event):  # also where that it was handed over is not written down yet
+        return None
     if event.delivered_modification != event.modification_number or event.delivered_wall_at is None:
         return EPOCH
-    if is_acknowledged(event) or (not event.is_response_required and _is_delivered_enough(event)):
+    if not event.is_response_required and _is_delivered_enough(event):
         return None
     wait_seconds = min(poll_seconds * 2 ** min(event.delivery_count, 10), LONGEST_WAIT_SECONDS)
     return event.delivered_wall_at + timedelta(seconds=wait_seconds)

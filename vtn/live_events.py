@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from django.db import connection
 
 from opendsr.kernel.interval import EPOCH
-from vtn.models import Event, Ven
+from vtn.models import Event
 
 
 class EventRow(NamedTuple):
@@ -61,7 +61,19 @@ class Speaker(NamedTuple):
     poll_seconds: int | None
 
 
-AnyVen = Ven | Speaker
+class AnyVen(Protocol):
+    """A `Ven`, or as much of one as is at hand."""
+
+    @property
+    def pk(self) -> int: ...
+
+    @property
+    def ven_id(self) -> str: ...
+
+    @property
+    def poll_seconds(self) -> int | None: ...
+
+
 AnyEvent = Event | EventRow
 
 _COLUMNS: Final = """
@@ -93,6 +105,10 @@ _NAMED: Final = f"""
     SELECT {_COLUMNS} FROM vtn_event WHERE event_id = ANY(string_to_array(%(names)s, ','))
     ORDER BY id FOR UPDATE
 """  # noqa: S608
+_OF_PKS: Final = f"""
+    SELECT {_COLUMNS} FROM vtn_event WHERE id = ANY(string_to_array(%(pks)s, ',')::bigint[])
+    ORDER BY id FOR UPDATE
+"""  # noqa: S608
 
 
 def open_events(ven_pks: Iterable[int], *, at: datetime, is_locked: bool) -> list[EventRow]:
@@ -104,6 +120,11 @@ def locked(event_ids: Iterable[str]) -> list[EventRow]:
     """Return the events of these ids, closed ones too, locked."""
     sound = [event_id for event_id in event_ids if "," not in event_id]
     return _rows(_NAMED, {"names": ",".join(sound)}) if sound else []
+
+
+def locked_by_pk(pks: Iterable[int]) -> list[EventRow]:
+    """Return these events, closed ones too, locked."""
+    return _rows(_OF_PKS, {"pks": ",".join(map(str, pks))})
 
 
 def _rows(statement: str, parameters: Mapping[str, str | datetime]) -> list[EventRow]:

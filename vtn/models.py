@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 
 class Security(models.TextChoices):
@@ -111,7 +112,7 @@ class VenCertificate(models.Model):
             ),
             models.UniqueConstraint(fields=["issuer", "serial"], name="ven_certificate_serial_once"),
             models.CheckConstraint(
-                condition=Q(not_after__gt=models.F("not_before")), name="ven_certificate_runs_forward"
+                condition=Q(not_after__gt=F("not_before")), name="ven_certificate_runs_forward"
             ),
             models.CheckConstraint(
                 condition=Q(revoked_at__isnull=False) | Q(revocation_reason=""),
@@ -172,16 +173,16 @@ class Event(models.Model):
             models.UniqueConstraint(fields=["event_id"], name="vtn_event_id_once"),
             models.UniqueConstraint(fields=["key"], name="vtn_event_key_once"),
             models.CheckConstraint(
-                condition=Q(closes_at__gte=models.F("starts_at")), name="vtn_event_closes_after_it_starts"
+                condition=Q(closes_at__gte=F("starts_at")), name="vtn_event_closes_after_it_starts"
             ),
             models.CheckConstraint(
                 condition=Q(delivered_modification__isnull=True)
-                | Q(delivered_modification__lte=models.F("modification_number")),
+                | Q(delivered_modification__lte=F("modification_number")),
                 name="vtn_event_delivered_what_was",
             ),
             models.CheckConstraint(
                 condition=Q(acknowledged_modification__isnull=True)
-                | Q(acknowledged_modification__lte=models.F("modification_number")),
+                | Q(acknowledged_modification__lte=F("modification_number")),
                 name="vtn_event_acknowledged_what_was",
             ),
             models.CheckConstraint(
@@ -363,6 +364,33 @@ class QueuedMessage(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+
+class HandOver(models.Model):
+    """Events that have left for many VENs at once, until that is written on the events and the queue.
+
+    The three lists are of one length: event, its version, its VEN. See `vtn.hand_overs`.
+    """
+
+    at = models.DateTimeField()
+    left_wall_at = models.DateTimeField()
+    by = models.CharField(max_length=12, help_text="The transport.")
+    event_pks = ArrayField(models.BigIntegerField())
+    modification_numbers = ArrayField(models.PositiveIntegerField())
+    ven_pks = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        db_table = "vtn_hand_over"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(event_pks__len=F("modification_numbers__len"))
+                & Q(event_pks__len=F("ven_pks__len")),
+                name="vtn_hand_over_of_one_length",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.by} {self.left_wall_at}"
 
 
 # The rows that staff and machines leave behind live in a file of their own.

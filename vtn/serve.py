@@ -218,11 +218,13 @@ class _Listener(BaseApplication):
 
     def load(self) -> Callable[..., Any]:
         from vtn import messagelog
+        from vtn.services import writing_behind
         from vtn.wsgi import application
 
         waking.warm()
         collect_rarely()
         messagelog.start_writer()
+        writing_behind.start_writer()
         if self.renewing is not None:
             self.renewing().start()
         return application

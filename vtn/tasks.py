@@ -7,6 +7,7 @@ from celery import shared_task
 from opendsr.kernel import clock, outbox
 from vtn import expiring, messagelog, pacing, queueing, renewing, retaining, revoking, securing
 from vtn.enrolling import REVOKED
+from vtn.services import writing_behind
 
 
 @shared_task(ignore_result=True)
@@ -35,8 +36,10 @@ def tend_certificates(**_: object) -> None:
 
 @shared_task(ignore_result=True)
 def sweep_queue(**_: object) -> None:
-    """Expire and give up what is due; run twice, the second finds nothing."""
-    queueing.sweep(at=clock.now(), wall=clock.wall_now())
+    """Expire and give up what is due, write down what a killed process let go; safe to run twice."""
+    wall = clock.wall_now()
+    writing_behind.write_behind(wall=wall)
+    queueing.sweep(at=clock.now(), wall=wall)
 
 
 @shared_task(ignore_result=True)

@@ -65,6 +65,7 @@ ELSEWHERE: Final = (
             "vtn.ReceivedReport",
             "vtn.ReportedValue",
             "vtn.QueuedMessage",
+            "vtn.HandOver",
             "vtn.VenShadow",
             "vtn.VenWatch",
             "vtn.VenGroup",

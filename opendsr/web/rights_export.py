@@ -45,6 +45,7 @@ WRITTEN_ON: Final = (1980, 1, 1, 0, 0, 0)
 
 VTN_NOT_DISCLOSED: Final[Mapping[str, str]] = {
     "vtn.EnrolmentCode": "a hash of a one-time code for the hub; nothing about people",
+    "vtn.HandOver": "which events have just left, for seconds; it stands on the events then",
     "vtn.MessageLog": "the hubs' wire, kept 90 days to find faults; what it said is in events and reports",
     "vtn.WireLog": "the same table as vtn.MessageLog",
     "vtn.OfferedPoint": "which quantities a hub can report: its software, not the household",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -47,6 +48,7 @@ def fan_out(fleet: list[hubs.TestHub], doubted: set[int] | None, **changes: Any)
         "arrived": (),
         "returned": (),
         "online": frozenset(hub.ven_id for hub in fleet),
+        "is_vouching": doubted is None,
         "vtn_id": vtn_id(),
         "holder": "bridge",
     }
@@ -224,12 +226,13 @@ def test_a_message_of_another_kind_follows_once_the_events_are_answered(vtn: Vtn
 
 
 def test_what_is_heard_waits_for_those_being_told_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    bridge = Bridge(cast(Broker, None), vtn_id="VTN")
+    broker = Broker("localhost", 1, Path(), Path(), Path(), client_id="vtn")
+    bridge = Bridge(broker, vtn_id="VTN")
     assert bridge.may_take()
-    bridge.is_fanning = True
     now = 1000.0
     monkeypatch.setattr("vtn.transports.mqtt.time.monotonic", lambda: now)
-    bridge.hear(mqtt.Publish(topics.topic("VTN", "VEN-1", "up", "EiEvent"), b"<x/>", packet_id=1))
+    bridge.is_subscribed = True
+    bridge.fan_out()
     assert not bridge.may_take()
 
     now += TAKEN_WITHIN_SECONDS

@@ -103,6 +103,7 @@ def take_answers(
         vens.values(),
         at=at,
         known={pk: Known(offers[pk], known[pk]) for pk in vens if pk in offers},
+        have_answered=True,
     )
     return Taken(replies, due_walls)
 

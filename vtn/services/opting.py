@@ -13,9 +13,10 @@ from django.db import connection
 
 from oadr.delays import Delays
 from opendsr.kernel import outbox
+from vtn import hand_overs
 from vtn.live_events import AnyEvent, AnyVen
 from vtn.models import EventOpt, OptChoice, OptSource
-from vtn.services import telling
+from vtn.services import distributing, telling
 
 LONGEST_REASON: Final = 120
 DELAYS_TOLD: Final = "vtn.event.delays_told"
@@ -65,7 +66,7 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
     member's override must outlive that. An opt for some resources never stands for the
     whole event, and a later answer to the event does not touch the resources that it spoke for.
     """
-    _acknowledge({saying.event.pk: saying.event for saying in sayings}.values(), at=at)
+    _acknowledge({saying.event.pk: saying for saying in sayings}.values(), at=at)
     words = _words_before(saying.event for saying in sayings)
     told: list[Saying] = []
     for saying in sayings:
@@ -84,8 +85,9 @@ def record_opts(sayings: Sequence[Saying], *, at: datetime) -> None:
         return
     written = _insert(told, at=at)
     apart = _resources_apart(words, {saying.event.pk: saying.event.modification_number for saying in sayings})
+    received_at = at.isoformat()
     facts = [
-        (saying, _told(saying, sequence, apart=apart.get(saying.event.pk, ()), at=at))
+        (saying, _told(saying, sequence, apart=apart.get(saying.event.pk, ()), received_at=received_at))
         for saying, sequence in zip(told, written, strict=True)
     ]
     telling.tell(telling.RECEIVED, [("", fact) for saying, fact in facts if not saying.resource_ids], at=at)
@@ -133,17 +135,17 @@ def _resources_apart(words: _Words, in_force: Mapping[int, int]) -> dict[int, se
     return apart
 
 
-def _told(saying: Saying, sequence: int, *, apart: Collection[str], at: datetime) -> dict[str, object]:
+def _told(saying: Saying, sequence: int, *, apart: Collection[str], received_at: str) -> dict[str, object]:
     is_answer = saying.source == OptSource.CREATED_EVENT
     return {
         "event_id": saying.event.event_id,
         "ven_id": saying.ven.ven_id,
-        "opt": str(saying.opt),
+        "opt": saying.opt.value,
         "modification_number": saying.event.modification_number,
-        "source": str(saying.source),
+        "source": saying.source.value,
         "reason": saying.reason[:LONGEST_REASON],
         "sequence": sequence,
-        "received_at": at,
+        "received_at": received_at,
         **({"resources_apart": sorted(apart)} if apart and is_answer else {}),
     }
 
@@ -151,10 +153,13 @@ def _told(saying: Saying, sequence: int, *, apart: Collection[str], at: datetime
 _INSERT: Final = """
     INSERT INTO vtn_event_opt
         (event_id, opt, modification_number, source, reason, opt_id, resource_ids, received_at)
-    SELECT event, opt, modification, source, reason, opt_id, resources, %s
-    FROM ROWS FROM (json_to_recordset(%s::json) AS (
-        event bigint, opt text, modification int, source text, reason text, opt_id text, resources jsonb
-    )) WITH ORDINALITY AS said (event, opt, modification, source, reason, opt_id, resources, place)
+    SELECT event, opt, modification, source, reason, opt_id, resources::jsonb, %(at)s
+    FROM ROWS FROM (
+        unnest(string_to_array(%(events)s, ',')::bigint[]), unnest(string_to_array(%(opts)s, ',')),
+        unnest(string_to_array(%(modifications)s, ',')::int[]), unnest(string_to_array(%(sources)s, ',')),
+        json_array_elements_text(%(reasons)s::json), json_array_elements_text(%(opt_ids)s::json),
+        json_array_elements(%(resources)s::json)
+    ) WITH ORDINALITY AS said (event, opt, modification, source, reason, opt_id, resources, place)
     ORDER BY place
     RETURNING id
 """
@@ -162,35 +167,66 @@ _INSERT: Final = """
 
 def _insert(sayings: Sequence[Saying], *, at: datetime) -> list[int]:
     """Write the opts in one statement, in their order; returns their ids, rising in it."""
-    rows = [
-        {
-            "event": saying.event.pk,
-            "opt": str(saying.opt),
-            "modification": saying.event.modification_number,
-            "source": str(saying.source),
-            "reason": saying.reason[:LONGEST_REASON],
-            "opt_id": saying.opt_id,
-            "resources": saying.resource_ids,
-        }
-        for saying in sayings
-    ]
+    columns: dict[str, str | datetime] = {
+        "at": at,
+        "events": ",".join([str(saying.event.pk) for saying in sayings]),
+        "opts": ",".join([saying.opt.value for saying in sayings]),
+        "modifications": ",".join([str(saying.event.modification_number) for saying in sayings]),
+        "sources": ",".join([saying.source.value for saying in sayings]),
+        "reasons": json.dumps([saying.reason[:LONGEST_REASON] for saying in sayings]),
+        "opt_ids": json.dumps([saying.opt_id for saying in sayings]),
+        "resources": json.dumps([saying.resource_ids for saying in sayings]),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [at, json.dumps(rows)])
+        cursor.execute(_INSERT, columns)
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _acknowledge(events: Iterable[AnyEvent], *, at: datetime) -> None:
-    fresh = [event for event in events if event.acknowledged_modification != event.modification_number]
+def _acknowledge(sayings: Iterable[Saying], *, at: datetime) -> None:
+    """Note that the VENs have the versions in force; and that they left, where it is not written down yet."""
+    fresh = [
+        (saying, group if group is not None and group.has_let_go(saying.event) else None)
+        for saying in sayings
+        if saying.event.acknowledged_modification != saying.event.modification_number
+        for group in [hand_overs.group_of(saying.ven.pk)]
+    ]
     if not fresh:
         return
+    times = {group.number: (group.at.isoformat(), group.wall.isoformat()) for _, group in fresh if group}
+    written = [times[group.number] if group else ("", "") for _, group in fresh]
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE vtn_event SET acknowledged_modification = modification_number, acknowledged_at = %s
-            WHERE id = ANY(string_to_array(%s, ',')::bigint[])
-            """,
-            [at, ",".join(str(event.pk) for event in fresh)],
+            _ACKNOWLEDGE,
+            {
+                "at": at,
+                "pks": ",".join(str(saying.event.pk) for saying, _ in fresh),
+                "left": ",".join(left_at for left_at, _ in written),
+                "walls": ",".join(wall for _, wall in written),
+            },
         )
+    distributing.tell_delivered(
+        [
+            (saying.event.event_id, saying.event.modification_number, saying.ven.ven_id, group.at)
+            for saying, group in fresh
+            if group and saying.event.delivered_modification != saying.event.modification_number
+        ],
+        at=at,
+    )
+
+
+_ACKNOWLEDGE: Final = """
+    UPDATE vtn_event AS event
+    SET acknowledged_modification = modification_number, acknowledged_at = %(at)s,
+        delivered_at = CASE WHEN delivered_modification IS DISTINCT FROM modification_number
+                            THEN coalesce(gone.at, delivered_at) ELSE delivered_at END,
+        delivered_modification = CASE WHEN gone.at IS NULL THEN delivered_modification
+                                      ELSE modification_number END,
+        delivered_wall_at = coalesce(gone.wall, delivered_wall_at),
+        delivery_count = delivery_count + (gone.at IS NOT NULL)::int
+    FROM unnest(string_to_array(%(pks)s, ',')::bigint[], string_to_array(%(left)s, ',', '')::timestamptz[],
+                string_to_array(%(walls)s, ',', '')::timestamptz[]) AS gone (pk, at, wall)
+    WHERE event.id = gone.pk
+"""
 
 
 def _words_before(events: Iterable[AnyEvent]) -> _Words:

@@ -26,7 +26,7 @@ def tell(topic: str, facts: Sequence[tuple[str, dict[str, object]]], *, at: date
 
     A key keeps a fact that is told alone from being told twice; of many told together the caller knows that.
     """
-    if len(facts) == 1:
+    if len(facts) < 2:
         outbox.record_many(topic, facts, at=at)
         return
     parts = [payload for _, payload in facts]

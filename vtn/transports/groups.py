@@ -21,11 +21,11 @@ from oadr import messages as m
 from oadr.errors import WireError
 from oadr.messages import EiResponse
 from opendsr.kernel import clock
-from vtn import messagelog
+from vtn import hand_overs, messagelog
 from vtn.event_offers import OFFER_COLUMNS, Offer
 from vtn.live_events import Speaker
 from vtn.models import VenCertificate
-from vtn.services import distributing, events
+from vtn.services import distributing, events, writing_behind
 from vtn.transports import standing
 
 MOST: Final = 1_000
@@ -98,7 +98,15 @@ def _in_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 def serve_polls(polls: Sequence[Poll]) -> Served:
     """Look everybody up, and hand over the events that are due."""
     at, wall = clock.now(), clock.wall_now()
-    callers = look_up([poll.fingerprint for poll in polls], wall=wall)
+    fingerprints = [poll.fingerprint for poll in polls]
+    callers = look_up(fingerprints, wall=wall)
+    if overtaken := [
+        caller.speaker.pk
+        for caller in callers.values()
+        if caller.offer is not None and hand_overs.is_overtaken(caller.offer)
+    ]:
+        writing_behind.write_for(overtaken)
+        callers = look_up(fingerprints, wall=wall)
     quiet = quiet_among(callers, wall=wall)
     due = [poll for poll in polls if poll.fingerprint not in quiet and poll.is_enveloped]
     asking = {
@@ -239,11 +247,12 @@ def look_up(fingerprints: Collection[str], *, wall: datetime) -> dict[str, Calle
         caller = known or Caller(Speaker(pk, ven_id, seconds), not_after, None, None, None)
         if is_of_events is not None:
             row = Offer._make(queued)
-            when = 0.0 if row.is_queued else row.next_try_wall
             if is_of_events:
-                caller = caller._replace(offer=row, events_due_wall=when)
-            elif caller.others_due_wall is None or when < caller.others_due_wall:
-                caller = caller._replace(others_due_wall=when)
+                caller = caller._replace(offer=row, events_due_wall=hand_overs.due_wall(row))
+            else:
+                when = 0.0 if row.is_queued else row.next_try_wall
+                if caller.others_due_wall is None or when < caller.others_due_wall:
+                    caller = caller._replace(others_due_wall=when)
         callers[fingerprint] = caller
     if fresh:
         VenCertificate.objects.filter(fingerprint__in=fresh, first_used_wall_at=None).update(

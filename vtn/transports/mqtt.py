@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -36,10 +36,19 @@ CONNECT_SECONDS: Final = 10.0
 RECONNECT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 2.0
 """How often the queue is looked at when nothing is notified: what was lost, or is due again."""
+LONG_AGO: Final = float("-inf")
+VOUCHED_SECONDS: Final = 30.0
+"""How often all who are connected are held against their certificates, for one that ran out says nothing;
+one revoked is notified."""
 TAKEN_WITHIN_SECONDS: Final = 1.0
-"""How long what VENs say waits while others are still being told: a campaign reaches everybody first."""
+"""How long what VENs say is left with the broker while others are still being told: a campaign reaches
+everybody first."""
+LANES: Final = 2
+"""Groups that are taken at the same time: one is worked on here while the database writes the other."""
 MOST_UNSENT: Final = 20_000
 CHUNK_BYTES: Final = 262_144
+MOST_READS: Final = 64
+"""At a time; TLS gives 16 kB each."""
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 logger = logging.getLogger(__name__)
@@ -77,6 +86,14 @@ class Broker:
         return context.wrap_socket(raw, server_hostname=self.host)
 
 
+@dataclass(slots=True, eq=False)
+class Lane:
+    """What some of the VENs say, one group at a time, so that each VEN's words stay in their order."""
+
+    heard: list[mqtt.Publish] = field(default_factory=list)
+    is_taking: bool = False
+
+
 class Bridge:
     """One connection to the broker. Several bridges share what VENs ask (shared subscriptions)."""
 
@@ -95,14 +112,14 @@ class Bridge:
         self.in_flight: set[int] = set()
         self.receive_maximum = 65_535
         self.unsent: deque[mqtt_work.Saying] = deque()
-        self.heard: list[mqtt.Publish] = []
-        self.heard_since = 0.0
+        self.lanes = tuple(Lane() for _ in range(LANES))
+        self.telling_since, self.vouched_at = 0.0, LONG_AGO
         self.online: set[str] = set()
         self.doubted: set[int] = set()
         self.is_all_doubted = True
         self.arrived: set[str] = set()
         self.returned: set[str] = set()
-        self.is_taking = self.is_fanning = False
+        self.is_fanning = False
         self.is_subscribed = False
         self.barrier: standing.Barrier | None = None
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -209,7 +226,8 @@ class Bridge:
             self.sock.close()
         self.sock = None
         self.is_subscribed = False
-        self.heard.clear()
+        for lane in self.lanes:
+            lane.heard.clear()
         self.unsent.clear()
         self.online.clear()
         self.come_back()
@@ -226,7 +244,10 @@ class Bridge:
         self.work()
 
     def receive(self) -> None:
-        while self.sock is not None:
+        """Read what has come; of very much a part, so that work on it can begin."""
+        for _ in range(MOST_READS):
+            if self.sock is None:
+                return
             try:
                 data = self.sock.recv(CHUNK_BYTES)
             except (ssl.SSLWantReadError, BlockingIOError):
@@ -245,6 +266,7 @@ class Bridge:
                     raise OSError("a subscription is refused: look at the broker's access list")
                 self.is_subscribed = True
                 self.is_all_doubted = True
+                self.vouched_at = LONG_AGO
                 self.tries = 0
                 logger.info("connected to the broker at %s:%s", self.broker.host, self.broker.port)
             else:
@@ -262,9 +284,7 @@ class Bridge:
         if address is not None and address.kind == "presence":
             self.presence(address.name, message)
         elif address is not None and not message.is_retained:
-            if not self.heard:
-                self.heard_since = time.monotonic()
-            self.heard.append(message)
+            self.lanes[hash(address.name) % LANES].heard.append(message)
             return
         if message.packet_id is not None:
             self.send(mqtt.puback(message.packet_id))
@@ -295,7 +315,7 @@ class Bridge:
             pass
         except OSError:
             self.outbox.clear()  # the loop hears of it when it reads
-        mask = READ | WRITE if self.outbox else READ
+        mask = (READ if self.may_take() else 0) | (WRITE if self.outbox else 0)
         if mask != self.mask and self.sock is not None:
             self.mask = mask
             self.epoll.modify(self.sock.fileno(), mask)
@@ -318,20 +338,22 @@ class Bridge:
         self.say()
         if (self.doubted or self.is_all_doubted or self.arrived) and not self.is_fanning:
             self.fan_out()
-        if self.heard and not self.is_taking and self.may_take():
-            some, self.heard = self.heard[: mqtt_work.MOST], self.heard[mqtt_work.MOST :]
-            self.is_taking = True
-            self.in_thread(partial(mqtt_work.take, some, vtn_id=self.vtn_id), partial(self.have_taken, some))
+        for lane in self.lanes:
+            if lane.heard and not lane.is_taking and self.may_take():
+                some, lane.heard = lane.heard[: mqtt_work.MOST], lane.heard[mqtt_work.MOST :]
+                lane.is_taking = True
+                job = partial(mqtt_work.take, some, vtn_id=self.vtn_id)
+                self.in_thread(job, partial(self.have_taken, lane, some))
 
     def may_take(self) -> bool:
-        """True once nobody is being told anything, or what was heard has waited long enough."""
-        return not self.is_fanning or time.monotonic() - self.heard_since >= TAKEN_WITHIN_SECONDS
+        """True while nobody is being told anything, or when what VENs say has waited long enough."""
+        return not self.telling_since or time.monotonic() - self.telling_since >= TAKEN_WITHIN_SECONDS
 
-    def have_taken(self, some: list[mqtt.Publish], taken: mqtt_work.Taken | None) -> None:
+    def have_taken(self, lane: Lane, some: list[mqtt.Publish], taken: mqtt_work.Taken | None) -> None:
         """Acknowledge what is durable now; a group that failed is not, and is said again after a while."""
-        self.is_taking = False
+        lane.is_taking = False
         if taken is None:
-            self.in_seconds(1.0, partial(self.hear_again, some))
+            self.in_seconds(1.0, partial(self.hear_again, lane, some))
             return
         for message in some:
             if message.packet_id is not None:
@@ -342,9 +364,9 @@ class Bridge:
             self.bar(ven_id)
         self.work()
 
-    def hear_again(self, some: list[mqtt.Publish]) -> None:
+    def hear_again(self, lane: Lane, some: list[mqtt.Publish]) -> None:
         if self.is_subscribed:
-            self.heard = some + self.heard
+            lane.heard = some + lane.heard
             self.work()
 
     # -- what the VTN says
@@ -374,12 +396,19 @@ class Bridge:
         returned, self.returned = frozenset(self.returned), set()
         self.doubted.clear()
         self.is_all_doubted, self.is_fanning = False, True
+        if not self.telling_since:
+            self.telling_since = time.monotonic()
+            self.in_seconds(TAKEN_WITHIN_SECONDS, self.hear_on)
+        is_vouching = time.monotonic() - self.vouched_at >= VOUCHED_SECONDS
+        if is_vouching:
+            self.vouched_at = time.monotonic()
         job = partial(
             mqtt_work.fan_out,
             doubted=doubted,
             arrived=arrived,
             returned=returned,
             online=frozenset(self.online),
+            is_vouching=is_vouching,
             vtn_id=self.vtn_id,
             holder=self.broker.client_id,
         )
@@ -388,13 +417,20 @@ class Bridge:
     def have_fanned(self, fanned: mqtt_work.Fanned | None) -> None:
         self.is_fanning = False
         if fanned is None:
-            self.is_all_doubted = True
+            self.is_all_doubted, self.telling_since = True, 0.0
             self.in_seconds(1.0, self.work)
             return
         self.unsent.extend(fanned.sayings)
         self.doubted |= fanned.left
         for ven_id in fanned.barred:
             self.bar(ven_id)
+        if not self.doubted:
+            self.telling_since = 0.0
+        self.work()
+
+    def hear_on(self) -> None:
+        """Listen to the broker again, however many are still to be told."""
+        self.flush()
         self.work()
 
     def bar(self, ven_id: str) -> None:
@@ -421,6 +457,7 @@ class Bridge:
         self.barrier = barrier
         self.epoll.register(barrier.fileno(), READ)
         self.is_all_doubted = True
+        self.vouched_at = LONG_AGO
         self.work()
 
     def hear_database(self) -> None:
@@ -442,6 +479,7 @@ class Bridge:
                 self.doubted.update(map(int, words))
             else:
                 self.is_all_doubted = True
+                self.vouched_at = LONG_AGO
         self.work()
 
 

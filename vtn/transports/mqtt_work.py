@@ -7,13 +7,14 @@ XML's venID against the topic's. Replies go to the VEN's own topic, whatever it 
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from oadr import codec, mqtt, rendering, topics
@@ -21,10 +22,10 @@ from oadr import messages as m
 from oadr.errors import WireError
 from opendsr.kernel import clock
 from opendsr.kernel.lookups import among_keys, among_texts
-from vtn import identifying, messagelog, queueing, securing
+from vtn import event_offers, hand_overs, identifying, messagelog, queueing, securing
 from vtn.models import MessageKind, QueuedMessage, Security, Ven, VenCertificate
 from vtn.refusals import log_refusal
-from vtn.services import answering, delivering, distributing, events
+from vtn.services import answering, delivering, distributing, events, writing_behind
 from vtn.services.refusing import Refused
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,6 @@ _SERVICE_OF_REPLY: Final[dict[type, str]] = {
     m.CreatedEvent: "EiEvent",
 }
 """Replies that say by themselves what they answer, where a VEN's library drops the Correlation Data."""
-_ASKED_OF_A_VEN: Final = ("ven_id", "registration_id", "security", "poll_seconds", "transport_name")
-"""What being told events and answering them takes to know; the rest is read where it is asked for."""
 
 
 class Saying(NamedTuple):
@@ -93,10 +92,32 @@ class Fanned:
     barred: set[str] = field(default_factory=set)
 
 
+class Party(NamedTuple):
+    """As much of a VEN as being told events and answering them takes; the names are the model's."""
+
+    pk: int
+    ven_id: str
+    poll_seconds: int | None
+    registration_id: str
+    security: str
+    transport_name: str
+    is_vouched_for: bool
+    """A certificate in force speaks for it."""
+
+    @property
+    def is_registered(self) -> bool:
+        return bool(self.registration_id)
+
+    @property
+    def is_pushed_to(self) -> bool:
+        """True for a VEN that registered for the full binding; others that are connected are only woken."""
+        return self.is_registered and self.transport_name == XMPP
+
+
 class _Heard(NamedTuple):
     message: mqtt.Publish
     address: topics.Address
-    ven: Ven
+    ven: Party
     parsed: codec.Parsed
 
     @property
@@ -117,20 +138,24 @@ def fan_out(
     *,
     doubted: Iterable[int] | None,
     arrived: Collection[str],
-    returned: Iterable[str],
+    returned: Collection[str],
     online: frozenset[str],
+    is_vouching: bool,
     vtn_id: str,
     holder: str,
 ) -> Fanned:
     """Return what the connected VENs are to be told: all of them, or those `doubted` or just `arrived`.
 
     Those `returned` have just connected: what was said to them and not answered may have
-    reached nobody, and is said again.
+    reached nobody, and is said again. `is_vouching` looks at everybody's certificate too.
     """
     close_old_connections()
     try:
         queueing.offer_again(returned, wall=clock.wall_now())
-        return _fan_out(doubted, arrived, online, vtn_id=vtn_id, holder=holder)
+        if returned and hand_overs.is_kept():
+            back = Ven.objects.filter(ven_id__in=among_texts(returned))
+            hand_overs.forget(back.values_list("pk", flat=True))
+        return _fan_out(doubted, arrived, online, is_vouching=is_vouching, vtn_id=vtn_id, holder=holder)
     finally:
         close_old_connections()
 
@@ -150,6 +175,7 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
                 at=at,
                 ven=Ven.objects.filter(ven_id=address.name).first(),
                 service=address.service or address.kind,
+                transport=TRANSPORT,
                 code="no_certificate_in_force",
                 http_status=403,
                 reason="no certificate in force speaks for this VEN",
@@ -182,35 +208,63 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
                 fault = (("oadr-error", "500"),)
                 taken.replies.append(_reply(each.address, each.message, b"", user=fault))
     if taken.ven_keys:
-        due = _due(at=at, wall=clock.wall_now()).filter(ven_id__in=among_keys(taken.ven_keys))
+        waiting = [pk for pk in taken.ven_keys if not hand_overs.is_answered(pk)]
+        due = _due(at=at, wall=clock.wall_now()).filter(ven_id__in=among_keys(waiting))
         taken.ven_keys = set(due.values_list("ven_id", flat=True))
     return taken
 
 
+# VEN by VEN, as elsewhere: a planner who guesses how many there are would read the table.
+_PARTIES: Final = """
+    SELECT party.* FROM {wanted}
+    CROSS JOIN LATERAL (
+        SELECT ven.id, ven.ven_id, ven.poll_seconds, ven.registration_id, ven.security, ven.transport_name,
+               EXISTS (
+                   SELECT 1 FROM ven_certificate AS certificate
+                   WHERE certificate.ven_id = ven.id AND certificate.revoked_at IS NULL
+                     AND certificate.not_before <= %(wall)s AND certificate.not_after > %(wall)s
+               )
+        FROM ven WHERE {where}
+        OFFSET 0
+    ) AS party
+"""
+_BY_NAME: Final = _PARTIES.format(
+    wanted="json_array_elements_text(%(names)s::json) AS wanted (name)", where="ven.ven_id = wanted.name"
+)
+_BY_KEY: Final = _PARTIES.format(
+    wanted="unnest(string_to_array(%(keys)s, ',')::bigint[]) AS wanted (pk)", where="ven.id = wanted.pk"
+)
+
+
+def _parties(
+    *, wall: datetime, names: Collection[str] | None = None, keys: Iterable[int] = ()
+) -> Iterator[Party]:
+    """Yield the VENs of these names, or of these keys."""
+    with connection.cursor() as cursor:
+        if names is None:
+            cursor.execute(_BY_KEY, {"wall": wall, "keys": ",".join(map(str, keys))})
+        else:
+            cursor.execute(_BY_NAME, {"wall": wall, "names": json.dumps(list(names))})
+        yield from map(Party._make, cursor.fetchall())
+
+
 def _speakers(
     addresses: Sequence[topics.Address], *, wall: datetime
-) -> tuple[dict[str, Ven], dict[str, Ven]]:
+) -> tuple[dict[str, Party], dict[str, Party]]:
     """Return the VENs that a certificate in force speaks for, by venID, and by fingerprint for joining."""
     names = {address.name for address in addresses if address.party == "ven"}
-    talkative = {
-        address.name
-        for address in addresses
-        if address.party == "ven" and address.kind == "up" and address.service != "EiEvent"
-    }
     prints = {address.name for address in addresses if address.party == "join"}
-    in_force = VenCertificate.objects.select_related("ven").filter(
-        revoked_at=None, not_before__lte=wall, not_after__gt=wall
+    in_force = VenCertificate.objects.filter(revoked_at=None, not_before__lte=wall, not_after__gt=wall)
+    owners = (
+        dict(in_force.filter(fingerprint__in=prints).values_list("fingerprint", "ven_id")) if prints else {}
     )
-    vouched_for = Ven.objects.filter(_is_vouched_for(wall), ven_id__in=among_texts(names))
-    brief = vouched_for.exclude(ven_id__in=among_texts(talkative)).only(*_ASKED_OF_A_VEN)
-    full = vouched_for.filter(ven_id__in=among_texts(talkative)) if talkative else ()
-    vens = {ven.ven_id: ven for some in (brief, full) for ven in some} if names else {}
-    joining = {row.fingerprint: row.ven for row in in_force.filter(fingerprint__in=prints)} if prints else {}
-    return vens, joining
+    vens = {party.ven_id: party for party in _parties(wall=wall, names=names) if party.is_vouched_for}
+    by_key = {party.pk: party for party in _parties(wall=wall, keys=owners.values())} if owners else {}
+    return vens, {fingerprint: by_key[pk] for fingerprint, pk in owners.items()}
 
 
 def _parsed(
-    message: mqtt.Publish, address: topics.Address, ven: Ven, taken: Taken, *, at: datetime
+    message: mqtt.Publish, address: topics.Address, ven: Party, taken: Taken, *, at: datetime
 ) -> codec.Parsed | None:
     """Return the message, read and its signature verified; else refuse it, in words its sender can read."""
     code, reason = "", ""
@@ -231,8 +285,9 @@ def _parsed(
         reason = f"signature: {code.replace('_', ' ')}"
     log_refusal(
         at=at,
-        ven=ven,
+        ven=_whole(ven),
         service=address.service or address.kind,
+        transport=TRANSPORT,
         code=code,
         http_status=400,
         reason=reason,
@@ -299,8 +354,9 @@ def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
         if not service:
             log_refusal(
                 at=at,
-                ven=heard.ven,
+                ven=_whole(heard.ven),
                 service=heard.address.kind,
+                transport=TRANSPORT,
                 code="no_correlation",
                 http_status=400,
                 reason="a reply without the Correlation Data of what it answers",
@@ -308,14 +364,15 @@ def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
                 body=heard.message.payload[:4096],
             )
             return
-    answer = answering.answer(service=service, ven=heard.ven, message=message, at=at)
-    identifying.note_seen(heard.ven)
+    ven = _whole(heard.ven)
+    answer = answering.answer(service=service, ven=ven, message=message, at=at)
+    identifying.note_seen(ven)
     taken.ven_keys.add(heard.ven.pk)
     if answer.refusal is not None:
         _log_refused(heard, answer.refusal, at=at)
     if heard.is_reply:
         return
-    body = securing.write(answer.message, ven=heard.ven, answers=heard.parsed)
+    body = securing.write(answer.message, ven=ven, answers=heard.parsed)
     if answer.refusal is None:
         _log(heard, codec.message_name(answer.message), body, at=at)
     taken.replies.append(_reply(heard.address, heard.message, body))
@@ -364,8 +421,9 @@ def _log(heard: _Heard, reply_name: str, body: bytes, *, at: datetime) -> None:
 def _log_refused(heard: _Heard, refusal: Refused, *, at: datetime) -> None:
     log_refusal(
         at=at,
-        ven=heard.ven,
+        ven=_whole(heard.ven),
         service=heard.address.service or heard.address.kind,
+        transport=TRANSPORT,
         code=str(refusal.code),
         http_status=200,
         reason=refusal.description,
@@ -379,29 +437,31 @@ def _fan_out(
     arrived: Collection[str],
     online: frozenset[str],
     *,
+    is_vouching: bool,
     vtn_id: str,
     holder: str,
 ) -> Fanned:
     at, wall = clock.now(), clock.wall_now()
     fanned = Fanned()
-    if doubted is None:
+    if is_vouching:
         unvouched = Ven.objects.filter(~_is_vouched_for(wall), ven_id__in=among_texts(online))
         fanned.barred = set(unvouched.values_list("ven_id", flat=True))
-        wanted = set(_due(at=at, wall=wall).values_list("ven_id", "ven__ven_id"))
+    if doubted is None:
+        due = _due(at=at, wall=wall).values_list("ven_id", flat=True)
+        wanted = {pk for pk in due if hand_overs.group_of(pk) is None}
     else:
-        wanted = set(Ven.objects.filter(pk__in=among_keys(doubted)).values_list("pk", "ven_id"))
+        wanted = set(doubted)
     if arrived:
-        wanted |= set(Ven.objects.filter(ven_id__in=among_texts(arrived)).values_list("pk", "ven_id"))
-    there = sorted(pk for pk, ven_id in wanted if ven_id in online)
-    some, fanned.left = there[:MOST_TOLD], set(there[MOST_TOLD:])
+        wanted.update(Ven.objects.filter(ven_id__in=among_texts(arrived)).values_list("pk", flat=True))
+    in_order = sorted(wanted)
+    some, fanned.left = in_order[:MOST_TOLD], set(in_order[MOST_TOLD:])
     if not some:
         return fanned
-    rows = Ven.objects.filter(pk__in=among_keys(some)).only(*_ASKED_OF_A_VEN)
-    vens = rows.annotate(is_vouched_for=_is_vouched_for(wall))
-    trusted = [ven for ven in vens if ven.is_vouched_for]
-    fanned.barred |= {ven.ven_id for ven in vens if not ven.is_vouched_for}
-    pushed = {ven.pk: ven for ven in trusted if is_pushed_to(ven)}
-    woken = [ven for ven in trusted if ven.is_registered and ven.pk not in pushed]
+    there = [party for party in _parties(wall=wall, keys=some) if party.ven_id in online]
+    fanned.barred |= {party.ven_id for party in there if not party.is_vouched_for}
+    trusted = [party for party in there if party.is_vouched_for]
+    pushed = {party.pk: party for party in trusted if party.is_pushed_to}
+    woken = [party for party in trusted if party.is_registered and not party.is_pushed_to]
     _hand_over(pushed, fanned, vtn_id=vtn_id, holder=holder, at=at, wall=wall)
     _wake(woken, fanned, vtn_id=vtn_id, wall=wall)
     return fanned
@@ -422,23 +482,23 @@ def _due(*, at: datetime, wall: datetime) -> QuerySet[QueuedMessage]:
     )
 
 
-def is_pushed_to(ven: Ven) -> bool:
-    """True for a VEN that registered for the full binding; others that are connected are only woken."""
-    return ven.is_registered and ven.transport_name == XMPP
-
-
 def _hand_over(
-    vens: Mapping[int, Ven], fanned: Fanned, *, vtn_id: str, holder: str, at: datetime, wall: datetime
+    vens: Mapping[int, Party], fanned: Fanned, *, vtn_id: str, holder: str, at: datetime, wall: datetime
 ) -> None:
     """Say what waits for these VENs: the sets of events made together, anything else claimed one by one.
 
     The sets need no lease: their events are locked, and a bridge that comes second finds nothing due.
     """
     plain = [ven for ven in vens.values() if ven.security != Security.HIGH]
-    bodies = distributing.distribute_many(plain, at=at, by=TRANSPORT) if plain else {}
+    offers = event_offers.open_offers(ven.pk for ven in plain)
+    if overtaken := [pk for pk, offer in offers.items() if hand_overs.is_overtaken(offer)]:
+        writing_behind.write_for(overtaken)
+        offers |= event_offers.open_offers(overtaken)
+    bodies = distributing.distribute_many(plain, at=at, by=TRANSPORT, offers=offers) if plain else {}
     for pk, body in bodies.items():
         _say_events(vens[pk], body, fanned, vtn_id=vtn_id, wall=wall)
-    others = [pk for pk in vens if pk not in bodies]
+    gone = {pk for pk, offer in offers.items() if hand_overs.holds(offer)}
+    others = [pk for pk in vens if pk not in bodies and pk not in gone]
     if not others:
         return
     claimed = queueing.claim(
@@ -459,11 +519,11 @@ def _hand_over(
         _say(row, body, fanned, vtn_id=vtn_id, wall=wall)
 
 
-def _say_events(ven: Ven, body: bytes, fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
+def _say_events(ven: Party, body: bytes, fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
     if len(body) <= topics.LARGEST_MESSAGE_BYTES:
         fanned.sayings.append(_saying(ven, MessageKind.EVENTS, ven.pk, body, vtn_id=vtn_id))
         return
-    for row in QueuedMessage.objects.filter(ven=ven, kind=MessageKind.EVENTS, finished_at=None):
+    for row in QueuedMessage.objects.filter(ven_id=ven.pk, kind=MessageKind.EVENTS, finished_at=None):
         _leave_to_a_poll(row, wall=wall)
 
 
@@ -478,7 +538,7 @@ def _leave_to_a_poll(row: QueuedMessage, *, wall: datetime) -> None:
     queueing.release(queued=row, wall=wall, reason="too large for MQTT: left to a poll", retry_seconds=600)
 
 
-def _saying(ven: Ven, kind: str, number: int, body: bytes, *, vtn_id: str) -> Saying:
+def _saying(ven: Party | Ven, kind: str, number: int, body: bytes, *, vtn_id: str) -> Saying:
     """To the VEN, correlated by the message's kind: a reply is looked up by its request id."""
     return Saying(
         topics.topic(vtn_id, ven.ven_id, "down", delivering.SERVICE_OF[kind]),
@@ -488,7 +548,7 @@ def _saying(ven: Ven, kind: str, number: int, body: bytes, *, vtn_id: str) -> Sa
     )
 
 
-def _wake(vens: Sequence[Ven], fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
+def _wake(vens: Sequence[Party], fanned: Fanned, *, vtn_id: str, wall: datetime) -> None:
     """Tell VENs that pull to poll now; what waits stays in the queue until they do."""
     waiting = queueing.pending([ven.pk for ven in vens]) if vens else {}
     for ven in vens:
@@ -497,10 +557,14 @@ def _wake(vens: Sequence[Ven], fanned: Fanned, *, vtn_id: str, wall: datetime) -
             fanned.sayings.append(Saying(topic, b"", expiry_seconds=30))
 
 
-def _read(body: bytes, ven: Ven) -> codec.Parsed:
+def _read(body: bytes, ven: Party) -> codec.Parsed:
     """Return the message; a signature must be by a certificate in force, for the topic shows none."""
     if ven.security != Security.HIGH and b"Signature" not in body:
         return codec.parse_body(body)
-    wall = clock.wall_now()
-    certificates = identifying.certificates_of(ven, wall=wall)
-    return securing.read(body, ven=ven, certificates=certificates, wall=wall)
+    wall, whole = clock.wall_now(), _whole(ven)
+    certificates = identifying.certificates_of(whole, wall=wall)
+    return securing.read(body, ven=whole, certificates=certificates, wall=wall)
+
+
+def _whole(party: Party) -> Ven:
+    return Ven.objects.get(pk=party.pk)

@@ -15,6 +15,7 @@ from django.db import connections
 from opendsr.kernel import clock, waking
 from vtn import messagelog, pki
 from vtn.serve import collect_rarely
+from vtn.services import writing_behind
 from vtn.transports import broker
 from vtn.transports.mqtt import Bridge, CannotReach
 from vtn.transports.standing import keep_connections
@@ -49,6 +50,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: is_ended.set())
         messagelog.start_writer()
+        writing_behind.start_writer()
         bridge = Bridge(reached, vtn_id=settings.VTN_ID)
         bridge.run(
             is_alive=lambda: not is_ended.is_set(),
