@@ -249,6 +249,8 @@ def _at(value: Any, place: Any) -> Any:
 
 
 def _data_of(request: Request | None) -> Any:
+    if request is not None and request.method in ("GET", "HEAD"):
+        return request.query_params
     try:
         return request.data if request is not None else None
     except Exception:  # noqa: BLE001 - the body itself may be what is refused

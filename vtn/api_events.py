@@ -38,7 +38,16 @@ class EventList(VtnView):
             ),
             OpenApiParameter("state", OpenApiTypes.STR, enum=desk.EVENT_STATES),
             OpenApiParameter("ven_id", OpenApiTypes.STR),
+            OpenApiParameter("group", OpenApiTypes.STR, description="Events of the VENs that are in it."),
             OpenApiParameter("market_context", OpenApiTypes.STR),
+            OpenApiParameter(
+                "like",
+                OpenApiTypes.STR,
+                description="An event id: those that say the same at the same time, as in the calendar.",
+            ),
+            OpenApiParameter(
+                "any_content", OpenApiTypes.BOOL, description="With `like`: whatever they say at that time."
+            ),
             OpenApiParameter("series_id", OpenApiTypes.UUID, description="Every event of this series."),
             OpenApiParameter("starts_from", OpenApiTypes.DATETIME),
             OpenApiParameter("starts_before", OpenApiTypes.DATETIME),
@@ -54,7 +63,10 @@ class EventList(VtnView):
             words=asked(request, "q"),
             state=asked(request, "state"),
             ven_id=asked(request, "ven_id"),
+            group=asked(request, "group"),
             market_context=asked(request, "market_context"),
+            like=asked(request, "like"),
+            is_any_content=_yes(request, "any_content"),
         )
         if series_id := asked(request, "series_id"):
             rows = rows.filter(repeating.sent_in(repeating.series(_uuid("series_id", series_id))))
@@ -243,6 +255,13 @@ class DraftPublish(VtnView):
             by=principal_of(request).actor,
         )
         return Response(draft_shown(draft))
+
+
+def _yes(request: Request, name: str) -> bool:
+    text = asked(request, name).lower()
+    if text not in ("", "true", "false"):
+        raise ValidationError({name: "write true or false"})
+    return text == "true"
 
 
 def _uuid(name: str, text: str) -> UUID:

@@ -413,6 +413,27 @@ class EventSerializer(serializers.Serializer[Any]):
     content = ContentSerializer()
 
 
+class CalendarEntrySerializer(serializers.Serializer[Any]):
+    """Events that say the same at one time, or, from four different contents on, all of one time."""
+
+    event_id = serializers.CharField(
+        help_text="One of them; the list of events takes it as `like` to give all."
+    )
+    starts_at = serializers.DateTimeField()
+    duration_seconds = serializers.IntegerField(help_text="0: until cancelled.")
+    market_context = serializers.CharField()
+    is_test = serializers.BooleanField()
+    state = serializers.ChoiceField(
+        choices=["pending", "active", "completed", "cancelled"], help_text="cancelled: every one of them."
+    )
+    events = serializers.IntegerField(help_text="How many there are, one a VEN.")
+    cancelled = serializers.IntegerField()
+    delivered = serializers.IntegerField(help_text="Those whose version in force has been handed over.")
+    acknowledged = serializers.IntegerField(help_text="Those whose version in force has been answered.")
+    contents = serializers.IntegerField(help_text="How many different things they say.")
+    signals = SignalSerializer(many=True, help_text="Of the event named.")
+
+
 class TimeSerializer(serializers.Serializer[Any]):
     """One time of a series as it stands."""
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from vtn import api_contexts, api_events, api_groups, api_queue, api_reports, api_series, api_site, api_vens
+from vtn import (
+    api_calendar,
+    api_contexts,
+    api_events,
+    api_groups,
+    api_queue,
+    api_reports,
+    api_series,
+    api_site,
+    api_vens,
+)
 
 app_name = "vtn_api"
 VEN = "vens/<str:ven_id>"
@@ -48,6 +58,7 @@ urlpatterns = [
     path(f"{VEN}/report-data/", api_reports.DataList.as_view(), name="ven_report_data"),
     path(f"{VEN}/report-data.csv", api_reports.DataCsv.as_view(), name="ven_report_csv"),
     path("events/", api_events.EventList.as_view(), name="events"),
+    path("events/calendar/", api_calendar.EventCalendar.as_view(), name="event_calendar"),
     path("events/preview/", api_events.EventPreview.as_view(), name="event_preview"),
     path("events/<str:event_id>/", api_events.EventDetail.as_view(), name="event"),
     path("events/<str:event_id>/cancel/", api_events.EventCancel.as_view(), name="event_cancel"),

@@ -45,18 +45,23 @@ def event_list(request: StaffRequest) -> HttpResponse:
         "words": search_words(request),
         "state": chosen(request, "state", tuple(STATES)),
         "ven_id": request.GET.get("ven", "").replace("\0", "")[:64],
+        "group": request.GET.get("group", "").replace("\0", "")[:64],
         "market_context": request.GET.get("market", "").replace("\0", "")[:200],
+        "like": request.GET.get("like", "").replace("\0", "")[:64],
     }
-    shown, pager = paged(request, desk.find_events(desk.events(at=at), at=at, **filters))
+    is_any_content = bool(filters["like"]) and request.GET.get("any") == "yes"
+    found = desk.find_events(desk.events(at=at), at=at, **filters, is_any_content=is_any_content)
+    shown, pager = paged(request, found)
     kept = EventDraft.objects.filter(published_at=None).order_by("-pk")
     drafts, drafts_pager = paged(request, kept, size=20, parameter="drafts")
     context = {
         "events": [ven_page.event_row(each, at=at) for each in shown],
         "pager": pager,
         "filters": filters,
+        "is_any_content": is_any_content,
         "is_filtered": any(filters.values()),
         "states": STATES.items(),
-        "contexts": _contexts(filters["market_context"]),
+        "contexts": known_contexts(filters["market_context"]),
         "drafts": [_draft_row(each) for each in drafts],
         "drafts_pager": drafts_pager,
         "has_series": EventSeries.objects.exists(),
@@ -250,7 +255,7 @@ def _draft_row(draft: EventDraft) -> dict[str, object]:
     }
 
 
-def _contexts(asked: str) -> list[tuple[str, str]]:
+def known_contexts(asked: str) -> list[tuple[str, str]]:
     """What the list may be narrowed to: every known market context, and the one asked for."""
     known = contexts.names()
     if asked:

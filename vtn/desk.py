@@ -166,17 +166,27 @@ def find_events(
     words: str = "",
     state: str = "",
     ven_id: str = "",
+    group: str = "",
     market_context: str = "",
+    like: str = "",
+    is_any_content: bool = False,
 ) -> QuerySet[Event]:
-    """Narrow events by words (event id, VEN, key) and filters."""
+    """Narrow events by words (event id, VEN, key) and filters.
+
+    `like` is an event's id: those of its start, length and market context that say the same, or anything.
+    """
     if words:
         rows = rows.filter(
             Q(event_id__istartswith=words) | Q(ven__ven_id__icontains=words) | Q(key__icontains=words)
         )
     if ven_id:
         rows = rows.filter(ven__ven_id=ven_id)
+    if group:
+        rows = rows.filter(ven__groups__name=group)
     if market_context:
         rows = rows.filter(market_context=market_context)
+    if like:
+        rows = rows.filter(_like(like, is_any_content=is_any_content))
     current = Q(cancelled_at=None, closes_at__gt=at)
     match state:
         case "pending":
@@ -194,6 +204,21 @@ def find_events(
                 is_response_required=True, delivered_modification=F("modification_number")
             ).exclude(acknowledged_modification=F("modification_number"))
     return rows
+
+
+def _like(event_id: str, *, is_any_content: bool) -> Q:
+    one = None if "\0" in event_id else Event.objects.filter(event_id=event_id).first()
+    if one is None:
+        return Q(pk__in=[])
+    there = Q(
+        starts_at=one.starts_at,
+        duration_seconds=one.duration_seconds,
+        market_context=one.market_context,
+        is_test=one.is_test,
+    )
+    if is_any_content:
+        return there
+    return there & (Q(content_digest=one.content_digest) if one.content_digest else Q(pk=one.pk))
 
 
 def event(event_id: str, *, at: datetime) -> Event:

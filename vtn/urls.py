@@ -6,6 +6,7 @@ from django.urls import path
 
 from vtn import (
     console,
+    console_calendar,
     console_contexts,
     console_events,
     console_groups,
@@ -34,6 +35,7 @@ urlpatterns = [
         name="report_cancel",
     ),
     path("events/", console_events.event_list, name="event_list"),
+    path("events/calendar/", console_calendar.calendar, name="event_calendar"),
     path("events/new/", console_events.event_compose, name="event_compose"),
     path("events/<str:event_id>/", console_events.event_detail, name="event_detail"),
     path("events/<str:event_id>/change/", console_events.event_change, name="event_change"),
