@@ -431,6 +431,7 @@ VTN_LOG_BODIES = env_bool("VTN_LOG_BODIES", default=False)
 VTN_BODY_DAYS = env_int("VTN_BODY_DAYS", default=30)
 VTN_LOG_DAYS = env_int("VTN_LOG_DAYS", default=90)
 VTN_REPORT_DAYS = env_int("VTN_REPORT_DAYS", default=90)  # what hubs report; metering keeps its own
+VTN_SERIES_DAYS = env_int("VTN_SERIES_DAYS", default=90)  # series of events by hand, after their last day
 VTN_MQTT_URL = env_str("MQTT_URL", default="")  # set: mqtts://HOST:PORT of the broker's listener for this VTN
 VTN_MQTT_PUBLIC_URL = env_str("MQTT_PUBLIC_URL", default="")  # what VENs are told, when it differs
 VTN_PUSH_NETWORKS = env_list("VTN_PUSH_NETWORKS", default=[])  # called besides public addresses: 10.8.0.0/16

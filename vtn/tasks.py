@@ -15,6 +15,7 @@ def prune_messages(**_: object) -> None:
     """Run twice, prune once: what is past its time is gone after the first."""
     messagelog.prune(wall=clock.wall_now())
     retaining.prune_reports(at=clock.now())
+    retaining.prune_series(at=clock.now())
 
 
 @outbox.consumer(REVOKED, "vtn.publish_lists")

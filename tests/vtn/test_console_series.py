@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from typing import Final
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
+from pytest_django import Settings
 
 from opendsr.kernel import clock
 from tests.vtn import hubs
 from tests.vtn.hubs import AT
 from tests.vtn.people import browser
 from tests.vtn.test_repeating import written
-from vtn.models import Event, EventDraft
+from vtn import repeating, retaining
+from vtn.models import Event, EventDraft, EventSeries
+from vtn.tasks import prune_messages
 
 pytestmark = pytest.mark.django_db
 SERIES = "/vtn/series/"
@@ -133,3 +139,56 @@ def test_who_may_not_send_events_is_shown_no_button(ada: Client, hub: hubs.TestH
     assert "Wed 16 Dec 2026, 17:00" in shown
     assert SKIP not in shown
     assert "End the series" not in shown
+
+
+OVER: Final = datetime(2026, 12, 31, tzinfo=UTC) + timedelta(days=30)
+"""The last day of `hubs.make_series`, 30 December, is longer ago than 30 days from the next midnight on."""
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_a_series_goes_its_days_after_its_last_day_and_its_events_stay(
+    is_ended: bool, hub: hubs.TestHub, settings: Settings
+) -> None:
+    settings.VTN_SERIES_DAYS = 30
+    row = hubs.make_series(hub)
+    if is_ended:
+        repeating.end_series(series_id=row.series_id, reason="", at=AT, by="user:1")
+    events = Event.objects.count()
+
+    assert retaining.prune_series(at=OVER - timedelta(seconds=1)) == 0
+    assert retaining.prune_series(at=OVER, is_dry_run=True) == 1
+    assert EventSeries.objects.exists()
+    assert retaining.prune_series(at=OVER) == 1
+    assert retaining.prune_series(at=OVER) == 0
+    assert not EventSeries.objects.exists()
+    assert Event.objects.count() == events == 5
+
+
+def test_a_series_stays_while_a_draft_of_it_is_not_sent(hub: hubs.TestHub, settings: Settings) -> None:
+    settings.VTN_SERIES_DAYS = 30
+    row = hubs.make_series(hub, sends=False)
+    EventDraft.objects.exclude(draft_id=row.series_id).delete()
+
+    assert retaining.prune_series(at=OVER) == 0
+    EventDraft.objects.update(published_at=AT)
+    assert retaining.prune_series(at=OVER) == 1
+
+
+def test_a_series_stays_while_a_time_of_it_is_to_come(hub: hubs.TestHub, settings: Settings) -> None:
+    settings.VTN_SERIES_DAYS = 30
+    hubs.make_series(hub)
+    EventSeries.objects.update(repeat_until=date(2026, 12, 14))
+
+    assert retaining.prune_series(at=OVER - timedelta(seconds=1)) == 0
+    assert retaining.prune_series(at=OVER) == 1
+
+
+def test_the_hourly_task_and_the_command_forget_series_too(hub: hubs.TestHub) -> None:
+    hubs.make_series(hub)
+    clock.configure(OVER + timedelta(days=60), speed=0)
+    said = StringIO()
+
+    call_command("vtn_prune", "--dry-run", stdout=said)
+    assert "1 series over for 90 days would be deleted." in said.getvalue()
+    prune_messages()
+    assert not EventSeries.objects.exists()

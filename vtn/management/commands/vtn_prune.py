@@ -1,4 +1,4 @@
-"""Retention of messages and reports by hand: what goes, or with --dry-run what would go."""
+"""Retention of messages, reports and series by hand: what goes, or with --dry-run what would go."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Command(BaseCommand):
     """The same that runs by itself every hour."""
 
     help = (
-        "Empty message bodies older than VTN_BODY_DAYS, delete messages older than VTN_LOG_DAYS"
-        " and reports older than VTN_REPORT_DAYS."
+        "Empty message bodies older than VTN_BODY_DAYS, delete messages older than VTN_LOG_DAYS,"
+        " reports older than VTN_REPORT_DAYS and series of events that were over VTN_SERIES_DAYS ago."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,9 +26,11 @@ class Command(BaseCommand):
         is_dry_run = bool(options["dry_run"])
         pruned = messagelog.prune(wall=clock.wall_now(), is_dry_run=is_dry_run)
         reports = retaining.prune_reports(at=clock.now(), is_dry_run=is_dry_run)
+        series = retaining.prune_series(at=clock.now(), is_dry_run=is_dry_run)
         verb = "would be" if is_dry_run else "were"
         self.stdout.write(
             f"{pruned.bodies} bodies older than {settings.VTN_BODY_DAYS} days {verb} emptied,"
-            f" {pruned.rows} messages older than {settings.VTN_LOG_DAYS} days and"
-            f" {reports} reports older than {retaining.report_days()} days {verb} deleted."
+            f" {pruned.rows} messages older than {settings.VTN_LOG_DAYS} days,"
+            f" {reports} reports older than {retaining.report_days()} days and"
+            f" {series} series over for {retaining.series_days()} days {verb} deleted."
         )
