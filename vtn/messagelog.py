@@ -19,7 +19,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -127,15 +127,6 @@ def stop_writer() -> None:
         writer.join(5)
 
 
-def keeps_bodies(ven_pk: int, *, wall: datetime) -> bool:
-    """True while this VEN's message bodies are kept."""
-    if getattr(settings, "VTN_LOG_BODIES", False):
-        return True
-    if _writer is not None and _writer_pid == os.getpid():
-        return ven_pk in _watched
-    return VenWatch.objects.filter(ven_id=ven_pk, bodies_until_wall_at__gt=wall).exists()
-
-
 def watch(*, ven_pk: int, wall: datetime) -> datetime:
     """Keep the VEN's message bodies, redacted, for a day; returns until when."""
     until = wall + WATCH_FOR
@@ -222,7 +213,10 @@ def _write_gathered() -> None:
 def _write(entries: Sequence[tuple[Exchange, datetime]]) -> None:
     with transaction.atomic():
         # Made before the COPY begins: whether bodies are kept is asked of the same connection.
-        lines = "".join([_line(exchange, wall) for exchange, wall in entries])
+        watched = _watched_among({exchange.ven_pk for exchange, _ in entries})
+        lines = "".join(
+            [_line(exchange, wall, keeps_bodies=exchange.ven_pk in watched) for exchange, wall in entries]
+        )
         with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY {_TABLE} ({', '.join(_COLUMNS)}) FROM STDIN") as copy,
@@ -257,7 +251,17 @@ _COLUMNS: Final = (
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def _line(exchange: Exchange, wall: datetime) -> str:
+def _watched_among(ven_pks: Collection[int]) -> Collection[int]:
+    """Return those of the VENs whose message bodies are kept now."""
+    if getattr(settings, "VTN_LOG_BODIES", False):
+        return ven_pks
+    if _writer is not None and _writer_pid == os.getpid():
+        return _watched
+    watches = VenWatch.objects.filter(ven_id__in=ven_pks, bodies_until_wall_at__gt=clock.wall_now())
+    return set(watches.values_list("ven_id", flat=True))
+
+
+def _line(exchange: Exchange, wall: datetime, *, keeps_bodies: bool) -> str:
     """An exchange as a line of COPY's text format, in the order of `_COLUMNS`."""
     names = _names(
         exchange.direction,
@@ -268,7 +272,7 @@ def _line(exchange: Exchange, wall: datetime) -> str:
         exchange.tolerances,
     )
     bodies = "\t"
-    if keeps_bodies(exchange.ven_pk, wall=wall):
+    if keeps_bodies:
         is_from_ven = exchange.direction == MessageLog.Direction.FROM_VEN
         request_body = redacted(exchange.request_body, is_ours=not is_from_ven)
         reply_body = redacted(exchange.reply_body, is_ours=is_from_ven)

@@ -352,10 +352,7 @@ class QueuedMessage(models.Model):
             models.Index(
                 fields=["ven", "rank", "id"], condition=Q(finished_at__isnull=True), name="vtn_queue_next"
             ),
-            models.Index(fields=["ven", "request_id"], name="vtn_queue_by_request"),
-            models.Index(
-                fields=["finished_at"], condition=Q(finished_at__isnull=False), name="vtn_queue_age"
-            ),
+            models.Index(fields=["ven", "-id"], name="vtn_queue_by_ven"),
         ]
 
     def __str__(self) -> str:

@@ -48,6 +48,7 @@ MOST_ATTEMPTS: Final = 10
 """Of anything but events, which are offered until they are over."""
 LONGEST_WAIT_SECONDS: Final = 600
 KEPT_FOR: Final = timedelta(days=90)
+PRUNE_BATCH: Final = 5_000
 _IDS_A_NOTICE: Final = 400
 _RANKS: Final[Mapping[str, int]] = {MessageKind.EVENTS: 0}
 _BATCH: Final = 20_000
@@ -384,8 +385,15 @@ def sweep(*, at: datetime, wall: datetime) -> int:
         at=at,
         note=f"no reply after {MOST_ATTEMPTS} times",
     )
-    QueuedMessage.objects.filter(finished_at__lt=at - KEPT_FOR).delete()
+    while some := _oldest(at - KEPT_FOR):
+        QueuedMessage.objects.filter(pk__in=some)._raw_delete(using="default")
     return ended
+
+
+def _oldest(before: datetime) -> list[int]:
+    """The keys of some rows that ended before that, found by their keys, which grow with time."""
+    oldest = QueuedMessage.objects.order_by("pk").values_list("pk", "finished_at")[:PRUNE_BATCH]
+    return [pk for pk, finished_at in oldest if finished_at is not None and finished_at < before]
 
 
 def pending(ven_pks: Iterable[int] | None = None) -> dict[int, datetime]:

@@ -25,7 +25,7 @@ from tests.vtn import brokering, hubs
 from tests.vtn.brokering import VTN, Client, Running
 from tests.vtn.hubs import AT, notice_to, only_event
 from vtn import enrolling
-from vtn.models import Event, EventOpt, MessageState, QueuedMessage, Ven, WireLog
+from vtn.models import Event, EventOpt, HandOver, MessageState, QueuedMessage, Ven, WireLog
 from vtn.port import START, EventNotice, Vtn
 from vtn.transports import broker
 
@@ -110,6 +110,20 @@ def test_register_be_told_answer_and_be_asked_again(ven: Client, vtn: Vtn) -> No
     assert EventOpt.objects.count() == 1
     vtn.cancel(event_id, at=AT)
     assert only_event(codec.parse(ven.next().payload)).status == "cancelled"
+
+
+@pytest.fixture
+def seen_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vtn.transports.mqtt.SEEN_SECONDS", 0.2)
+
+
+def test_whoever_answers_an_event_is_seen(seen_soon: None, ven: Client, vtn: Vtn) -> None:
+    vtn.publish(notice(ven.name), key="k", at=AT)
+    event = only_event(codec.parse(ven.next().payload))
+    before = clock.wall_now()
+    Ven.objects.update(last_seen_wall_at=None)
+    assert ven.asks("EiEvent", created(ven.name, event)).response.code == m.OK
+    wait_for("its being noted", lambda: Ven.objects.filter(last_seen_wall_at__gte=before).exists())
 
 
 def test_a_reply_over_mqtt_closes_what_the_vtn_began(ven: Client) -> None:
@@ -311,6 +325,7 @@ def _is_killed_at_any_moment(running: Running, vtn: Vtn, pki_folder: Path, tmp_p
         wait_for("every answer", lambda: EventOpt.objects.values("event").distinct().count() == homes, 240)
         unheard = Event.objects.exclude(acknowledged_modification=0)
         wait_for("every event's own mark of it", lambda: not unheard.exists(), 60)
+        wait_for("what the killed one let go", lambda: not HandOver.objects.exists(), 60)
     finally:
         fleet.kill()
         for process in processes:
@@ -319,6 +334,7 @@ def _is_killed_at_any_moment(running: Running, vtn: Vtn, pki_folder: Path, tmp_p
     first_words = EventOpt.objects.filter(source="created_event")
     assert first_words.count() == homes
     assert Event.objects.exclude(acknowledged_modification=0).count() == 0
+    assert Event.objects.exclude(delivered_modification=0).count() == 0
 
 
 def test_one_message_that_cannot_be_served_stops_no_other(

@@ -1,4 +1,8 @@
-"""What has left for many VENs at once is kept in a row until it is written on events and queue."""
+"""What has left for many VENs at once is kept in a row until it is written on events and queue.
+
+The queue gives up two indexes that each finished row was written into: open rows are few a VEN, old ones are
+found by their keys.
+"""
 
 from __future__ import annotations
 
@@ -53,4 +57,10 @@ class Migration(migrations.Migration):
             },
         ),
         schemas.place("operations", "vtn_hand_over"),
+        migrations.RemoveIndex(model_name="queuedmessage", name="vtn_queue_by_request"),
+        migrations.RemoveIndex(model_name="queuedmessage", name="vtn_queue_age"),
+        migrations.AddIndex(
+            model_name="queuedmessage",
+            index=models.Index(fields=["ven", "-id"], name="vtn_queue_by_ven"),
+        ),
     ]

@@ -34,6 +34,7 @@ KEEP_ALIVE_SECONDS: Final = 60
 SESSION_SECONDS: Final = 86_400
 CONNECT_SECONDS: Final = 10.0
 RECONNECT_SECONDS: Final = 2.0
+SEEN_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 2.0
 """How often the queue is looked at when nothing is notified: what was lost, or is due again."""
 LONG_AGO: Final = float("-inf")
@@ -115,6 +116,7 @@ class Bridge:
         self.lanes = tuple(Lane() for _ in range(LANES))
         self.telling_since, self.vouched_at = 0.0, LONG_AGO
         self.online: set[str] = set()
+        self.seen: dict[int, float] = {}
         self.doubted: set[int] = set()
         self.is_all_doubted = True
         self.arrived: set[str] = set()
@@ -134,6 +136,7 @@ class Bridge:
         self.in_seconds(0, self.listen)
         self.in_seconds(LOOK_SECONDS, self.look)
         self.in_seconds(KEEP_ALIVE_SECONDS / 3, self.ping)
+        self.in_seconds(SEEN_SECONDS, self.note_seen)
         is_told = False
         while is_alive():
             wait = max(0.0, min(0.5, self.timers[0][0] - time.monotonic())) if self.timers else 0.5
@@ -359,10 +362,18 @@ class Bridge:
             if message.packet_id is not None:
                 self.outbox += mqtt.puback(message.packet_id)
         self.unsent.extend(taken.replies)
+        self.seen.update(dict.fromkeys(taken.seen, time.time()))
         self.doubted |= taken.ven_keys
         for ven_id in taken.barred:
             self.bar(ven_id)
         self.work()
+
+    def note_seen(self) -> None:
+        """Write down together who has been heard."""
+        seen, self.seen = self.seen, {}
+        if seen:
+            self.in_thread(partial(standing.note_seen, seen), lambda _: None)
+        self.in_seconds(SEEN_SECONDS, self.note_seen)
 
     def hear_again(self, lane: Lane, some: list[mqtt.Publish]) -> None:
         if self.is_subscribed:

@@ -76,9 +76,10 @@ class Saying(NamedTuple):
 
 @dataclass(slots=True)
 class Taken:
-    """Replies, the VENs that more waits for now, and those that no certificate speaks for."""
+    """Replies, who spoke, the VENs that more waits for now, and those that no certificate speaks for."""
 
     replies: list[Saying] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
     ven_keys: set[int] = field(default_factory=set)
     barred: set[str] = field(default_factory=set)
 
@@ -166,6 +167,7 @@ def _take(messages: Sequence[mqtt.Publish], *, vtn_id: str) -> Taken:
     addressed = [(message, topics.taken_apart(message.topic)) for message in messages]
     known = [(message, address) for message, address in addressed if address and address.vtn_id == vtn_id]
     vens, joining = _speakers([address for _, address in known], wall=wall)
+    taken.seen = {party.pk for some in (vens, joining) for party in some.values()}
     heard: list[_Heard] = []
     for message, address in known:
         ven = vens.get(address.name) if address.party == "ven" else joining.get(address.name)
@@ -366,7 +368,6 @@ def _take_one(heard: _Heard, taken: Taken, *, at: datetime) -> None:
             return
     ven = _whole(heard.ven)
     answer = answering.answer(service=service, ven=ven, message=message, at=at)
-    identifying.note_seen(ven)
     taken.ven_keys.add(heard.ven.pk)
     if answer.refusal is not None:
         _log_refused(heard, answer.refusal, at=at)

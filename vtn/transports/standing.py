@@ -181,9 +181,10 @@ def note_seen(seen: dict[int, float]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE ven SET last_seen_wall_at = heard.at"
-            " FROM (SELECT unnest(%s::bigint[]) AS id, to_timestamp(unnest(%s::float8[])) AS at) AS heard"
+            "UPDATE ven SET last_seen_wall_at = to_timestamp(heard.at)"
+            " FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')::float8[])"
+            " AS heard (id, at)"
             " WHERE ven.id = heard.id"
-            " AND (ven.last_seen_wall_at IS NULL OR ven.last_seen_wall_at < heard.at)",
-            [list(seen), list(seen.values())],
+            " AND (ven.last_seen_wall_at IS NULL OR ven.last_seen_wall_at < to_timestamp(heard.at))",
+            [",".join(map(str, seen)), ",".join(map(repr, seen.values()))],
         )
