@@ -95,7 +95,7 @@ def learn(found: Cut, parse: Callable[[bytes], Any]) -> None:
         build = _builder(parse(_joined(found.form, marks)), places, used)
     except (WireError, NotOpen):
         build = None
-    if build is None or sorted(used) != list(range(len(marks))):
+    if not callable(build) or sorted(used) != list(range(len(marks))):
         _met[key] = False
         return
     if len(_learned) >= MOST_FORMS:
@@ -121,13 +121,16 @@ def _joined(form: Form, texts: Sequence[str]) -> bytes:
     return b"".join(parts)
 
 
-def _builder(value: Any, places: dict[str, int], used: list[int]) -> Builder | None:
-    """Return what makes a value from texts; None where no mark is in it. Raises NotOpen."""
+def _builder(value: Any, places: dict[str, int], used: list[int]) -> int | Builder | None:
+    """Return the place of the text that a value is, or what makes it of texts; None where no mark is in it.
+
+    Raises NotOpen.
+    """
     if isinstance(value, str):
         place = places.get(value)
         if place is not None:
             used.append(place)
-            return lambda texts: texts[place]
+            return place
         if "-open-text" in value:
             raise NotOpen(value)
         return None
@@ -141,11 +144,18 @@ def _builder(value: Any, places: dict[str, int], used: list[int]) -> Builder | N
 def _call(
     make: Callable[..., Any], values: Sequence[Any], places: dict[str, int], used: list[int]
 ) -> Builder | None:
-    builders = [_builder(value, places, used) for value in values]
-    if not any(builders):
+    found = [(position, _builder(value, places, used)) for position, value in enumerate(values)]
+    texts_at = [(position, place) for position, place in found if isinstance(place, int)]
+    made_at = [(position, build) for position, build in found if callable(build)]
+    if not texts_at and not made_at:
         return None
-    steps = [
-        (build, None) if build is not None else (None, value)
-        for build, value in zip(builders, values, strict=True)
-    ]
-    return lambda texts: make(*[build(texts) if build is not None else value for build, value in steps])
+
+    def build(texts: Sequence[str]) -> Any:
+        items = list(values)
+        for position, place in texts_at:
+            items[position] = texts[place]
+        for position, part in made_at:
+            items[position] = part(texts)
+        return make(*items)
+
+    return build

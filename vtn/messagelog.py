@@ -1,7 +1,7 @@
 """The message log: every exchange with a VEN, written in groups beside the answering, and its retention.
 
 A listener calls `note` once an exchange is answered; where `start_writer` has run,
-rows are gathered in memory and written by a thread about once a second, so that a
+rows are gathered in memory and written by a thread within some seconds, so that a
 poll's answer waits for no log. What a killed process had gathered is lost: the log
 explains, it is no record of events or opts. Refusals go through `vtn.refusals`,
 which writes at once.
@@ -19,7 +19,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -40,8 +40,12 @@ from opendsr.kernel import clock
 from vtn.records import IdempotentReply, MessageLog, VenWatch
 from vtn.redacting import redacted
 
-WRITE_EVERY_SECONDS: Final = 1.0
-MOST_WAITING: Final = 20_000
+LOOK_SECONDS: Final = 1.0
+WRITTEN_AFTER: Final = timedelta(seconds=3)
+"""How long rows are gathered: what is said to thousands at once has been answered by then."""
+MANY_WAITING: Final = 20_000
+"""So many are written whatever their age."""
+MOST_WAITING: Final = 60_000
 """Rows gathered while the database is away; older ones are dropped first."""
 BATCH: Final = 2_000
 PRUNE_BATCH: Final = 5_000
@@ -81,9 +85,28 @@ class Pruned:
     rows: int
 
 
-_waiting: deque[tuple[Exchange, datetime]] = deque(maxlen=MOST_WAITING)
+class _Noted(NamedTuple):
+    """What is written of an exchange; bodies only where they are kept, redacted, else nobody holds them."""
+
+    ven_pk: int
+    at: datetime
+    wall: datetime
+    code: int
+    http_status: int
+    request_bytes: int
+    reply_bytes: int
+    names: str
+    bodies: str
+    software: str
+    transport: str
+    tolerances: tuple[str, ...]
+    skew_seconds: int | None
+
+
+_waiting: deque[_Noted] = deque(maxlen=MOST_WAITING)
 _seen: dict[int, tuple[str, str, frozenset[str], int | None]] = {}
 _watched: frozenset[int] = frozenset()
+_keeps_all = False
 _writer: threading.Thread | None = None
 _writer_pid = 0
 _stop = threading.Event()
@@ -98,11 +121,12 @@ def note(exchange: Exchange) -> None:
     """Log an answered exchange: gathered where a writer runs, written at once elsewhere."""
     if is_idle_poll(exchange.message_name, exchange.reply_name) and exchange.code == m.OK:
         return
-    entry = (exchange, clock.wall_now())
+    wall = clock.wall_now()
     if _writer is not None and _writer_pid == os.getpid():
-        _waiting.append(entry)
+        _waiting.append(_noted(exchange, wall, keeps_bodies=_keeps_all or exchange.ven_pk in _watched))
     else:
-        _write([entry])
+        watches = VenWatch.objects.filter(ven_id=exchange.ven_pk, bodies_until_wall_at__gt=wall)
+        _write([_noted(exchange, wall, keeps_bodies=_keeps_all_bodies() or watches.exists())])
 
 
 def start_writer() -> None:
@@ -180,17 +204,18 @@ def skew_seconds(message: m.Message | None, *, at: datetime) -> int | None:
 
 
 def _write_on() -> None:
-    global _watched
+    global _watched, _keeps_all
     while True:
-        is_last = _stop.wait(WRITE_EVERY_SECONDS)
+        is_last = _stop.wait(LOOK_SECONDS)
         try:
             close_old_connections()
+            wall = clock.wall_now()
+            _keeps_all = _keeps_all_bodies()
             _watched = frozenset(
-                VenWatch.objects.filter(bodies_until_wall_at__gt=clock.wall_now()).values_list(
-                    "ven_id", flat=True
-                )
+                VenWatch.objects.filter(bodies_until_wall_at__gt=wall).values_list("ven_id", flat=True)
             )
-            _write_gathered()
+            if is_last or len(_waiting) >= MANY_WAITING or _is_old(wall):
+                _write_gathered()
         except (DatabaseError, InterfaceError):
             logger.exception("the message log waits for the database")
         finally:
@@ -198,6 +223,14 @@ def _write_on() -> None:
         if is_last:
             connections.close_all()
             return
+
+
+def _keeps_all_bodies() -> bool:
+    return bool(getattr(settings, "VTN_LOG_BODIES", False))
+
+
+def _is_old(wall: datetime) -> bool:
+    return bool(_waiting) and _waiting[0].wall <= wall - WRITTEN_AFTER
 
 
 def _write_gathered() -> None:
@@ -210,18 +243,13 @@ def _write_gathered() -> None:
             raise
 
 
-def _write(entries: Sequence[tuple[Exchange, datetime]]) -> None:
+def _write(entries: Sequence[_Noted]) -> None:
     with transaction.atomic():
-        # Made before the COPY begins: whether bodies are kept is asked of the same connection.
-        watched = _watched_among({exchange.ven_pk for exchange, _ in entries})
-        lines = "".join(
-            [_line(exchange, wall, keeps_bodies=exchange.ven_pk in watched) for exchange, wall in entries]
-        )
         with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY {_TABLE} ({', '.join(_COLUMNS)}) FROM STDIN") as copy,
         ):
-            copy.write(lines)
+            copy.write("".join(map(_line, entries)))
         _write_observations(entries)
 
 
@@ -251,36 +279,42 @@ _COLUMNS: Final = (
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def _watched_among(ven_pks: Collection[int]) -> Collection[int]:
-    """Return those of the VENs whose message bodies are kept now."""
-    if getattr(settings, "VTN_LOG_BODIES", False):
-        return ven_pks
-    if _writer is not None and _writer_pid == os.getpid():
-        return _watched
-    watches = VenWatch.objects.filter(ven_id__in=ven_pks, bodies_until_wall_at__gt=clock.wall_now())
-    return set(watches.values_list("ven_id", flat=True))
-
-
-def _line(exchange: Exchange, wall: datetime, *, keeps_bodies: bool) -> str:
-    """An exchange as a line of COPY's text format, in the order of `_COLUMNS`."""
-    names = _names(
-        exchange.direction,
-        exchange.transport,
-        exchange.service,
-        exchange.message_name,
-        exchange.reply_name,
-        exchange.tolerances,
+def _line(noted: _Noted) -> str:
+    """As COPY's text format has it, in the order of `_COLUMNS`."""
+    return (
+        f"{noted.at.isoformat()}\t{noted.wall.isoformat()}\t{noted.ven_pk}\t{noted.code}\t{noted.http_status}"
+        f"\tf\t\t\t{noted.request_bytes}\t{noted.reply_bytes}\t{noted.names}\t{noted.bodies}\n"
     )
+
+
+def _noted(exchange: Exchange, wall: datetime, *, keeps_bodies: bool) -> _Noted:
     bodies = "\t"
     if keeps_bodies:
         is_from_ven = exchange.direction == MessageLog.Direction.FROM_VEN
         request_body = redacted(exchange.request_body, is_ours=not is_from_ven)
         reply_body = redacted(exchange.reply_body, is_ours=is_from_ven)
         bodies = f"{request_body.translate(_ESCAPES)}\t{reply_body.translate(_ESCAPES)}"
-    return (
-        f"{exchange.at.isoformat()}\t{wall.isoformat()}\t{exchange.ven_pk}\t{exchange.code}"
-        f"\t{exchange.http_status}\tf\t\t\t{len(exchange.request_body)}\t{len(exchange.reply_body)}"
-        f"\t{names}\t{bodies}\n"
+    return _Noted(
+        exchange.ven_pk,
+        exchange.at,
+        wall,
+        exchange.code,
+        exchange.http_status,
+        len(exchange.request_body),
+        len(exchange.reply_body),
+        _names(
+            exchange.direction,
+            exchange.transport,
+            exchange.service,
+            exchange.message_name,
+            exchange.reply_name,
+            exchange.tolerances,
+        ),
+        bodies,
+        exchange.software,
+        exchange.transport,
+        exchange.tolerances,
+        skew_seconds(exchange.message, at=exchange.at),
     )
 
 
@@ -298,24 +332,24 @@ def _names(
     return "\t".join([text.translate(_ESCAPES) for text in texts])
 
 
-def _write_observations(entries: Sequence[tuple[Exchange, datetime]]) -> None:
+def _write_observations(entries: Sequence[_Noted]) -> None:
     """Keep what is new about each VEN: software, transport, quirks, clock; mostly nothing."""
     news: dict[int, tuple[str, str, frozenset[str], int | None]] = {}
     walls: dict[int, datetime] = {}
-    for exchange, wall in entries:
-        known = news.get(exchange.ven_pk) or _seen.get(exchange.ven_pk) or ("", "", frozenset(), None)
-        skew = skew_seconds(exchange.message, at=exchange.at)
+    for noted in entries:
+        known = news.get(noted.ven_pk) or _seen.get(noted.ven_pk) or ("", "", frozenset(), None)
+        skew = noted.skew_seconds
         if skew is None or (known[3] is not None and abs(skew - known[3]) < SKEW_NEWS_SECONDS):
             skew = known[3]
         latest = (
-            software_name(exchange.software) or known[0],
-            exchange.transport or known[1],
-            known[2] | frozenset(exchange.tolerances),
+            software_name(noted.software) or known[0],
+            noted.transport or known[1],
+            known[2].union(noted.tolerances) if noted.tolerances else known[2],
             skew,
         )
         if latest != known:
-            news[exchange.ven_pk] = latest
-            walls[exchange.ven_pk] = wall
+            news[noted.ven_pk] = latest
+            walls[noted.ven_pk] = noted.wall
     if not news:
         return
     observed = [
