@@ -4,7 +4,8 @@ Run it as `python benchmarks/vtn_campaign.py [--vens 10000] [--poll-seconds 8]`.
 `hems.fleet`, each with its own certificate over mutual TLS: through nginx they poll once in
 `--poll-seconds`, over Mosquitto they wait. The server's own part is the CPU that nginx, listener, bridge,
 broker and PostgreSQL took from publishing on, idle polls of the same time taken off; who took it is told
-apart. Every answer that a hub heard acknowledged is looked for in the database afterwards.
+apart; `hubs_cpu_s` is what the hubs took on the same processors. Every answer that a hub heard
+acknowledged is looked for in the database afterwards.
 With `--ways pull openleadr` the same is asked of openleadr's own VTN, which keeps nothing on disk, for
 1,000 VENs; the figures to compare are CPU milliseconds a VEN.
 """
@@ -188,14 +189,14 @@ def campaign(
     began = time.time()
     EmbeddedVtn().publish_many(notices, at=datetime.now(UTC))
     published = time.time()
-    before = spent(pids)
+    before, hubs_before = spent(pids), w.cpu_seconds([process.pid])
     mine = Event.objects.filter(market_context=market)
     while mine.filter(acknowledged_modification=None).exists():
         if time.time() > published + PATIENCE_SECONDS:
             break
         time.sleep(1)  # each look reads every event
     lasting = time.time() - published
-    after = spent(pids)
+    after, hubs_after = spent(pids), w.cpu_seconds([process.pid])
     process.terminate()
     figures = w.figures_of(process)
     names = [f"{event_id}:0" for event_id in mine.values_list("event_id", flat=True)]
@@ -210,6 +211,7 @@ def campaign(
         "last_answer_s": max(answered) - published,
         "publishing_postgresql_cpu_s": before["postgresql_cpu_s"] - before_publishing,
         **{name: value - before[name] for name, value in after.items()},
+        "hubs_cpu_s": hubs_after - hubs_before,
         "lasting_s": lasting,
         "missing": float(options.vens - len(kept)),
         "acknowledged_and_lost": float(len(heard - kept)),

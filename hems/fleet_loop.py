@@ -24,7 +24,7 @@ from hems.fleet_life import AnswerPushed, Ask, HangUp, Hub, Life, Reply
 
 HANDSHAKE_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 30.0
-CHUNK_BYTES: Final = 65_536
+CHUNK_BYTES: Final = 16_384
 FIRST_QUIET_SECONDS, LONGEST_QUIET_SECONDS = 0.5, 15.0
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 GONE = select.EPOLLHUP | select.EPOLLERR

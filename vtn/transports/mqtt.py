@@ -44,6 +44,8 @@ one revoked is notified."""
 TAKEN_WITHIN_SECONDS: Final = 1.0
 """How long what VENs say is left with the broker while others are still being told: a campaign reaches
 everybody first."""
+MANY: Final = 1_000
+"""Where so many are told at once, the broker has its hands full for that second."""
 LANES: Final = 2
 """Groups that are taken at the same time: one is worked on here while the database writes the other."""
 MOST_UNSENT: Final = 20_000
@@ -115,6 +117,7 @@ class Bridge:
         self.unsent: deque[mqtt_work.Saying] = deque()
         self.lanes = tuple(Lane() for _ in range(LANES))
         self.telling_since, self.vouched_at = 0.0, LONG_AGO
+        self.told = 0
         self.online: set[str] = set()
         self.seen: dict[int, float] = {}
         self.doubted: set[int] = set()
@@ -428,19 +431,22 @@ class Bridge:
     def have_fanned(self, fanned: mqtt_work.Fanned | None) -> None:
         self.is_fanning = False
         if fanned is None:
-            self.is_all_doubted, self.telling_since = True, 0.0
+            self.is_all_doubted, self.told, self.telling_since = True, 0, 0.0
             self.in_seconds(1.0, self.work)
             return
         self.unsent.extend(fanned.sayings)
         self.doubted |= fanned.left
         for ven_id in fanned.barred:
             self.bar(ven_id)
-        if not self.doubted:
-            self.telling_since = 0.0
+        self.told += len(fanned.sayings)
+        if not self.doubted and (self.told < MANY or self.may_take()):
+            self.told, self.telling_since = 0, 0.0
         self.work()
 
     def hear_on(self) -> None:
         """Listen to the broker again, however many are still to be told."""
+        if not self.is_fanning:
+            self.told, self.telling_since = 0, 0.0
         self.flush()
         self.work()
 
