@@ -51,9 +51,9 @@ def test_what_is_repeated_on_the_form_is_shown_as_a_series(ada: Client, hub: hub
     assert "Sent 5 events to 1 VENs." in shown
     assert "Mon, Wed, not on bank holidays of England and Wales" in shown
     days = ("Mon 14 Dec", "Wed 16 Dec", "Mon 21 Dec", "Wed 23 Dec", "Wed 30 Dec")
-    assert all(f"{day} 2026, 17:00</a>" in shown for day in days)
+    assert all(f"{day} 2026, 17:00 GMT</a>" in shown for day in days)
     assert shown.count(SKIP) == 5
-    assert f'href="{one}">14 Dec 2026, 17:00</a>' in page_of(ada, SERIES)
+    assert f'href="{one}">14 Dec 2026, 17:00 GMT</a>' in page_of(ada, SERIES)
     assert f'href="{SERIES}"' in page_of(ada, "/vtn/events/")
 
 
