@@ -28,8 +28,14 @@ class MessageLog(models.Model):
 
     at = models.DateTimeField()
     recorded_wall_at = models.DateTimeField()
+    # Unchecked by the database: a log is written by thousands, of VENs that were just looked up.
     ven = models.ForeignKey(
-        "vtn.Ven", null=True, on_delete=models.SET_NULL, related_name="messages", db_index=False
+        "vtn.Ven",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="messages",
+        db_index=False,
+        db_constraint=False,
     )
     direction = models.CharField(max_length=8, choices=Direction.choices, default=Direction.FROM_VEN)
     transport = models.CharField(max_length=16, default="http")

@@ -7,6 +7,7 @@ found by their keys.
 from __future__ import annotations
 
 import django.contrib.postgres.fields
+import django.db.models.deletion
 from django.db import migrations, models
 
 from opendsr.kernel import schemas
@@ -62,5 +63,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="queuedmessage",
             index=models.Index(fields=["ven", "-id"], name="vtn_queue_by_ven"),
+        ),
+        migrations.AlterField(
+            model_name="messagelog",
+            name="ven",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="messages",
+                to="vtn.ven",
+            ),
         ),
     ]
