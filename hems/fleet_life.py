@@ -64,11 +64,12 @@ class Reply(NamedTuple):
 
 
 class Pushed(NamedTuple):
-    """A message the VTN began; `token` is the connection's, to answer it by."""
+    """A message the VTN began, and when it came; `token` is the connection's, to answer it by."""
 
     service: str
     body: bytes
     token: Any = None
+    came_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,7 @@ def _request_events(hub: Hub) -> Life:
         if reply.status != 200:
             yield from _refused(hub, reply)
             continue
-        is_heard = yield from _answer_events(hub, reply.body)
+        is_heard = yield from _answer_events(hub, reply.body, came_at=time.time())
         if is_heard:
             hub.has_met()
             return
@@ -272,7 +273,8 @@ def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:
         if pushed is not None:
             heard = m.Response(m.EiResponse(request_id=_own_id(body)), hub.ven_id)
             yield AnswerPushed(rendering.response(heard), pushed)
-        is_heard = yield from _answer_events(hub, body)
+        came_at = time.time() if pushed is None else pushed.came_at
+        is_heard = yield from _answer_events(hub, body, came_at=came_at)
         if pushed is not None and not is_heard:
             yield from _request_events(hub)
         return
@@ -312,15 +314,14 @@ def _react(hub: Hub, body: bytes, pushed: Pushed | None = None) -> Life:
         yield from _join(hub)
 
 
-def _answer_events(hub: Hub, body: bytes) -> Generator[Step, Any, bool]:
+def _answer_events(hub: Hub, body: bytes, *, came_at: float) -> Generator[Step, Any, bool]:
     """Answer each event once a version; the opt is the hub's own for good. False when nobody heard it."""
     events = _EVENT.findall(body)
-    now = time.time()
     fresh = []
     for event_id, number in events:
         if hub.answered.get(event_id) != number:
             fresh.append((event_id, number))
-            hub.tally.deliveries.setdefault(f"{event_id.decode()}:{number.decode()}", []).append(now)
+            hub.tally.deliveries.setdefault(f"{event_id.decode()}:{number.decode()}", []).append(came_at)
             hub.tally.counts["deliveries"] += 1
     if not fresh or not _WANTS_ANSWER.search(body):
         return True

@@ -33,6 +33,12 @@ MOST_SHAKING: Final = 64
 one, and begun all together none would be done before the last."""
 
 
+THINKING_SECONDS: Final = 0.5
+"""How long a hub takes to answer what is said to it: it asks its devices, over a home's connection."""
+MOST_ANSWERED: Final = 32
+"""Hubs that answer before the loop looks again whether others have been told something."""
+
+
 class Broken(Exception):
     """The connection is gone."""
 
@@ -143,10 +149,13 @@ class Carrier(ABC):
         try:
             self.proceed(event)
         except Broken:
-            if isinstance(self.step, Ask):
-                self.lost()
-            else:
-                self.closed_while_idle()
+            self.has_broken()
+
+    def has_broken(self) -> None:
+        if isinstance(self.step, Ask):
+            self.lost()
+        else:
+            self.closed_while_idle()
 
     def proceed(self, event: int) -> None:
         if self.sock is None:
@@ -190,13 +199,14 @@ class Carrier(ABC):
             return
         while True:
             try:
-                data = self.sock.recv(CHUNK_BYTES)
+                length = self.sock.recv_into(self.loop.chunk)
             except (ssl.SSLWantReadError, BlockingIOError):
                 return
             except (OSError, ValueError) as error:
                 raise Broken(str(error)) from error
-            if not data:
+            if not length:
                 raise Broken("closed")
+            data = bytes(self.loop.chunk[:length])
             self.inbox = self.inbox + data if self.inbox else data
             self.take()
             if self.sock is None or not self.sock.pending():
@@ -238,6 +248,10 @@ class Carrier(ABC):
     @abstractmethod
     def answer_pushed(self, answer: AnswerPushed) -> None:
         """Reply to what the VTN began."""
+
+    @abstractmethod
+    def answer(self) -> None:
+        """React to what the VTN has begun; see `Loop.do_later`."""
 
     def closed_while_idle(self) -> None:
         self.hub.tally.counts["closed_while_idle"] += 1
@@ -288,6 +302,9 @@ class HttpCarrier(Carrier):
     def answer_pushed(self, answer: AnswerPushed) -> None:
         raise AssertionError("nothing is pushed over this connection")
 
+    def answer(self) -> None:
+        raise AssertionError("nothing is pushed over this connection")
+
 
 class Loop:
     """All hubs of one process."""
@@ -316,6 +333,8 @@ class Loop:
         self.shaking: set[Carrier] = set()
         self.connected: dict[Carrier, None] = {}
         self.heads: dict[str, bytes] = {}
+        self.later: deque[tuple[float, Carrier]] = deque()
+        self.chunk = memoryview(bytearray(CHUNK_BYTES))
 
     def run(self, carriers: Sequence[Carrier], *, until: Callable[[], bool], is_begun: bool = False) -> None:
         """Let them live until told otherwise; `is_begun` says that they do already."""
@@ -325,16 +344,34 @@ class Loop:
             timeout = 0.2
             if self.timers:
                 timeout = min(timeout, max(0.0, self.timers[0][0] - time.monotonic()))
+            if self.later:
+                timeout = min(timeout, max(0.0, self.later[0][0] - time.monotonic()))
             for fd, event in self.epoll.poll(timeout):
                 found = self.carriers.get(fd)
                 if found is not None:
                     found.happened(event)
+            self.let_answer()
             self.let_connect()
             now = time.monotonic()
             while self.timers and self.timers[0][0] <= now:
                 wake_at, _, carrier = heapq.heappop(self.timers)
                 if carrier.wake_at == wake_at:
                     carrier.woken()
+
+    def do_later(self, carrier: Carrier) -> None:
+        """Have it answer in a moment. Each real hub has a processor of its own: here the others hear first."""
+        self.later.append((time.monotonic() + THINKING_SECONDS, carrier))
+
+    def let_answer(self) -> None:
+        now = time.monotonic()
+        for _ in range(MOST_ANSWERED):
+            if not self.later or self.later[0][0] > now:
+                return
+            carrier = self.later.popleft()[1]
+            try:
+                carrier.answer()
+            except Broken:
+                carrier.has_broken()
 
     def wake(self, carrier: Carrier, seconds: float) -> None:
         """Wake it then; an earlier wish is forgotten."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from typing import Final
 
 from hems.fleet_files import Identity
@@ -11,17 +13,30 @@ from hems.mqtt_session import Heard, Ready, Replied, Said, Session, TurnedAway
 from oadr import mqtt
 
 KEEP_ALIVE_SECONDS: Final = 900
+MORE_THAN_RECEIPTS_BYTES: Final = 100
+"""What acknowledges a hub's reply and question, 52 bytes of TLS, is read with what follows it."""
 
 
 class MqttCarrier(Carrier):
-    """Asks by publishing on `up`, knows its replies by correlation, and answers what comes on `down`."""
+    """Asks by publishing on `up`, knows its replies by correlation, and answers what comes on `down`.
 
-    __slots__ = ("correlation", "is_cut_off", "is_gathering", "is_subscribed", "talk", "vtn_id")
+    What comes on `down` is answered in the loop's own time (`Loop.later`), together with its receipt.
+    """
+
+    __slots__ = (
+        "correlation",
+        "is_cut_off",
+        "is_gathering",
+        "is_subscribed",
+        "is_to_answer",
+        "talk",
+        "vtn_id",
+    )
 
     def __init__(self, loop: Loop, hub: Hub, life: Life, identity: Identity, *, vtn_id: str) -> None:
         super().__init__(loop, hub, life, identity)
         self.vtn_id = vtn_id
-        self.is_subscribed = self.is_cut_off = self.is_gathering = False
+        self.is_subscribed = self.is_cut_off = self.is_gathering = self.is_to_answer = False
         self.correlation = b""
         self.talk = Session(vtn_id, hub.ven_id, self.send)
 
@@ -47,6 +62,20 @@ class MqttCarrier(Carrier):
             raise Broken(str(error)) from error
         finally:
             self.is_gathering = False
+        if self.sock is not None and not self.is_to_answer:
+            super().send(b"")
+
+    def answer(self) -> None:
+        """React to what the VTN has begun; without a connection once there is one again."""
+        self.is_to_answer = False
+        if self.sock is None:
+            return
+        self.is_gathering = True
+        try:
+            if self.hub.pending and isinstance(self.step, Wait):
+                self.go_on(self.hub.pending.pop(0))
+        finally:
+            self.is_gathering = False
         if self.sock is not None:
             super().send(b"")
 
@@ -60,16 +89,17 @@ class MqttCarrier(Carrier):
     def heard(self, heard: Heard) -> None:
         if isinstance(heard, Ready):
             self.is_subscribed = True
+            if self.sock is not None:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, MORE_THAN_RECEIPTS_BYTES)
             self.say()
         elif isinstance(heard, Replied):
             if heard.correlation == self.correlation and isinstance(self.step, Ask):
                 self.replied(Reply(heard.status, heard.body))
         elif isinstance(heard, Said):
-            pushed = Pushed(heard.service, heard.body, heard)
-            if isinstance(self.step, Wait):
-                self.go_on(pushed)
-            else:
-                self.hub.pending.append(pushed)
+            self.hub.pending.append(Pushed(heard.service, heard.body, heard, time.time()))
+            if isinstance(self.step, Wait) and not self.is_to_answer:
+                self.is_to_answer = True
+                self.loop.do_later(self)
 
     def answer_pushed(self, answer: AnswerPushed) -> None:
         self.talk.answer(answer.to.token, answer.body)

@@ -14,6 +14,6 @@ register = template.Library()
 def zoned(at: datetime | None, form: str) -> str:
     """An instant as in Django's `date`, then GMT or BST; nothing of none.
 
-    `date` itself writes +0100 for the zone's name in the hour that comes twice, the one hour it is looked for.
+    `date` itself writes +0100 as the zone's name in the hour that comes twice, when it is looked for.
     """
     return f"{written(at, form)} {at:%Z}" if at else ""
