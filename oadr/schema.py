@@ -22,6 +22,7 @@ ROOT_SCHEMA = "openleadr/schema/oadr_20b.xsd"
 
 _ELEMENT = "{http://www.w3.org/2001/XMLSchema}element"
 _local = threading.local()
+_compiling = threading.Lock()
 
 
 @cache
@@ -41,11 +42,16 @@ def schema_path() -> Path:
 
 
 def _schema() -> etree.XMLSchema:
-    """One compiled schema a thread: a validator's error log is not shared safely."""
+    """One compiled schema a thread: a validator's error log is not shared safely.
+
+    Compiled one after the other: the first makes libxml2's table of built-in types, and two threads at it
+    leave a process that can compile no schema any more.
+    """
     schema: etree.XMLSchema | None = getattr(_local, "schema", None)
     if schema is None:
         parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
-        schema = etree.XMLSchema(etree.parse(str(schema_path()), parser))
+        with _compiling:
+            schema = etree.XMLSchema(etree.parse(str(schema_path()), parser))
         _local.schema = schema
     return schema
 
