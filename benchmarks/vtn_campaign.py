@@ -256,7 +256,7 @@ def campaign(
     day = timedelta(days=1)
     mine.update(starts_at=F("starts_at") - day, closes_at=F("closes_at") - day)
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM")  # autovacuum's work, which would fall somewhere into the next
+        cursor.execute("VACUUM ANALYZE")  # autovacuum's work, which would fall somewhere into the next
     return Campaign(figures, event_ids, kept, published)
 
 

@@ -116,7 +116,7 @@ DATABASES = {
         "CONN_MAX_AGE": env_int("CONN_MAX_AGE", default=0),
         "OPTIONS": {
             **DATABASE.get("OPTIONS", {}),
-            "options": f"-c search_path={SEARCH_PATH} -c lock_timeout=10s",
+            "options": f"-c search_path={SEARCH_PATH} -c lock_timeout=10s -c jit=off",
         },
         "TEST": {"NAME": f"test_opendsr{env_str('TEST_DB_SUFFIX', default='')}"},
     }

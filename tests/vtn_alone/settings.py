@@ -66,7 +66,7 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
-            "options": f"-c search_path={SEARCH_PATH} -c lock_timeout=10s",
+            "options": f"-c search_path={SEARCH_PATH} -c lock_timeout=10s -c jit=off",
         },
         "TEST": {"NAME": f"test_vtn_alone{env_str('TEST_DB_SUFFIX', default='')}"},
     }

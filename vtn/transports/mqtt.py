@@ -46,6 +46,8 @@ TAKEN_WITHIN_SECONDS: Final = 1.0
 everybody first."""
 MANY: Final = 1_000
 """Where so many are told at once, the broker has its hands full for that second."""
+REPLIED_WITHIN_SECONDS: Final = 1.0
+"""How long replies wait while more is taken: in a crowd, what is said is written down first."""
 LANES: Final = 2
 """Groups that are taken at the same time: one is worked on here while the database writes the other."""
 MOST_UNSENT: Final = 20_000
@@ -115,6 +117,8 @@ class Bridge:
         self.in_flight: set[int] = set()
         self.receive_maximum = 65_535
         self.unsent: deque[mqtt_work.Saying] = deque()
+        self.replies: list[mqtt_work.Saying] = []
+        self.replying_since = 0.0
         self.lanes = tuple(Lane() for _ in range(LANES))
         self.telling_since, self.vouched_at = 0.0, LONG_AGO
         self.told = 0
@@ -235,6 +239,7 @@ class Bridge:
         for lane in self.lanes:
             lane.heard.clear()
         self.unsent.clear()
+        self.replies.clear()
         self.online.clear()
         self.come_back()
 
@@ -350,10 +355,19 @@ class Bridge:
                 lane.is_taking = True
                 job = partial(mqtt_work.take, some, vtn_id=self.vtn_id)
                 self.in_thread(job, partial(self.have_taken, lane, some))
+        if self.replies and self.may_reply():
+            self.unsent.extend(self.replies)
+            self.replies.clear()
+            self.say()
 
     def may_take(self) -> bool:
         """True while nobody is being told anything, or when what VENs say has waited long enough."""
         return not self.telling_since or time.monotonic() - self.telling_since >= TAKEN_WITHIN_SECONDS
+
+    def may_reply(self) -> bool:
+        """True once nothing is being taken, or when replies have waited long enough."""
+        is_taking = any(lane.is_taking for lane in self.lanes)
+        return not is_taking or time.monotonic() - self.replying_since >= REPLIED_WITHIN_SECONDS
 
     def have_taken(self, lane: Lane, some: list[mqtt.Publish], taken: mqtt_work.Taken | None) -> None:
         """Acknowledge what is durable now; a group that failed is not, and is said again after a while."""
@@ -364,7 +378,10 @@ class Bridge:
         for message in some:
             if message.packet_id is not None:
                 self.outbox += mqtt.puback(message.packet_id)
-        self.unsent.extend(taken.replies)
+        if taken.replies and not self.replies:
+            self.replying_since = time.monotonic()
+            self.in_seconds(REPLIED_WITHIN_SECONDS, self.work)
+        self.replies += taken.replies
         self.seen.update(dict.fromkeys(taken.seen, time.time()))
         self.doubted |= taken.ven_keys
         for ven_id in taken.barred:
