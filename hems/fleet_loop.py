@@ -359,7 +359,7 @@ class Loop:
                     carrier.woken()
 
     def do_later(self, carrier: Carrier) -> None:
-        """Have it answer in a moment. Each real hub has a processor of its own: here the others hear first."""
+        """Have it answer in a moment: real hubs have a processor each, here the others hear first."""
         self.later.append((time.monotonic() + THINKING_SECONDS, carrier))
 
     def let_answer(self) -> None:

@@ -41,12 +41,12 @@ LONG_AGO: Final = float("-inf")
 VOUCHED_SECONDS: Final = 30.0
 """How often all who are connected are held against their certificates, for one that ran out says nothing;
 one revoked is notified."""
-TAKEN_WITHIN_SECONDS: Final = 1.0
+TAKEN_WITHIN_SECONDS: Final = 0.6
 """How long what VENs say is left with the broker while others are still being told: a campaign reaches
 everybody first."""
 MANY: Final = 1_000
-"""Where so many are told at once, the broker has its hands full for that second."""
-REPLIED_WITHIN_SECONDS: Final = 1.0
+"""Where so many are told at once, the broker has its hands full for that while."""
+REPLIED_WITHIN_SECONDS: Final = 2.0
 """How long replies wait while more is taken: in a crowd, what is said is written down first."""
 LANES: Final = 2
 """Groups that are taken at the same time: one is worked on here while the database writes the other."""
