@@ -16,7 +16,8 @@ from opendsr.kernel import clock
 from tests import racing
 from tests.vtn import hubs
 from tests.vtn.hubs import AT, STARTS_AT, notice_to, only_event
-from vtn import queueing, registering
+from vtn import event_offers, queueing, registering
+from vtn.event_offers import Fate, Offer
 from vtn.models import Event, MessageKind, MessageState, QueuedMessage
 from vtn.port import Vtn
 from vtn.services import delivering, distributing
@@ -449,3 +450,40 @@ def _wait_for_a_wait() -> None:
                 return
             time.sleep(0.05)
     raise AssertionError("nobody waits")
+
+
+def test_rows_are_found_by_their_keys_where_statistics_say_that_none_is_open(hub: hubs.TestHub) -> None:
+    """Those of a quiet hour: the index of open rows looks empty, and was read whole for each row."""
+    wall = clock.wall_now()
+    kept = {"ven": hub.ven, "kind": MessageKind.EVENTS, "queued_at": AT, "next_try_wall_at": wall}
+    done = {"state": MessageState.ANSWERED, "finished_at": AT, "delivered_at": AT, "answer_code": m.OK}
+    QueuedMessage.objects.bulk_create(
+        [QueuedMessage(request_id=f"old-{number}", **kept, **done) for number in range(3_000)]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE vtn_queue")
+    fresh = {"state": MessageState.DELIVERED, "delivered_at": AT}
+    rows = QueuedMessage.objects.bulk_create(
+        [QueuedMessage(request_id=f"new-{number}", **kept, **fresh) for number in range(1_000)]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, xmin::text FROM vtn_queue WHERE finished_at IS NULL ORDER BY id LIMIT 500")
+        fates = [
+            Fate(Offer(pk, hub.ven.pk, version, False, 1, wall.timestamp(), False), "answered", AT)
+            for pk, version in cursor.fetchall()
+        ]
+    plans: list[str] = []
+
+    def explained(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        execute(f"EXPLAIN {sql}", params, many, context)
+        plans.append("\n".join(line for (line,) in context["cursor"].fetchall()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explained):
+        assert event_offers.write_down(fates, by="pull") == set()
+
+    assert QueuedMessage.objects.filter(pk__in=[row.pk for row in rows], finished_at=AT).count() == 500
+    assert len(plans) == 1
+    assert "vtn_queue_pkey" in plans[0]
+    assert "vtn_queue_next" not in plans[0]
+    assert "Seq Scan" not in plans[0]
