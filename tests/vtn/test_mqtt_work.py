@@ -21,7 +21,7 @@ from vtn.models import MessageState, QueuedMessage, Ven, WireLog
 from vtn.notices import vtn_id
 from vtn.port import START, Vtn
 from vtn.transports import mqtt_work
-from vtn.transports.mqtt import TAKEN_WITHIN_SECONDS, Bridge, Broker
+from vtn.transports.mqtt import REPLIED_WITHIN_SECONDS, TAKEN_WITHIN_SECONDS, Bridge, Broker
 
 pytestmark = pytest.mark.django_db
 
@@ -238,4 +238,26 @@ def test_what_is_heard_waits_for_those_being_told_but_not_for_ever(monkeypatch: 
     now += TAKEN_WITHIN_SECONDS
 
     assert bridge.may_take()
+    bridge.pool.shutdown()
+
+
+def test_replies_wait_while_more_is_taken_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = Bridge(Broker("localhost", 1, Path(), Path(), Path(), client_id="vtn"), vtn_id="VTN")
+    now = 1000.0
+    monkeypatch.setattr("vtn.transports.mqtt.time.monotonic", lambda: now)
+    first, second = bridge.lanes
+    reply = mqtt_work.Saying("oadr2b/VTN/ven/1/up-reply", b"<oadrResponse/>")
+    second.is_taking = True
+
+    bridge.have_taken(first, [], mqtt_work.Taken(replies=[reply]))
+    assert not bridge.unsent
+    bridge.have_taken(second, [], mqtt_work.Taken())
+    assert list(bridge.unsent) == [reply]
+
+    bridge.unsent.clear()
+    second.is_taking = True
+    bridge.have_taken(first, [], mqtt_work.Taken(replies=[reply]))
+    now += REPLIED_WITHIN_SECONDS
+    bridge.work()
+    assert list(bridge.unsent) == [reply]
     bridge.pool.shutdown()
