@@ -14,8 +14,9 @@ import pytest
 from hems import fleet_loop
 from hems.fleet_files import Identity
 from hems.fleet_life import AnswerPushed, Ask, Hub, Life, Manners, Reply, Tally, Wait, listening, pulling
-from hems.fleet_loop import Broken, HttpCarrier, Loop
-from oadr import codec, rendering
+from hems.fleet_loop import THINKING_SECONDS, Broken, HttpCarrier, Loop
+from hems.fleet_mqtt import MqttCarrier
+from oadr import codec, mqtt, rendering, topics
 from oadr import messages as m
 from tests.hems.small_vtn import SmallVtn
 from tests.oadr.signatures import identity
@@ -127,3 +128,55 @@ def test_no_more_handshakes_at_once_than_a_processor_does_and_all_are_done(
     for carrier in carriers:
         carrier.hang_up()
     assert not loop.shaking
+
+
+class Wire:
+    """A socket that only keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def send(self, data: bytes) -> int:
+        self.sent += data
+        return len(data)
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_is_told_is_answered_a_moment_later_and_then_all_at_once(tmp_path: Path) -> None:
+    """Others hear first; a hub whose connection is gone by then has it still to answer."""
+    (tmp_path / "ca.pem").write_text(ssl.DER_cert_to_PEM_cert(identity().certificate_der))
+    loop = Loop("mqtts://localhost:1", tmp_path / "ca.pem")
+    told = mqtt.publish(
+        topics.topic("VTN", "VEN-1", "down", "EiEvent"),
+        rendering.distribute_event(request_id="D", vtn_id="VTN", events=[EVENT]),
+        packet_id=1,
+        response_topic=topics.topic("VTN", "VEN-1", "down-reply"),
+    )
+    carriers = []
+    for _ in range(2):
+        hub = Hub("VEN-1", Manners(is_registered=True), Tally(), seed=1)
+        each = MqttCarrier(loop, hub, listening(hub), cast(Any, None), vtn_id="VTN")
+        each.life.send(None)
+        each.life.send(None)
+        each.step = each.life.send(Reply(200, b"<oadrDistributeEvent/>"))
+        each.sock = cast(Any, Wire())
+        each.is_shaken = each.is_subscribed = True
+        each.inbox = told
+        each.take()
+        carriers.append(each)
+    first, second = carriers
+    wire = cast(Any, first.sock)
+    second.sock = None  # gone meanwhile
+
+    loop.let_answer()
+    assert wire.sent == b""
+    loop.later = type(loop.later)((due - THINKING_SECONDS, each) for due, each in loop.later)
+    loop.let_answer()
+
+    said = [packet for packet in mqtt.Reader().feed(wire.sent) if isinstance(packet, mqtt.Publish)]
+    assert [topics.taken_apart(each.topic).kind for each in said] == ["down-reply", "up"]  # type: ignore[union-attr]
+    assert wire.sent.startswith(mqtt.puback(1))
+    assert not loop.later
+    assert len(second.hub.pending) == 1
