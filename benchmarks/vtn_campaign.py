@@ -291,7 +291,7 @@ def spent(pids: tuple[int, ...]) -> dict[str, float]:
 
 
 WAYS: dict[str, Any] = {"pull": pull, "mqtt": mqtt, "openleadr": openleadr}
-UNITS = {"memory_grown_mib": "MiB", "cpu_ms_a_ven": "ms", "vens": "VENs"}
+UNITS = {"memory_grown_mib": "MiB", "cpu_ms_a_ven": "ms", "vens": "VENs", "server_s_on_all_cores": "s"}
 GOALS = {
     ("pull", "server_s_on_all_cores"): 2.0,
     ("pull", "last_delivery_s"): 10.0,

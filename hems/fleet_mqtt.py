@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import Final
 
@@ -13,8 +12,6 @@ from hems.mqtt_session import Heard, Ready, Replied, Said, Session, TurnedAway
 from oadr import mqtt
 
 KEEP_ALIVE_SECONDS: Final = 900
-MORE_THAN_RECEIPTS_BYTES: Final = 100
-"""What acknowledges a hub's reply and question, 52 bytes of TLS, is read with what follows it."""
 
 
 class MqttCarrier(Carrier):
@@ -89,8 +86,6 @@ class MqttCarrier(Carrier):
     def heard(self, heard: Heard) -> None:
         if isinstance(heard, Ready):
             self.is_subscribed = True
-            if self.sock is not None:
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, MORE_THAN_RECEIPTS_BYTES)
             self.say()
         elif isinstance(heard, Replied):
             if heard.correlation == self.correlation and isinstance(self.step, Ask):
